@@ -1,0 +1,26 @@
+"""Checks of params.yaml that need the parts' own configurations; before any stage starts."""
+
+from __future__ import annotations
+
+from pipelines import augment, generate, judge, pair
+from pipelines.flow import check_needs
+from pipelines.ingest import bucket_count
+from prefdata.config.params import Params
+from prefdata.dataset.exports import lookup as exports
+from prefdata.filters import lookup as filters
+from prefdata.sources.files import format_of
+
+
+def check_parts(params: Params) -> None:
+    """Every judge, strategy, filter and export is known and its settings are right; every model
+    that is named is defined, is there and can do what is asked of it."""
+    bucket_count(params, 0)
+    for source in params.ingest.sources:
+        format_of(source)
+    exports.build(params.export.format)
+    stages = (generate, judge, pair, augment)
+    needs = [need for stage in stages for need in stage.needs(params)]
+    needs += [need for f in filters.build(params.filter.filters) for need in f.needs()]
+    if params.reward_head:
+        needs.append((params.reward_head.model, "embed"))
+    check_needs(params, needs)

@@ -1,0 +1,63 @@
+"""Generate: data/prompts -> data/responses. n on-policy samples a prompt."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipelines.flow import Outcome, Run, Stage
+from prefdata.config.params import GenerateParams, Params
+from prefdata.engines.base import Operation, Sampling
+from prefdata.records import Rejection, Response
+from prefdata.records.base import polars_schema
+
+
+def work(run: Run, bucket: int) -> Outcome:
+    """Ask for the samples of one bucket's prompts."""
+    config = run.params.generate
+    prompts = run.read("prompts", bucket, ["prompt_id", "messages"])
+    samples = pl.DataFrame({"sample_index": range(config.n)}, schema={"sample_index": pl.Int64})
+    rows = prompts.join(samples, how="cross", maintain_order="left_right").rename(
+        {"prompt_id": "place"}
+    )
+    inference = run.inference(bucket)
+    answers = inference.ask(config.model, "generate", sampling(config), rows)
+    joined = pl.concat([rows.select("place", "sample_index"), answers], how="horizontal")
+    failed = pl.col("error").is_not_null()
+    empty = pl.col("text").str.strip_chars() == ""
+    good = joined.filter(~failed & ~empty)
+    responses = good.with_columns(
+        response_id=pl.col("key").bin.encode("hex"),
+        prompt_id="place",
+        model=pl.lit(inference.fingerprint(config.model)),
+        mean_token_logprob=pl.col("cumulative_logprob") / pl.col("n_tokens"),
+    ).select(polars_schema(Response).names())
+    rejected = joined.filter(failed | empty).select(
+        stage=pl.lit("generate"),
+        reason=pl.when(failed).then(pl.lit("model_error")).otherwise(pl.lit("empty_answer")),
+        detail=pl.coalesce("error", pl.lit("the model ended its turn without a word")),
+        fault=failed,
+        place="place",
+        record=pl.struct(prompt_id="place", sample_index="sample_index").struct.json_encode(),
+    )
+    rejected = rejected.select(polars_schema(Rejection).names())
+    return Outcome(rows.height, responses, rejected, inference=inference)
+
+
+def sampling(config: GenerateParams) -> Sampling:
+    """The part of the stage's settings that goes into every request's key."""
+    return Sampling(
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        max_tokens=config.max_tokens,
+        stop=tuple(config.stop),
+        seed=config.seed,
+    )
+
+
+def needs(params: Params) -> list[tuple[str, Operation]]:
+    """The model and operation the stage asks for."""
+    return [(params.generate.model, "generate")]
+
+
+STAGE = Stage("generate", "answers", ["prompts"], work, needs)

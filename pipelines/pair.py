@@ -1,0 +1,54 @@
+"""Pair: data/judgments, data/responses -> data/pairs. Which agreed comparisons become pairs."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipelines.flow import Outcome, Run, Stage
+from prefdata.config.params import Params
+from prefdata.engines.base import Operation
+from prefdata.pairs import lookup
+from prefdata.pairs.base import oriented
+from prefdata.records import CONSENSUS, Pair
+from prefdata.records.base import polars_schema
+from prefdata.records.digests import row_digests
+from prefdata.records.ids import ID_BYTES
+
+_IDS = ["prompt_id", "chosen_id", "rejected_id"]
+
+
+def work(run: Run, bucket: int) -> Outcome:
+    """Choose the pairs of one bucket."""
+    strategy = lookup.build(run.params.pair.strategy)
+    columns = ["prompt_id", "judge", "response_a", "response_b", "preference", "agreement"]
+    consensus = run.read("judgments", bucket, columns).filter(pl.col("judge") == CONSENSUS)
+    comparisons = oriented(consensus)
+    texts = run.read("responses", bucket, ["response_id", "text"])
+    for side in ("chosen", "rejected"):
+        comparisons = comparisons.join(
+            texts.rename({"text": side}), left_on=f"{side}_id", right_on="response_id", how="left"
+        )
+    selected = strategy.select(comparisons).drop("chosen", "rejected")
+    pairs = selected.filter(pl.col("reason").is_null())
+    ids = [d[:ID_BYTES].hex() for d in row_digests(pairs, _IDS)]
+    pairs = pairs.with_columns(
+        pl.Series("pair_id", ids, dtype=pl.String), strategy=pl.lit(strategy.kind)
+    )
+    rejected = selected.filter(pl.col("reason").is_not_null()).select(
+        stage=pl.lit("pair"),
+        reason="reason",
+        detail="detail",
+        fault=pl.lit(False),
+        place="prompt_id",
+        record=pl.struct(*_IDS, "soft_label").struct.json_encode(),
+    )
+    return Outcome(consensus.height, pairs.select(polars_schema(Pair).names()), rejected)
+
+
+def needs(params: Params) -> list[tuple[str, Operation]]:
+    """No model; checks the strategy's settings."""
+    lookup.build(params.pair.strategy)
+    return []
+
+
+STAGE = Stage("pair", "comparisons", ["judgments", "responses"], work, needs)

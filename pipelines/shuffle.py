@@ -1,0 +1,23 @@
+"""Frames as shuffled values: compressed Arrow IPC, few keys and large values.
+
+A runner keeps what it shuffles in memory; pickling a slice of an Arrow batch would ship its whole
+parent, and rows one by one cost a hundred times as much.
+"""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+
+
+def pack(frame: pl.DataFrame) -> bytes:
+    """The frame as bytes."""
+    sink = io.BytesIO()
+    frame.write_ipc(sink, compression="zstd")
+    return sink.getvalue()
+
+
+def unpack(content: bytes) -> pl.DataFrame:
+    """The frame from its bytes."""
+    return pl.read_ipc(io.BytesIO(content))

@@ -1,0 +1,104 @@
+"""The funnel: rows in and out of every stage, what fell out and why, and where the files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines import layout
+from pipelines.flow import read_stats
+from pipelines.reward_head import describe
+from prefdata.config.params import Params
+from prefdata.dataset.manifest import read_manifest
+from prefdata.errors import TableError
+from prefdata.judges.reward_head import FILE, RewardHead
+from prefdata.tables import storage
+from prefdata.tables.layout import TableInfo
+from prefdata.tables.read import read_info
+
+_HEAD = ("stage", "unit", "in", "out", "dropped", "why")
+
+
+def infos(params: Params) -> dict[str, TableInfo]:
+    """What each stage's table says of itself, as far as stages have run."""
+    found = {}
+    for stage, name in layout.OUTPUT_OF.items():
+        table = layout.rejections(params, stage) if stage == "export" else layout.table(params, name)
+        try:
+            found[stage] = read_info(table)
+        except TableError:
+            continue
+    return found
+
+
+def summary(params: Params, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """The funnel as data, for `--json`."""
+    stages = {
+        stage: {
+            "unit": info.unit,
+            "in": info.rows_in,
+            "out": info.rows_out,
+            "rejected": info.rejected,
+            "faults": info.faults,
+            "models": _usage(params, stage),
+        }
+        for stage, info in infos(params).items()
+    }
+    return {"data": params.data, "stages": stages, "seconds": dict(seconds), **_dataset(params)}
+
+
+def funnel(params: Params, seconds: Mapping[str, float]) -> str:
+    """The funnel as a table, for people."""
+    rows = [_HEAD]
+    for stage, info in infos(params).items():
+        dropped = sum(info.rejected.values())
+        why = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
+        counts = (f"{info.rows_in:,}", f"{info.rows_out:,}", f"{dropped:,}")
+        rows.append((stage, info.unit, *counts, why))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    lines = [_line(row, widths) for row in rows]
+    lines.insert(1, "  ".join("-" * w for w in widths[:-1]) + "  " + "-" * len(_HEAD[-1]))
+    notes = []
+    head = _head(params)
+    if head is not None:
+        notes.append(describe(head))
+    dataset = _dataset(params)
+    if dataset:
+        splits = ", ".join(f"{s} {n}" for s, n in dataset["splits"].items())
+        notes.append(f"dataset: {dataset['dataset']} ({splits}), version {dataset['version'][:12]}")
+    notes.append(f"tables: {params.data}/{{{','.join(layout.RECORD_OF)},rejections}}")
+    if seconds:
+        notes.append(f"seconds: {', '.join(f'{s} {t:g}' for s, t in seconds.items())}")
+    return "\n".join([*lines, "", *notes])
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    cells = [
+        cell.rjust(width) if 2 <= i <= 4 else cell.ljust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _usage(params: Params, stage: str) -> dict[str, Any]:
+    try:
+        usage = read_stats(params, stage).usage
+    except TableError:
+        return {}
+    return {name: used.model_dump() for name, used in usage.items()}
+
+
+def _dataset(params: Params) -> dict[str, Any]:
+    folder = layout.dataset_folder(params)
+    try:
+        manifest = read_manifest(folder)
+    except TableError:
+        return {}
+    return {"dataset": folder, "version": manifest.content_version, "splits": manifest.splits}
+
+
+def _head(params: Params) -> RewardHead | None:
+    if params.reward_head is None:
+        return None
+    content = storage.read_bytes(storage.join(params.reward_head.out, FILE))
+    return None if content is None else RewardHead.model_validate_json(content)

@@ -1,0 +1,1 @@
+"""Augmenting: what is known of a pair, put beside it as columns."""

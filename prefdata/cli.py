@@ -1,0 +1,223 @@
+"""The command line: one command a stage, `run` for all of them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefdata import __version__
+from prefdata.config import Params, load_params
+from prefdata.errors import PrefdataError
+
+_STAGES = {
+    "reward-head": "train the linear reward head over frozen embeddings",
+    "ingest": "prompts from JSONL, Parquet or HH transcripts",
+    "generate": "n on-policy answers a prompt",
+    "judge": "every judge's opinion of every two answers, and their consensus",
+    "pair": "agreed comparisons become pairs",
+    "augment": "rewards, margin and opinions beside each pair",
+    "filter": "pairs that teach the wrong thing, or nothing, out",
+    "export": "the versioned dataset",
+}
+
+_EPILOG = """\
+examples:
+  prefdata run                                    the whole way, by params.yaml
+  prefdata run --params recipes/demo.yaml --set generate.n=8
+  prefdata judge --set judge.consensus.min_confidence=0.6
+  prefdata run --json | tail -n 1                 figures for a script
+
+Options that prefdata does not know go to Beam:
+  prefdata generate --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp
+  prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
+
+exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration or command;
+3 done, but more records were faulty than max_rejected_fraction allows; 130 interrupted.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; errors go to standard error and into the exit code."""
+    parser = build_parser()
+    given, beam_arguments = parser.parse_known_args(arguments)
+    try:
+        _check_beam(parser, given, beam_arguments)
+        return int(given.run(given, beam_arguments))
+    except PrefdataError as error:
+        print(f"prefdata {given.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            f"prefdata {given.command}: interrupted. Finished model calls are kept; the same "
+            "command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands."""
+    parser = argparse.ArgumentParser(
+        prog="prefdata",
+        description="Preference data for aligning language models.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"prefdata {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add(commands, "run", "all stages in order", _run)
+    for name, text in _STAGES.items():
+        _add(commands, name, text, _stage)
+    _add(commands, "status", "what each stage's table holds and what fell out", _status)
+    schemas = _add(commands, "schemas", "write the JSON Schema of every record", _schemas)
+    schemas.add_argument("--out", default="schemas", help="folder (default: schemas)")
+    return parser
+
+
+def _add(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--params", default="params.yaml", help="default: params.yaml")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a value of params.yaml, such as generate.n=8; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.add_argument("--verbose", action="store_true", help="what Beam and the models log, too")
+    return parser
+
+
+def _check_beam(
+    parser: argparse.ArgumentParser, given: argparse.Namespace, unknown: Sequence[str]
+) -> None:
+    if not unknown:
+        return
+    if given.command in ("status", "schemas", "reward-head"):
+        parser.error(f"{given.command} runs no pipeline, so it takes no {' '.join(unknown)}")
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    known = vars(PipelineOptions(list(unknown)).view_as(PipelineOptions)).get("_all_options", {})
+    wrong = [a for a in unknown if a.startswith("--") and _flag(a) not in _beam_flags()]
+    if wrong or not known and not any(a.startswith("--") for a in unknown):
+        parser.error(f"neither prefdata nor Beam knows {' '.join(wrong or unknown)}")
+
+
+def _flag(argument: str) -> str:
+    return argument.partition("=")[0].lstrip("-")
+
+
+def _beam_flags() -> set[str]:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    for options in PipelineOptions.__subclasses__():
+        if hasattr(options, "_add_argparse_args"):
+            options._add_argparse_args(parser)
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    return {flag.lstrip("-") for flag in flags}
+
+
+def _run(given: argparse.Namespace, beam_arguments: list[str]) -> int:
+    params = _params(given)
+    skipped = [] if params.reward_head else ["reward-head"]
+    names = [name for name in _STAGES if name not in skipped]
+    return _execute(given, params, names, beam_arguments)
+
+
+def _stage(given: argparse.Namespace, beam_arguments: list[str]) -> int:
+    return _execute(given, _params(given), [given.command], beam_arguments)
+
+
+def _execute(
+    given: argparse.Namespace, params: Params, names: list[str], beam_arguments: list[str]
+) -> int:
+    _prepare(given.verbose)
+    from pipelines.check import check_parts
+    from pipelines.stages import STAGES, check_faults
+    from pipelines.summary import funnel, summary
+    from prefdata.inference.progress import Progress
+
+    check_parts(params)
+    progress = Progress(given.quiet)
+    seconds = {}
+    for number, name in enumerate(names, 1):
+        progress.line(f"{name} ({number}/{len(names)}) …")
+        started = time.monotonic()
+        stats = STAGES[name](params, beam_arguments, given.quiet)
+        seconds[name] = round(time.monotonic() - started, 2)
+        for model, usage in stats.usage.items():
+            progress.line(f"  {model}: {usage.line()}")
+        progress.line(f"  {stats.rows_in} in, {stats.rows_out} out, {seconds[name]} s")
+        check_faults(params, name, stats)
+    _say(given, summary(params, seconds), funnel(params, seconds))
+    return 0
+
+
+def _status(given: argparse.Namespace, _: list[str]) -> int:
+    from pipelines.summary import funnel, summary
+
+    params = _params(given)
+    _say(given, summary(params, {}), funnel(params, {}))
+    return 0
+
+
+def _schemas(given: argparse.Namespace, _: list[str]) -> int:
+    from prefdata.records.json_schema import write_schemas
+
+    for path in write_schemas(Path(given.out)):
+        print(path)
+    return 0
+
+
+def _params(given: argparse.Namespace) -> Params:
+    return load_params(given.params, given.set)
+
+
+def _say(given: argparse.Namespace, figures: dict[str, Any], table: str) -> None:
+    if given.json:
+        import orjson
+
+        print(orjson.dumps(figures).decode())
+    else:
+        print(table)
+
+
+def _prepare(verbose: bool) -> None:
+    """The libraries' own progress bars and warnings would bury ours.
+
+    And OpenMP threads must sleep while they wait: spinning, two workers on two cores are twenty
+    times slower than one.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if verbose:
+        logging.basicConfig(level=logging.INFO)
+        return
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.basicConfig(level=logging.ERROR)
+    for name in ("apache_beam", "root", "transformers", "sentence_transformers"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

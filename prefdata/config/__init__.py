@@ -1,0 +1,34 @@
+"""The configuration: one pydantic model a stage, read from params.yaml."""
+
+from prefdata.config.load import fingerprint, load_params
+from prefdata.config.params import (
+    AugmentParams,
+    ExportParams,
+    FilterParams,
+    GenerateParams,
+    IngestParams,
+    JudgeParams,
+    ModelParams,
+    PairParams,
+    Params,
+    Part,
+    RewardHeadParams,
+    SourceParams,
+)
+
+__all__ = [
+    "AugmentParams",
+    "ExportParams",
+    "FilterParams",
+    "GenerateParams",
+    "IngestParams",
+    "JudgeParams",
+    "ModelParams",
+    "PairParams",
+    "Params",
+    "Part",
+    "RewardHeadParams",
+    "SourceParams",
+    "fingerprint",
+    "load_params",
+]

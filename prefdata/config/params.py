@@ -1,0 +1,125 @@
+"""What params.yaml may say. An unknown key is an error that lists the valid ones."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A section of params.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Part(BaseModel):
+    """A judge, consensus, strategy, filter …: `kind` picks it, the rest are its own settings.
+
+    The settings are checked by the part's own configuration before any work starts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but `kind`."""
+        return dict(self.model_extra or {})
+
+
+class ModelParams(Section):
+    """A model and the engine that runs it."""
+
+    engine: str = Field("transformers", description="A name from prefdata/engines/lookup.py.")
+    model: str = Field(description="Hugging Face id or local folder.")
+    revision: str | None = None
+    dtype: str = Field("auto", description="auto, float32, bfloat16 or float16.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps …")
+    max_batch_tokens: int = Field(16_384, gt=0, description="Tokens a forward pass, padding in.")
+    max_batch_rows: int = Field(128, gt=0, description="Sequences generated at once.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The engine's own settings.")
+
+
+class SourceParams(Section):
+    """A file of prompts."""
+
+    path: str
+    format: Literal["auto", "jsonl", "parquet", "hh"] = "auto"
+    prompt_field: str = Field("prompt", description="A string or a list of messages.")
+    messages_field: str = Field("messages", description="A list of messages.")
+    limit: int | None = Field(None, gt=0, description="Read this many rows and no more.")
+
+
+class IngestParams(Section):
+    sources: list[SourceParams] = Field(min_length=1)
+    test_fraction: float = Field(0.1, ge=0, lt=1)
+    max_prompt_chars: int = Field(100_000, gt=0)
+    max_rejected_fraction: float = Field(0.01, ge=0, le=1)
+
+
+class GenerateParams(Section):
+    """Sampling of the policy's answers."""
+
+    model: str = "policy"
+    n: int = Field(4, gt=0, description="Samples a prompt.")
+    temperature: float = Field(1.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0, description="0: all tokens.")
+    max_tokens: int = Field(512, gt=0)
+    stop: list[str] = Field(default_factory=list)
+    seed: int = Field(0, description="Goes into every request's key, and so into its seed.")
+    max_rejected_fraction: float = Field(0.01, ge=0, le=1)
+
+
+class JudgeParams(Section):
+    judges: list[Part] = Field(min_length=1)
+    consensus: Part
+    max_rejected_fraction: float = Field(0.01, ge=0, le=1)
+
+
+class PairParams(Section):
+    strategy: Part
+
+
+class AugmentParams(Section):
+    rewards: list[str] | None = Field(
+        None, description="Judges whose scores make the mean reward; none named: all that score."
+    )
+
+
+class FilterParams(Section):
+    filters: list[Part] = Field(default_factory=list)
+    max_rejected_fraction: float = Field(0.01, ge=0, le=1)
+
+
+class ExportParams(Section):
+    format: Part = Part(kind="trl")
+    name: str = Field("preferences", description="The dataset's name on its card.")
+    license: str = Field("other", description="The licence on the card; the prompts' decide.")
+
+
+class RewardHeadParams(Section):
+    """Training of the linear reward head over frozen embeddings."""
+
+    data: str = Field(description="JSONL of prompt, chosen, rejected; split = heldout keeps out.")
+    model: str = "embedder"
+    l2: float = Field(1.0, gt=0, description="Strength of the L2 penalty.")
+    out: str = "data/reward_head"
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    data: str = Field("data", description="The folder of all tables.")
+    memo: str | None = Field("data/memo", description="Finished model calls; null: keep none.")
+    buckets: Literal["auto"] | int = "auto"
+    models: dict[str, ModelParams]
+    ingest: IngestParams
+    reward_head: RewardHeadParams | None = None
+    generate: GenerateParams
+    judge: JudgeParams
+    pair: PairParams
+    augment: AugmentParams = AugmentParams(rewards=None)
+    filter: FilterParams = FilterParams()
+    export: ExportParams = ExportParams()

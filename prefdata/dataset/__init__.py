@@ -1,0 +1,1 @@
+"""The published dataset: its rows, manifest, version and card."""

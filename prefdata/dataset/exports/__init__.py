@@ -1,0 +1,1 @@
+"""Exports: one consumer of preference data a file. The contract is base.py."""

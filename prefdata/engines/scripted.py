@@ -1,0 +1,170 @@
+"""The scripted engine: a fake model that ships, for tests, benchmarks and dry runs of a flow.
+
+It answers from the request's key alone, so the same request always has the same answer, and does
+every operation. `options` of the model in params.yaml:
+
+    models:
+      policy:
+        engine: scripted
+        model: any-name                 # goes into the fingerprint
+        options:
+          answers: {"2 + 2": "4"}       # a prompt that contains the text gets this answer
+          answer_chars: 1000            # length of the other answers
+          fail: ["poison"]              # a request that contains the text fails, alone
+          latency_seconds: 0.0          # a batch of 1,000 requests takes this long
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefdata.config.load import fingerprint, validated
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import (
+    Engine,
+    Operation,
+    Options,
+    Sampling,
+    Settings,
+    result_schema,
+)
+
+BATCH = 1000
+_WORDS = (
+    "the answer of a careful model weighs what was asked against what it knows and says so "
+    "plainly while another wanders off into lists that nobody wanted to read in the first place "
+    "because length is easily mistaken for merit and a number for a reason by those who label "
+)
+_CORPUS = " ".join(_WORDS.split()[i * 7 % 48] for i in range(4000))
+
+
+class ScriptedOptions(BaseModel):
+    """The engine's own settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answers: dict[str, str] = {}
+    answer_chars: int = Field(200, gt=0, le=10_000)
+    fail: list[str] = []
+    latency_seconds: float = Field(0.0, ge=0)
+    dimension: int = Field(16, gt=0)
+
+
+class ScriptedEngine(Engine):
+    """See the module."""
+
+    def __init__(self, name: str, params: ModelParams) -> None:
+        self.name = name
+        where = f"models.{name}.options"
+        self.options = validated(ScriptedOptions, params.options, where)
+        answering = ScriptedOptions(
+            **self.options.model_dump(exclude={"latency_seconds", "fail"})
+        )
+        self.fingerprint = fingerprint(
+            ModelParams(engine="scripted", model=params.model, options=answering.model_dump())
+        )
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        for batch, numbers in self._batches(rows):
+            size = self.options.answer_chars
+            texts = [_CORPUS[n % 9973 : n % 9973 + size] for n in numbers.tolist()]
+            if self.options.answers:
+                texts = self._scripted(batch, texts)
+            spaces = pl.Series(texts, dtype=pl.String).str.count_matches(" ", literal=True)
+            n_tokens = spaces.cast(pl.Int64) + 2
+            yield self._results(
+                "generate",
+                batch,
+                text=texts,
+                n_tokens=n_tokens.clip(upper_bound=settings.max_tokens),
+                finish_reason=["stop"] * batch.height,
+                cumulative_logprob=-(numbers % 1000) / 10.0,
+            )
+
+    def score(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        for batch, numbers in self._batches(rows):
+            spaces = batch["completion"].str.count_matches(" ", literal=True)
+            yield self._results(
+                "score",
+                batch,
+                logprob=-(numbers % 1000) / 10.0,
+                n_tokens=spaces.cast(pl.Int64) + 2,
+            )
+
+    def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
+        for batch, numbers in self._batches(rows):
+            shifts = np.arange(len(settings.options), dtype=np.uint64) * np.uint64(8)
+            weights = 1.0 + (numbers[:, None] >> shifts[None, :]) % np.uint64(255)
+            logprobs = np.log(weights / weights.sum(axis=1, keepdims=True))
+            yield self._results("choose", batch, logprobs=_lists(logprobs, pl.Float64()))
+
+    def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        for batch, numbers in self._batches(rows):
+            vectors = self._vectors(numbers)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            yield self._results("embed", batch, embedding=_lists(vectors, pl.Float32()))
+
+    def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        for batch, numbers in self._batches(rows):
+            last = self._vectors(numbers)
+            n_tokens = batch["completion"].str.count_matches(" ", literal=True).cast(pl.Int64) + 2
+            sums = last * n_tokens.to_numpy()[:, None].astype(np.float32)
+            yield self._results(
+                "hidden_sums",
+                batch,
+                hidden_sum=_lists(sums, pl.Float32()),
+                last_hidden=_lists(last, pl.Float32()),
+                n_tokens=n_tokens,
+            )
+
+    def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+        """Slices of the rows, each with a 64-bit number a row, drawn from its key."""
+        for batch in rows.iter_slices(BATCH):
+            if self.options.latency_seconds:
+                time.sleep(self.options.latency_seconds)
+            keys = b"".join(key[:8] for key in batch["key"].to_list())
+            yield batch, np.frombuffer(keys, dtype=np.uint64)
+
+    def _vectors(self, numbers: np.ndarray) -> np.ndarray:
+        steps = np.arange(1, self.options.dimension + 1, dtype=np.uint64)
+        mixed = numbers[:, None] * (steps * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1))
+        return (((mixed >> np.uint64(40)) / 2.0**24) - 0.5).astype(np.float32)
+
+    def _scripted(self, batch: pl.DataFrame, texts: list[str]) -> list[str]:
+        asked = _flat(batch).to_list()
+        for position, text in enumerate(asked):
+            for pattern, answer in self.options.answers.items():
+                if pattern in text:
+                    texts[position] = answer
+        return texts
+
+    def _results(self, operation: Operation, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:
+        error = pl.Series("error", [None] * batch.height, dtype=pl.String)
+        if self.options.fail:
+            hit = _flat(batch).str.contains_any(self.options.fail)
+            error = pl.select(pl.when(hit).then(pl.lit("scripted failure"))).to_series()
+        return pl.DataFrame(
+            {"key": batch["key"], **columns, "error": error}, schema=result_schema(operation)
+        )
+
+
+def _flat(batch: pl.DataFrame) -> pl.Series:
+    """All text of each request, for matching."""
+    if "text" in batch.columns:
+        return batch["text"]
+    contents = pl.col("messages").list.eval(pl.element().struct.field("content")).list.join("\n")
+    extra = [pl.col("completion")] if "completion" in batch.columns else []
+    return batch.select(pl.concat_str([contents, *extra], separator="\n")).to_series()
+
+
+def _lists(matrix: np.ndarray, inner: pl.DataType) -> pl.Series:
+    kind = pl.Float32 if inner == pl.Float32() else pl.Float64
+    return pl.Series(matrix.astype(np.float32 if kind is pl.Float32 else np.float64)).cast(
+        pl.List(kind)
+    )

@@ -1,0 +1,70 @@
+"""Every error of prefdata, by what the caller should do about it.
+
+`AbortError`: stop before more is lost. `RejectRecord`: set this record aside with its reason and
+go on. `RetryError`: the same call may succeed later.
+"""
+
+from __future__ import annotations
+
+
+class PrefdataError(Exception):
+    """The root. `problem` says what was found, `remedy` which setting or step mends it."""
+
+    exit_code = 1
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n  remedy: {self.remedy}" if self.remedy else self.problem
+
+
+class AbortError(PrefdataError):
+    """The run can't go on."""
+
+
+class ConfigError(AbortError):
+    """params.yaml or the command line is wrong."""
+
+    exit_code = 2
+
+
+class SourceError(AbortError):
+    """A source file as a whole can't be read: missing, other columns, not what its name says."""
+
+
+class TableError(AbortError):
+    """A table is missing, half-written, or was written by another schema version."""
+
+
+class StorageError(AbortError):
+    """The disk or folder refuses the write: full, read-only, not a folder."""
+
+
+class ModelError(AbortError):
+    """A model can't be loaded, or can't do what the configuration asks of it."""
+
+
+class AccountingError(AbortError):
+    """Rows in did not equal rows out plus rejections: a defect of the stage, never of the data."""
+
+
+class TooManyRejected(AbortError):
+    """More faulty records than `max_rejected_fraction` allows; all tables were still written."""
+
+    exit_code = 3
+
+
+class RejectRecord(PrefdataError):
+    """One record is at fault. `reason` is a short code for counting, `problem` the detail."""
+
+    def __init__(self, reason: str, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.args = (reason, problem, remedy)
+        self.reason = reason
+
+
+class RetryError(PrefdataError):
+    """A passing fault: the same call may succeed later."""

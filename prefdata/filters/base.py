@@ -1,0 +1,89 @@
+"""The contract of a filter.
+
+`measure` adds the filter's figures to the pairs of one bucket. Where a decision needs more than a
+bucket (a quantile, duplicates of prompts), `summarize` boils a measured bucket down to a small
+frame and `merge` makes one of all buckets' frames; then `decide` says which pairs go.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from prefdata.config.load import validated
+from prefdata.engines.base import Operation
+from prefdata.inference.loop import Inference
+
+
+class FilterConfig(BaseModel):
+    """A filter's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the pairs of a bucket are about.
+
+    `prompts`: prompt_id, messages. `responses`: response_id, prompt_id, text, finished.
+    """
+
+    prompts: pl.DataFrame
+    responses: pl.DataFrame
+
+
+class Filter(ABC):
+    """One filter. `columns` names the figures it leaves in the table."""
+
+    kind: ClassVar[str]
+    config_model: ClassVar[type[FilterConfig]]
+    columns: ClassVar[tuple[str, ...]] = ()
+    across_buckets: ClassVar[bool] = False
+
+    def __init__(self, settings: dict[str, Any], where: str) -> None:
+        self.config = validated(self.config_model, settings, where)
+
+    def needs(self) -> list[tuple[str, Operation]]:
+        """(model name in params.yaml, operation) for everything it will ask."""
+        return []
+
+    @abstractmethod
+    def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
+        """The pairs, in their order, with the filter's columns and `fault` (why there is no
+        figure, where a model call failed) set."""
+
+    def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
+        """What `decide` must know of this bucket when it decides on another."""
+        raise TypeError(f"filter {self.kind} decides within a bucket")
+
+    def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """One frame from all buckets' summaries, whatever their order."""
+        raise TypeError(f"filter {self.kind} decides within a bucket")
+
+    @abstractmethod
+    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
+        """`measured` with `reason` (null: keep) and `detail`."""
+
+
+def with_texts(pairs: pl.DataFrame, texts: Texts) -> pl.DataFrame:
+    """The pairs with the texts `chosen` and `rejected`."""
+    answers = texts.responses.select("response_id", "text")
+    for side in ("chosen", "rejected"):
+        pairs = pairs.join(
+            answers.rename({"text": side}),
+            left_on=f"{side}_id",
+            right_on="response_id",
+            how="left",
+            maintain_order="left",
+        )
+    return pairs
+
+
+def no_fault() -> pl.Expr:
+    """The `fault` column of a filter that asks no model."""
+    return pl.lit(None, dtype=pl.String).alias("fault")

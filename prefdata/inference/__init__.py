@@ -1,0 +1,7 @@
+"""Durable inference: content keys, the memo, and the loop that asks only for what is missing."""
+
+from prefdata.inference.loop import Inference
+from prefdata.inference.memo import Memo
+from prefdata.inference.usage import Usage
+
+__all__ = ["Inference", "Memo", "Usage"]

@@ -1,0 +1,28 @@
+"""Content keys of requests: everything that changes the answer and nothing else.
+
+A key is the first 16 bytes of SHA-256 over the model's fingerprint, the operation, its settings
+and the request's own columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from prefdata.engines.base import Operation, Settings
+from prefdata.records.digests import row_digests
+from prefdata.records.ids import ID_BYTES
+
+
+def request_keys(
+    fingerprint: str,
+    operation: Operation,
+    settings: Settings,
+    rows: pl.DataFrame,
+    columns: Sequence[str],
+) -> pl.Series:
+    """The key of every row, as a Binary series named `key`."""
+    context = (fingerprint, operation, settings.model_dump_json())
+    digests = row_digests(rows, columns, *context)
+    return pl.Series("key", [d[:ID_BYTES] for d in digests], dtype=pl.Binary)

@@ -1,0 +1,114 @@
+"""The loop that asks an engine only for what the memo does not hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+from prefdata.engines.base import (
+    OPERATIONS,
+    Engine,
+    Operation,
+    Settings,
+    result_schema,
+)
+from prefdata.inference.keys import request_keys
+from prefdata.inference.memo import Memo
+from prefdata.inference.progress import Progress
+from prefdata.inference.usage import Usage
+
+COMMIT_SECONDS = 5.0
+"""At most this much finished work is lost when the process is killed."""
+
+
+class Inference:
+    """What stages ask models through: every call is keyed, remembered and counted."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        memo: Memo | None,
+        progress: Progress | None = None,
+        label: str = "",
+    ) -> None:
+        self.engines = engines
+        self.memo = memo
+        self.progress = progress or Progress(quiet=True)
+        self.label = label
+        self.usage: dict[str, Usage] = {}
+
+    def fingerprint(self, model: str) -> str:
+        """The fingerprint of the model that goes by this name in params.yaml."""
+        return self.engines[model].fingerprint
+
+    def ask(
+        self, model: str, operation: Operation, settings: Settings, rows: pl.DataFrame
+    ) -> pl.DataFrame:
+        """The results of all rows, in their order: key, the operation's columns, error.
+
+        `rows` hold the operation's request columns and `place`, the prompt id that the request
+        belongs to. Rows that ask the same thing are asked once.
+        """
+        engine = self.engines[model]
+        spec = OPERATIONS[operation]
+        keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
+        keyed = rows.with_columns(keys)
+        distinct = keyed.unique("key", keep="first", maintain_order=True)
+        places = distinct.select("key", "place")
+        done = [pl.DataFrame(schema=result_schema(operation))]
+        if self.memo is not None:
+            done = [self.memo.lookup(operation, engine.fingerprint, places)]
+        missing = distinct.join(done[0], on="key", how="anti", maintain_order="left")
+        usage = Usage(requests=distinct.height, cached=distinct.height - missing.height)
+        if missing.height:
+            fresh = self._run(engine, operation, settings, missing, places, usage)
+            done.append(fresh)
+        name = f"{operation} {model}"
+        self.usage[name] = self.usage.get(name, Usage()).plus(usage)
+        return keyed.select("key").join(pl.concat(done), on="key", how="left", maintain_order="left")
+
+    def _run(
+        self,
+        engine: Engine,
+        operation: Operation,
+        settings: Settings,
+        missing: pl.DataFrame,
+        places: pl.DataFrame,
+        usage: Usage,
+    ) -> pl.DataFrame:
+        engine.start()
+        run: Callable[..., object] = getattr(engine, operation)
+        columns = ["key", *OPERATIONS[operation].request]
+        fresh: list[pl.DataFrame] = []
+        uncommitted = 0
+        started = committed = time.monotonic()
+        finished = 0
+
+        def commit() -> None:
+            nonlocal uncommitted
+            if self.memo is not None and uncommitted < len(fresh):
+                new = pl.concat(fresh[uncommitted:])
+                self.memo.commit(operation, engine.fingerprint, new, places)
+            uncommitted = len(fresh)
+
+        try:
+            for results in run(missing.select(columns), settings):  # type: ignore[attr-defined]
+                fresh.append(results.select(result_schema(operation).names()))
+                finished += results.height
+                usage.failed += int(results["error"].is_not_null().sum())
+                if "n_tokens" in results.columns:
+                    usage.tokens += int(results["n_tokens"].sum())
+                usage.seconds = time.monotonic() - started
+                self.progress.update(
+                    f"{self.label}  {operation} {engine.name}: {finished}/{missing.height}, "
+                    f"{usage.line()}"
+                )
+                if time.monotonic() - committed >= COMMIT_SECONDS:
+                    commit()
+                    committed = time.monotonic()
+        finally:
+            # Also on Ctrl-C or an error half-way: what was finished is paid for.
+            commit()
+        return pl.concat(fresh)

@@ -1,0 +1,108 @@
+"""The contract of a judge.
+
+A judge sees all candidates of many prompts and all comparisons asked of it at once, and returns
+one row a comparison: P(a ≻ b), or Unscored with the reason. It asks models through `Inference`
+alone, so that every call is remembered.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from prefdata.config.load import validated
+from prefdata.engines.base import Operation
+from prefdata.inference.loop import Inference
+from prefdata.records.base import polars_schema
+from prefdata.records.judgment import Judgment
+
+COMPARISON = ("prompt_id", "response_a", "response_b")
+
+
+class JudgeConfig(BaseModel):
+    """The settings every judge has; a judge adds its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is judged.
+
+    `prompts`: prompt_id, messages. `responses`: prompt_id, response_id, text, finished.
+    `comparisons`: prompt_id, response_a, response_b with response_a < response_b.
+    """
+
+    prompts: pl.DataFrame
+    responses: pl.DataFrame
+    comparisons: pl.DataFrame
+
+
+class Judge(ABC):
+    """One judge. `needs` says which operation it asks of which model, checked before any work."""
+
+    kind: ClassVar[str]
+    config_model: ClassVar[type[JudgeConfig]]
+
+    def __init__(self, settings: dict[str, Any], where: str) -> None:
+        self.config = validated(self.config_model, settings, where)
+        self.name = self.config.name or self.kind
+
+    @abstractmethod
+    def needs(self) -> list[tuple[str, Operation]]:
+        """(model name in params.yaml, operation) for everything it will ask."""
+
+    @abstractmethod
+    def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
+        """One row a comparison, in the columns of `Judgment`."""
+
+
+def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows` in the columns of `Judgment`; columns the judge does not have become null.
+
+    A preference that is not a number in [0, 1] becomes Unscored: never a zero, never a loss.
+    """
+    schema = polars_schema(Judgment)
+    absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]
+    filled = rows.with_columns(absent).with_columns(judge=pl.lit(judge))
+    valid = pl.col("preference").is_between(0, 1) & pl.col("unscored").is_null()
+    reason = pl.coalesce(
+        "unscored", pl.format("not_a_probability: {}", pl.col("preference").cast(pl.String))
+    )
+    return filled.with_columns(
+        preference=pl.when(valid).then("preference"),
+        unscored=pl.when(~valid.fill_null(False)).then(pl.coalesce(reason, pl.lit("missing"))),
+    ).select(schema.names())
+
+
+def from_scores(judge: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """Judgments from one score an answer: P(a ≻ b) = sigmoid(score_a - score_b).
+
+    The Bradley-Terry model, with scores in its own units (log-odds). `scores` holds response_id,
+    score and unscored (null where there is a score).
+    """
+    sides = [
+        scores.select(
+            pl.col("response_id").alias(f"response_{side}"),
+            pl.col("score").alias(f"score_{side}"),
+            pl.col("unscored").alias(f"unscored_{side}"),
+        )
+        for side in ("a", "b")
+    ]
+    joined = comparisons.join(sides[0], on="response_a", how="left").join(
+        sides[1], on="response_b", how="left"
+    )
+    difference = pl.col("score_a") - pl.col("score_b")
+    return judgments(
+        judge,
+        joined.with_columns(
+            preference=1 / (1 + (-difference).exp()),
+            unscored=pl.coalesce("unscored_a", "unscored_b"),
+        ),
+    )

@@ -1,0 +1,35 @@
+"""The judges there are, by the `kind` that params.yaml uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefdata.config.params import Part
+from prefdata.errors import ConfigError
+from prefdata.judges.base import Judge
+from prefdata.judges.embedding_reward import EmbeddingRewardJudge
+from prefdata.judges.implicit_reward import ImplicitRewardJudge
+from prefdata.judges.pairwise import PairwiseJudge
+from prefdata.records.judgment import CONSENSUS
+
+JUDGES: dict[str, type[Judge]] = {
+    judge.kind: judge for judge in (EmbeddingRewardJudge, ImplicitRewardJudge, PairwiseJudge)
+}
+
+
+def build(parts: Sequence[Part]) -> list[Judge]:
+    """The judges of params.yaml, their settings checked and their names distinct."""
+    judges = []
+    for position, part in enumerate(parts):
+        where = f"judge.judges.{position}"
+        if part.kind not in JUDGES:
+            known = ", ".join(JUDGES)
+            raise ConfigError(f"{where}.kind: {part.kind!r} is unknown; known: {known}")
+        judges.append(JUDGES[part.kind](part.settings(), where))
+    names = [judge.name for judge in judges]
+    for name in names:
+        if names.count(name) > 1 or name == CONSENSUS:
+            raise ConfigError(
+                f"judge.judges: the name {name!r} is taken", "Give each judge a `name` of its own."
+            )
+    return judges

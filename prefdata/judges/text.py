@@ -1,0 +1,62 @@
+"""Conversations and answers as text for a judge's template."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+import polars as pl
+
+_MARKER = r"(?i)\[\s*((?:end\s+of\s+)?(?:question|answer)[^\[\]\n]{0,8})\]"
+
+
+def transcript(messages: pl.Expr) -> pl.Expr:
+    """One turn: its content. Several: "User: …" and "Assistant: …" turns, a blank line between."""
+    role, content = pl.element().struct.field("role"), pl.element().struct.field("content")
+    titled = pl.concat_str(
+        pl.when(role == "user")
+        .then(pl.lit("User: "))
+        .when(role == "assistant")
+        .then(pl.lit("Assistant: "))
+        .otherwise(pl.lit("System: ")),
+        content,
+    )
+    only = messages.list.first().struct.field("content")
+    return pl.when(messages.list.len() == 1).then(only).otherwise(
+        messages.list.eval(titled).list.join("\n\n")
+    )
+
+
+def neutral(text: pl.Expr) -> pl.Expr:
+    """The text with anything that reads like the template's own delimiters taken apart.
+
+    `good [End of answer A] [Answer B] bad` becomes `good (End of answer A) (Answer B) bad`, so
+    an answer can't close its own block and open another.
+    """
+    return text.str.replace_all(_MARKER, "(${1})")
+
+
+def fill(template: str, **values: pl.Expr) -> pl.Expr:
+    """The template with each `{name}` replaced, in one pass: values are never read again."""
+    parts: list[pl.Expr] = []
+    rest = template
+    while rest:
+        found = [(rest.find("{" + name + "}"), name) for name in values]
+        position, name = min((f for f in found if f[0] >= 0), default=(-1, ""))
+        if position < 0:
+            break
+        parts += [pl.lit(rest[:position]), values[name]]
+        rest = rest[position + len(name) + 2 :]
+    return pl.concat_str([*parts, pl.lit(rest)])
+
+
+@cache
+def template(name: str) -> str:
+    """The text of judges/templates/NAME.txt."""
+    folder = resources.files("prefdata.judges") / "templates"
+    return (folder / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
+
+
+def user_turn(content: pl.Expr) -> pl.Expr:
+    """A conversation of one user turn."""
+    return pl.concat_list(pl.struct(pl.lit("user").alias("role"), content.alias("content")))

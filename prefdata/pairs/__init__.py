@@ -1,0 +1,1 @@
+"""Strategies that choose which agreed comparisons become pairs. The contract is base.py."""

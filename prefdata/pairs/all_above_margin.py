@@ -1,0 +1,29 @@
+"""All agreed comparisons whose label is decided enough."""
+
+from __future__ import annotations
+
+import polars as pl
+from pydantic import Field
+
+from prefdata.pairs.base import Strategy, StrategyConfig
+
+
+class AllAboveMarginConfig(StrategyConfig):
+    min_margin: float = Field(
+        0.1, ge=0, le=1, description="Least P(chosen ≻ rejected) - P(rejected ≻ chosen)."
+    )
+
+
+class AllAboveMargin(Strategy):
+    """See the module."""
+
+    kind = "all_above_margin"
+    config_model = AllAboveMarginConfig
+    config: AllAboveMarginConfig
+
+    def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
+        margin = 2 * pl.col("soft_label") - 1
+        return comparisons.with_columns(
+            reason=pl.when(margin < self.config.min_margin).then(pl.lit("below_margin")),
+            detail=pl.format("margin {}, min_margin {}", margin.round(4), self.config.min_margin),
+        )

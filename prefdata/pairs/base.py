@@ -1,0 +1,52 @@
+"""The contract of a pairing strategy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from prefdata.config.load import validated
+
+
+class StrategyConfig(BaseModel):
+    """A strategy's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Strategy(ABC):
+    """Chooses pairs from the comparisons on which there is a label.
+
+    `comparisons` comes turned to the preferred side: prompt_id, chosen_id, rejected_id,
+    soft_label (P(chosen ≻ rejected) > 0.5), agreement, chosen, rejected (the texts, to break ties
+    by content and never by an id). The result is the same rows with `reason`: null makes a pair.
+    """
+
+    kind: ClassVar[str]
+    config_model: ClassVar[type[StrategyConfig]] = StrategyConfig
+
+    def __init__(self, settings: dict[str, Any], where: str) -> None:
+        self.config = validated(self.config_model, settings, where)
+
+    @abstractmethod
+    def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
+        """The comparisons with `reason` (null: a pair) and `detail`."""
+
+
+def oriented(consensus: pl.DataFrame) -> pl.DataFrame:
+    """Consensus rows of `Judgment` turned to chosen and rejected.
+
+    `{"response_a": "x", "response_b": "y", "preference": 0.2}` becomes
+    `{"chosen_id": "y", "rejected_id": "x", "soft_label": 0.8}`.
+    """
+    a_wins = pl.col("preference") > 0.5
+    return consensus.filter(pl.col("preference") != 0.5).select(
+        "prompt_id",
+        chosen_id=pl.when(a_wins).then("response_a").otherwise("response_b"),
+        rejected_id=pl.when(a_wins).then("response_b").otherwise("response_a"),
+        soft_label=pl.when(a_wins).then("preference").otherwise(1 - pl.col("preference")),
+        agreement="agreement",
+    )

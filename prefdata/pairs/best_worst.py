@@ -1,0 +1,44 @@
+"""Best against worst: one pair a prompt.
+
+An answer's standing is its mean P(win) over the agreed comparisons it takes part in (Borda); the
+pair is the agreed comparison whose two answers stand furthest apart.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from prefdata.pairs.base import Strategy
+
+
+class BestWorst(Strategy):
+    """See the module."""
+
+    kind = "best_worst"
+
+    def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
+        # Sorted, so that the sums below don't depend on the order or the ids of the candidates.
+        rows = comparisons.sort("prompt_id", "chosen", "rejected")
+        won = rows.select("prompt_id", response_id="chosen_id", p="soft_label")
+        lost = rows.select("prompt_id", response_id="rejected_id", p=1 - pl.col("soft_label"))
+        standing = (
+            pl.concat([won, lost])
+            .group_by("prompt_id", "response_id", maintain_order=True)
+            .agg(pl.col("p").mean())
+        )
+        for side in ("chosen", "rejected"):
+            rows = rows.join(
+                standing.rename({"response_id": f"{side}_id", "p": f"standing_{side}"}),
+                on=["prompt_id", f"{side}_id"],
+                how="left",
+            )
+        spread = (pl.col("standing_chosen") - pl.col("standing_rejected")).round(12)
+        rows = rows.with_columns(spread=spread).sort(
+            "prompt_id", "spread", "soft_label", "chosen", "rejected",
+            descending=[False, True, True, False, False],
+        )  # fmt: skip
+        first = pl.col("prompt_id").is_first_distinct()
+        return rows.with_columns(
+            reason=pl.when(~first).then(pl.lit("not_best_worst")),
+            detail=pl.format("standings {} apart", pl.col("spread").round(3)),
+        ).select(*comparisons.columns, "reason", "detail")

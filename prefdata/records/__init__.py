@@ -1,0 +1,37 @@
+"""What flows between the stages: one record a file, each a pydantic model and an Arrow schema."""
+
+from prefdata.records.base import SCHEMA_VERSION, Record
+from prefdata.records.judgment import CONSENSUS, Judgment
+from prefdata.records.pair import AugmentedPair, FilteredPair, Opinion, Pair
+from prefdata.records.preference import Preference
+from prefdata.records.prompt import Message, Prompt
+from prefdata.records.rejection import Rejection
+from prefdata.records.response import Response
+
+RECORDS: tuple[type[Record], ...] = (
+    Prompt,
+    Response,
+    Judgment,
+    Pair,
+    AugmentedPair,
+    FilteredPair,
+    Preference,
+    Rejection,
+)
+
+__all__ = [
+    "CONSENSUS",
+    "RECORDS",
+    "SCHEMA_VERSION",
+    "AugmentedPair",
+    "FilteredPair",
+    "Judgment",
+    "Message",
+    "Opinion",
+    "Pair",
+    "Preference",
+    "Prompt",
+    "Record",
+    "Rejection",
+    "Response",
+]

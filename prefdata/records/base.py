@@ -1,0 +1,72 @@
+"""The base of all records, and how a pydantic record becomes an Arrow schema."""
+
+from __future__ import annotations
+
+import types
+import typing
+from functools import cache
+from typing import Any, ClassVar, Literal, Union
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+"""Raised by one whenever a column of any record changes its name, type or meaning."""
+
+_SCALARS: dict[type, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+class Record(BaseModel):
+    """A row of a table. Immutable, and without columns that nobody declared.
+
+    `sort_by` names the columns that order a bucket: the same rows give the same bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sort_by: ClassVar[tuple[str, ...]] = ()
+
+
+@cache
+def arrow_schema(record: type[Record]) -> pa.Schema:
+    """The Arrow schema of a record; a field is nullable exactly where the record allows None."""
+    return pa.schema([_field(n, f.annotation) for n, f in record.model_fields.items()])
+
+
+@cache
+def polars_schema(record: type[Record]) -> pl.Schema:
+    """The polars schema of a record, columns in the record's order."""
+    frame = pl.from_arrow(arrow_schema(record).empty_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame.schema
+
+
+def _field(name: str, annotation: Any) -> pa.Field:
+    arms = [a for a in _arms(annotation) if a is not type(None)]
+    if len(arms) != 1:
+        raise TypeError(f"column {name}: {annotation} has no single Arrow type")
+    return pa.field(name, _type(arms[0]), nullable=len(arms) != len(_arms(annotation)))
+
+
+def _arms(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _type(annotation: Any) -> pa.DataType:
+    origin = typing.get_origin(annotation)
+    if origin is list:
+        (item,) = typing.get_args(annotation)
+        return pa.list_(_field("element", item))
+    if origin is Literal:
+        return _SCALARS[type(typing.get_args(annotation)[0])]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return pa.struct([_field(n, f.annotation) for n, f in annotation.model_fields.items()])
+    return _SCALARS[annotation]

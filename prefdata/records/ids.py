@@ -1,0 +1,27 @@
+"""Content ids: the same content has the same id on every machine and in every run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+ID_BYTES = 16
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """32 hex characters over the parts; lengths go in, so ("ab", "c") differs from ("a", "bc")."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.hexdigest()[: 2 * ID_BYTES]
+
+
+def prompt_id(messages: Iterable[tuple[str, str]]) -> str:
+    """The id of a conversation given as (role, content) turns."""
+    return digest(part.encode() for turn in messages for part in turn)
+
+
+def fraction(record_id: str) -> float:
+    """A number in [0, 1) fixed by the id, from other bits than those that choose the bucket."""
+    return int(record_id[8:16], 16) / 2**32

@@ -1,0 +1,37 @@
+"""A judgment: what one judge says of two answers to one prompt."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from prefdata.records.base import Record
+
+CONSENSUS = "consensus"
+"""The `judge` of the rows in which the judges' opinions were combined into one label."""
+
+
+class Judgment(Record):
+    """One row of data/judgments: a judge, two answers and P(a ≻ b).
+
+    `response_a` < `response_b` always, so the order in which candidates came can't matter.
+    Exactly one of `preference` and `unscored` is null: a verdict that is missing or unreadable
+    is Unscored with its reason, never a number.
+    """
+
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "judge", "response_a", "response_b")
+
+    prompt_id: str
+    judge: str = Field(description="The judge's name in params.yaml, or 'consensus'.")
+    response_a: str
+    response_b: str
+    preference: float | None = Field(description="P(a ≻ b) in [0, 1].")
+    score_a: float | None = Field(description="The answer's own score, where the judge gives one.")
+    score_b: float | None
+    forward: float | None = Field(description="P(a ≻ b) with a shown first, by a pairwise judge.")
+    reverse: float | None = Field(description="P(a ≻ b) with b shown first, by a pairwise judge.")
+    agreement: float | None = Field(
+        description="Consensus rows: share of the scored opinions that prefer the same answer."
+    )
+    unscored: str | None = Field(description="Why there is no verdict.")

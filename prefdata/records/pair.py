@@ -1,0 +1,58 @@
+"""A preference pair, by ids; augmenting and filtering add columns and keep the rest."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefdata.records.base import Record
+
+
+class Opinion(BaseModel):
+    """What one judge says of a pair, turned to chosen against rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    judge: str
+    preference: float | None = Field(description="P(chosen ≻ rejected); null where unscored.")
+    score_chosen: float | None
+    score_rejected: float | None
+
+
+class Pair(Record):
+    """One row of data/pairs."""
+
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
+
+    pair_id: str = Field(description="Content id of prompt, chosen and rejected.")
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    strategy: str = Field(description="The strategy that made the pair.")
+    soft_label: float = Field(description="The consensus' P(chosen ≻ rejected), above 0.5.")
+    agreement: float = Field(description="Share of the scored opinions on the chosen one's side.")
+
+
+class AugmentedPair(Pair):
+    """One row of data/augmented."""
+
+    reward_chosen: float | None = Field(description="Mean reward of the chosen answer.")
+    reward_rejected: float | None
+    margin: float | None = Field(description="reward_chosen - reward_rejected.")
+    opinions: list[Opinion] = Field(description="Every judge's opinion, sorted by judge.")
+
+
+class FilteredPair(AugmentedPair):
+    """One row of data/filtered: a pair that every filter kept, with the filters' figures."""
+
+    ches: float | None = Field(
+        description="CHES(chosen, rejected), arXiv 2410.08847, Definition 2; null if not measured."
+    )
+    ches_normalized: float | None = Field(description="Length-normalised CHES.")
+    last_hidden_inner_product: float | None = Field(
+        description="<h_last(chosen), h_last(rejected) - h_last(chosen)>, the same paper."
+    )
+    similarity: float | None = Field(
+        description="Jaccard similarity of the answers' word trigrams; null if not measured."
+    )

@@ -1,0 +1,33 @@
+"""A row of the published dataset, as a trainer reads it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from prefdata.records.base import Record
+from prefdata.records.pair import Opinion
+from prefdata.records.prompt import Message
+
+
+class Preference(Record):
+    """One row of data/dataset: explicit prompt, completions without it, all `list[Message]`."""
+
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
+
+    prompt: list[Message]
+    chosen: list[Message] = Field(description="Exactly one assistant turn.")
+    rejected: list[Message] = Field(description="Exactly one assistant turn.")
+    prompt_id: str
+    pair_id: str
+    source: str
+    strategy: str
+    soft_label: float
+    agreement: float
+    reward_chosen: float | None
+    reward_rejected: float | None
+    margin: float | None
+    ches: float | None
+    ches_normalized: float | None
+    opinions: list[Opinion]

@@ -1,0 +1,37 @@
+"""A prompt: the conversation that the policy answers."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefdata.records.base import Record
+
+
+class Message(BaseModel):
+    """One turn. Exactly these two keys: a nullable third one would reach the chat template."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Prompt(Record):
+    """One row of data/prompts.
+
+    `{"prompt": "Hi\\r\\n"}` in line 7 of q.jsonl becomes
+    `{"prompt_id": "1f…", "messages": [{"role": "user", "content": "Hi"}], "split": "train",
+    "source": "q.jsonl", "origin": "q.jsonl:7"}`.
+    """
+
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id",)
+
+    prompt_id: str = Field(description="Content id of the messages; 32 hex characters.")
+    messages: list[Message] = Field(
+        description="An optional system turn, then user and assistant in turn, ending with user."
+    )
+    split: Literal["train", "test"] = Field(description="Fixed by the prompt id alone.")
+    source: str = Field(description="What the prompt came from: the row's own, or the file.")
+    origin: str = Field(description="file:row of the first occurrence; rows count from 1.")

@@ -1,0 +1,1 @@
+"""Sources: what prompts are read from, and how a row becomes a prompt."""

@@ -1,0 +1,121 @@
+"""Reading the rows of a source file: JSONL (plain or .gz) and Parquet, as a stream."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterator
+from typing import IO, Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prefdata.config.params import SourceParams
+from prefdata.errors import RejectRecord, SourceError
+
+READ_BYTES = 1 << 20
+
+Row = tuple[int, bytes | str, Any]
+"""Row number from 1, the row as found (for its rejection), and the parsed value or the
+RejectRecord that says why it could not be parsed."""
+
+
+def format_of(source: SourceParams) -> str:
+    """jsonl, parquet or hh; `auto` goes by the file's name."""
+    if source.format != "auto":
+        return source.format
+    name = source.path.removesuffix(".gz")
+    if name.endswith((".jsonl", ".json", ".ndjson")):
+        return "jsonl"
+    if name.endswith((".parquet", ".pq")):
+        return "parquet"
+    raise SourceError(
+        f"{source.path}: can't tell its format from its name",
+        "Set the source's format: jsonl, parquet or hh.",
+    )
+
+
+def read_rows(source: SourceParams) -> Iterator[Row]:
+    """The rows of the file in order, at most `limit`."""
+    rows = _parquet_rows(source) if format_of(source) == "parquet" else _json_rows(source)
+    for row in rows:
+        if source.limit is not None and row[0] > source.limit:
+            return
+        yield row
+
+
+def count_rows(source: SourceParams) -> int:
+    """How many rows the file has at most, without parsing them."""
+    with _open(source) as file:
+        if format_of(source) == "parquet":
+            count = int(_parquet(source, file).metadata.num_rows)
+        else:
+            count = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(READ_BYTES), b"")) + 1
+    return min(count, source.limit or count)
+
+
+def _json_rows(source: SourceParams) -> Iterator[Row]:
+    with _open(source) as file:
+        # By b"\n" alone: str.splitlines would also cut at U+2028 inside a JSON string.
+        try:
+            for number, line in enumerate(file, 1):
+                line = line.rstrip(b"\r\n")
+                if line.strip():
+                    yield number, line, _json(line)
+        except (OSError, EOFError) as error:
+            raise SourceError(f"{source.path}: can't be read to its end: {error}") from error
+
+
+def _json(line: bytes) -> Any:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        if "surrogate" in str(error):
+            return RejectRecord("invalid_unicode", f"a lone surrogate: {error}")
+        try:
+            line.decode()
+        except UnicodeDecodeError as broken:
+            return RejectRecord("invalid_unicode", f"not UTF-8: {broken}")
+        return RejectRecord("invalid_json", str(error))
+    return {"prompt": value} if isinstance(value, str) else value
+
+
+def _parquet_rows(source: SourceParams) -> Iterator[Row]:
+    with _open(source) as file:
+        parquet = _parquet(source, file)
+        names = set(parquet.schema_arrow.names)
+        wanted = {source.prompt_field, source.messages_field, "source"} & names
+        if not wanted - {"source"}:
+            raise SourceError(
+                f"{source.path}: has no column {source.prompt_field!r} or "
+                f"{source.messages_field!r}; it has: {', '.join(sorted(names))}",
+                "Set prompt_field or messages_field of the source to one of its columns.",
+            )
+        number = 0
+        for batch in parquet.iter_batches(columns=sorted(wanted)):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, repr(row), row
+
+
+def _parquet(source: SourceParams, file: IO[bytes]) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(f"{source.path}: not a Parquet file: {error}") from error
+
+
+def _open(source: SourceParams) -> IO[bytes]:
+    import fsspec
+
+    try:
+        file = fsspec.open(source.path, "rb").open()
+        if not source.path.endswith(".gz"):
+            return io.BufferedReader(file) if not isinstance(file, io.BufferedIOBase) else file
+        return gzip.open(file)  # type: ignore[return-value]
+    except (OSError, ValueError, ImportError) as error:
+        raise SourceError(
+            f"{source.path}: can't be opened: {error}",
+            "Check the path; it is relative to where the command runs.",
+        ) from error

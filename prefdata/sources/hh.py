@@ -1,0 +1,43 @@
+r"""HH-RLHF transcripts: "\n\nHuman: … \n\nAssistant: …", chosen and rejected sharing the prompt."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from prefdata.errors import RejectRecord
+
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+_NAMES = {"Human": "user", "Assistant": "assistant"}
+
+
+def to_messages(row: Any) -> dict[str, Any]:
+    r"""The prompt of a row: the shared part of both transcripts, up to the last user turn.
+
+    `{"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant:
+    Go away"}` becomes `{"messages": [{"role": "user", "content": "Hi"}]}`.
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("chosen"), str):
+        raise RejectRecord(
+            "missing_field", "no transcript under 'chosen'", "Set the source's format."
+        )
+    chosen, rejected = row["chosen"], row.get("rejected", row["chosen"])
+    if not isinstance(rejected, str):
+        raise RejectRecord("wrong_type", f"rejected is {type(rejected).__name__}, expected text")
+    # The shared part may end inside a word of the first assistant turn that differs; the prompt
+    # is what stands before that turn's marker.
+    shared = len(os.path.commonprefix([chosen, rejected]))
+    marks = [m for m in _TURN.finditer(chosen) if m.start() <= shared]
+    answers = [m for m in marks if m.group(1) == "Assistant"]
+    if not answers or not chosen.startswith(("\n\nHuman:", "\n\nAssistant:")):
+        raise RejectRecord("not_a_transcript", "no Human and Assistant turns were found")
+    end = answers[-1].start()
+    marks = [m for m in marks if m.start() < end]
+    ends = [m.start() for m in marks[1:]] + [end]
+    return {
+        "messages": [
+            {"role": _NAMES[m.group(1)], "content": chosen[m.end() : stop]}
+            for m, stop in zip(marks, ends, strict=True)
+        ]
+    }

@@ -1,0 +1,111 @@
+"""A raw row becomes a prompt, or a rejection with its reason."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from prefdata.config.params import SourceParams
+from prefdata.errors import RejectRecord
+
+Turn = tuple[str, str]
+
+_ROLES = {
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "human": "user",
+    "gpt": "assistant",
+    "prompter": "user",
+}
+"""The names that other datasets use for the same three roles."""
+
+
+def conversation(row: Any, source: SourceParams, max_chars: int) -> list[Turn]:
+    """The (role, content) turns of a raw row, normalised. Raises RejectRecord."""
+    if not isinstance(row, dict):
+        raise RejectRecord("not_an_object", f"found {type(row).__name__}, expected an object")
+    if row.get(source.messages_field) is not None:
+        turns = _turns(row[source.messages_field], source.messages_field)
+    elif row.get(source.prompt_field) is not None:
+        value = row[source.prompt_field]
+        turns = [("user", value)] if isinstance(value, str) else _turns(value, source.prompt_field)
+    else:
+        raise RejectRecord(
+            "missing_field",
+            f"neither {source.prompt_field!r} nor {source.messages_field!r} is here; found: "
+            f"{', '.join(sorted(map(str, row))) or 'no fields'}",
+            "Set prompt_field or messages_field of the source.",
+        )
+    normal = [(role, normalize(content)) for role, content in turns]
+    check(normal, max_chars)
+    return normal
+
+
+def normalize(text: str) -> str:
+    r"""NFC, `\n` line ends, no blanks at either end: "Hi\r\n" and "Hi" are one prompt."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def check(turns: list[Turn], max_chars: int) -> None:
+    """Refuse what no chat template could render as a prompt."""
+    if not turns:
+        raise RejectRecord("empty_conversation", "found no message")
+    size = 0
+    for number, (role, content) in enumerate(turns, 1):
+        where = f"message {number} ({role})"
+        if not content:
+            raise RejectRecord("empty_message", f"{where} holds no text")
+        if "\0" in content:
+            raise RejectRecord("nul_character", f"{where} holds a NUL character")
+        if not content.isascii():
+            try:
+                content.encode()
+            except UnicodeEncodeError as error:
+                raise RejectRecord(
+                    "invalid_unicode", f"{where} holds a lone surrogate at {error.start}"
+                ) from error
+        size += len(content)
+    if size > max_chars:
+        raise RejectRecord(
+            "too_long",
+            f"{size} characters, max_prompt_chars is {max_chars}",
+            "Raise ingest.max_prompt_chars if the model takes it.",
+        )
+    spoken = turns[1:] if turns[0][0] == "system" else turns
+    for number, (role, _) in enumerate(spoken):
+        expected = ("user", "assistant")[number % 2]
+        if role != expected:
+            raise RejectRecord(
+                "roles_out_of_turn",
+                f"message {number + 1 + len(turns) - len(spoken)} is {role}, expected {expected}",
+            )
+    if not spoken or spoken[-1][0] != "user":
+        raise RejectRecord(
+            "ends_without_user", "a prompt ends with a user message, this one does not"
+        )
+
+
+def _turns(value: Any, field: str) -> list[Turn]:
+    if not isinstance(value, list):
+        raise RejectRecord(
+            "wrong_type", f"{field} is {type(value).__name__}, expected text or a list of messages"
+        )
+    turns = []
+    for number, message in enumerate(value, 1):
+        if not isinstance(message, dict):
+            raise RejectRecord("wrong_type", f"{field}, message {number} is no object")
+        role = message.get("role", message.get("from"))
+        content = message.get("content", message.get("value"))
+        if not isinstance(role, str) or role not in _ROLES:
+            raise RejectRecord(
+                "unknown_role",
+                f"{field}, message {number} has role {role!r}; known: {', '.join(_ROLES)}",
+            )
+        if not isinstance(content, str):
+            raise RejectRecord(
+                "wrong_type",
+                f"{field}, message {number} has content {type(content).__name__}, expected text",
+            )
+        turns.append((_ROLES[role], content))
+    return turns

@@ -1,0 +1,96 @@
+"""From raw rows to prompts and rejections, as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+import polars as pl
+
+from prefdata.config.params import IngestParams, SourceParams
+from prefdata.errors import RejectRecord
+from prefdata.records.base import polars_schema
+from prefdata.records.ids import fraction, prompt_id
+from prefdata.records.prompt import Prompt
+from prefdata.records.rejection import Rejection
+from prefdata.sources.files import format_of, read_rows
+from prefdata.sources.hh import to_messages
+from prefdata.sources.prompt_rows import conversation
+
+CHUNK_ROWS = 20_000
+RECORD_CHARS = 2_000
+"""A rejected raw row is kept up to this length: a broken line can be as long as its file."""
+
+
+def read_prompts(
+    source: SourceParams, position: int, params: IngestParams
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """(prompts with `order`, rejections) a chunk of rows; `position` is the source's place."""
+    transcripts = format_of(source) == "hh"
+    rows = read_rows(source)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        prompts: list[dict[str, Any]] = []
+        rejections: list[dict[str, Any]] = []
+        for number, raw, value in chunk:
+            origin = f"{source.path}:{number}"
+            try:
+                if isinstance(value, RejectRecord):
+                    raise value
+                row = to_messages(value) if transcripts else value
+                turns = conversation(row, source, params.max_prompt_chars)
+            except RejectRecord as reject:
+                rejections.append(_rejection(reject, origin, raw))
+                continue
+            named = value.get("source") if isinstance(value, dict) else None
+            identity = prompt_id(turns)
+            prompts.append(
+                {
+                    "prompt_id": identity,
+                    "messages": [{"role": r, "content": c} for r, c in turns],
+                    "split": "test" if fraction(identity) < params.test_fraction else "train",
+                    "source": named if isinstance(named, str) else source.path,
+                    "origin": origin,
+                    "order": (position << 40) + number,
+                }
+            )
+        schema = pl.Schema({**polars_schema(Prompt), "order": pl.Int64()})
+        yield (
+            pl.DataFrame(prompts, schema=schema),
+            pl.DataFrame(rejections, schema=polars_schema(Rejection)),
+        )
+
+
+def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(first occurrences, rejections of the others) of prompts with `order`."""
+    ordered = prompts.sort("order")
+    kept = ordered.unique("prompt_id", keep="first", maintain_order=True)
+    again = ordered.join(kept.select("order"), on="order", how="anti").join(
+        kept.select("prompt_id", first="origin"), on="prompt_id", how="left"
+    )
+    rejected = again.select(
+        stage=pl.lit("ingest"),
+        reason=pl.lit("duplicate"),
+        detail=pl.format("the same prompt stands at {}", "first"),
+        fault=pl.lit(False),
+        place="prompt_id",
+        record=pl.struct("messages", "source", "origin").struct.json_encode(),
+    )
+    return kept.drop("order"), rejected
+
+
+def _rejection(reject: RejectRecord, origin: str, raw: bytes | str) -> dict[str, Any]:
+    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw)
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) > RECORD_CHARS:
+        text = f"{text[:RECORD_CHARS]}… ({len(text)} characters)"
+    return {
+        "stage": "ingest",
+        "reason": reject.reason,
+        "detail": str(reject).replace("\n  remedy: ", " "),
+        "fault": True,
+        "place": origin,
+        "record": orjson.dumps(text).decode(),
+    }

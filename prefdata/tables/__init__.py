@@ -1,0 +1,18 @@
+"""Tables: a folder of Parquet files in hash buckets by prompt id."""
+
+from prefdata.tables.layout import Table, TableInfo, bucket_of, buckets_for
+from prefdata.tables.read import read_bucket, read_info, read_table
+from prefdata.tables.write import begin, finish, write_bucket
+
+__all__ = [
+    "Table",
+    "TableInfo",
+    "begin",
+    "bucket_of",
+    "buckets_for",
+    "finish",
+    "read_bucket",
+    "read_info",
+    "read_table",
+    "write_bucket",
+]

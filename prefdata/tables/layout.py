@@ -1,0 +1,66 @@
+"""Where the rows of a table lie.
+
+A table is a folder of B Parquet files, B a power of two. A prompt's rows lie in the bucket that
+the first 32 bits of its id name, in every table; buckets are ranges of ids, so reading them in
+order gives all rows sorted by prompt id, whatever B is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from prefdata.records.base import Record
+from prefdata.tables import storage
+
+INFO_NAME = "_table.json"
+PROMPTS_PER_BUCKET = 1024
+MIN_BUCKETS = 4
+"""So that a small job still has work for several workers."""
+
+
+class TableInfo(BaseModel):
+    """What a finished table says of itself; written last, so its presence means whole.
+
+    Holds nothing that varies between runs on the same inputs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    record: str
+    schema_version: int
+    buckets: int
+    rows: int
+    rows_in: int
+    rows_out: int
+    rejected: dict[str, int] = {}
+    faults: int = 0
+    unit: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its folder and the record its rows are."""
+
+    folder: str
+    record: type[Record]
+
+    def bucket_path(self, bucket: int, buckets: int) -> str:
+        """The file of one bucket."""
+        return storage.join(self.folder, f"bucket-{bucket:05d}-of-{buckets:05d}.parquet")
+
+    @property
+    def info_path(self) -> str:
+        return storage.join(self.folder, INFO_NAME)
+
+
+def bucket_of(prompt_id: str, buckets: int) -> int:
+    """The bucket of a prompt id, for `buckets` a power of two."""
+    return int(prompt_id[:8], 16) * buckets >> 32
+
+
+def buckets_for(rows: int) -> int:
+    """The smallest power of two that keeps buckets near PROMPTS_PER_BUCKET prompts."""
+    wanted = max(MIN_BUCKETS, -(-rows // PROMPTS_PER_BUCKET))
+    return 1 << (wanted - 1).bit_length()

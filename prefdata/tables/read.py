@@ -1,0 +1,61 @@
+"""Reading tables: only whole ones, only of this schema version."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from prefdata.errors import TableError
+from prefdata.records.base import SCHEMA_VERSION, arrow_schema, polars_schema
+from prefdata.tables import storage
+from prefdata.tables.layout import Table, TableInfo
+from prefdata.tables.write import schema_version
+
+
+def read_info(table: Table) -> TableInfo:
+    """What the table says of itself; an error where it is missing, unfinished or foreign."""
+    content = storage.read_bytes(table.info_path)
+    if content is None:
+        raise TableError(
+            f"{table.folder}: no finished table here ({table.info_path} is missing)",
+            "Run the stage that writes it; `prefdata run` runs them all in order.",
+        )
+    version = schema_version(content)
+    if version != SCHEMA_VERSION:
+        raise TableError(
+            f"{table.folder}: written with schema version {version}, this is {SCHEMA_VERSION}",
+            "Write it again with this version, or read it with the one that wrote it.",
+        )
+    info = TableInfo.model_validate_json(content)
+    if info.record != table.record.__name__:
+        raise TableError(f"{table.folder}: holds {info.record}, not {table.record.__name__}")
+    return info
+
+
+def read_bucket(
+    table: Table, bucket: int, buckets: int, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """All rows of one bucket, in the record's schema; only `columns` of it where given."""
+    path = table.bucket_path(bucket, buckets)
+    content = storage.read_bytes(path)
+    if content is None:
+        raise TableError(
+            f"{path}: missing, though the table is marked whole",
+            "Restore the file, or run the stage again.",
+        )
+    file = pq.ParquetFile(io.BytesIO(content))
+    if not file.schema_arrow.equals(arrow_schema(table.record)):
+        raise TableError(f"{path}: its columns are not those of {table.record.__name__}")
+    frame = pl.from_arrow(file.read(columns=None if columns is None else list(columns)))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def read_table(table: Table) -> pl.DataFrame:
+    """The whole table, sorted by prompt id; for tables that fit in memory."""
+    buckets = read_info(table).buckets
+    frames = [read_bucket(table, b, buckets) for b in range(buckets)]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=polars_schema(table.record))

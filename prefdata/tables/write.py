@@ -1,0 +1,74 @@
+"""Writing tables: atomic, sorted, schema-checked, and the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prefdata.errors import TableError
+from prefdata.records.base import SCHEMA_VERSION, Record, arrow_schema
+from prefdata.tables import storage
+from prefdata.tables.layout import Table, TableInfo
+
+
+def begin(table: Table) -> None:
+    """Open the folder for writing; from here on the table counts as unfinished.
+
+    Refuses a folder that another schema version finished, so that nothing is overwritten by
+    mistake.
+    """
+    storage.make_folder(table.folder)
+    content = storage.read_bytes(table.info_path)
+    if content is not None:
+        version = schema_version(content)
+        if version != SCHEMA_VERSION:
+            raise TableError(
+                f"{table.folder}: written with schema version {version}, this is {SCHEMA_VERSION}",
+                "Move the folder away, or set `data` to a new one.",
+            )
+    storage.remove(table.info_path)
+
+
+def write_bucket(table: Table, bucket: int, buckets: int, rows: pl.DataFrame) -> None:
+    """Sort the rows, check them against the record, and put the bucket's file in place."""
+    path = table.bucket_path(bucket, buckets)
+    storage.write_bytes(path, encode(table.record, rows, where=path))
+
+
+def encode(record: type[Record], rows: pl.DataFrame, where: str) -> memoryview:
+    """Parquet bytes of the rows, sorted and in the record's schema."""
+    schema = arrow_schema(record)
+    missing = set(schema.names) ^ set(rows.columns)
+    if missing:
+        raise TableError(f"{where}: columns {sorted(missing)} don't fit {record.__name__}")
+    ordered = rows.select(schema.names).sort(record.sort_by)
+    try:
+        arrow = ordered.to_arrow().cast(schema)
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise TableError(f"{where}: rows don't fit {record.__name__}: {error}") from error
+    for field in schema:
+        if not field.nullable and arrow.column(field.name).null_count:
+            raise TableError(f"{where}: column {field.name} of {record.__name__} holds nulls")
+    sink = pa.BufferOutputStream()
+    pq.write_table(arrow, sink, compression="zstd", row_group_size=65_536)
+    return memoryview(sink.getvalue())
+
+
+def finish(table: Table, info: TableInfo) -> None:
+    """Remove the files of an earlier bucketing, then mark the table whole."""
+    kept = {table.bucket_path(b, info.buckets).rsplit("/", 1)[-1] for b in range(info.buckets)}
+    for name in storage.list_names(table.folder):
+        if name.endswith((".parquet", ".tmp")) and name not in kept:
+            storage.remove(storage.join(table.folder, name))
+    storage.write_bytes(table.info_path, info.model_dump_json(indent=1).encode() + b"\n")
+
+
+def schema_version(info: bytes) -> object:
+    """The schema version in a table's info, whatever else a later version put there."""
+    import orjson
+
+    try:
+        return orjson.loads(info).get("schema_version")
+    except (orjson.JSONDecodeError, AttributeError):
+        return "unreadable"
