@@ -39,8 +39,8 @@ from prefdata.dataset.manifest import (
 from prefdata.judges import lookup as judges
 from prefdata.records import Preference, Rejection
 from prefdata.records.base import SCHEMA_VERSION, polars_schema
-from prefdata.tables import read_info, storage
 from prefdata.tables import finish as finish_table
+from prefdata.tables import read_info, storage
 from prefdata.tables.write import encode
 
 UNIT = "pairs"

@@ -148,7 +148,9 @@ class Write(beam.DoFn):
         with carry():
             kept, rejected = unpack(state.kept), unpack(state.rejected)
             schema = polars_schema(FilteredPair)
-            absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in kept.columns]
+            absent = [
+                pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in kept.columns
+            ]
             rows = kept.with_columns(absent).select(schema.names())
             outcome = Outcome(state.rows_in, rows, rejected)
             stats = record(self.run, self.run.table("filtered"), state.bucket, outcome)

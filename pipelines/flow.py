@@ -20,6 +20,7 @@ from prefdata.engines.lookup import Engines
 from prefdata.errors import ConfigError, ModelError, TableError
 from prefdata.inference import Inference, Memo
 from prefdata.inference.progress import Progress
+from prefdata.records import SCHEMA_VERSION
 from prefdata.tables import (
     Table,
     TableInfo,
@@ -30,7 +31,6 @@ from prefdata.tables import (
     storage,
     write_bucket,
 )
-from prefdata.records import SCHEMA_VERSION
 
 DEFAULT_RUNNER = "FnApiRunner"
 _REFUSED = {

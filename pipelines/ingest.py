@@ -43,9 +43,7 @@ class ReadSource(beam.DoFn):
                 yield from self._split("rejected", rejected, places)
 
     def _split(self, kind: str, rows: pl.DataFrame, ids: pl.Series) -> Iterator[Packed]:
-        numbers = pl.Series(
-            "bucket", [bucket_of(i, self.run.buckets) for i in ids], dtype=pl.Int64
-        )
+        numbers = pl.Series("bucket", [bucket_of(i, self.run.buckets) for i in ids], dtype=pl.Int64)
         parts = rows.with_columns(numbers).partition_by("bucket", as_dict=True, include_key=False)
         for (bucket,), part in parts.items():
             yield int(bucket), (kind, pack(part))
@@ -68,9 +66,7 @@ class WriteBucket(beam.DoFn):
                 frames[kind].append(unpack(content))
             prompts, rejected = pl.concat(frames["prompts"]), pl.concat(frames["rejected"])
             kept, again = drop_duplicates(prompts)
-            outcome = Outcome(
-                prompts.height + rejected.height, kept, pl.concat([rejected, again])
-            )
+            outcome = Outcome(prompts.height + rejected.height, kept, pl.concat([rejected, again]))
             yield record(self.run, self.run.table("prompts"), bucket, outcome)
 
 

@@ -23,7 +23,9 @@ def infos(params: Params) -> dict[str, TableInfo]:
     """What each stage's table says of itself, as far as stages have run."""
     found = {}
     for stage, name in layout.OUTPUT_OF.items():
-        table = layout.rejections(params, stage) if stage == "export" else layout.table(params, name)
+        table = (
+            layout.rejections(params, stage) if stage == "export" else layout.table(params, name)
+        )
         try:
             found[stage] = read_info(table)
         except TableError:

@@ -112,11 +112,9 @@ def _check_beam(
         return
     if given.command in ("status", "schemas", "reward-head"):
         parser.error(f"{given.command} runs no pipeline, so it takes no {' '.join(unknown)}")
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    known = vars(PipelineOptions(list(unknown)).view_as(PipelineOptions)).get("_all_options", {})
-    wrong = [a for a in unknown if a.startswith("--") and _flag(a) not in _beam_flags()]
-    if wrong or not known and not any(a.startswith("--") for a in unknown):
+    flags = _beam_flags()
+    wrong = [a for a in unknown if a.startswith("-") and _flag(a) not in flags]
+    if wrong or not unknown[0].startswith("-"):
         parser.error(f"neither prefdata nor Beam knows {' '.join(wrong or unknown)}")
 
 
@@ -127,7 +125,9 @@ def _flag(argument: str) -> str:
 def _beam_flags() -> set[str]:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    parser: Any = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, conflict_handler="resolve"
+    )
     for options in PipelineOptions.__subclasses__():
         if hasattr(options, "_add_argparse_args"):
             options._add_argparse_args(parser)

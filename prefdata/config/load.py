@@ -61,23 +61,30 @@ def _override(raw: dict[str, Any], override: str) -> None:
     node: Any = raw
     for key in parents:
         node = _child(node, key, override)
-    parsed = yaml.safe_load(value)
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
     if isinstance(node, list):
-        _child(node, last, override)
-        node[int(last)] = parsed
+        node[_position(node, last, override)] = parsed
     else:
         node[last] = parsed
 
 
 def _child(node: Any, key: str, override: str) -> Any:
     if isinstance(node, list):
-        if not key.isdigit() or int(key) >= len(node):
-            raise ConfigError(f"--set {override}: {key} is no position of a list of {len(node)}")
-        return node[int(key)]
-    child = node.setdefault(key, {})
+        child = node[_position(node, key, override)]
+    else:
+        child = node.setdefault(key, {})
     if not isinstance(child, dict | list):
         raise ConfigError(f"--set {override}: {key} holds a value, not a section")
     return child
+
+
+def _position(node: list[Any], key: str, override: str) -> int:
+    if not key.isdecimal() or int(key) >= len(node):
+        raise ConfigError(f"--set {override}: {key} is no position of a list of {len(node)}")
+    return int(key)
 
 
 def _explain(model: type[BaseModel], loc: tuple[int | str, ...], kind: str, message: str) -> str:
@@ -91,13 +98,13 @@ def _explain(model: type[BaseModel], loc: tuple[int | str, ...], kind: str, mess
 
 def _descend(annotation: Any, loc: Sequence[int | str]) -> type[BaseModel] | None:
     """The model that `loc` leads to, through lists, mappings and optional fields."""
-    models = [
-        a
-        for a in (annotation, *typing.get_args(annotation))
-        if isinstance(a, type) and issubclass(a, BaseModel)
-    ]
-    if not loc:
-        return models[0] if models else None
-    if models and isinstance(loc[0], str) and loc[0] in models[0].model_fields:
-        return _descend(models[0].model_fields[loc[0]].annotation, loc[1:])
-    return _descend(annotation, loc[1:])
+    arms = typing.get_args(annotation)
+    if typing.get_origin(annotation) in (list, dict):
+        return _descend(arms[-1], loc[1:]) if loc else None
+    for arm in arms or (annotation,):
+        if isinstance(arm, type) and issubclass(arm, BaseModel):
+            if not loc:
+                return arm
+            field = arm.model_fields.get(str(loc[0]))
+            return _descend(field.annotation, loc[1:]) if field else None
+    return None

@@ -23,6 +23,8 @@ _MODULUS = 1 << 256
 
 
 class FileEntry(BaseModel):
+    """A file of the dataset; `path` is relative to its folder."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
@@ -123,5 +125,7 @@ def read_manifest(folder: str) -> Manifest:
     if content is None or mark is None:
         raise TableError(f"{folder}: no completed dataset here", "Run: prefdata export")
     if mark.decode().strip() != hashlib.sha256(content).hexdigest():
-        raise TableError(f"{folder}: the manifest is not the one that was completed", "Export again.")
+        raise TableError(
+            f"{folder}: the manifest is not the one that was completed", "Export again."
+        )
     return Manifest.model_validate_json(content)

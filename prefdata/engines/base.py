@@ -113,7 +113,9 @@ class Engine(ABC):
 
     def capabilities(self) -> frozenset[Operation]:
         """The operations this engine can do; anything else is refused before work starts."""
-        return frozenset(op for op in OPERATIONS if getattr(type(self), op) is not getattr(Engine, op))
+        return frozenset(
+            op for op in OPERATIONS if getattr(type(self), op) is not getattr(Engine, op)
+        )
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         """Sample one answer a row, seeded by the row's key."""

@@ -42,7 +42,7 @@ class GrowingLayer(DynamicLayer):
         new = old + key_states.shape[-2]
         if self._room is None or self._room[0].shape[-2] < new:
             keys, values = _room(key_states, new + SLACK), _room(value_states, new + SLACK)
-            if old:
+            if self.keys is not None and self.values is not None and old:
                 keys[..., :old, :] = self.keys
                 values[..., :old, :] = self.values
             self._room = (keys, values)
@@ -130,9 +130,7 @@ def sample(
     return results
 
 
-def choose_tokens(
-    logits: torch.Tensor, uniforms: torch.Tensor, settings: Sampling
-) -> torch.Tensor:
+def choose_tokens(logits: torch.Tensor, uniforms: torch.Tensor, settings: Sampling) -> torch.Tensor:
     """One token a row by inverting the cumulative distribution at the row's uniform number."""
     if settings.temperature == 0:
         return logits.argmax(-1)
@@ -140,7 +138,7 @@ def choose_tokens(
     order = None
     if settings.top_k or settings.top_p < 1:
         # Stable, so that equal probabilities are cut in the same order on every device.
-        probs, order = probs.sort(-1, descending=True, stable=True)
+        probs, order = probs.sort(dim=-1, descending=True, stable=True)
         if settings.top_k:
             probs[:, settings.top_k :] = 0
             probs /= probs.sum(-1, keepdim=True)

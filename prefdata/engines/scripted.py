@@ -63,9 +63,7 @@ class ScriptedEngine(Engine):
         self.name = name
         where = f"models.{name}.options"
         self.options = validated(ScriptedOptions, params.options, where)
-        answering = ScriptedOptions(
-            **self.options.model_dump(exclude={"latency_seconds", "fail"})
-        )
+        answering = ScriptedOptions(**self.options.model_dump(exclude={"latency_seconds", "fail"}))
         self.fingerprint = fingerprint(
             ModelParams(engine="scripted", model=params.model, options=answering.model_dump())
         )

@@ -70,7 +70,7 @@ class SentenceEngine(Engine):
                     "embedding": pl.Series(np.asarray(vectors, dtype=np.float32)),
                     "error": [None] * len(batch),
                 }
-            ).cast(dict(result_schema("embed")))
+            ).cast(result_schema("embed"))
 
 
 def _packaged(name: str) -> str:

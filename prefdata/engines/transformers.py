@@ -42,7 +42,8 @@ class TransformersEngine(Engine):
             from transformers import AutoModelForCausalLM, AutoTokenizer
         except ImportError as error:
             raise ModelError(
-                f"model {self.name}: {error}", "Install the extra: pip install prefdata[transformers]"
+                f"model {self.name}: {error}",
+                "Install the extra: pip install prefdata[transformers]",
             ) from error
         device = self.params.device
         if device == "auto":
@@ -57,7 +58,8 @@ class TransformersEngine(Engine):
             model = AutoModelForCausalLM.from_pretrained(
                 self.params.model, revision=self.params.revision, dtype=dtype
             )
-            self.model = model.to(device).eval()
+            self.model = model.eval()
+            self.model.to(device)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(
                 f"models.{self.name}: {self.params.model} can't be loaded on {device}: {error}",
@@ -70,8 +72,8 @@ class TransformersEngine(Engine):
                 "Use an instruction-tuned model, or put a chat_template.jinja beside the tokenizer.",
             )
         ends = model.generation_config.eos_token_id
-        self.ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
-        self.ends.discard(None)  # type: ignore[arg-type]
+        named = [*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id]
+        self.ends = {end for end in named if end is not None}
         self.max_length = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 30)
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
@@ -286,7 +288,9 @@ class TransformersEngine(Engine):
             keys = rows["key"].gather(out)
             yield pl.DataFrame({"key": keys, "error": errors}).select(
                 *(
-                    pl.col(name) if name in ("key", "error") else pl.lit(None, dtype=kind).alias(name)
+                    pl.col(name)
+                    if name in ("key", "error")
+                    else pl.lit(None, dtype=kind).alias(name)
                     for name, kind in result_schema(operation).items()
                 )
             )
@@ -296,7 +300,7 @@ def _frame(operation: Any, keys: list[bytes], columns: dict[str, Any]) -> pl.Dat
     data = {"key": keys, **columns, "error": [None] * len(keys)}
     return pl.DataFrame(
         {n: pl.Series(v) if hasattr(v, "dtype") else v for n, v in data.items()}
-    ).cast(dict(result_schema(operation)))
+    ).cast(result_schema(operation))
 
 
 def _cut(text: str, stop: Sequence[str]) -> str:

@@ -51,9 +51,7 @@ class Ches(Filter):
         rows = (
             texts.responses.filter(pl.col("response_id").is_in(ids.implode()))
             .join(texts.prompts, on="prompt_id", how="left", maintain_order="left")
-            .select(
-                "response_id", "messages", "finished", place="prompt_id", completion="text"
-            )
+            .select("response_id", "messages", "finished", place="prompt_id", completion="text")
         )
         asked = inference.ask(self.config.model, "hidden_sums", Settings(), rows)
         good = asked["error"].is_null()

@@ -11,9 +11,7 @@ from prefdata.filters.ches import Ches
 from prefdata.filters.near_duplicate_prompts import NearDuplicatePrompts
 from prefdata.filters.near_identical import NearIdentical
 
-FILTERS: dict[str, type[Filter]] = {
-    f.kind: f for f in (Ches, NearDuplicatePrompts, NearIdentical)
-}
+FILTERS: dict[str, type[Filter]] = {f.kind: f for f in (Ches, NearDuplicatePrompts, NearIdentical)}
 
 
 def build(parts: Sequence[Part]) -> list[Filter]:

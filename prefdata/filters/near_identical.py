@@ -70,6 +70,9 @@ def _trigrams(texts: pl.Series) -> pl.DataFrame:
     ]
     whole = follows[1].is_not_null() | pl.col("row").is_first_distinct()
     trigram = pl.concat_str(["word", *follows], separator=" ", ignore_nulls=True)
-    return words.with_columns(trigram=trigram, whole=whole).filter("whole").select(
-        "row", "trigram"
-    ).unique()
+    return (
+        words.with_columns(trigram=trigram, whole=whole)
+        .filter("whole")
+        .select("row", "trigram")
+        .unique()
+    )

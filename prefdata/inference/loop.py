@@ -67,7 +67,9 @@ class Inference:
             done.append(fresh)
         name = f"{operation} {model}"
         self.usage[name] = self.usage.get(name, Usage()).plus(usage)
-        return keyed.select("key").join(pl.concat(done), on="key", how="left", maintain_order="left")
+        return keyed.select("key").join(
+            pl.concat(done), on="key", how="left", maintain_order="left"
+        )
 
     def _run(
         self,

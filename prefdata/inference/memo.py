@@ -44,7 +44,9 @@ class Memo:
         if not found:
             return pl.DataFrame(schema=schema)
         error = pl.lit(None, dtype=pl.String).alias("error")
-        return pl.concat(found).unique("key", keep="first").with_columns(error).select(schema.names())
+        return (
+            pl.concat(found).unique("key", keep="first").with_columns(error).select(schema.names())
+        )
 
     def commit(
         self, operation: Operation, model: str, results: pl.DataFrame, places: pl.DataFrame

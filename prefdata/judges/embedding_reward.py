@@ -46,9 +46,7 @@ class EmbeddingRewardJudge(Judge):
             .with_columns(answer=asked_a["embedding"], error=asked_a["error"])
             .join(embedded, on="prompt_id", how="left", maintain_order="left")
         )
-        usable = joined.filter(
-            pl.col("answer").is_not_null() & pl.col("question").is_not_null()
-        )
+        usable = joined.filter(pl.col("answer").is_not_null() & pl.col("question").is_not_null())
         scores = usable.select("response_id").with_columns(
             score=head.score(features(matrix(usable["question"]), matrix(usable["answer"])))
         )

@@ -36,9 +36,7 @@ class PairwiseJudge(Judge):
         comparisons = candidates.comparisons
         if not comparisons.height:
             return judgments(self.name, _empty(comparisons))
-        asked = inference.ask(
-            self.config.model, "choose", OPTIONS, _requests(candidates)
-        ).select(
+        asked = inference.ask(self.config.model, "choose", OPTIONS, _requests(candidates)).select(
             odds=pl.col("logprobs").list.get(0) - pl.col("logprobs").list.get(1), error="error"
         )
         forward = asked.head(comparisons.height)
@@ -72,9 +70,13 @@ def _requests(candidates: Candidates) -> pl.DataFrame:
     joined = (
         candidates.comparisons.select(COMPARISON)
         .join(questions, on="prompt_id", how="left", maintain_order="left")
-        .join(texts, left_on="response_a", right_on="response_id", how="left", maintain_order="left")
+        .join(
+            texts, left_on="response_a", right_on="response_id", how="left", maintain_order="left"
+        )
         .rename({"text": "text_a"})
-        .join(texts, left_on="response_b", right_on="response_id", how="left", maintain_order="left")
+        .join(
+            texts, left_on="response_b", right_on="response_id", how="left", maintain_order="left"
+        )
         .rename({"text": "text_b"})
     )
     orders = [

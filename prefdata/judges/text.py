@@ -22,8 +22,10 @@ def transcript(messages: pl.Expr) -> pl.Expr:
         content,
     )
     only = messages.list.first().struct.field("content")
-    return pl.when(messages.list.len() == 1).then(only).otherwise(
-        messages.list.eval(titled).list.join("\n\n")
+    return (
+        pl.when(messages.list.len() == 1)
+        .then(only)
+        .otherwise(messages.list.eval(titled).list.join("\n\n"))
     )
 
 

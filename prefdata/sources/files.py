@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
+import zlib
 from collections.abc import Iterator
-from typing import IO, Any
+from contextlib import contextmanager
+from typing import IO, Any, cast
 
 import orjson
 import pyarrow as pa
@@ -47,42 +48,44 @@ def read_rows(source: SourceParams) -> Iterator[Row]:
 
 def count_rows(source: SourceParams) -> int:
     """How many rows the file has at most, without parsing them."""
-    with _open(source) as file:
+    with _open(source) as file, _readable(source):
         if format_of(source) == "parquet":
             count = int(_parquet(source, file).metadata.num_rows)
         else:
-            count = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(READ_BYTES), b"")) + 1
+            count = (
+                sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(READ_BYTES), b"")) + 1
+            )
     return min(count, source.limit or count)
 
 
 def _json_rows(source: SourceParams) -> Iterator[Row]:
-    with _open(source) as file:
+    with _open(source) as file, _readable(source):
         # By b"\n" alone: str.splitlines would also cut at U+2028 inside a JSON string.
-        try:
-            for number, line in enumerate(file, 1):
-                line = line.rstrip(b"\r\n")
-                if line.strip():
-                    yield number, line, _json(line)
-        except (OSError, EOFError) as error:
-            raise SourceError(f"{source.path}: can't be read to its end: {error}") from error
+        for number, line in enumerate(file, 1):
+            line = line.rstrip(b"\r\n")
+            if line.strip():
+                value = _json(line)
+                if isinstance(value, str):
+                    value = {source.prompt_field: value}
+                yield number, line, value
 
 
 def _json(line: bytes) -> Any:
     try:
-        value = orjson.loads(line)
+        return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        if "surrogate" in str(error):
-            return RejectRecord("invalid_unicode", f"a lone surrogate: {error}")
+        # First, because orjson speaks of surrogates here too.
         try:
             line.decode()
         except UnicodeDecodeError as broken:
             return RejectRecord("invalid_unicode", f"not UTF-8: {broken}")
+        if "surrogate" in str(error):
+            return RejectRecord("invalid_unicode", f"a lone surrogate: {error}")
         return RejectRecord("invalid_json", str(error))
-    return {"prompt": value} if isinstance(value, str) else value
 
 
 def _parquet_rows(source: SourceParams) -> Iterator[Row]:
-    with _open(source) as file:
+    with _open(source) as file, _readable(source):
         parquet = _parquet(source, file)
         names = set(parquet.schema_arrow.names)
         wanted = {source.prompt_field, source.messages_field, "source"} & names
@@ -94,9 +97,19 @@ def _parquet_rows(source: SourceParams) -> Iterator[Row]:
             )
         number = 0
         for batch in parquet.iter_batches(columns=sorted(wanted)):
-            for row in batch.to_pylist():
+            for row in _values(batch):
                 number += 1
                 yield number, repr(row), row
+
+
+def _values(batch: pa.RecordBatch) -> list[Any]:
+    """The batch's rows; a RejectRecord for a row whose text is not UTF-8."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError as error:
+        if batch.num_rows == 1:
+            return [RejectRecord("invalid_unicode", f"not UTF-8: {error}")]
+        return [row for i in range(batch.num_rows) for row in _values(batch.slice(i, 1))]
 
 
 def _parquet(source: SourceParams, file: IO[bytes]) -> pq.ParquetFile:
@@ -106,14 +119,24 @@ def _parquet(source: SourceParams, file: IO[bytes]) -> pq.ParquetFile:
         raise SourceError(f"{source.path}: not a Parquet file: {error}") from error
 
 
+@contextmanager
+def _readable(source: SourceParams) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
+        raise SourceError(
+            f"{source.path}: can't be read to its end: {error}",
+            "The file is cut off or damaged: get it again.",
+        ) from error
+
+
 def _open(source: SourceParams) -> IO[bytes]:
     import fsspec
 
     try:
-        file = fsspec.open(source.path, "rb").open()
-        if not source.path.endswith(".gz"):
-            return io.BufferedReader(file) if not isinstance(file, io.BufferedIOBase) else file
-        return gzip.open(file)  # type: ignore[return-value]
+        file: Any = fsspec.open(source.path, "rb").open()
+        opened: Any = gzip.open(file) if source.path.endswith(".gz") else file
+        return cast(IO[bytes], opened)
     except (OSError, ValueError, ImportError) as error:
         raise SourceError(
             f"{source.path}: can't be opened: {error}",

@@ -34,6 +34,8 @@ def to_messages(row: Any) -> dict[str, Any]:
         raise RejectRecord("not_a_transcript", "no Human and Assistant turns were found")
     end = answers[-1].start()
     marks = [m for m in marks if m.start() < end]
+    if not marks:
+        raise RejectRecord("not_a_transcript", "no Human turn stands before the answers")
     ends = [m.start() for m in marks[1:]] + [end]
     return {
         "messages": [

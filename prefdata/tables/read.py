@@ -6,7 +6,9 @@ import io
 from collections.abc import Sequence
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from prefdata.errors import TableError
 from prefdata.records.base import SCHEMA_VERSION, arrow_schema, polars_schema
@@ -29,7 +31,12 @@ def read_info(table: Table) -> TableInfo:
             f"{table.folder}: written with schema version {version}, this is {SCHEMA_VERSION}",
             "Write it again with this version, or read it with the one that wrote it.",
         )
-    info = TableInfo.model_validate_json(content)
+    try:
+        info = TableInfo.model_validate_json(content)
+    except ValidationError as error:
+        raise TableError(
+            f"{table.info_path}: not what a stage writes: {error}", "Run the stage again."
+        ) from error
     if info.record != table.record.__name__:
         raise TableError(f"{table.folder}: holds {info.record}, not {table.record.__name__}")
     return info
@@ -46,10 +53,15 @@ def read_bucket(
             f"{path}: missing, though the table is marked whole",
             "Restore the file, or run the stage again.",
         )
-    file = pq.ParquetFile(io.BytesIO(content))
-    if not file.schema_arrow.equals(arrow_schema(table.record)):
-        raise TableError(f"{path}: its columns are not those of {table.record.__name__}")
-    frame = pl.from_arrow(file.read(columns=None if columns is None else list(columns)))
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        if not file.schema_arrow.equals(arrow_schema(table.record)):
+            raise TableError(f"{path}: its columns are not those of {table.record.__name__}")
+        frame = pl.from_arrow(file.read(columns=None if columns is None else list(columns)))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(
+            f"{path}: damaged: {error}", "Restore the file, or run the stage again."
+        ) from error
     assert isinstance(frame, pl.DataFrame)
     return frame
 

@@ -59,8 +59,12 @@ def read_bytes(path: str) -> bytes | None:
         return bytes(fs.cat_file(key)) if fs.exists(key) else None
     try:
         return Path(path).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StorageError(
+            f"{path}: can't be read: {error.strerror}", "Check the path and its permissions."
+        ) from error
 
 
 def list_names(folder: str) -> list[str]:
@@ -72,7 +76,7 @@ def list_names(folder: str) -> list[str]:
         return sorted(str(name).rsplit("/", 1)[-1] for name in fs.ls(key, detail=False))
     try:
         return sorted(os.listdir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -45,7 +45,7 @@ def encode(record: type[Record], rows: pl.DataFrame, where: str) -> memoryview:
     ordered = rows.select(schema.names).sort(record.sort_by)
     try:
         arrow = ordered.to_arrow().cast(schema)
-    except (pa.ArrowInvalid, ValueError) as error:
+    except (pa.lib.ArrowException, ValueError) as error:
         raise TableError(f"{where}: rows don't fit {record.__name__}: {error}") from error
     for field in schema:
         if not field.nullable and arrow.column(field.name).null_count:

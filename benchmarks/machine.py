@@ -1,0 +1,31 @@
+"""What a benchmark says of the machine it ran on, and its last line."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from typing import Any
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores this process may use, memory, Python."""
+    model = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as file:
+            model = next(x.split(":")[1].strip() for x in file if x.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(pages / 2**30, 1),
+        "python": sys.version.split()[0],
+    }
+
+
+def report(**figures: Any) -> None:
+    """Print the figures and the machine as one JSON object, the last line."""
+    print(json.dumps({**figures, "machine": machine()}), flush=True)
