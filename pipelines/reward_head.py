@@ -1,4 +1,4 @@
-"""Reward head: preference pairs -> data/reward_head. One small model, trained where it is called."""
+"""Reward head: preference pairs -> data/reward_head. Trained in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prefdata.judges.reward_head import RewardHead, save_head, train_head
 from prefdata.tables import storage
 
 
-def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:  # noqa: ARG001
+def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
     """Train the head and save it; its accuracy is said on the way."""
     config = params.reward_head
     if config is None:

@@ -1,9 +1,15 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share, and CI's rule that nothing may be skipped."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
+
+# Spinning OpenMP threads of two test processes on two cores would be twenty times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 
@@ -15,3 +21,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With PREFDATA_NO_SKIP set, as in CI, a skipped test has failed."""
+    report = yield
+    return _unskipped(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module that skips itself."""
+    report = yield
+    return _unskipped(report)
+
+
+def _unskipped(report: pytest.CollectReport | pytest.TestReport) -> object:
+    if report.skipped and os.environ.get("PREFDATA_NO_SKIP") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report

@@ -5,13 +5,14 @@ and yields finished results as frames, in any order, as soon as they are done: e
 is committed to the memo, so work that was yielded is never asked for again. A request that can't
 be answered comes back with its reason in `error`, and never takes others with it.
 
-| operation   | request columns                  | result columns                               |
-|-------------|----------------------------------|----------------------------------------------|
-| generate    | messages, sample_index           | text, n_tokens, finish_reason, cumulative_logprob |
-| score       | messages, completion, finished   | logprob (sum, nats), n_tokens                |
-| choose      | messages                         | logprobs (one an option, nats)               |
-| embed       | text                             | embedding (float32, unit length)             |
-| hidden_sums | messages, completion, finished   | hidden_sum, last_hidden (float32), n_tokens  |
+| operation   | request columns                | result columns                              |
+|-------------|--------------------------------|---------------------------------------------|
+| generate    | messages, sample_index         | text, n_tokens, finish_reason,              |
+|             |                                | cumulative_logprob (nats, at temperature 1) |
+| score       | messages, completion, finished | logprob (sum, nats), n_tokens               |
+| choose      | messages                       | logprobs (one an option, nats)              |
+| embed       | text                           | embedding (float32, unit length)            |
+| hidden_sums | messages, completion, finished | hidden_sum, last_hidden (float32), n_tokens |
 
 `messages` is a list of {role, content}; `finished` says that the answer ended its turn, so the
 end-of-turn token belongs to it.

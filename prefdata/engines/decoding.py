@@ -14,7 +14,7 @@ from transformers.cache_utils import DynamicLayer
 from prefdata.engines.base import Sampling
 
 SLACK = 64
-"""Positions that the cache grows by; one copy of the cache per SLACK tokens instead of per token."""
+"""Positions the cache grows by: one copy of it per SLACK tokens instead of one per token."""
 DROP_BELOW = 0.75
 """Finished rows leave the batch once fewer than this share of its rows are still running."""
 

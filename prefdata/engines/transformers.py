@@ -69,7 +69,7 @@ class TransformersEngine(Engine):
         if not self.tokenizer.chat_template:
             raise ModelError(
                 f"models.{self.name}: the tokenizer of {self.params.model} has no chat template",
-                "Use an instruction-tuned model, or put a chat_template.jinja beside the tokenizer.",
+                "Use an instruction-tuned model, or put a chat_template.jinja beside it.",
             )
         ends = model.generation_config.eos_token_id
         named = [*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -49,7 +50,7 @@ def _encode(column: pa.Array) -> list[bytes]:
         offsets = column.offsets.to_pylist()
         return [
             _LENGTH.pack(end - start) + b"".join(items[start:end])
-            for start, end in zip(offsets, offsets[1:], strict=False)
+            for start, end in pairwise(offsets)
         ]
     if pa.types.is_struct(kind):
         fields = [_encode(column.field(i)) for i in range(kind.num_fields)]
@@ -67,7 +68,7 @@ def _encode_texts(column: pa.Array) -> list[bytes]:
     first, last = column.offset, column.offset + len(column) + 1
     offsets = np.frombuffer(offset_buffer, dtype=width)[first:last].tolist()
     texts = memoryview(data if data is not None else b"")
-    return [_text(texts[start:end]) for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [_text(texts[start:end]) for start, end in pairwise(offsets)]
 
 
 def _text(content: bytes | memoryview) -> bytes:

@@ -21,7 +21,8 @@ from prefdata.sources.prompt_rows import conversation
 
 CHUNK_ROWS = 20_000
 RECORD_CHARS = 2_000
-"""A rejected raw row is kept up to this length: a broken line can be as long as its file."""
+"""A rejected raw row, and what is said of it, is kept up to this length: a broken line can be as
+long as its file."""
 
 
 def read_prompts(
@@ -84,13 +85,17 @@ def _rejection(reject: RejectRecord, origin: str, raw: bytes | str) -> dict[str,
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw)
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode()
-    if len(text) > RECORD_CHARS:
-        text = f"{text[:RECORD_CHARS]}… ({len(text)} characters)"
     return {
         "stage": "ingest",
         "reason": reject.reason,
-        "detail": str(reject).replace("\n  remedy: ", " "),
+        "detail": f"{_short(reject.problem)} {reject.remedy}".rstrip(),
         "fault": True,
         "place": origin,
-        "record": orjson.dumps(text).decode(),
+        "record": orjson.dumps(_short(text)).decode(),
     }
+
+
+def _short(text: str) -> str:
+    if len(text) <= RECORD_CHARS:
+        return text
+    return f"{text[:RECORD_CHARS]}… ({len(text)} characters)"
