@@ -8,7 +8,7 @@ from pipelines.ingest import bucket_count
 from prefdata.config.params import Params
 from prefdata.dataset.exports import lookup as exports
 from prefdata.filters import lookup as filters
-from prefdata.sources.files import format_of
+from prefdata.sources.files import check_source
 
 
 def check_parts(params: Params) -> None:
@@ -16,7 +16,7 @@ def check_parts(params: Params) -> None:
     that is named is defined, is there and can do what is asked of it."""
     bucket_count(params, 0)
     for source in params.ingest.sources:
-        format_of(source)
+        check_source(source)
     exports.build(params.export.format)
     stages = (generate, judge, pair, augment)
     needs = [need for stage in stages for need in stage.needs(params)]

@@ -37,7 +37,7 @@ from prefdata.dataset.manifest import (
     shard_name,
 )
 from prefdata.judges import lookup as judges
-from prefdata.records import Preference, Rejection
+from prefdata.records import Rejection
 from prefdata.records.base import SCHEMA_VERSION, polars_schema
 from prefdata.tables import finish as finish_table
 from prefdata.tables import read_info, storage
@@ -57,7 +57,8 @@ class ExportBucket(beam.DoFn):
         with carry():
             run = self.run
             pairs = _with_texts(run, bucket)
-            rows = lookup.build(run.params.export.format).rows(pairs)
+            export = lookup.build(run.params.export.format)
+            rows = export.rows(pairs)
             rejected = pl.DataFrame(schema=polars_schema(Rejection))
             stats = account(f"export, bucket {bucket}", pairs.height, rows.height, rejected)
             folder = layout.dataset_folder(run.params)
@@ -68,7 +69,7 @@ class ExportBucket(beam.DoFn):
                 if part.height:
                     name = shard_name(split, bucket, run.buckets)
                     path = storage.join(folder, name)
-                    storage.write_bytes(path, encode(Preference, part, where=path))
+                    storage.write_bytes(path, encode(export.record, part, where=path))
                     shards[name] = part.height
             write_rejections(run, bucket, rejected)
             digests = {f"{bucket}": f"{content_digest(rows):x}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,10 +34,7 @@ from prefdata.tables import (
 )
 
 DEFAULT_RUNNER = "FnApiRunner"
-_REFUSED = {
-    "DaskRunner": "it loses and repeats rows and still reports success",
-    "dask": "it loses and repeats rows and still reports success",
-}
+_LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner")
 
 
 @dataclass(frozen=True)
@@ -108,15 +106,23 @@ def options(arguments: Sequence[str]) -> PipelineOptions:
     DirectRunner means the same local runner: by itself it would first try to download another
     one, and hang where the network is silent.
     """
-    given = [a for a in arguments if a not in ("--runner=DirectRunner", "--runner=direct")]
-    named = [a.partition("=")[2] for a in given if a.startswith("--runner=")]
-    for name in named:
-        if name in _REFUSED:
-            raise ConfigError(
-                f"--runner={name}: {_REFUSED[name]}", "Use FnApiRunner, Spark, Flink or Dataflow."
-            )
-    runner = [] if named or "--runner" in given else [f"--runner={DEFAULT_RUNNER}"]
-    return PipelineOptions([*given, *runner])
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--runner", default=DEFAULT_RUNNER)
+    given, others = parser.parse_known_args(list(arguments))
+    name = DEFAULT_RUNNER if given.runner.lower() in _LOCAL else given.runner
+    if "dask" in name.lower():
+        raise ConfigError(
+            f"--runner={name}: it loses and repeats rows and still reports success",
+            "Use the default, or SparkRunner, FlinkRunner or DataflowRunner.",
+        )
+    try:
+        beam.runners.create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"--runner={name}: {str(error).splitlines()[0]}",
+            "Check the name; some runners need an extra, such as apache-beam[gcp].",
+        ) from error
+    return PipelineOptions([*others, f"--runner={name}"])
 
 
 class WorkOnBucket(beam.DoFn):

@@ -38,7 +38,8 @@ Options that prefdata does not know go to Beam:
   prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
 
 exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration or command;
-3 done, but more records were faulty than max_rejected_fraction allows; 130 interrupted.
+3 a stage is done, but more of its records were faulty than max_rejected_fraction allows, and
+`run` stops there; 130 interrupted.
 """
 
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     given, beam_arguments = parser.parse_known_args(arguments)
     try:
+        _prepare(given.verbose)
         _check_beam(parser, given, beam_arguments)
         return int(given.run(given, beam_arguments))
     except PrefdataError as error:
@@ -149,12 +151,13 @@ def _stage(given: argparse.Namespace, beam_arguments: list[str]) -> int:
 def _execute(
     given: argparse.Namespace, params: Params, names: list[str], beam_arguments: list[str]
 ) -> int:
-    _prepare(given.verbose)
     from pipelines.check import check_parts
+    from pipelines.flow import options
     from pipelines.stages import STAGES, check_faults
     from pipelines.summary import funnel, summary
     from prefdata.inference.progress import Progress
 
+    options(beam_arguments)
     check_parts(params)
     progress = Progress(given.quiet)
     seconds = {}

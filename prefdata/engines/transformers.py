@@ -21,14 +21,16 @@ from prefdata.engines.batches import plan
 from prefdata.engines.fingerprint import model_fingerprint
 from prefdata.errors import ModelError
 
+_EXTRA = "Install the extra: pip install prefdata[transformers]"
+
 
 class TransformersEngine(Engine):
     """See the module. Sequences are left-padded, so completions end at the same position."""
 
     def __init__(self, name: str, params: ModelParams) -> None:
         self.name = name
-        self.params = params
-        self.fingerprint = model_fingerprint(name, params)
+        self.params = _resolved(name, params)
+        self.fingerprint = model_fingerprint(name, self.params)
         self.model: Any = None
         self.tokenizer: Any = None
         self.max_length = 0
@@ -38,19 +40,10 @@ class TransformersEngine(Engine):
         if self.model is not None:
             return
         try:
-            import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
         except ImportError as error:
-            raise ModelError(
-                f"model {self.name}: {error}",
-                "Install the extra: pip install prefdata[transformers]",
-            ) from error
-        device = self.params.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = self.params.dtype
-        if dtype == "auto" and device == "cpu":
-            dtype = "float32"  # bfloat16 products are several times slower on most CPUs
+            raise ModelError(f"model {self.name}: {error}", _EXTRA) from error
+        device, dtype = self.params.device, self.params.dtype
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(
                 self.params.model, revision=self.params.revision
@@ -294,6 +287,25 @@ class TransformersEngine(Engine):
                     for name, kind in result_schema(operation).items()
                 )
             )
+
+
+def _resolved(name: str, params: ModelParams) -> ModelParams:
+    """The same with device and dtype named, as far as they are not the checkpoint's own.
+
+    Answers in float32 and in bfloat16 differ, so `auto` may not stand for both in a fingerprint.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise ModelError(f"model {name}: {error}", _EXTRA) from error
+    if params.device == "auto":
+        mps = torch.backends.mps.is_available()
+        device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+        params = params.model_copy(update={"device": device})
+    if params.dtype == "auto" and params.device == "cpu":
+        # bfloat16 products are several times slower than float32 ones on most CPUs.
+        params = params.model_copy(update={"dtype": "float32"})
+    return params
 
 
 def _frame(operation: Any, keys: list[bytes], columns: dict[str, Any]) -> pl.DataFrame:

@@ -38,11 +38,10 @@ class Texts:
 
 
 class Filter(ABC):
-    """One filter. `columns` names the figures it leaves in the table."""
+    """One filter. A figure that has a column in `FilteredPair` stays in the table."""
 
     kind: ClassVar[str]
     config_model: ClassVar[type[FilterConfig]]
-    columns: ClassVar[tuple[str, ...]] = ()
     across_buckets: ClassVar[bool] = False
 
     def __init__(self, settings: dict[str, Any], where: str) -> None:

@@ -20,6 +20,8 @@ from prefdata.engines.base import Operation, Settings
 from prefdata.filters.base import Filter, FilterConfig, Texts
 from prefdata.inference.loop import Inference
 
+COLUMNS = ("ches", "ches_normalized", "last_hidden_inner_product")
+
 
 class ChesConfig(FilterConfig):
     model: str = "policy"
@@ -40,7 +42,6 @@ class Ches(Filter):
     kind = "ches"
     config_model = ChesConfig
     config: ChesConfig
-    columns = ("ches", "ches_normalized", "last_hidden_inner_product")
     across_buckets = True
 
     def needs(self) -> list[tuple[str, Operation]]:
@@ -61,7 +62,7 @@ class Ches(Filter):
         tokens = asked["n_tokens"].filter(good).to_list()
         errors = dict(zip(rows["response_id"], asked["error"], strict=True))
 
-        columns: dict[str, list[float | None]] = {name: [] for name in self.columns}
+        columns: dict[str, list[float | None]] = {name: [] for name in COLUMNS}
         faults: list[str | None] = []
         for chosen, rejected in pairs.select("chosen_id", "rejected_id").iter_rows():
             faults.append(errors[chosen] or errors[rejected])
@@ -72,7 +73,7 @@ class Ches(Filter):
                     *ches(sums[i], sums[j], tokens[i], tokens[j]),
                     float(last[i] @ (last[j] - last[i])),
                 )
-            for name, value in zip(self.columns, values, strict=True):
+            for name, value in zip(COLUMNS, values, strict=True):
                 columns[name].append(value)
         return pairs.with_columns(
             *(pl.Series(n, v, dtype=pl.Float64) for n, v in columns.items()),

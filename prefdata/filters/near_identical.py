@@ -19,7 +19,6 @@ class NearIdentical(Filter):
     kind = "near_identical"
     config_model = NearIdenticalConfig
     config: NearIdenticalConfig
-    columns = ("similarity",)
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         joined = with_texts(pairs, texts)

@@ -56,7 +56,8 @@ class Inference:
         keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
         keyed = rows.with_columns(keys)
         distinct = keyed.unique("key", keep="first", maintain_order=True)
-        places = distinct.select("key", "place")
+        # Every place that asks for a key: tables bucketed anew may ask from another one.
+        places = keyed.select("key", "place").unique()
         done = [pl.DataFrame(schema=result_schema(operation))]
         if self.memo is not None:
             done = [self.memo.lookup(operation, engine.fingerprint, places)]

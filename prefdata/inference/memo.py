@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
+import re
 
 import polars as pl
 
 from prefdata.engines.base import Operation, result_schema
 from prefdata.tables import storage
+
+_SEGMENT = re.compile(r"([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{16}\.parquet")
 
 
 class Memo:
@@ -76,8 +78,5 @@ def _range(rows: pl.DataFrame) -> tuple[int, int]:
 
 
 def _overlaps(name: str, low: int, high: int) -> bool:
-    stem, extension = os.path.splitext(name)
-    parts = stem.split("-")
-    if extension != ".parquet" or len(parts) != 3:
-        return False
-    return int(parts[0], 16) <= high and low <= int(parts[1], 16)
+    found = _SEGMENT.fullmatch(name)
+    return found is not None and int(found[1], 16) <= high and low <= int(found[2], 16)

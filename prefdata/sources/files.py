@@ -37,6 +37,12 @@ def format_of(source: SourceParams) -> str:
     )
 
 
+def check_source(source: SourceParams) -> None:
+    """Raise now, before any work, what would keep the file from being opened later."""
+    format_of(source)
+    _open(source).close()
+
+
 def read_rows(source: SourceParams) -> Iterator[Row]:
     """The rows of the file in order, at most `limit`."""
     rows = _parquet_rows(source) if format_of(source) == "parquet" else _json_rows(source)
@@ -50,7 +56,9 @@ def count_rows(source: SourceParams) -> int:
     """How many rows the file has at most, without parsing them."""
     with _open(source) as file, _readable(source):
         if format_of(source) == "parquet":
-            count = int(_parquet(source, file).metadata.num_rows)
+            parquet = _parquet(source, file)
+            _columns(source, parquet)
+            count = int(parquet.metadata.num_rows)
         else:
             count = (
                 sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(READ_BYTES), b"")) + 1
@@ -87,19 +95,23 @@ def _json(line: bytes) -> Any:
 def _parquet_rows(source: SourceParams) -> Iterator[Row]:
     with _open(source) as file, _readable(source):
         parquet = _parquet(source, file)
-        names = set(parquet.schema_arrow.names)
-        wanted = {source.prompt_field, source.messages_field, "source"} & names
-        if not wanted - {"source"}:
-            raise SourceError(
-                f"{source.path}: has no column {source.prompt_field!r} or "
-                f"{source.messages_field!r}; it has: {', '.join(sorted(names))}",
-                "Set prompt_field or messages_field of the source to one of its columns.",
-            )
         number = 0
-        for batch in parquet.iter_batches(columns=sorted(wanted)):
+        for batch in parquet.iter_batches(columns=_columns(source, parquet)):
             for row in _values(batch):
                 number += 1
                 yield number, repr(row), row
+
+
+def _columns(source: SourceParams, parquet: pq.ParquetFile) -> list[str]:
+    """The columns to read."""
+    names = set(parquet.schema_arrow.names)
+    if not {source.prompt_field, source.messages_field} & names:
+        raise SourceError(
+            f"{source.path}: has no column {source.prompt_field!r} or "
+            f"{source.messages_field!r}; it has: {', '.join(sorted(names))}",
+            "Set prompt_field or messages_field of the source to one of its columns.",
+        )
+    return sorted({source.prompt_field, source.messages_field, "source"} & names)
 
 
 def _values(batch: pa.RecordBatch) -> list[Any]:

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from prefdata.config.load import validated
+from prefdata.records.base import Record
 
 
 class ExportConfig(BaseModel):
@@ -20,10 +21,12 @@ class ExportConfig(BaseModel):
 class Export(ABC):
     """Turns pairs with their texts into the rows of one consumer.
 
-    `pairs` are `FilteredPair` rows with messages, source, split, chosen and rejected (texts).
+    `pairs` are `FilteredPair` rows with messages, source, split, chosen and rejected (texts);
+    `record` says what the rows are.
     """
 
     kind: ClassVar[str]
+    record: ClassVar[type[Record]]
     config_model: ClassVar[type[ExportConfig]] = ExportConfig
 
     def __init__(self, settings: dict[str, Any], where: str) -> None:

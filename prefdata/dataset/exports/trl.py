@@ -18,6 +18,7 @@ class Trl(Export):
     """See the module."""
 
     kind = "trl"
+    record = Preference
 
     def rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
         return pairs.with_columns(
