@@ -14,7 +14,8 @@ pipeline_tag: text-generation
 
 # prefdata demo {role}
 
-{what} Quality is not the point: it writes the shape of an answer, its facts and sums are mostly
+{what}
+Quality is not the point: it writes the shape of an answer, its words, facts and sums are mostly
 wrong, and it must not be used for anything but trying prefdata out.
 
 - **Model**: Llama architecture, {parameters:,} parameters, 1,024 positions, byte-level BPE of
@@ -40,7 +41,8 @@ Measured on the saved weights; the loss is per token of heldout answers.
 {rows}
 
 Judging accuracy counts both orders of each heldout pair; a flip is a verdict that changes with
-the order of the answers. A verdict by chance has accuracy 0.5.
+the order of the answers. A verdict by chance has accuracy 0.5, and one that only looks at the
+order has 0.5 and flips 1.0: on pairs that were not made easy, expect no more from this model.
 
 ## Limits
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipelines import augment, generate, judge, pair
 from pipelines.flow import check_needs
 from pipelines.ingest import bucket_count
@@ -11,12 +13,14 @@ from prefdata.filters import lookup as filters
 from prefdata.sources.files import check_source
 
 
-def check_parts(params: Params) -> None:
+def check_parts(params: Params, names: Sequence[str]) -> None:
     """Every judge, strategy, filter and export is known and its settings are right; every model
-    that is named is defined, is there and can do what is asked of it."""
+    that is named is defined, is there and can do what is asked of it; the sources can be opened,
+    if the stage that reads them is among `names`."""
     bucket_count(params, 0)
-    for source in params.ingest.sources:
-        check_source(source)
+    if "ingest" in names:
+        for source in params.ingest.sources:
+            check_source(source)
     exports.build(params.export.format)
     stages = (generate, judge, pair, augment)
     needs = [need for stage in stages for need in stage.needs(params)]

@@ -39,6 +39,7 @@ from prefdata.dataset.manifest import (
 from prefdata.judges import lookup as judges
 from prefdata.records import Rejection
 from prefdata.records.base import SCHEMA_VERSION, polars_schema
+from prefdata.tables import begin as begin_table
 from prefdata.tables import finish as finish_table
 from prefdata.tables import read_info, storage
 from prefdata.tables.write import encode
@@ -84,6 +85,7 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     run = start(params, "export", ["filtered", "prompts", "responses"], [], quiet)
     folder = layout.dataset_folder(params)
     begin(folder)
+    begin_table(layout.rejections(params, "export"))
 
     def build(pipeline: beam.Pipeline) -> None:
         stats = buckets(pipeline, run) | "Export" >> beam.ParDo(ExportBucket(run))

@@ -9,7 +9,17 @@ import apache_beam as beam
 import polars as pl
 
 from pipelines.errors import carry
-from pipelines.flow import Outcome, Run, buckets, complete, execute, keep_stats, record, start
+from pipelines.flow import (
+    Outcome,
+    Run,
+    begin_tables,
+    buckets,
+    complete,
+    execute,
+    keep_stats,
+    record,
+    start,
+)
 from pipelines.judge import answers
 from pipelines.shuffle import pack, unpack
 from pipelines.stats import Stats
@@ -19,7 +29,6 @@ from prefdata.filters.base import Filter, Texts
 from prefdata.inference.usage import Usage
 from prefdata.records import FilteredPair, Rejection
 from prefdata.records.base import polars_schema
-from prefdata.tables import begin
 
 UNIT = "pairs"
 
@@ -163,7 +172,7 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     needs = [need for f in filters for need in f.needs()]
     run = start(params, "filter", ["augmented", "prompts", "responses"], needs, quiet)
     output = run.table("filtered")
-    begin(output)
+    begin_tables(run, output)
 
     def build(pipeline: beam.Pipeline) -> None:
         states = buckets(pipeline, run) | "Load" >> beam.ParDo(Load(run))

@@ -177,7 +177,8 @@ def keep_stats(run: Run, stats: beam.PCollection) -> beam.PCollection:
     path = layout.stats_path(run.params, run.stage)
 
     def write(total: Stats) -> None:
-        storage.write_bytes(path, total.model_dump_json(indent=1).encode() + b"\n")
+        with carry():
+            storage.write_bytes(path, total.model_dump_json(indent=1).encode() + b"\n")
 
     return stats | "Count" >> beam.CombineGlobally(AddStats()) | "Keep counts" >> beam.Map(write)
 
@@ -204,7 +205,7 @@ class Stage:
         """Run it: check, map the buckets, mark the tables whole."""
         run = start(params, self.name, self.reads, self.needs(params), quiet)
         output = run.table(layout.OUTPUT_OF[self.name])
-        begin(output)
+        begin_tables(run, output)
 
         def build(pipeline: beam.Pipeline) -> None:
             stats = buckets(pipeline, run) | self.name >> beam.ParDo(
@@ -223,7 +224,7 @@ def start(
     needs: Iterable[tuple[str, Operation]],
     quiet: bool,
 ) -> Run:
-    """Check inputs, models and the folder for rejections, before any work."""
+    """Check inputs and models, before any work."""
     infos = {name: read_info(layout.table(params, name)) for name in reads}
     counts = {info.buckets for info in infos.values()}
     if len(counts) > 1:
@@ -233,8 +234,13 @@ def start(
             "Run the earlier stages again: `prefdata run` runs them all.",
         )
     check_needs(params, needs)
-    begin(layout.rejections(params, stage))
     return Run(params, stage, counts.pop(), quiet)
+
+
+def begin_tables(run: Run, output: Table) -> None:
+    """Open the stage's table, and then the one of its rejections."""
+    begin(output)
+    begin(layout.rejections(run.params, run.stage))
 
 
 def buckets(pipeline: beam.Pipeline, run: Run) -> beam.PCollection:

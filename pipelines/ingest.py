@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import apache_beam as beam
 import polars as pl
 
-from pipelines import layout
 from pipelines.errors import carry
-from pipelines.flow import Outcome, Run, complete, execute, keep_stats, record
+from pipelines.flow import Outcome, Run, begin_tables, complete, execute, keep_stats, record
 from pipelines.shuffle import pack, unpack
 from pipelines.stats import Stats
 from prefdata.config.params import Params, SourceParams
@@ -19,7 +18,7 @@ from prefdata.records.base import polars_schema
 from prefdata.records.ids import digest
 from prefdata.sources.files import count_rows
 from prefdata.sources.prompts import drop_duplicates, read_prompts
-from prefdata.tables import begin, bucket_of, buckets_for
+from prefdata.tables import bucket_of, buckets_for
 
 UNIT = "rows"
 
@@ -75,8 +74,7 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     rows = sum(count_rows(source) for source in params.ingest.sources)
     run = Run(params, "ingest", bucket_count(params, rows), quiet)
     output = run.table("prompts")
-    begin(layout.rejections(params, "ingest"))
-    begin(output)
+    begin_tables(run, output)
 
     def build(pipeline: beam.Pipeline) -> None:
         sources = list(enumerate(params.ingest.sources))

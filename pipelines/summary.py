@@ -26,10 +26,8 @@ def infos(params: Params) -> dict[str, TableInfo]:
         table = (
             layout.rejections(params, stage) if stage == "export" else layout.table(params, name)
         )
-        try:
+        if storage.read_bytes(table.info_path) is not None:
             found[stage] = read_info(table)
-        except TableError:
-            continue
     return found
 
 

@@ -114,17 +114,27 @@ def _check_beam(
         return
     if given.command in ("status", "schemas", "reward-head"):
         parser.error(f"{given.command} runs no pipeline, so it takes no {' '.join(unknown)}")
-    flags = _beam_flags()
-    wrong = [a for a in unknown if a.startswith("-") and _flag(a) not in flags]
-    if wrong or not unknown[0].startswith("-"):
-        parser.error(f"neither prefdata nor Beam knows {' '.join(wrong or unknown)}")
+    known, takes_value = _beam_flags()
+    wrong, value_may_follow = [], False
+    for word in unknown:
+        if word.startswith("-"):
+            value_may_follow = "=" not in word and _flag(word) in takes_value
+            if _flag(word) not in known:
+                wrong.append(word)
+        elif value_may_follow:
+            value_may_follow = False
+        else:
+            wrong.append(word)
+    if wrong:
+        parser.error(f"neither prefdata nor Beam knows {' '.join(wrong)}")
 
 
 def _flag(argument: str) -> str:
     return argument.partition("=")[0].lstrip("-")
 
 
-def _beam_flags() -> set[str]:
+def _beam_flags() -> tuple[set[str], set[str]]:
+    """Beam's options, and those of them that take a value."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
     parser: Any = argparse.ArgumentParser(
@@ -133,8 +143,8 @@ def _beam_flags() -> set[str]:
     for options in PipelineOptions.__subclasses__():
         if hasattr(options, "_add_argparse_args"):
             options._add_argparse_args(parser)
-    flags = [flag for action in parser._actions for flag in action.option_strings]
-    return {flag.lstrip("-") for flag in flags}
+    actions = [(flag.lstrip("-"), a) for a in parser._actions for flag in a.option_strings]
+    return {flag for flag, _ in actions}, {flag for flag, a in actions if a.nargs != 0}
 
 
 def _run(given: argparse.Namespace, beam_arguments: list[str]) -> int:
@@ -158,7 +168,7 @@ def _execute(
     from prefdata.inference.progress import Progress
 
     options(beam_arguments)
-    check_parts(params)
+    check_parts(params, names)
     progress = Progress(given.quiet)
     seconds = {}
     for number, name in enumerate(names, 1):

@@ -21,6 +21,8 @@ def add_rewards(
     """
     opinions = turned(pairs, judgments.filter(pl.col("judge") != CONSENSUS))
     scoring = opinions if rewards is None else opinions.filter(pl.col("judge").is_in(rewards))
+    # Both answers or neither: else the margin would compare the means of different judges.
+    scoring = scoring.drop_nulls(["score_chosen", "score_rejected"])
     means = scoring.group_by("pair_id", maintain_order=True).agg(
         reward_chosen=pl.col("score_chosen").mean(),
         reward_rejected=pl.col("score_rejected").mean(),

@@ -19,5 +19,7 @@ class Scir(Consensus):
 
     def decide(self, judgments: pl.DataFrame) -> pl.DataFrame:
         agreed = (pl.col("for_a") == pl.col("scored")) | (pl.col("for_b") == pl.col("scored"))
-        reason = pl.when(~agreed).then(pl.lit("disagreement"))
+        # Who all say the same don't disagree, also where they all say 0.5: that is a tie.
+        same = pl.col("low") == pl.col("high")
+        reason = pl.when(~agreed & ~same).then(pl.lit("disagreement"))
         return labelled(opinions(judgments), reason, self.config)

@@ -86,12 +86,8 @@ def begin(folder: str) -> None:
     """Open the folder: refuse another version's, and take the COMPLETED mark away first."""
     storage.make_folder(folder)
     content = storage.read_bytes(storage.join(folder, MANIFEST))
-    if content is not None and schema_version(content) != SCHEMA_VERSION:
-        raise TableError(
-            f"{folder}: holds a dataset of schema version {schema_version(content)}, this is "
-            f"{SCHEMA_VERSION}",
-            "Move the folder away, or set `data` to a new one.",
-        )
+    if content is not None:
+        _check_version(folder, content)
     storage.remove(storage.join(folder, COMPLETED))
 
 
@@ -124,8 +120,18 @@ def read_manifest(folder: str) -> Manifest:
     mark = storage.read_bytes(storage.join(folder, COMPLETED))
     if content is None or mark is None:
         raise TableError(f"{folder}: no completed dataset here", "Run: prefdata export")
+    _check_version(folder, content)
     if mark.decode().strip() != hashlib.sha256(content).hexdigest():
         raise TableError(
             f"{folder}: the manifest is not the one that was completed", "Export again."
         )
     return Manifest.model_validate_json(content)
+
+
+def _check_version(folder: str, content: bytes) -> None:
+    version = schema_version(content)
+    if version != SCHEMA_VERSION:
+        raise TableError(
+            f"{folder}: holds a dataset of schema version {version}, this is {SCHEMA_VERSION}",
+            "Move the folder away, set `data` to a new one, or use the version that wrote it.",
+        )

@@ -82,7 +82,7 @@ class ScriptedEngine(Engine):
                 text=texts,
                 n_tokens=n_tokens.clip(upper_bound=settings.max_tokens),
                 finish_reason=["stop"] * batch.height,
-                cumulative_logprob=-(numbers % 1000) / 10.0,
+                cumulative_logprob=-((numbers % 1000) / 10.0),
             )
 
     def score(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
@@ -91,7 +91,7 @@ class ScriptedEngine(Engine):
             yield self._results(
                 "score",
                 batch,
-                logprob=-(numbers % 1000) / 10.0,
+                logprob=-((numbers % 1000) / 10.0),
                 n_tokens=spaces.cast(pl.Int64) + 2,
             )
 

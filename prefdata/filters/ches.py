@@ -10,6 +10,7 @@ ordered pair at no further cost. The higher, the likelier the chosen answer's pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -73,6 +74,9 @@ class Ches(Filter):
                     *ches(sums[i], sums[j], tokens[i], tokens[j]),
                     float(last[i] @ (last[j] - last[i])),
                 )
+                if not all(map(isfinite, values)):
+                    faults[-1] = "the hidden states hold infinite or NaN entries"
+                    values = (None, None, None)
             for name, value in zip(COLUMNS, values, strict=True):
                 columns[name].append(value)
         return pairs.with_columns(

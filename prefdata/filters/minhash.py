@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -17,10 +18,14 @@ PERMUTATIONS = 128
 BANDS = 32
 """32 bands of 4 rows: a pair of similarity 0.8 meets in a band with p > 0.9999."""
 
-_PRIME = np.uint64((1 << 61) - 1)
+LOOK_BACK = 512
+"""In a band that more texts share, each is compared with so many of those before it."""
+
 _RANDOM = np.random.default_rng(1)
-_A = _RANDOM.integers(1, 1 << 31, PERMUTATIONS, dtype=np.uint64)
-_B = _RANDOM.integers(0, 1 << 61, PERMUTATIONS, dtype=np.uint64)
+# Odd factors, so that multiplying modulo 2**64 permutes. They must be large: with 31-bit ones the
+# permutations resemble each other, and the estimate is half again as far off.
+_A = _RANDOM.integers(0, 1 << 64, PERMUTATIONS, dtype=np.uint64) | np.uint64(1)
+_B = _RANDOM.integers(0, 1 << 64, PERMUTATIONS, dtype=np.uint64)
 
 
 def signature(text: str) -> np.ndarray:
@@ -29,13 +34,12 @@ def signature(text: str) -> np.ndarray:
     shingles = {" ".join(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
     hashes = np.array(
         [
-            int.from_bytes(hashlib.blake2b(s.encode(), digest_size=4).digest(), "little")
+            int.from_bytes(hashlib.blake2b(s.encode(), digest_size=8).digest(), "little")
             for s in shingles
         ],
         dtype=np.uint64,
     )
-    # 32-bit hashes times 31-bit factors plus 61 bits stay below 2**64: no overflow.
-    values = (hashes[:, None] * _A[None, :] + _B[None, :]) % _PRIME
+    values = hashes[:, None] * _A[None, :] + _B[None, :]
     least: np.ndarray = values.min(axis=0)
     return least
 
@@ -68,8 +72,14 @@ def groups(signatures: Sequence[np.ndarray], threshold: float) -> list[int]:
         for band in bands(values):
             buckets.setdefault(band, []).append(position)
     for members in buckets.values():
-        for one, other in zip(members, members[1:], strict=False):
-            a, b = root(one), root(other)
-            if a != b and np.mean(signatures[one] == signatures[other]) >= threshold:
-                parent[max(a, b)] = min(a, b)
+        for place, one in enumerate(members):
+            # The nearest first: among many alike it makes one group of both, and saves the rest.
+            for before in (members[max(0, place - 1) : place], members[:place][-LOOK_BACK:]):
+                others = [m for m in before if root(m) != root(one)]
+                if not others:
+                    continue
+                equal = np.stack([signatures[m] for m in others]) == signatures[one]
+                for other in compress(others, equal.mean(axis=1) >= threshold):
+                    a, b = root(one), root(other)
+                    parent[max(a, b)] = min(a, b)
     return [root(i) for i in range(len(signatures))]

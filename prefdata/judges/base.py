@@ -66,7 +66,8 @@ class Judge(ABC):
 def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` in the columns of `Judgment`; columns the judge does not have become null.
 
-    A preference that is not a number in [0, 1] becomes Unscored: never a zero, never a loss.
+    A preference that is not a number in [0, 1] becomes Unscored: never a zero, never a loss. A
+    NaN in another column becomes null: it would spread through every mean.
     """
     schema = polars_schema(Judgment)
     absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]
@@ -75,18 +76,26 @@ def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
     reason = pl.coalesce(
         "unscored", pl.format("not_a_probability: {}", pl.col("preference").cast(pl.String))
     )
-    return filled.with_columns(
+    checked = filled.with_columns(
         preference=pl.when(valid).then("preference"),
         unscored=pl.when(~valid.fill_null(False)).then(pl.coalesce(reason, pl.lit("missing"))),
-    ).select(schema.names())
+    )
+    return checked.select(schema.names()).fill_nan(None)
 
 
 def from_scores(judge: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     """Judgments from one score an answer: P(a ≻ b) = sigmoid(score_a - score_b).
 
     The Bradley-Terry model, with scores in its own units (log-odds). `scores` holds response_id,
-    score and unscored (null where there is a score).
+    score and unscored (null where there is a score). A score that is infinite or NaN is none.
     """
+    finite = pl.col("score").is_finite()
+    scores = scores.with_columns(
+        score=pl.when(finite).then("score"),
+        unscored=pl.coalesce(
+            "unscored", pl.when(~finite).then(pl.format("not_a_score: {}", "score"))
+        ),
+    )
     sides = [
         scores.select(
             pl.col("response_id").alias(f"response_{side}"),

@@ -40,7 +40,9 @@ class EmbeddingRewardJudge(Judge):
         answers = candidates.responses.select("response_id", "text", place="prompt_id")
         asked_q = inference.ask(self.config.model, "embed", Settings(), questions)
         asked_a = inference.ask(self.config.model, "embed", Settings(), answers)
-        embedded = questions.select(prompt_id="place").with_columns(question=asked_q["embedding"])
+        embedded = questions.select(prompt_id="place").with_columns(
+            question=asked_q["embedding"], unasked=asked_q["error"]
+        )
         joined = (
             answers.select("response_id", prompt_id="place")
             .with_columns(answer=asked_a["embedding"], error=asked_a["error"])
@@ -50,7 +52,7 @@ class EmbeddingRewardJudge(Judge):
         scores = usable.select("response_id").with_columns(
             score=head.score(features(matrix(usable["question"]), matrix(usable["answer"])))
         )
-        scored = joined.select("response_id", unscored="error").join(
+        scored = joined.select("response_id", unscored=pl.coalesce("error", "unasked")).join(
             scores, on="response_id", how="left"
         )
         return from_scores(self.name, candidates.comparisons, scored)

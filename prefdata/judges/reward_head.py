@@ -10,7 +10,9 @@ relevance. The answer's length is no feature.
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -66,6 +68,12 @@ def train_head(path: str, model: str, l2: float, inference: Inference) -> Reward
         ]
     )
     asked = inference.ask(model, "embed", Settings(), texts)
+    errors = asked["error"].drop_nulls()
+    if len(errors):
+        raise ModelError(
+            f"models.{model}: {len(errors)} texts of {path} can't be embedded: {errors[0]}",
+            "Run again, or take these pairs out.",
+        )
     vectors = np.asarray(asked["embedding"].to_list(), dtype=np.float64)
     question, chosen, rejected = np.split(vectors, 3)
     difference = features(question, chosen) - features(question, rejected)
@@ -107,28 +115,36 @@ def read_pairs(path: str) -> pl.DataFrame:
     if content is None:
         raise SourceError(f"{path}: no such file", "Set reward_head.data to a JSONL of pairs.")
     if path.endswith(".gz"):
-        content = gzip.decompress(content)
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise SourceError(f"{path}: not gzip, or cut short: {error}") from error
     rows = []
     for number, line in enumerate(content.splitlines(), 1):
         try:
-            row = orjson.loads(line)
-            prompt = [{"role": m["role"], "content": m["content"]} for m in row["prompt"]]
-            rows.append(
-                {
-                    "place": prompt_id((m["role"], m["content"]) for m in prompt),
-                    "prompt": prompt,
-                    "chosen": row["chosen"][-1]["content"],
-                    "rejected": row["rejected"][-1]["content"],
-                    "source": row.get("source", ""),
-                    "split": row.get("split", "train"),
-                }
-            )
+            rows.append(_pair(orjson.loads(line)))
         except (orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
             raise SourceError(
                 f"{path}:{number}: not a preference pair ({error!r})",
                 'A line is {"prompt": [message …], "chosen": [message], "rejected": [message]}.',
             ) from error
+    if not rows:
+        raise SourceError(f"{path}: empty", "Set reward_head.data to a JSONL of pairs.")
     return pl.DataFrame(rows, schema_overrides={"prompt": MESSAGES})
+
+
+def _pair(row: Any) -> dict[str, Any]:
+    prompt = [{"role": m["role"], "content": m["content"]} for m in row["prompt"]]
+    pair = {
+        "chosen": row["chosen"][-1]["content"],
+        "rejected": row["rejected"][-1]["content"],
+        "source": row.get("source", ""),
+        "split": row.get("split", "train"),
+    }
+    texts = [*pair.values(), *(text for message in prompt for text in message.values())]
+    if not prompt or not all(isinstance(text, str) for text in texts):
+        raise TypeError("a prompt needs a message, and every value has to be a text")
+    return {"place": prompt_id((m["role"], m["content"]) for m in prompt), "prompt": prompt, **pair}
 
 
 def save_head(folder: str, head: RewardHead) -> None:

@@ -7,7 +7,7 @@ from importlib import resources
 
 import polars as pl
 
-_MARKER = r"(?i)\[\s*((?:end\s+of\s+)?(?:question|answer)[^\[\]\n]{0,8})\]"
+_MARKER = r"(?i)\[\s*((?:end\s*of\s*)?(?:question|answer)\s*[^\[\]\n]{0,8}\s*)\]"
 
 
 def transcript(messages: pl.Expr) -> pl.Expr:

@@ -22,7 +22,8 @@ class AllAboveMargin(Strategy):
     config: AllAboveMarginConfig
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
-        margin = 2 * pl.col("soft_label") - 1
+        # Rounded: 2 * 0.7 - 1 is a bit below 0.4, and a label's last bits depend on the ids.
+        margin = (2 * pl.col("soft_label") - 1).round(12)
         return comparisons.with_columns(
             reason=pl.when(margin < self.config.min_margin).then(pl.lit("below_margin")),
             detail=pl.format("margin {}, min_margin {}", margin.round(4), self.config.min_margin),

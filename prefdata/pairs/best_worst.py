@@ -33,8 +33,10 @@ class BestWorst(Strategy):
                 how="left",
             )
         spread = (pl.col("standing_chosen") - pl.col("standing_rejected")).round(12)
+        # Rounded: the last bits of a label depend on which answer's id comes first.
+        label = pl.col("soft_label").round(12)
         rows = rows.with_columns(spread=spread).sort(
-            "prompt_id", "spread", "soft_label", "chosen", "rejected",
+            "prompt_id", "spread", label, "chosen", "rejected",
             descending=[False, True, True, False, False],
         )  # fmt: skip
         first = pl.col("prompt_id").is_first_distinct()

@@ -37,8 +37,10 @@ def conversation(row: Any, source: SourceParams, max_chars: int) -> list[Turn]:
             f"{', '.join(sorted(map(str, row))) or 'no fields'}",
             "Set prompt_field or messages_field of the source.",
         )
+    # Before normalising, which takes quadratic time over a long run of combining marks.
+    check_size(turns, max_chars)
     normal = [(role, normalize(content)) for role, content in turns]
-    check(normal, max_chars)
+    check(normal)
     return normal
 
 
@@ -47,11 +49,21 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-def check(turns: list[Turn], max_chars: int) -> None:
+def check_size(turns: list[Turn], max_chars: int) -> None:
+    """Refuse a conversation that is longer than the limit."""
+    size = sum(len(content) for _, content in turns)
+    if size > max_chars:
+        raise RejectRecord(
+            "too_long",
+            f"{size} characters, max_prompt_chars is {max_chars}",
+            "Raise ingest.max_prompt_chars if the model takes it.",
+        )
+
+
+def check(turns: list[Turn]) -> None:
     """Refuse what no chat template could render as a prompt."""
     if not turns:
         raise RejectRecord("empty_conversation", "found no message")
-    size = 0
     for number, (role, content) in enumerate(turns, 1):
         where = f"message {number} ({role})"
         if not content:
@@ -65,13 +77,6 @@ def check(turns: list[Turn], max_chars: int) -> None:
                 raise RejectRecord(
                     "invalid_unicode", f"{where} holds a lone surrogate at {error.start}"
                 ) from error
-        size += len(content)
-    if size > max_chars:
-        raise RejectRecord(
-            "too_long",
-            f"{size} characters, max_prompt_chars is {max_chars}",
-            "Raise ingest.max_prompt_chars if the model takes it.",
-        )
     spoken = turns[1:] if turns[0][0] == "system" else turns
     for number, (role, _) in enumerate(spoken):
         expected = ("user", "assistant")[number % 2]

@@ -21,7 +21,7 @@ ALLOWED = {
     "tables": BASE,
     "engines.base": BASE,
     "inference": BASE | {"tables", "engines.base"},
-    **{package: SHARED for package in STAGE_PACKAGES},
+    **dict.fromkeys(STAGE_PACKAGES, SHARED),
     "engines": SHARED,
     "cli": SHARED | STAGE_PACKAGES | {"engines", "pipelines"},
     "pipelines": SHARED | STAGE_PACKAGES | {"engines", ""},

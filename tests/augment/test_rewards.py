@@ -1,0 +1,154 @@
+"""Augmenting: opinions turned to the pair's sides, and rewards from the judges that were named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefdata.augment.rewards import add_rewards, check_names
+from prefdata.errors import ConfigError
+from prefdata.records import CONSENSUS, AugmentedPair, Judgment, Pair
+from prefdata.records.base import polars_schema
+
+
+def pair(chosen: str, rejected: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "pair_id": f"{chosen}>{rejected}",
+        "prompt_id": "p",
+        "chosen_id": chosen,
+        "rejected_id": rejected,
+        "strategy": "best_worst",
+        "soft_label": 0.8,
+        "agreement": 1.0,
+        **changes,
+    }
+
+
+def opinion(
+    judge: str,
+    preference: float | None,
+    score_a: float | None = None,
+    score_b: float | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    row = dict.fromkeys(Judgment.model_fields)
+    sides = {"prompt_id": "p", "response_a": "x", "response_b": "y"}
+    said = {"preference": preference, "score_a": score_a, "score_b": score_b}
+    unscored = {"unscored": "timeout" if preference is None else None}
+    return {**row, "judge": judge, **sides, **said, **unscored, **changes}
+
+
+def augment(
+    pairs: list[dict[str, Any]],
+    judgments: list[dict[str, Any]],
+    rewards: list[str] | None = None,
+) -> list[dict[str, Any]]:
+    found = add_rewards(
+        pl.DataFrame(pairs, schema=polars_schema(Pair)),
+        pl.DataFrame(judgments, schema=polars_schema(Judgment)),
+        rewards,
+    )
+    assert found.schema == polars_schema(AugmentedPair)
+    return found.to_dicts()
+
+
+OPINIONS = [
+    opinion("reward", 0.3, -1.0, 2.0),
+    opinion("implicit", 0.4, 0.5, 1.0),
+    opinion("pairwise", 0.25),
+    opinion("silent", None),
+    opinion(CONSENSUS, 0.3, 50.0, 50.0),
+    opinion("reward", 0.9, 7.0, 7.0, response_b="z"),
+    opinion("reward", 0.9, 7.0, 7.0, prompt_id="q"),
+]
+
+
+def test_opinions_and_scores_are_turned_to_the_chosen_side() -> None:
+    (row,) = augment([pair("y", "x")], OPINIONS)
+    assert row["opinions"] == [
+        {"judge": "implicit", "preference": 0.6, "score_chosen": 1.0, "score_rejected": 0.5},
+        {"judge": "pairwise", "preference": 0.75, "score_chosen": None, "score_rejected": None},
+        {"judge": "reward", "preference": 0.7, "score_chosen": 2.0, "score_rejected": -1.0},
+        {"judge": "silent", "preference": None, "score_chosen": None, "score_rejected": None},
+    ]
+    (other,) = augment([pair("x", "y")], OPINIONS)
+    assert [o["preference"] for o in other["opinions"]] == [0.4, 0.25, 0.3, None]
+    assert [o["score_chosen"] for o in other["opinions"]] == [0.5, None, -1.0, None]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "chosen", "rejected"),
+    [
+        (None, 1.5, -0.25),
+        (["reward", "implicit"], 1.5, -0.25),
+        (["reward"], 2.0, -1.0),
+        (["implicit", "pairwise"], 1.0, 0.5),
+        (["pairwise"], None, None),
+        ([], None, None),
+    ],
+    ids=str,
+)
+def test_the_reward_is_the_mean_of_the_named_judges(
+    rewards: list[str] | None, chosen: float | None, rejected: float | None
+) -> None:
+    (row,) = augment([pair("y", "x")], OPINIONS, rewards)
+    assert (row["reward_chosen"], row["reward_rejected"]) == (chosen, rejected)
+    assert row["margin"] == (None if chosen is None or rejected is None else chosen - rejected)
+    assert len(row["opinions"]) == 4
+
+
+def test_a_judge_that_scored_one_answer_alone_moves_neither_reward_nor_margin() -> None:
+    """Else the margin would compare the means of different judges."""
+    half = [opinion("half", None, None, 100.0), opinion("other half", None, 100.0, None)]
+    (row,) = augment([pair("y", "x")], [*OPINIONS, *half])
+    assert (row["reward_chosen"], row["reward_rejected"], row["margin"]) == (1.5, -0.25, 1.75)
+
+
+def test_a_pair_that_nobody_judged_has_no_opinions_and_no_reward() -> None:
+    (row,) = augment([pair("x", "w")], OPINIONS)
+    assert row["opinions"] == []
+    assert row["reward_chosen"] is row["reward_rejected"] is row["margin"] is None
+    assert augment([], OPINIONS) == []
+
+
+scores = st.one_of(st.none(), st.floats(-100, 100))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1), scores, scores), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_turning_the_pair_round_turns_everything_round_and_order_changes_no_bit(
+    said: list[tuple[float, float | None, float | None]], random: Any
+) -> None:
+    judgments = [opinion(f"j{n}", *values) for n, values in enumerate(said)]
+    shuffled = random.sample(judgments, len(judgments))
+    (one,), (again,) = (augment([pair("x", "y")], rows) for rows in (judgments, shuffled))
+    assert one == again
+    (other,) = augment([pair("y", "x")], judgments)
+    assert (one["reward_chosen"], one["reward_rejected"]) == (
+        other["reward_rejected"],
+        other["reward_chosen"],
+    )
+    for mine, theirs in zip(one["opinions"], other["opinions"], strict=True):
+        assert mine["preference"] == pytest.approx(1 - theirs["preference"])
+        assert mine["score_chosen"] == theirs["score_rejected"]
+
+
+def test_the_pairs_own_columns_stay() -> None:
+    given_ = [pair("y", "x", soft_label=0.7, agreement=0.5), pair("x", "z")]
+    found = {row["pair_id"]: row for row in augment(given_, OPINIONS)}
+    for row in given_:
+        assert {name: found[row["pair_id"]][name] for name in row} == row
+
+
+def test_a_reward_that_no_judge_gives_is_refused_with_the_judges_there_are() -> None:
+    check_names(None, ["a"])
+    check_names(["b", "a"], ["a", "b"])
+    with pytest.raises(ConfigError, match=r"'oracle'.*: reward, pairwise"):
+        check_names(["reward", "oracle"], ["reward", "pairwise"])

@@ -1,0 +1,213 @@
+"""Wrong configurations and commands: exit code 2, the reason, and nothing done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import flows
+import pytest
+
+from prefdata import cli
+
+JUDGE = {"kind": "pairwise", "model": "policy"}
+
+
+def refused(folder: Path, capsys: pytest.CaptureFixture[str], command: str, **changes: Any) -> str:
+    """What the command says as it stops with 2 before it made the data folder."""
+    flows.write_prompts(folder, 4)
+    params = flows.write_params(folder, **changes)
+    assert cli.main([command, "--params", str(params), "--quiet"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"prefdata {command}: ")
+    assert "Traceback" not in captured.err
+    assert not (folder / "data").exists()
+    return captured.err
+
+
+def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
+    return {"judges": list(judges), "consensus": consensus or {"kind": "mean"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"judge": judge({**JUDGE, "modl": "x"})},
+            "judge.judges.0:\n  modl: unknown key; valid here: model, name",
+        ),
+        (
+            {"judge": judge(JUDGE, {"kind": "implicit_reward", "beta": 0})},
+            "judge.judges.1:\n  beta: Input should be greater than 0",
+        ),
+        (
+            {"judge": judge({"kind": "oracle"})},
+            "judge.judges.0.kind: 'oracle' is unknown; known: embedding_reward, implicit_reward, "
+            "pairwise",
+        ),
+        ({"judge": judge(JUDGE, JUDGE)}, "the name 'pairwise' is taken"),
+        ({"judge": judge({**JUDGE, "name": "consensus"})}, "the name 'consensus' is taken"),
+        (
+            {"judge": judge({**JUDGE, "model": "nobody"})},
+            "model 'nobody' is not defined; models has: policy, reference",
+        ),
+        (
+            {"judge": judge(JUDGE, consensus={"kind": "vote"})},
+            "judge.consensus.kind: 'vote' is unknown; known: mean, scir",
+        ),
+        (
+            {"judge": judge(JUDGE, consensus={"kind": "mean", "confidence": 1})},
+            "judge.consensus:\n  confidence: unknown key; valid here: ",
+        ),
+        (
+            {"generate": {"model": "nobody"}},
+            "model 'nobody' is not defined; models has: policy, reference",
+        ),
+        (
+            {"models": {"policy": {"engine": "vllm", "model": "m"}}},
+            "models.policy.engine: 'vllm' is unknown; known: transformers, sentence, scripted",
+        ),
+        (
+            {"pair": {"strategy": {"kind": "random"}}},
+            "pair.strategy.kind: 'random' is unknown; known: all_above_margin, best_worst",
+        ),
+        (
+            {"pair": {"strategy": {"kind": "best_worst", "typo": 1}}},
+            "pair.strategy:\n  typo: unknown key; valid here: ",
+        ),
+        (
+            {"filter": {"filters": [{"kind": "near_identical"}, {"kind": "length"}]}},
+            "filter.filters.1.kind: 'length' is unknown; known: ches, near_duplicate_prompts",
+        ),
+        (
+            {"filter": {"filters": [{"kind": "near_identical", "typo": 1}]}},
+            "filter.filters.0:\n  typo: unknown key; valid here: ",
+        ),
+        ({"export": {"format": {"kind": "csv"}}}, "export.format.kind: 'csv' is unknown; known: "),
+        (
+            {"augment": {"rewards": ["nobody"]}},
+            "augment.rewards: no judge is called 'nobody'; judge.judges has: pairwise",
+        ),
+        ({"generation": {}}, "generation: unknown key; valid here: augment, buckets, data"),
+        ({"generate": {"N": 4}}, "generate.N: unknown key; valid here: "),
+        (
+            {"ingest": {"sources": [{"path": "a.jsonl", "file": "b"}]}},
+            "ingest.sources.0.file: unknown key; valid here: format, limit, messages_field, path",
+        ),
+        ({"buckets": 3}, "buckets: 3 is no power of two\n  remedy: Set 1, 2, 4, 8 … or auto."),
+        ({"buckets": 0}, "buckets: 0 is no power of two"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "ingest"])
+def test_a_wrong_setting_of_any_stage_stops_the_first_one(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    changes: dict[str, Any],
+    expected: str,
+) -> None:
+    assert expected in refused(tmp_path, capsys, command, **changes)
+
+
+@pytest.mark.parametrize("command", ["run", "ingest", "export", "status"])
+def test_missing_or_broken_params_stop_every_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    for content, expected in (
+        (None, "can't be read"),
+        ("a: [", "not YAML"),
+        ("- a", "a mapping of sections was expected"),
+    ):
+        if content is not None:
+            path.write_text(content)
+        assert cli.main([command, "--params", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"prefdata {command}: {path}: ")
+        assert expected in said
+
+
+@pytest.mark.parametrize("override", ["generate.n", "generate.n=[8", "data.x=1", "nothing.x=1"])
+def test_a_wrong_set_stops_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], override: str
+) -> None:
+    params = flows.write_params(tmp_path)
+    assert cli.main(["ingest", "--params", str(params), "--set", override]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("prefdata ingest: ")
+    assert override.partition(".")[0] in said
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["ingest", "--frobnicate"], "neither prefdata nor Beam knows --frobnicate"),
+        (["ingest", "--frobnicate=3", "--streaming"], "knows --frobnicate=3"),
+        (["ingest", "--param", "x.yaml"], "neither prefdata nor Beam knows --param"),
+        (["ingest", "leftover", "--streaming"], "neither prefdata nor Beam knows leftover"),
+        (["ingest", "leftover"], "neither prefdata nor Beam knows leftover"),
+        (["status", "--runner=FnApiRunner"], "status runs no pipeline"),
+        (["schemas", "--streaming"], "schemas runs no pipeline"),
+        (["digest"], "invalid choice: 'digest'"),
+        ([], "required: COMMAND"),
+    ],
+)
+def test_a_command_line_that_nobody_understands_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    expected: str,
+) -> None:
+    flows.write_prompts(tmp_path, 2)
+    flows.write_params(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("runner", ["DaskRunner", "dask"])
+def test_the_runner_that_loses_rows_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], runner: str
+) -> None:
+    flows.write_prompts(tmp_path, 2)
+    params = str(flows.write_params(tmp_path))
+    assert cli.main(["ingest", "--params", params, "--quiet", f"--runner={runner}"]) == 2
+    said = capsys.readouterr().err
+    assert f"--runner={runner}: it loses and repeats rows" in said
+    assert "remedy: Use the default, or SparkRunner" in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_refused_runner_leaves_the_finished_table_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flows.write_prompts(tmp_path, 2)
+    params = str(flows.write_params(tmp_path))
+    assert cli.main(["ingest", "--params", params, "--quiet"]) == 0
+    assert cli.main(["ingest", "--params", params, "--quiet", "--runner=DaskRunner"]) == 2
+    assert "it loses and repeats rows" in capsys.readouterr().err
+    assert (tmp_path / "data" / "prompts" / "_table.json").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--runner", "DaskRunner"],
+        ["--runner=daskrunner"],
+        ["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"],
+        ["--runner=NoSuchRunner"],
+    ],
+)
+def test_a_runner_that_is_refused_or_unknown_is_a_wrong_command_however_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    flows.write_prompts(tmp_path, 2)
+    params = str(flows.write_params(tmp_path))
+    assert cli.main(["ingest", "--params", params, "--quiet", *arguments]) == 2
+    assert capsys.readouterr().err.startswith("prefdata ingest: --runner")

@@ -1,0 +1,194 @@
+"""CHES against the formula, its limits, and what a failed model call leads to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from filters.bucket import pairs, texts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import Engine, Settings, result_schema
+from prefdata.engines.scripted import ScriptedEngine
+from prefdata.errors import ConfigError
+from prefdata.filters.ches import COLUMNS, Ches, ches
+from prefdata.inference import Inference
+
+# answer: its tokens' hidden states, one row a token.
+STATES = {
+    "first": np.array([[1.0, 0.0], [0.5, 2.0]]),
+    "second": np.array([[0.0, 1.0]]),
+    "third": np.array([[1.0, 1.0], [1.0, -1.0], [0.25, 0.5]]),
+}
+
+
+class Hidden(Engine):
+    """A model whose hidden states are STATES."""
+
+    name = fingerprint = "policy"
+
+    def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        states = [STATES[text] for text in rows["completion"]]
+        yield pl.DataFrame(
+            {
+                "key": rows["key"],
+                "hidden_sum": [s.sum(0).tolist() for s in states],
+                "last_hidden": [s[-1].tolist() for s in states],
+                "n_tokens": [len(s) for s in states],
+                "error": [None] * len(states),
+            },
+            schema=result_schema("hidden_sums"),
+        )
+
+
+def filter_(**config: Any) -> Ches:
+    return Ches(config or {"max_quantile": 0.5}, "filter.filters.0")
+
+
+ANSWERS = {name: name for name in STATES}
+
+
+def test_ches_is_that_of_the_gram_matrix_of_the_answers() -> None:
+    names = list(STATES)
+    some = pairs(*((i, j, "p") for i in names for j in names if i != j))
+    found = filter_().measure(some, texts(ANSWERS), Inference({"policy": Hidden()}, None))
+    assert found.select(some.columns).equals(some)
+    assert found["fault"].null_count() == found.height
+    sums = np.stack([s.sum(0) for s in STATES.values()])
+    means = np.stack([s.mean(0) for s in STATES.values()])
+    gram, normalized = sums @ sums.T, means @ means.T
+    for row in found.to_dicts():
+        i, j = names.index(row["chosen_id"]), names.index(row["rejected_id"])
+        last_i, last_j = STATES[names[i]][-1], STATES[names[j]][-1]
+        assert row["ches"] == pytest.approx(gram[i, j] - gram[i, i])
+        assert row["ches_normalized"] == pytest.approx(normalized[i, j] - normalized[i, i])
+        assert row["last_hidden_inner_product"] == pytest.approx(last_i @ (last_j - last_i))
+
+
+def test_ches_by_hand() -> None:
+    # S_first = (1.5, 2), S_second = (0, 1): 2 - 6.25, and 2 / (2 * 1) - 6.25 / 4.
+    (row,) = (
+        filter_()
+        .measure(
+            pairs(("first", "second", "p")), texts(ANSWERS), Inference({"policy": Hidden()}, None)
+        )
+        .to_dicts()
+    )
+    assert row["ches"] == pytest.approx(-4.25)
+    assert row["ches_normalized"] == pytest.approx(-0.5625)
+    assert row["last_hidden_inner_product"] == pytest.approx(0.5 * -0.5 + 2 * -1)
+
+
+vectors = st.lists(st.integers(-5, 5), min_size=3, max_size=3).map(lambda v: np.array(v, float))
+
+
+@given(vectors, vectors, st.integers(1, 9), st.integers(1, 9))
+def test_the_two_orders_of_a_pair_add_up_to_minus_the_squared_distance(
+    one: np.ndarray, other: np.ndarray, n: int, m: int
+) -> None:
+    there, back = ches(one, other, n, m), ches(other, one, m, n)
+    assert there[0] + back[0] == pytest.approx(-np.sum((one - other) ** 2))
+    assert there[1] + back[1] == pytest.approx(-np.sum((one / n - other / m) ** 2))
+    assert ches(one, one, n, n) == (0, 0)
+
+
+def decide(values: list[float | None], cuts: int = 1, **config: Any) -> list[str | None]:
+    """The reasons with these scores, the pairs cut into some buckets."""
+    step = filter_(**config)
+    frame = pl.DataFrame({step.config.score: values}, schema={step.config.score: pl.Float64})
+    size = -(-frame.height // cuts)
+    buckets = list(frame.iter_slices(size))
+    summary = step.merge([step.summarize(b) for b in reversed(buckets)])
+    return [r for b in buckets for r in step.decide(b, summary)["reason"]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(-1000, 1000), min_size=1, max_size=40, unique=True),
+    st.integers(1, 100),
+    st.integers(1, 4),
+)
+def test_a_quantile_keeps_that_share_of_the_lowest_whatever_the_buckets(
+    values: list[int], percent: int, cuts: int
+) -> None:
+    reasons = decide([float(v) for v in values], cuts, max_quantile=percent / 100)
+    kept = [v for v, reason in zip(values, reasons, strict=True) if reason is None]
+    assert abs(len(kept) - percent / 100 * len(values)) < 1
+    assert sorted(kept) == sorted(values)[: len(kept)]
+    assert set(reasons) <= {None, "high_ches_normalized"}
+
+
+@pytest.mark.parametrize(
+    ("quantile", "kept"), [(0.1, 1), (0.5, 5), (0.8, 8), (0.9, 9), (0.95, 9), (1.0, 10)]
+)
+def test_of_ten_pairs_a_quantile_keeps(quantile: float, kept: int) -> None:
+    values = [float(v) for v in range(10)]
+    assert decide(values, max_quantile=quantile).count(None) == kept
+
+
+def test_a_value_is_a_limit_that_may_be_reached() -> None:
+    assert decide([-2.0, -1.0, -0.5, None], max_value=-1.0) == [
+        None,
+        None,
+        "high_ches_normalized",
+        None,
+    ]
+    assert decide([-2.0, 3.0], max_value=-1.0, score="ches") == [None, "high_ches"]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_hidden_states_that_are_no_numbers_are_a_fault(
+    bad: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STATES, "second", np.array([[bad, 1.0]]))
+    found = filter_().measure(
+        pairs(("first", "third", "p"), ("first", "second", "p"), ("second", "third", "p")),
+        texts(ANSWERS),
+        Inference({"policy": Hidden()}, None),
+    )
+    assert found["fault"].is_null().to_list() == [True, False, False]
+    assert "NaN" in found["fault"][1]
+    for column in COLUMNS:
+        assert found[column].is_null().to_list() == [False, True, True]
+
+
+def test_the_limit_and_the_value_are_said() -> None:
+    step = filter_(max_value=-1.0)
+    frame = pl.DataFrame({"ches_normalized": [0.5]})
+    summary = step.merge([step.summarize(frame)])
+    detail = step.decide(frame, summary)["detail"].item()
+    assert detail == "ches_normalized 0.5 above -1.0"
+
+
+@pytest.mark.parametrize("config", [{}, {"max_quantile": 0.8, "max_value": 1.0}])
+def test_exactly_one_limit_has_to_be_set(config: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="exactly one of max_quantile and max_value"):
+        Ches(config, "filter.filters.0")
+
+
+def test_a_failed_model_call_becomes_a_fault_and_spares_the_other_pairs() -> None:
+    params = ModelParams(engine="scripted", model="policy", options={"fail": ["poison"]})
+    inference = Inference({"policy": ScriptedEngine("policy", params)}, None)
+    answers = {"x": "good", "y": "poison", "z": "fair"}
+    some = pairs(("x", "y", "p"), ("x", "z", "p"), ("y", "z", "p"), ("z", "x", "p"))
+    found = filter_().measure(some, texts(answers), inference)
+    assert found["fault"].to_list() == ["scripted failure", None, "scripted failure", None]
+    for column in COLUMNS:
+        assert found[column].is_null().to_list() == [True, False, True, False]
+    alone = filter_().measure(some[1:2], texts(answers), inference)
+    assert alone.equals(found[1:2])
+
+
+def test_each_answer_is_asked_once_however_many_pairs_it_is_in() -> None:
+    inference = Inference({"policy": Hidden()}, None)
+    names = list(STATES)
+    some = pairs(*((i, j, "p") for i in names for j in names if i != j))
+    filter_().measure(some, texts({**ANSWERS, "unused": "never asked"}), inference)
+    assert inference.usage["hidden_sums policy"].requests == len(names)
+    assert filter_().needs() == [("policy", "hidden_sums")]

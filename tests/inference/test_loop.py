@@ -1,0 +1,204 @@
+"""The loop: it asks only for what is missing, keeps what was finished, and loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from inference.counting import CountingEngine, requests
+
+from prefdata.engines import scripted
+from prefdata.engines.base import Sampling, Settings, result_schema
+from prefdata.inference import Inference, Memo, loop
+
+PROMPTS = [f"Question {i}?" for i in range(7)]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scripted, "BATCH", 3)
+
+
+def ask(engine: CountingEngine, memo: Path | None, rows: pl.DataFrame) -> pl.DataFrame:
+    inference = Inference({"policy": engine}, Memo(str(memo)) if memo else None)
+    return inference.ask("policy", "generate", Sampling(), rows)
+
+
+def test_a_rerun_asks_nothing_and_loads_no_model(tmp_path: Path) -> None:
+    rows = requests(PROMPTS, 2)
+    first, again = CountingEngine(), CountingEngine()
+    wanted = ask(first, tmp_path, rows)
+    assert len(set(first.asked)) == len(first.asked) == rows.height
+    assert first.starts == 1
+    assert ask(again, tmp_path, rows).equals(wanted)
+    assert again.asked == []
+    assert again.starts == 0
+
+
+def test_only_what_is_missing_is_asked(tmp_path: Path) -> None:
+    ask(CountingEngine(), tmp_path, requests(PROMPTS[::2]))
+    engine = CountingEngine()
+    found = ask(engine, tmp_path, requests(PROMPTS))
+    assert engine.asked == found["key"].gather_every(2, 1).to_list()
+    assert found.equals(ask(CountingEngine(), None, requests(PROMPTS)))
+
+
+def test_twice_as_many_samples_ask_for_the_new_ones_alone(tmp_path: Path) -> None:
+    ask(CountingEngine(), tmp_path, requests(PROMPTS, 4))
+    engine = CountingEngine()
+    rows = requests(PROMPTS, 8)
+    found = ask(engine, tmp_path, rows)
+    new = found.filter(rows["sample_index"] >= 4)["key"].to_list()
+    assert sorted(engine.asked) == sorted(new)
+
+
+def test_other_settings_are_asked_anew(tmp_path: Path) -> None:
+    engine = CountingEngine()
+    inference = Inference({"policy": engine}, Memo(str(tmp_path)))
+    inference.ask("policy", "generate", Sampling(), requests(PROMPTS))
+    inference.ask("policy", "generate", Sampling(temperature=0.5), requests(PROMPTS))
+    assert len(set(engine.asked)) == 2 * len(PROMPTS)
+
+
+def test_without_a_memo_everything_is_asked_every_time() -> None:
+    engine = CountingEngine()
+    assert ask(engine, None, requests(PROMPTS)).equals(ask(engine, None, requests(PROMPTS)))
+    assert len(engine.asked) == 2 * len(PROMPTS)
+
+
+def test_no_rows_make_no_results_and_no_call(tmp_path: Path) -> None:
+    engine = CountingEngine()
+    found = ask(engine, tmp_path, requests([]))
+    assert found.schema == result_schema("generate")
+    assert found.height == engine.starts == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(PROMPTS), min_size=1, max_size=12), st.integers(1, 3))
+def test_results_keep_the_order_of_the_rows_and_duplicates_are_asked_once(
+    prompts: list[str], n: int
+) -> None:
+    rows = requests(prompts, n)
+    engine = CountingEngine()
+    found = ask(engine, None, rows)
+    assert len(engine.asked) == len(set(prompts)) * n
+    alone = [ask(CountingEngine(), None, rows[i]) for i in range(rows.height)]
+    assert found.equals(pl.concat(alone))
+
+
+class Backwards(CountingEngine):
+    """Yields the last batch first, each upside down."""
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        for frame in reversed(list(super().generate(rows, settings))):
+            yield frame.reverse()
+
+
+def test_an_engine_may_finish_in_any_order(tmp_path: Path) -> None:
+    rows = requests(PROMPTS, 2)
+    wanted = ask(CountingEngine(), None, rows)
+    assert ask(Backwards(), tmp_path, rows).equals(wanted)
+    assert ask(CountingEngine(), tmp_path, rows).equals(wanted)
+
+
+def test_a_failed_request_takes_no_other_with_it_and_is_asked_again(tmp_path: Path) -> None:
+    prompts = [*PROMPTS[:4], "a poisoned question", *PROMPTS[4:]]
+    failing = CountingEngine(fail=["poison"])
+    found = ask(failing, tmp_path, requests(prompts))
+    assert found["error"].to_list() == [None] * 4 + ["scripted failure"] + [None] * 3
+    assert failing.fingerprint == CountingEngine().fingerprint
+    mended = CountingEngine()
+    again = ask(mended, tmp_path, requests(prompts))
+    assert mended.asked == [found["key"][4]]
+    assert again["error"].null_count() == again.height
+    assert again.equals(ask(CountingEngine(), None, requests(prompts)))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt()], ids=repr)
+def test_what_was_yielded_before_the_engine_died_is_kept(
+    tmp_path: Path, error: BaseException
+) -> None:
+    rows = requests(PROMPTS)
+    dying = CountingEngine(die_after=2, error=error)
+    with pytest.raises(type(error)) as caught:
+        ask(dying, tmp_path, rows)
+    assert caught.value is error
+    assert len(dying.asked) == 6
+    engine = CountingEngine()
+    found = ask(engine, tmp_path, rows)
+    assert engine.asked == found["key"].to_list()[6:]
+    assert found.equals(ask(CountingEngine(), None, rows))
+
+
+def test_an_engine_that_dies_at_once_leaves_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        ask(CountingEngine(die_after=0), tmp_path, requests(PROMPTS))
+    assert list(tmp_path.rglob("*.parquet")) == []
+
+
+class Slow(CountingEngine):
+    """Every batch takes 2 seconds of a clock of its own; counts what the memo held meanwhile."""
+
+    def __init__(self, memo: Path) -> None:
+        super().__init__()
+        self.memo = memo
+        self.now = 100.0
+        self.held: list[int] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        for frame in super().generate(rows, settings):
+            kept = [pl.read_parquet(path).height for path in self.memo.rglob("*.parquet")]
+            self.held.append(sum(kept))
+            self.now += 2.0
+            yield frame
+
+
+def test_a_long_call_commits_every_few_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Slow(tmp_path)
+    monkeypatch.setattr(loop, "time", engine)
+    monkeypatch.setattr(loop, "COMMIT_SECONDS", 5.0)
+    ask(engine, tmp_path, requests([f"{i}?" for i in range(21)]))
+    # 3 requests a batch: after the third and the sixth batch 6 seconds had passed.
+    assert engine.held == [0, 0, 0, 9, 9, 9, 18]
+    assert CountingEngine().fingerprint == engine.fingerprint
+    again = CountingEngine()
+    ask(again, tmp_path, requests([f"{i}?" for i in range(21)]))
+    assert again.asked == []
+
+
+def test_usage_counts_requests_hits_failures_and_tokens(tmp_path: Path) -> None:
+    ask(CountingEngine(), tmp_path, requests(PROMPTS[:2]))
+    inference = Inference({"policy": CountingEngine(fail=["poison"])}, Memo(str(tmp_path)))
+    rows = requests([*PROMPTS, PROMPTS[6], "poison"])
+    found = inference.ask("policy", "generate", Sampling(), rows)
+    inference.ask("policy", "generate", Sampling(), requests(PROMPTS[:1]))
+    usage = inference.usage["generate policy"]
+    fresh = found[2:7]["n_tokens"].sum() + found[8]["n_tokens"].sum()
+    assert (usage.requests, usage.cached, usage.failed) == (9, 3, 1)
+    assert usage.tokens == fresh
+
+
+def embedding_requests(places: list[str], texts: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"place": places, "text": texts})
+
+
+def test_another_bucketing_finds_what_prompts_in_several_buckets_share(tmp_path: Path) -> None:
+    low, middle, high = ("1" * 32, "2" * 32, "f" * 32)
+    rows = embedding_requests([low, middle, high], ["shared", "own", "shared"])
+    inference = Inference({"policy": CountingEngine()}, Memo(str(tmp_path)))
+    wanted = inference.ask("policy", "embed", Settings(), rows)
+    for part in (rows[:2], rows[2:], rows.reverse()):
+        engine = CountingEngine()
+        again = Inference({"policy": engine}, Memo(str(tmp_path)))
+        found = again.ask("policy", "embed", Settings(), part)
+        assert engine.asked == []
+        assert found.join(wanted.unique("key"), on="key", how="anti").is_empty()

@@ -1,0 +1,148 @@
+"""The memo: whatever was committed is found again, however the places are cut into buckets."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefdata.engines.base import result_schema
+from prefdata.inference import Memo
+from prefdata.tables import storage
+from prefdata.tables.layout import bucket_of
+
+MODEL = "0123456789abcdef" * 2
+
+
+def results(numbers: list[int], error: str | None = None) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "key": [n.to_bytes(16, "big") for n in numbers],
+            "logprob": [-float(n) for n in numbers],
+            "n_tokens": numbers,
+            "error": [error] * len(numbers),
+        },
+        schema=result_schema("score"),
+    )
+
+
+def places(ids: dict[int, str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"key": [n.to_bytes(16, "big") for n in ids], "place": list(ids.values())},
+        schema={"key": pl.Binary, "place": pl.String},
+    )
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted((folder / "score" / MODEL[:16]).glob("*.parquet"))
+
+
+def test_what_was_kept_is_found_and_nothing_else(tmp_path: Path) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({n: f"{n}0000000" + "0" * 24 for n in range(1, 6)})
+    memo.commit("score", MODEL, results([1, 2, 3]), where)
+    found = memo.lookup("score", MODEL, where)
+    assert found.sort("key").equals(results([1, 2, 3]))
+    assert memo.lookup("score", MODEL, where[3:]).is_empty()
+    assert memo.lookup("score", MODEL, where[:0]).schema == result_schema("score")
+
+
+def test_models_and_operations_are_kept_apart(tmp_path: Path) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({1: "0" * 32})
+    memo.commit("score", MODEL, results([1]), where)
+    assert memo.lookup("score", "f" * 32, where).is_empty()
+    assert memo.lookup("choose", MODEL, where).is_empty()
+    assert memo.lookup("score", MODEL, where).height == 1
+
+
+def test_failures_are_not_kept(tmp_path: Path) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({1: "0" * 32, 2: "1" * 32})
+    memo.commit("score", MODEL, results([2], "out of memory"), where)
+    assert segments(tmp_path) == []
+    memo.commit("score", MODEL, pl.concat([results([1]), results([2], "out of memory")]), where)
+    assert memo.lookup("score", MODEL, where).equals(results([1]))
+
+
+ids = st.integers(0, 2**32 - 1).map(lambda n: f"{n:08x}" + "0" * 24)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(ids, min_size=1, max_size=12), st.sampled_from([1, 2, 8]), st.integers(0, 6))
+def test_every_bucketing_finds_what_another_one_kept(
+    prompt_ids: list[str], before: int, after: int
+) -> None:
+    where = places(dict(enumerate(prompt_ids)))
+    with tempfile.TemporaryDirectory() as folder:
+        memo = Memo(folder)
+        for bucket in range(before):
+            some = [n for n, i in enumerate(prompt_ids) if bucket_of(i, before) == bucket]
+            memo.commit("score", MODEL, results(some), where)
+        found = [
+            memo.lookup("score", MODEL, where[n : n + 1 + after])
+            for n in range(0, len(prompt_ids), 1 + after)
+        ]
+        assert pl.concat(found).sort("key").equals(results(list(range(len(prompt_ids)))))
+
+
+def test_only_segments_that_can_hold_a_key_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({n: f"{n:x}" * 32 for n in range(16)})
+    for n in range(16):
+        memo.commit("score", MODEL, results([n]), where)
+    opened: list[str] = []
+
+    def read_bytes(path: str) -> bytes | None:
+        opened.append(path)
+        return Path(path).read_bytes()
+
+    monkeypatch.setattr(storage, "read_bytes", read_bytes)
+    assert memo.lookup("score", MODEL, where[4:7]).height == 3
+    assert [Path(path).name[:8] for path in opened] == ["4" * 8, "5" * 8, "6" * 8]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.tmp",
+        "README",
+        "README.md",
+        "00000000-ffffffff-0123456789abcdef.parquet.4711.tmp",
+        "notes.parquet",
+        "a-b.parquet",
+        "copy-of-yesterday.parquet",
+        ".hidden-file-.parquet",
+    ],
+)
+def test_a_stray_file_is_ignored(tmp_path: Path, name: str) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({1: "0" * 32})
+    memo.commit("score", MODEL, results([1]), where)
+    (tmp_path / "score" / MODEL[:16] / name).write_bytes(b"not a segment")
+    assert memo.lookup("score", MODEL, where).equals(results([1]))
+
+
+def test_two_writers_of_the_same_results_make_one_segment(tmp_path: Path) -> None:
+    where = places({n: f"{n}" * 32 for n in (1, 2)})
+    Memo(str(tmp_path)).commit("score", MODEL, results([1, 2]), where)
+    (written,) = segments(tmp_path)
+    content = written.read_bytes()
+    Memo(str(tmp_path)).commit("score", MODEL, results([2, 1]), where)
+    assert segments(tmp_path) == [written]
+    assert written.read_bytes() == content
+
+
+def test_results_that_were_kept_twice_are_found_once(tmp_path: Path) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({n: f"{n}" * 32 for n in (1, 2, 3)})
+    memo.commit("score", MODEL, results([1, 2]), where)
+    memo.commit("score", MODEL, results([2, 3]), where)
+    assert len(segments(tmp_path)) == 2
+    assert memo.lookup("score", MODEL, where).sort("key").equals(results([1, 2, 3]))

@@ -1,0 +1,245 @@
+"""What must hold of every judge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from judges.panels import Panel, asking, by_text, candidates, panels, scripted
+
+from prefdata.config.params import Part
+from prefdata.errors import ConfigError
+from prefdata.inference import Inference
+from prefdata.judges import lookup
+from prefdata.judges.base import Candidates, Judge, from_scores, judgments
+from prefdata.judges.reward_head import RewardHead, save_head
+from prefdata.records import Judgment
+from prefdata.records.base import polars_schema
+
+DIMENSION = 16
+
+
+def head(embedder: str, weights: list[float]) -> RewardHead:
+    return RewardHead(
+        embedder=embedder,
+        weights=weights,
+        l2=1.0,
+        pairs_train=1,
+        pairs_heldout=1,
+        accuracy_train=1,
+        accuracy_heldout=1,
+        accuracy_heldout_by_source={},
+        longer_wins_heldout=0.5,
+    )
+
+
+@pytest.fixture(scope="module", params=list(lookup.JUDGES))
+def judge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """One judge of each kind; all ask the model `policy`, `reference` or both."""
+    kind: str = request.param
+    if kind == "pairwise":
+        return lookup.build([Part(kind=kind, model="policy")])[0]
+    if kind == "implicit_reward":
+        return lookup.build([Part(kind=kind, beta=0.1)])[0]
+    folder: Path = tmp_path_factory.mktemp("head")
+    weights = np.random.default_rng(5).normal(size=2 * DIMENSION).tolist()
+    save_head(str(folder), head(scripted().fingerprint, weights))
+    return lookup.build([Part(kind=kind, model="policy", head=str(folder))])[0]
+
+
+def models(fail: list[str] | None = None) -> Inference:
+    return asking(
+        policy=scripted("policy", fail=fail or []), reference=scripted("reference", fail=fail or [])
+    )
+
+
+properties = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@properties
+@given(panels, st.integers(0, 1000))
+def test_a_judgment_is_a_probability_of_each_comparison(
+    judge: Judge, panel: Panel, salt: int
+) -> None:
+    given_ = candidates(panel, salt)
+    found = judge.judge(given_, models())
+    assert found.schema == polars_schema(Judgment)
+    ids = ["prompt_id", "response_a", "response_b"]
+    assert found.select(ids).sort(ids).equals(given_.comparisons.select(ids).sort(ids))
+    assert (found["response_a"] < found["response_b"]).all()
+    assert (found["judge"] == judge.name).all()
+    assert found["preference"].is_between(0, 1).all()
+    assert found["unscored"].null_count() == found.height
+    for row in found.to_dicts():
+        Judgment(**row)
+
+
+@properties
+@given(panels, st.integers(1, 1000))
+def test_neither_ids_nor_the_order_of_candidates_change_a_verdict(
+    judge: Judge, panel: Panel, salt: int
+) -> None:
+    one, other = candidates(panel), candidates(panel, salt)
+    wanted = by_text(judge.judge(one, models()), one)
+    found = by_text(judge.judge(other, models()), other)
+    assert found.keys() == wanted.keys()
+    for compared, preference in found.items():
+        assert preference == pytest.approx(wanted[compared], abs=1e-9)
+
+
+def test_verdicts_differ_between_answers(judge: Judge) -> None:
+    """Without this the properties above would also hold of a judge that never looks."""
+    given_ = candidates({"Why?": ["Because.", "I can't say.", "Ask someone else."]})
+    assert judge.judge(given_, models())["preference"].n_unique() == 3
+
+
+@properties
+@given(panels, st.data())
+def test_a_failed_call_is_unscored_with_its_reason_and_takes_no_other_along(
+    judge: Judge, panel: Panel, data: st.DataObject
+) -> None:
+    questions = list(panel)
+    spoiled = data.draw(st.sampled_from(questions))
+    answers = panel[spoiled]
+    marked = {**panel, spoiled: [answers[0] + "☠", *answers[1:]]}
+    given_ = candidates(marked)
+    preferences = by_text(judge.judge(given_, models(["☠"])), given_)
+    reasons = judge.judge(given_, models(["☠"]))
+    expected = by_text(judge.judge(given_, models()), given_)
+    for compared, preference in preferences.items():
+        if any("☠" in text for text in compared):
+            assert preference is None
+        else:
+            assert preference == expected[compared]
+    failed = reasons.filter(pl.col("preference").is_null())
+    assert failed.height == len(answers) - 1
+    assert (failed["unscored"] == "scripted failure").all()
+    assert reasons["unscored"].null_count() == reasons.height - failed.height
+
+
+def test_a_question_that_fails_leaves_its_comparisons_unscored_with_the_reason(
+    judge: Judge,
+) -> None:
+    given_ = candidates({"☠?": ["yes", "no", "maybe"], "Why?": ["Because.", "No."]})
+    found = judge.judge(given_, models(["☠"]))
+    assert found["unscored"].drop_nulls().to_list() == ["scripted failure"] * 3
+    assert found["preference"].count() == 1
+
+
+def test_no_comparisons_make_no_judgments(judge: Judge) -> None:
+    whole = candidates({"Why?": ["Because.", "No."]})
+    none = Candidates(whole.prompts, whole.responses, whole.comparisons.clear())
+    found = judge.judge(none, models())
+    assert found.schema == polars_schema(Judgment)
+    assert found.height == 0
+
+
+COMPARED = pl.DataFrame({"prompt_id": ["p"], "response_a": ["a"], "response_b": ["b"]})
+
+
+@pytest.mark.parametrize(
+    ("preference", "unscored", "kept", "reason"),
+    [
+        (0.0, None, 0.0, None),
+        (1.0, None, 1.0, None),
+        (0.3, None, 0.3, None),
+        (0.3, "timeout", None, "timeout"),
+        (None, "timeout", None, "timeout"),
+        (None, None, None, "missing"),
+        (math.nan, None, None, "not_a_probability: NaN"),
+        (1.5, None, None, "not_a_probability: 1.5"),
+        (-0.1, None, None, "not_a_probability: -0.1"),
+        (math.inf, None, None, "not_a_probability: inf"),
+    ],
+)
+def test_what_is_no_probability_is_unscored_and_never_both(
+    preference: float | None, unscored: str | None, kept: float | None, reason: str | None
+) -> None:
+    rows = COMPARED.with_columns(
+        preference=pl.lit(preference, dtype=pl.Float64), unscored=pl.lit(unscored, dtype=pl.String)
+    )
+    (row,) = judgments("some", rows).to_dicts()
+    assert (row["preference"], row["unscored"]) == (kept, reason)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_score_that_is_no_number_is_unscored_and_stays_out_of_the_table(
+    bad: float, side: str
+) -> None:
+    values = {"a": 1.0, "b": 2.0, side: bad}
+    scores = pl.DataFrame(
+        {"response_id": ["a", "b"], "score": [values["a"], values["b"]], "unscored": [None, None]},
+        schema_overrides={"unscored": pl.String},
+    )
+    (row,) = from_scores("some", COMPARED, scores).to_dicts()
+    other = "b" if side == "a" else "a"
+    assert row["preference"] is None
+    assert str(bad).lower() in row["unscored"].lower()
+    assert row[f"score_{side}"] is None
+    assert row[f"score_{other}"] == values[other]
+
+
+@given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
+def test_scores_become_the_bradley_terry_probability(a: float, b: float) -> None:
+    def preference(one: float, two: float) -> float:
+        scores = pl.DataFrame(
+            {"response_id": ["a", "b"], "score": [one, two], "unscored": [None, None]},
+            schema_overrides={"unscored": pl.String},
+        )
+        value = from_scores("some", COMPARED, scores)["preference"].item()
+        assert isinstance(value, float)
+        return value
+
+    found = preference(a, b)
+    expected = 1 / (1 + math.exp(min(700.0, max(-700.0, b - a))))
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert found + preference(b, a) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ([Part(kind="oracle")], [r"judge.judges.0.kind: 'oracle' is unknown", *lookup.JUDGES]),
+        ([Part(kind="pairwise")], ["judge.judges.0", "model"]),
+        ([Part(kind="implicit_reward", beta=0)], ["judge.judges.0", "beta"]),
+        ([Part(kind="implicit_reward", betta=1)], ["betta: unknown key", "per_token", "beta"]),
+        ([Part(kind="pairwise", model="m")] * 2, ["the name 'pairwise' is taken"]),
+        ([Part(kind="pairwise", model="m", name="consensus")], ["'consensus' is taken"]),
+    ],
+    ids=["kind", "missing", "value", "key", "twice", "reserved"],
+)
+def test_a_wrong_judge_is_refused_before_any_work(parts: list[Part], says: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        lookup.build(parts)
+    assert all(text in str(caught.value) for text in says)
+
+
+def test_judges_of_one_kind_live_side_by_side_under_names_of_their_own() -> None:
+    built = lookup.build(
+        [Part(kind="pairwise", model="m"), Part(kind="pairwise", model="n", name="second")]
+    )
+    assert [judge.name for judge in built] == ["pairwise", "second"]
+    assert [judge.needs() for judge in built] == [[("m", "choose")], [("n", "choose")]]
+
+
+def test_a_judge_asks_what_it_said_it_needs(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    inference = models()
+    asked = []
+    ask: Callable[..., pl.DataFrame] = inference.ask
+
+    def note(model: str, operation: str, *rest: object) -> pl.DataFrame:
+        asked.append((model, operation))
+        return ask(model, operation, *rest)
+
+    monkeypatch.setattr(inference, "ask", note)
+    judge.judge(candidates({"Why?": ["Because.", "No."]}), inference)
+    assert set(asked) == set(judge.needs())

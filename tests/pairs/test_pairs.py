@@ -1,0 +1,218 @@
+"""Pairing: hand cases, and that neither ids nor orders choose what is paired."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefdata.config.params import Part
+from prefdata.errors import ConfigError
+from prefdata.pairs import lookup
+from prefdata.pairs.base import oriented
+
+Verdicts = dict[tuple[str, str, str], float]
+"""(prompt, text, other text) -> P(text ≻ other text)."""
+
+
+def comparisons(verdicts: Verdicts, salt: int = 0) -> pl.DataFrame:
+    """As a strategy gets them; another `salt` gives all ids and orders anew."""
+
+    def name(prompt: str, text: str) -> str:
+        return hashlib.sha256(f"{salt} {prompt} {text}".encode()).hexdigest()[:32]
+
+    rows, texts = [], {}
+    for (prompt, one, other), p in verdicts.items():
+        texts[name(prompt, one)], texts[name(prompt, other)] = one, other
+        a, b, preference = name(prompt, one), name(prompt, other), p
+        if a > b:
+            a, b, preference = b, a, 1 - p
+        rows.append((prompt, a, b, preference, 1.0))
+    schema = {
+        "prompt_id": pl.String,
+        "response_a": pl.String,
+        "response_b": pl.String,
+        "preference": pl.Float64,
+        "agreement": pl.Float64,
+    }
+    frame = oriented(pl.DataFrame(rows, schema=schema, orient="row"))
+    return frame.with_columns(
+        chosen=pl.col("chosen_id").replace_strict(texts, return_dtype=pl.String),
+        rejected=pl.col("rejected_id").replace_strict(texts, return_dtype=pl.String),
+    ).sample(fraction=1, shuffle=True, seed=salt)
+
+
+def select(kind: str, rows: pl.DataFrame, **settings: Any) -> pl.DataFrame:
+    return lookup.build(Part(kind=kind, **settings)).select(rows)
+
+
+def chosen(selected: pl.DataFrame) -> set[tuple[str, str, str]]:
+    pairs = selected.filter(pl.col("reason").is_null())
+    return set(pairs.select("prompt_id", "chosen", "rejected").iter_rows())
+
+
+TWO_PROMPTS: Verdicts = {
+    ("p", "good", "fair"): 0.7,
+    ("p", "good", "poor"): 0.9,
+    ("p", "fair", "poor"): 0.8,
+    ("q", "yes", "no"): 0.55,
+}
+
+
+def test_best_worst_pairs_the_two_ends() -> None:
+    found = select("best_worst", comparisons(TWO_PROMPTS))
+    # Standings 0.8, 0.55 and 0.15 in p, 0.55 and 0.45 in q.
+    assert chosen(found) == {("p", "good", "poor"), ("q", "yes", "no")}
+    dropped = found.filter(pl.col("reason").is_not_null())
+    assert set(dropped["reason"]) == {"not_best_worst"}
+    details = dict(found.select("rejected", "detail").filter(pl.col("rejected") != "poor").rows())
+    assert details == {"fair": "standings 0.25 apart", "no": "standings 0.1 apart"}
+
+
+def test_best_worst_takes_the_furthest_apart_of_what_was_agreed_on() -> None:
+    """Good against poor has no label: the best agreed comparison is another one."""
+    verdicts = {k: v for k, v in TWO_PROMPTS.items() if k != ("p", "good", "poor")}
+    # Standings: good 0.7, fair (0.3 + 0.8) / 2 = 0.55, poor 0.2.
+    assert chosen(select("best_worst", comparisons(verdicts))) == {
+        ("p", "fair", "poor"),
+        ("q", "yes", "no"),
+    }
+
+
+def test_equal_standings_fall_back_on_the_label_and_then_on_the_texts() -> None:
+    circle = {("p", "a", "b"): 0.8, ("p", "b", "c"): 0.8, ("p", "c", "a"): 0.8}
+    apart = {("p", "c", "d"): 0.8, ("p", "a", "b"): 0.8}
+    for salt in range(20):
+        assert chosen(select("best_worst", comparisons(circle, salt))) == {("p", "a", "b")}
+        assert chosen(select("best_worst", comparisons(apart, salt))) == {("p", "a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("margin", "expected"),
+    [
+        (0.0, 4),
+        (0.1, 4),
+        (0.2, 3),
+        (0.4, 3),
+        (0.6, 2),
+        (0.8, 1),
+        (0.81, 0),
+    ],
+)
+@pytest.mark.parametrize("salt", range(4))
+def test_all_above_margin_keeps_what_reaches_the_margin(
+    margin: float, expected: int, salt: int
+) -> None:
+    found = select("all_above_margin", comparisons(TWO_PROMPTS, salt), min_margin=margin)
+    assert len(chosen(found)) == expected
+    dropped = found.filter(pl.col("reason").is_not_null())
+    assert dropped["reason"].to_list() == ["below_margin"] * (4 - expected)
+    assert dropped["detail"].str.ends_with(f"min_margin {margin}").all()
+
+
+@pytest.mark.parametrize("percent", range(51, 100))
+def test_a_margin_that_is_reached_exactly_is_enough(percent: int) -> None:
+    for verdict in (("p", "a", "b"), ("p", "b", "a")):
+        rows = comparisons({verdict: percent / 100})
+        found = select("all_above_margin", rows, min_margin=(2 * percent - 100) / 100)
+        assert len(chosen(found)) == 1
+
+
+def test_oriented_turns_to_the_preferred_side() -> None:
+    rows = pl.DataFrame(
+        {
+            "prompt_id": ["p"] * 3,
+            "response_a": ["x"] * 3,
+            "response_b": ["y"] * 3,
+            "preference": [0.2, 0.7, 0.5],
+            "agreement": [1.0, 0.5, 0.5],
+        }
+    )
+    found = oriented(rows).to_dicts()
+    assert [(r["chosen_id"], r["rejected_id"]) for r in found] == [("y", "x"), ("x", "y")]
+    assert [r["soft_label"] for r in found] == pytest.approx([0.8, 0.7])
+    assert [r["agreement"] for r in found] == [1.0, 0.5]
+
+
+texts = st.sampled_from(["a", "b", "c", "d", "e"])
+shares = st.one_of(
+    st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]),
+    # Half of all verdicts come from log-odds, whose two sides differ in their last bits.
+    st.integers(-9, 9).map(lambda n: 1 / (1 + math.exp(-n / 3))),
+)
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> Verdicts:
+    found = draw(
+        st.dictionaries(st.tuples(st.sampled_from(["p", "q"]), texts, texts), shares, max_size=14)
+    )
+    return {(p, one, two): value for (p, one, two), value in found.items() if one < two}
+
+
+strategies = st.sampled_from(
+    [
+        ("best_worst", {}),
+        ("all_above_margin", {}),
+        ("all_above_margin", {"min_margin": 0.4}),
+        ("all_above_margin", {"min_margin": 0}),
+    ]
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(strategies, verdicts(), st.integers(1, 10_000))
+def test_renaming_and_reordering_never_change_which_texts_are_paired(
+    strategy: tuple[str, dict[str, Any]], given_: Verdicts, salt: int
+) -> None:
+    kind, options = strategy
+    wanted = chosen(select(kind, comparisons(given_), **options))
+    assert chosen(select(kind, comparisons(given_, salt), **options)) == wanted
+    other = {(p, two, one): 1 - value for (p, one, two), value in reversed(given_.items())}
+    assert chosen(select(kind, comparisons(other, salt), **options)) == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(strategies, verdicts())
+def test_every_comparison_becomes_a_pair_or_has_a_reason(
+    strategy: tuple[str, dict[str, Any]], given_: Verdicts
+) -> None:
+    kind, options = strategy
+    rows = comparisons(given_)
+    found = select(kind, rows, **options)
+    assert found.drop("reason", "detail").columns == rows.columns
+    assert found.select(rows.columns).sort(rows.columns).equals(rows.sort(rows.columns))
+    assert found["detail"].null_count() == 0
+    # A tie prefers nothing, so it makes no pair; what is chosen is the preferred one.
+    for prompt, one, two in chosen(found):
+        share = given_.get((prompt, one, two)) or 1 - given_[prompt, two, one]
+        assert share > 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(verdicts())
+def test_best_worst_makes_exactly_one_pair_a_prompt(given_: Verdicts) -> None:
+    decided = {prompt for (prompt, _, _), share in given_.items() if share != 0.5}
+    pairs = chosen(select("best_worst", comparisons(given_)))
+    assert Counter(prompt for prompt, _, _ in pairs) == dict.fromkeys(decided, 1)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (Part(kind="random"), ["pair.strategy.kind: 'random' is unknown", *lookup.STRATEGIES]),
+        (Part(kind="all_above_margin", min_margin=2), ["pair.strategy", "min_margin"]),
+        (Part(kind="best_worst", min_margin=0.1), ["min_margin: unknown key"]),
+    ],
+    ids=["kind", "value", "key"],
+)
+def test_a_wrong_strategy_is_refused(part: Part, says: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        lookup.build(part)
+    assert all(text in str(caught.value) for text in says)

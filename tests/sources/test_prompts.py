@@ -1,0 +1,206 @@
+"""From files to frames of prompts and rejections: what must hold for any input."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefdata.config import IngestParams, SourceParams
+from prefdata.records import Prompt, Rejection
+from prefdata.records.base import polars_schema
+from prefdata.records.ids import fraction, prompt_id
+from prefdata.sources import prompts as module
+from prefdata.sources.prompts import RECORD_CHARS, drop_duplicates, read_prompts
+from prefdata.tables.write import encode
+
+
+def ingest(
+    files: dict[str, bytes], file_format: str = "jsonl", max_prompt_chars: int = 1000
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(prompts with `order`, rejections) of files in the order given."""
+    with tempfile.TemporaryDirectory() as folder:
+        sources = []
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+            sources.append(SourceParams(path=str(Path(folder, name)), format=file_format))
+        params = IngestParams(sources=sources, max_prompt_chars=max_prompt_chars)
+        frames = [f for n, s in enumerate(sources) for f in read_prompts(s, n, params)]
+    prompts = [pl.DataFrame(schema={**polars_schema(Prompt), "order": pl.Int64})]
+    rejected = [pl.DataFrame(schema=polars_schema(Rejection))]
+    return (
+        pl.concat([*prompts, *(p for p, _ in frames)]),
+        pl.concat([*rejected, *(r for _, r in frames)]),
+    )
+
+
+texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\0\u2028\u0301\r\n "), max_size=12)
+roles = st.sampled_from(["system", "user", "assistant", "human", "robot"])
+messages = st.lists(
+    st.fixed_dictionaries({"role": roles, "content": texts}) | texts | st.none(), max_size=4
+)
+rows = (
+    st.fixed_dictionaries({}, optional={"prompt": texts | messages, "messages": messages})
+    | st.fixed_dictionaries({"chosen": texts.map("\n\nHuman: {}\n\nAssistant: x".format)})
+    | texts
+    | st.integers(-(2**63), 2**63)
+    | st.none()
+)
+lines = (
+    rows.map(orjson.dumps)
+    | st.binary(max_size=20)
+    | st.sampled_from(
+        [rb'"\ud800"', rb'{"prompt":"\u0000"}', b'"\xff"', b"{", b"NaN", b'{"prompt":"x"}', b"\r"]
+    )
+    | st.tuples(rows.map(orjson.dumps), st.integers(0, 30)).map(lambda cut: cut[0][: cut[1]])
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(lines, max_size=8), st.sampled_from(["jsonl", "hh"]))
+def test_every_line_is_a_prompt_or_a_rejection(made: list[bytes], file_format: str) -> None:
+    """Whatever the bytes: nothing crashes, nothing is lost, and both fit their tables."""
+    content = b"\n".join(made)
+    held = [n for n, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+    prompts, rejected = ingest({"a.jsonl": content}, file_format)
+    places = [*prompts["origin"], *rejected["place"]]
+    assert sorted(int(p.rsplit(":", 1)[1]) for p in places) == held
+    assert rejected["fault"].all()
+    assert set(rejected["stage"]) <= {"ingest"}
+    assert all(rejected["reason"].str.len_chars() > 0)
+    assert all(rejected["detail"].str.len_chars() > 0)
+    kept, again = drop_duplicates(prompts)
+    assert kept.height + again.height == prompts.height
+    encode(Prompt, kept, "prompts")
+    encode(Rejection, pl.concat([rejected, again]), "rejections")
+
+
+names = st.sampled_from(["a.jsonl", "b.jsonl", "c.jsonl"])
+questions = st.sampled_from([f"Question {i}?" for i in range(12)])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(questions, names), min_size=1, max_size=12).flatmap(
+        lambda placed: st.tuples(st.just(placed), st.permutations(placed))
+    )
+)
+def test_the_order_of_rows_and_files_changes_neither_prompts_nor_splits(
+    orders: tuple[list[tuple[str, str]], list[tuple[str, str]]],
+) -> None:
+    found = []
+    for placed in orders:
+        files: dict[str, bytes] = {}
+        for question, name in placed:
+            files[name] = files.get(name, b"") + orjson.dumps({"prompt": question}) + b"\n"
+        prompts, rejected = ingest(files)
+        kept, again = drop_duplicates(prompts)
+        assert rejected.height == 0
+        assert kept.height + again.height == len(placed)
+        found.append(kept.select("prompt_id", "split").sort("prompt_id"))
+    assert found[0].equals(found[1])
+    assert found[0].height == len({question for question, _ in orders[0]})
+
+
+def test_of_equal_prompts_the_first_in_file_order_stays() -> None:
+    prompts, _ = ingest({"b.jsonl": b'"one"\n"two"\n', "a.jsonl": b'" two\\r\\n"\n"one"\n'})
+    kept, again = drop_duplicates(prompts.reverse())
+    assert {Path(o).name for o in kept["origin"]} == {"b.jsonl:1", "b.jsonl:2"}
+    assert set(again["reason"]) == {"duplicate"}
+    assert not again["fault"].any()
+    assert set(again["place"]) == set(kept["prompt_id"])
+    assert all("b.jsonl:" in detail for detail in again["detail"])
+    assert all("a.jsonl:" in record for record in again["record"])
+
+
+def test_chunks_do_not_change_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"".join(b'"question %d"\n' % i if i % 5 else b"{\n" for i in range(23))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.jsonl")
+        path.write_bytes(content)
+        source = SourceParams(path=str(path))
+        found = []
+        for size in (1, 7, 1000):
+            monkeypatch.setattr(module, "CHUNK_ROWS", size)
+            frames = list(read_prompts(source, 0, IngestParams(sources=[source])))
+            found.append([pl.concat(f) for f in zip(*frames, strict=True)])
+    for prompts, rejected in found[1:]:
+        assert prompts.equals(found[0][0])
+        assert rejected.equals(found[0][1])
+    assert [frame.height for frame in found[0]] == [18, 5]
+
+
+def test_the_source_is_the_rows_own_or_the_file() -> None:
+    content = b'{"prompt":"a","source":"forum"}\n{"prompt":"b","source":3}\n{"prompt":"c"}\n'
+    prompts, _ = ingest({"a.jsonl": content})
+    named, number, none = prompts["source"]
+    assert named == "forum"
+    assert number == none
+    assert number.endswith("a.jsonl")
+
+
+def test_the_split_is_fixed_by_the_id_and_grows_with_the_fraction(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"".join(b'"question %d"\n' % i for i in range(400)))
+    source = SourceParams(path=str(path))
+    tests = []
+    for share in (0.0, 0.1, 0.3):
+        ((prompts, _),) = read_prompts(
+            source, 0, IngestParams(sources=[source], test_fraction=share)
+        )
+        test = prompts.filter(pl.col("split") == "test")["prompt_id"]
+        assert list(test) == [i for i in prompts["prompt_id"] if fraction(i) < share]
+        assert abs(test.len() - share * 400) <= 30
+        tests.append(set(test))
+    assert set() == tests[0] < tests[1] < tests[2]
+
+
+def test_a_rejected_row_is_kept_in_short() -> None:
+    _, rejected = ingest({"a.jsonl": b'{"prompt":"' + b"x" * 1_000_000 + b'"}'})
+    record = orjson.loads(rejected["record"][0])
+    assert rejected["reason"].to_list() == ["too_long"]
+    assert record.startswith('{"prompt":"xxx')
+    assert record.endswith("… (1000013 characters)")
+    assert len(record) < RECORD_CHARS + 40
+
+
+def test_a_detail_is_short_however_long_the_row_is() -> None:
+    role = orjson.dumps({"messages": [{"role": "r" * 1_000_000, "content": "Hi"}]})
+    field = orjson.dumps({"f" * 1_000_000: 1})
+    _, rejected = ingest({"a.jsonl": role + b"\n" + field})
+    assert rejected["reason"].to_list() == ["unknown_role", "missing_field"]
+    assert all(rejected["detail"].str.len_chars() < 2 * RECORD_CHARS)
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=4))
+def test_the_id_depends_on_how_turns_are_cut(turns: list[tuple[str, str]]) -> None:
+    """The same letters cut elsewhere are another conversation."""
+    identity = prompt_id(turns)
+    assert len(identity) == 32
+    assert prompt_id(list(turns)) == identity
+    flat = [part for turn in turns for part in turn]
+    for at in range(1, len(flat)):
+        if flat[at]:
+            moved = [*flat]
+            moved[at - 1], moved[at] = flat[at - 1] + flat[at][0], flat[at][1:]
+            assert prompt_id(zip(moved[::2], moved[1::2], strict=True)) != identity
+    assert prompt_id([*turns, ("", "")]) != identity
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([("user", "ab"), ("assistant", "c")], [("user", "a"), ("assistant", "bc")]),
+        ([("user", "a\n\nb")], [("user", "a"), ("user", "b")]),
+        ([("user", "a")], [("system", "a")]),
+    ],
+)
+def test_other_turns_have_another_id(
+    one: list[tuple[str, str]], other: list[tuple[str, str]]
+) -> None:
+    assert prompt_id(one) != prompt_id(other)
