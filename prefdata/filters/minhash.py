@@ -18,7 +18,7 @@ PERMUTATIONS = 128
 BANDS = 32
 """32 bands of 4 rows: a pair of similarity 0.8 meets in a band with p > 0.9999."""
 
-LOOK_BACK = 512
+LOOK_BACK = 64
 """In a band that more texts share, each is compared with so many of those before it."""
 
 _RANDOM = np.random.default_rng(1)
@@ -56,8 +56,8 @@ def bands(values: np.ndarray) -> list[bytes]:
 def groups(signatures: Sequence[np.ndarray], threshold: float) -> list[int]:
     """For each signature the first position of its group of near-duplicates.
 
-    Groups are connected components over the pairs whose estimated similarity reaches the
-    threshold.
+    Groups are connected components over the pairs that share a band (LOOK_BACK apart at most) and
+    whose estimated similarity reaches the threshold.
     """
     parent = list(range(len(signatures)))
 
@@ -72,9 +72,12 @@ def groups(signatures: Sequence[np.ndarray], threshold: float) -> list[int]:
         for band in bands(values):
             buckets.setdefault(band, []).append(position)
     for members in buckets.values():
+        if len({root(m) for m in members}) == 1:
+            continue
         for place, one in enumerate(members):
             # The nearest first: among many alike it makes one group of both, and saves the rest.
-            for before in (members[max(0, place - 1) : place], members[:place][-LOOK_BACK:]):
+            for back in (1, LOOK_BACK):
+                before = members[max(0, place - back) : place]
                 others = [m for m in before if root(m) != root(one)]
                 if not others:
                     continue

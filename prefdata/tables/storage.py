@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ def write_bytes(path: str, content: bytes | memoryview) -> None:
         fs, key = _remote(path)
         fs.pipe_file(key, bytes(content))
         return
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
     with _explained(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -13,7 +13,7 @@ import pytest
 from judges.panels import asking, by_text, candidates, scripted
 
 from prefdata.config.params import ModelParams
-from prefdata.engines.base import Engine
+from prefdata.engines.base import Engine, Settings
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.errors import ModelError, SourceError
 from prefdata.inference import Inference
@@ -93,22 +93,15 @@ def test_a_head_over_minilm_learns_which_answer_is_to_the_question(
     assert (head.pairs_train, head.pairs_heldout) == (6, 2)
     assert head.accuracy_train == 1
     save_head(str(tmp_path), head)
-    given_ = candidates(
-        {
-            "Where is Berlin?": ["Berlin is in the north-east of Germany.", "A cow eats grass."],
-            "What does a cat drink?": ["A cat drinks water.", "Mozart wrote operas."],
-        }
-    )
+    panel = {
+        "Where is Berlin?": ["Berlin is in the north-east of Germany.", "A cow eats grass."],
+        "What does a cat drink?": ["A cat drinks water.", "Mozart wrote operas."],
+    }
+    given_ = candidates(panel)
     judge = EmbeddingRewardJudge({"head": str(tmp_path)}, "judge.judges.0")
     found = by_text(judge.judge(given_, inference), given_)
-    assert found["Where is Berlin?", *given_answers("Berlin")] > 0.5
-    assert found["What does a cat drink?", *given_answers("cat")] > 0.5
-
-
-def given_answers(topic: str) -> tuple[str, str]:
-    if topic == "Berlin":
-        return "Berlin is in the north-east of Germany.", "A cow eats grass."
-    return "A cat drinks water.", "Mozart wrote operas."
+    for question, (better, worse) in panel.items():
+        assert found[question, better, worse] > 0.5
 
 
 @pytest.mark.slow
@@ -121,17 +114,11 @@ def test_minilm_embeds_every_text_alike_whatever_the_batch(minilm: Engine) -> No
     )
     assert small.fingerprint == minilm.fingerprint
     one, other = (
-        matrix(asking(embedder=engine).ask("embedder", "embed", _none(), rows)["embedding"])
+        matrix(asking(embedder=engine).ask("embedder", "embed", Settings(), rows)["embedding"])
         for engine in (minilm, small)
     )
     assert np.allclose(one, other, atol=1e-5)
     assert np.allclose(np.linalg.norm(one, axis=1), 1, atol=1e-5)
-
-
-def _none() -> Any:
-    from prefdata.engines.base import Settings
-
-    return Settings()
 
 
 def test_training_is_deterministic_and_does_not_depend_on_compression(tmp_path: Path) -> None:

@@ -93,6 +93,18 @@ def test_equal_standings_fall_back_on_the_label_and_then_on_the_texts() -> None:
         assert chosen(select("best_worst", comparisons(apart, salt))) == {("p", "a", "b")}
 
 
+def test_the_last_bits_of_equal_labels_do_not_choose_the_pair() -> None:
+    """P(a ≻ b) of one judge is sigmoid(x) or 1 - sigmoid(-x), by which answer's id comes first."""
+    unequal = 0
+    for odds in range(1, 40):
+        forward, turned = 1 / (1 + math.exp(-odds / 7)), 1 - 1 / (1 + math.exp(odds / 7))
+        unequal += forward != turned
+        for one, other in ((forward, turned), (turned, forward)):
+            rows = comparisons({("p", "a", "b"): one, ("p", "c", "d"): other})
+            assert chosen(select("best_worst", rows)) == {("p", "a", "b")}
+    assert unequal > 5
+
+
 @pytest.mark.parametrize(
     ("margin", "expected"),
     [
@@ -143,7 +155,6 @@ def test_oriented_turns_to_the_preferred_side() -> None:
 texts = st.sampled_from(["a", "b", "c", "d", "e"])
 shares = st.one_of(
     st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]),
-    # Half of all verdicts come from log-odds, whose two sides differ in their last bits.
     st.integers(-9, 9).map(lambda n: 1 / (1 + math.exp(-n / 3))),
 )
 
