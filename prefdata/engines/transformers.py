@@ -132,13 +132,18 @@ class TransformersEngine(Engine):
         numbered = expanded.with_columns(
             key=pl.Series([k + bytes([o]) for k, o in expanded.select("key", "option").iter_rows()])
         )
+        failed: set[bytes] = set()
         for keys, part in self._logprobs(numbered, prompts_x, options_x, "choose"):
             if isinstance(part, pl.DataFrame):
-                yield part.with_columns(pl.col("key").bin.head(16)).unique("key")
+                # One option that does not fit is enough: there is nothing to weigh it against.
+                errors = part.with_columns(pl.col("key").bin.head(16)).unique("key", keep="first")
+                failed.update(errors["key"])
+                yield errors
                 continue
             for key, (logprob, _) in zip(keys, part, strict=True):
-                found = sums.setdefault(key[:16], [0.0] * len(options))
-                found[key[16]] = logprob
+                if key[:16] not in failed:
+                    found = sums.setdefault(key[:16], [0.0] * len(options))
+                    found[key[16]] = logprob
         yield _frame("choose", list(sums), {"logprobs": list(sums.values())})
 
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:

@@ -217,6 +217,20 @@ def test_a_prompt_beyond_the_model_fails_alone(engine: TransformersEngine) -> No
     assert str(engine.max_length) in got["error"][1]
 
 
+def test_an_option_beyond_the_model_fails_its_request_once(engine: TransformersEngine) -> None:
+    near = "long " * (engine.max_length - 30)
+    size = len(engine.tokenizer(near, add_special_tokens=False).input_ids)
+    near = near[: len(near) * (engine.max_length - 15) // size]
+    rows = requests(1, ["Why?", near]).select("key", "messages")
+    options = Options(options=("the first one", "B", "no " * 40))
+    got = pl.concat(list(engine.choose(rows, options)))
+    assert sorted(got["key"]) == sorted(rows["key"])
+    by_key = dict(got.select("key", "error").iter_rows())
+    assert by_key[rows["key"][0]] is None
+    assert by_key[rows["key"][1]].startswith("context_overflow: ")
+    assert got.filter(pl.col("error").is_not_null())["logprobs"].is_null().all()
+
+
 def test_seed_is_fixed_by_the_key() -> None:
     assert request_key_seed(b"\xff" * 16) == 2**63 - 1
     assert request_key_seed(bytes(16)) == 0
