@@ -54,16 +54,19 @@ class Inference:
         engine = self.engines[model]
         spec = OPERATIONS[operation]
         keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
-        keyed = rows.with_columns(keys)
+        keyed = pl.DataFrame({"key": keys, "place": rows["place"]}).with_row_index("row")
         distinct = keyed.unique("key", keep="first", maintain_order=True)
         # Every place that asks for a key: tables bucketed anew may ask from another one.
         places = keyed.select("key", "place").unique()
         done = [pl.DataFrame(schema=result_schema(operation))]
         if self.memo is not None:
             done = [self.memo.lookup(operation, engine.fingerprint, places)]
-        missing = distinct.join(done[0], on="key", how="anti", maintain_order="left")
-        usage = Usage(requests=distinct.height, cached=distinct.height - missing.height)
-        if missing.height:
+        lacking = distinct.join(done[0], on="key", how="anti", maintain_order="left")
+        usage = Usage(requests=distinct.height, cached=distinct.height - lacking.height)
+        if lacking.height:
+            # The requests' text is by far the largest thing here: copied only where it must be.
+            missing = rows if lacking.height == rows.height else rows[lacking["row"]]
+            missing = missing.select(spec.request).with_columns(lacking["key"])
             fresh = self._run(engine, operation, settings, missing, places, usage)
             done.append(fresh)
         name = f"{operation} {model}"
@@ -83,7 +86,6 @@ class Inference:
     ) -> pl.DataFrame:
         engine.start()
         run: Callable[..., object] = getattr(engine, operation)
-        columns = ["key", *OPERATIONS[operation].request]
         fresh: list[pl.DataFrame] = []
         uncommitted = 0
         started = committed = time.monotonic()
@@ -97,7 +99,7 @@ class Inference:
             uncommitted = len(fresh)
 
         try:
-            for results in run(missing.select(columns), settings):  # type: ignore[attr-defined]
+            for results in run(missing, settings):  # type: ignore[attr-defined]
                 fresh.append(results.select(result_schema(operation).names()))
                 finished += results.height
                 usage.failed += int(results["error"].is_not_null().sum())

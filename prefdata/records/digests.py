@@ -25,19 +25,14 @@ _SHORT = 32
 def row_digests(rows: pl.DataFrame, columns: Sequence[str], *context: str) -> list[bytes]:
     """SHA-256 of the named columns of each row, after the `context` that all rows share."""
     base = hashlib.sha256(b"".join(_text(part.encode()) for part in context))
-    arrow = rows.select(columns).rechunk().to_arrow()
-    encoded = [_encode(_whole(arrow.column(name))) for name in columns]
     digests = []
-    for parts in zip(*encoded, strict=True):
-        state = base.copy()
-        state.update(b"".join(parts))
-        digests.append(state.digest())
+    # Batch by batch as the frame's chunks lie: joining them would copy all text once more.
+    for batch in rows.select(columns).to_arrow().to_batches():
+        for parts in zip(*(_encode(column) for column in batch.columns), strict=True):
+            state = base.copy()
+            state.update(b"".join(parts))
+            digests.append(state.digest())
     return digests
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    chunk: pa.Array = column.combine_chunks()
-    return chunk.chunk(0) if isinstance(chunk, pa.ChunkedArray) else chunk
 
 
 def _encode(column: pa.Array) -> list[bytes]:
@@ -46,14 +41,16 @@ def _encode(column: pa.Array) -> list[bytes]:
     if pa.types.is_large_list(kind) or pa.types.is_list(kind):
         if column.null_count:
             raise ValueError("a row that is hashed may not hold a null list")
-        items = _encode(column.values)
+        # flatten() gives the items of this slice alone, the offsets count from the whole's first.
+        items = _encode(column.flatten())
         offsets = column.offsets.to_pylist()
+        first = offsets[0] if offsets else 0
         return [
-            _LENGTH.pack(end - start) + b"".join(items[start:end])
+            _LENGTH.pack(end - start) + b"".join(items[start - first : end - first])
             for start, end in pairwise(offsets)
         ]
     if pa.types.is_struct(kind):
-        fields = [_encode(column.field(i)) for i in range(kind.num_fields)]
+        fields = [_encode(field) for field in column.flatten()]
         return [b"".join(parts) for parts in zip(*fields, strict=True)]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _encode_texts(column)
