@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.config import IngestParams, SourceParams
 from prefdata.errors import RejectRecord
-from prefdata.sources.files import count_rows
 from prefdata.sources.hh import to_messages
-from prefdata.sources.prompts import read_prompts
 
 
 def turns(row: dict[str, str]) -> list[tuple[str, str]]:
@@ -107,24 +103,3 @@ def test_any_two_texts_give_a_shared_prefix_or_a_rejection(chosen: str, rejected
     assert prompt
     assert chosen.startswith(f"{prompt}\n\nAssistant:")
     assert rejected.startswith(prompt)
-
-
-@pytest.fixture
-def published(root: Path) -> SourceParams:
-    """A part of the published HH-RLHF data, where it lies beside the repository."""
-    path = root.parent / "shared" / "data" / "hh_harmless.jsonl.gz"
-    if not path.exists():
-        pytest.skip("../shared/data/hh_harmless.jsonl.gz is not beside the repository")
-    return SourceParams(path=str(path), format="hh")
-
-
-def test_published_transcripts_are_read_with_few_rejections(published: SourceParams) -> None:
-    chunks = list(read_prompts(published, 0, IngestParams(sources=[published])))
-    prompts = sum(p.height for p, _ in chunks)
-    rejected = sum(r.height for _, r in chunks)
-    assert prompts + rejected == count_rows(published) - 1  # the last line ends with a line end
-    assert rejected <= 0.01 * (prompts + rejected)
-    for frame, _ in chunks:
-        for messages in frame["messages"].to_list():
-            assert messages[-1]["role"] == "user"
-            assert not any("\n\nHuman:" in m["content"] for m in messages)
