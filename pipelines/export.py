@@ -39,6 +39,7 @@ from prefdata.dataset.manifest import (
 from prefdata.judges import lookup as judges
 from prefdata.records import Rejection
 from prefdata.records.base import SCHEMA_VERSION, polars_schema
+from prefdata.records.pair_texts import with_texts
 from prefdata.tables import begin as begin_table
 from prefdata.tables import finish as finish_table
 from prefdata.tables import read_info, storage
@@ -105,15 +106,7 @@ def _with_texts(run: Run, bucket: int) -> pl.DataFrame:
     prompts = run.read("prompts", bucket, ["prompt_id", "messages", "split", "source"])
     texts = run.read("responses", bucket, ["response_id", "text"])
     joined = pairs.join(prompts, on="prompt_id", how="left", maintain_order="left")
-    for side in ("chosen", "rejected"):
-        joined = joined.join(
-            texts.rename({"text": side}),
-            left_on=f"{side}_id",
-            right_on="response_id",
-            how="left",
-            maintain_order="left",
-        )
-    return joined
+    return with_texts(joined, texts)
 
 
 def _manifest(params: Params, folder: str, stats: Stats) -> Manifest:

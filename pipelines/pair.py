@@ -13,6 +13,7 @@ from prefdata.records import CONSENSUS, Pair
 from prefdata.records.base import polars_schema
 from prefdata.records.digests import row_digests
 from prefdata.records.ids import ID_BYTES
+from prefdata.records.pair_texts import with_texts
 
 _IDS = ["prompt_id", "chosen_id", "rejected_id"]
 
@@ -24,11 +25,7 @@ def work(run: Run, bucket: int) -> Outcome:
     consensus = run.read("judgments", bucket, columns).filter(pl.col("judge") == CONSENSUS)
     comparisons = oriented(consensus)
     texts = run.read("responses", bucket, ["response_id", "text"])
-    for side in ("chosen", "rejected"):
-        comparisons = comparisons.join(
-            texts.rename({"text": side}), left_on=f"{side}_id", right_on="response_id", how="left"
-        )
-    selected = strategy.select(comparisons).drop("chosen", "rejected")
+    selected = strategy.select(with_texts(comparisons, texts)).drop("chosen", "rejected")
     pairs = selected.filter(pl.col("reason").is_null())
     ids = [d[:ID_BYTES].hex() for d in row_digests(pairs, _IDS)]
     pairs = pairs.with_columns(

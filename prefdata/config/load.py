@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from prefdata.config.params import Params
 from prefdata.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
+Kind = TypeVar("Kind")
 
 
 def load_params(path: str | Path, overrides: Sequence[str] = ()) -> Params:
@@ -43,6 +44,13 @@ def validated(model: type[Model], raw: Any, where: str) -> Model:
     except ValidationError as error:
         lines = [_explain(model, e["loc"], e["type"], e["msg"]) for e in error.errors()]
         raise ConfigError("\n  ".join([f"{where}:", *lines])) from error
+
+
+def known(kinds: Mapping[str, Kind], kind: str, where: str) -> Kind:
+    """What goes by the name `kind`, or a ConfigError that lists the names there are."""
+    if kind not in kinds:
+        raise ConfigError(f"{where}.kind: {kind!r} is unknown; known: {', '.join(kinds)}")
+    return kinds[kind]
 
 
 def fingerprint(config: BaseModel) -> str:

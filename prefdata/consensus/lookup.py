@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from prefdata.config.load import known
 from prefdata.config.params import Part
 from prefdata.consensus.base import Consensus
 from prefdata.consensus.mean import Mean
 from prefdata.consensus.scir import Scir
-from prefdata.errors import ConfigError
 
 CONSENSUSES: dict[str, type[Consensus]] = {c.kind: c for c in (Mean, Scir)}
 
@@ -14,7 +14,4 @@ CONSENSUSES: dict[str, type[Consensus]] = {c.kind: c for c in (Mean, Scir)}
 def build(part: Part) -> Consensus:
     """The consensus of params.yaml, its settings checked."""
     where = "judge.consensus"
-    if part.kind not in CONSENSUSES:
-        known = ", ".join(CONSENSUSES)
-        raise ConfigError(f"{where}.kind: {part.kind!r} is unknown; known: {known}")
-    return CONSENSUSES[part.kind](part.settings(), where)
+    return known(CONSENSUSES, part.kind, where)(part.settings(), where)

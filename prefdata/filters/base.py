@@ -69,20 +69,6 @@ class Filter(ABC):
         """`measured` with `reason` (null: keep) and `detail`."""
 
 
-def with_texts(pairs: pl.DataFrame, texts: Texts) -> pl.DataFrame:
-    """The pairs with the texts `chosen` and `rejected`."""
-    answers = texts.responses.select("response_id", "text")
-    for side in ("chosen", "rejected"):
-        pairs = pairs.join(
-            answers.rename({"text": side}),
-            left_on=f"{side}_id",
-            right_on="response_id",
-            how="left",
-            maintain_order="left",
-        )
-    return pairs
-
-
 def no_fault() -> pl.Expr:
     """The `fault` column of a filter that asks no model."""
     return pl.lit(None, dtype=pl.String).alias("fault")

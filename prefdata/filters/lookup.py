@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefdata.config.load import known
 from prefdata.config.params import Part
-from prefdata.errors import ConfigError
 from prefdata.filters.base import Filter
 from prefdata.filters.ches import Ches
 from prefdata.filters.near_duplicate_prompts import NearDuplicatePrompts
@@ -19,8 +19,5 @@ def build(parts: Sequence[Part]) -> list[Filter]:
     filters = []
     for position, part in enumerate(parts):
         where = f"filter.filters.{position}"
-        if part.kind not in FILTERS:
-            known = ", ".join(FILTERS)
-            raise ConfigError(f"{where}.kind: {part.kind!r} is unknown; known: {known}")
-        filters.append(FILTERS[part.kind](part.settings(), where))
+        filters.append(known(FILTERS, part.kind, where)(part.settings(), where))
     return filters

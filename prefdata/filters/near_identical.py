@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 from pydantic import Field
 
-from prefdata.filters.base import Filter, FilterConfig, Texts, no_fault, with_texts
+from prefdata.filters.base import Filter, FilterConfig, Texts, no_fault
 from prefdata.inference.loop import Inference
+from prefdata.records.pair_texts import with_texts
 
 
 class NearIdenticalConfig(FilterConfig):
@@ -21,7 +22,7 @@ class NearIdentical(Filter):
     config: NearIdenticalConfig
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        joined = with_texts(pairs, texts)
+        joined = with_texts(pairs, texts.responses)
         return pairs.with_columns(
             no_fault(), similarity=trigram_jaccard(joined["chosen"], joined["rejected"])
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefdata.config.load import known
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.judges.base import Judge
@@ -22,10 +23,7 @@ def build(parts: Sequence[Part]) -> list[Judge]:
     judges = []
     for position, part in enumerate(parts):
         where = f"judge.judges.{position}"
-        if part.kind not in JUDGES:
-            known = ", ".join(JUDGES)
-            raise ConfigError(f"{where}.kind: {part.kind!r} is unknown; known: {known}")
-        judges.append(JUDGES[part.kind](part.settings(), where))
+        judges.append(known(JUDGES, part.kind, where)(part.settings(), where))
     names = [judge.name for judge in judges]
     for name in names:
         if names.count(name) > 1 or name == CONSENSUS:
