@@ -24,9 +24,15 @@ def carry() -> Iterator[None]:
 
 
 def carried(error: BaseException) -> PrefdataError | None:
-    """The prefdata error in a runner's exception, or None where it is something else."""
+    """The prefdata error in a runner's exception, or None where it is something else.
+
+    Raises KeyboardInterrupt where that is what the runner was stopped by.
+    """
     if isinstance(error, PrefdataError):
         return error
+    if "KeyboardInterrupt" in str(error):
+        # Ctrl-C reaches whichever code runs just then; a runner makes an error of it.
+        raise KeyboardInterrupt from None
     found = _MARK.search(str(error))
     if not found:
         return None
