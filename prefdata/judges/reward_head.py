@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -170,8 +169,3 @@ def load_head(folder: str, embedder: str) -> RewardHead:
             "Train it again with this embedder: prefdata reward-head.",
         )
     return head
-
-
-def head_exists(folder: str | Path) -> bool:
-    """Whether a head was trained into the folder."""
-    return storage.read_bytes(storage.join(str(folder), FILE)) is not None
