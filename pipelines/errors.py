@@ -11,16 +11,20 @@ from prefdata import errors
 from prefdata.errors import PrefdataError
 
 _MARK = re.compile(r"PREFDATA_ERROR<(\{.*?\})>PREFDATA_ERROR", re.DOTALL)
+_INTERRUPTED = "PREFDATA_INTERRUPTED"
 
 
 @contextmanager
 def carry() -> Iterator[None]:
-    """Raise a prefdata error as text that `carried` reads back."""
+    """Raise a prefdata error, or Ctrl-C, as text that `carried` reads back."""
     try:
         yield
     except PrefdataError as error:
         content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
         raise RuntimeError(f"PREFDATA_ERROR<{json.dumps(content)}>PREFDATA_ERROR") from error
+    except KeyboardInterrupt:
+        # Ctrl-C reaches whichever code runs just then, and a runner would make an error of it.
+        raise RuntimeError(_INTERRUPTED) from None
 
 
 def carried(error: BaseException) -> PrefdataError | None:
@@ -30,10 +34,9 @@ def carried(error: BaseException) -> PrefdataError | None:
     """
     if isinstance(error, PrefdataError):
         return error
-    if "KeyboardInterrupt" in str(error):
-        # Ctrl-C reaches whichever code runs just then; a runner makes an error of it.
-        raise KeyboardInterrupt from None
     found = _MARK.search(str(error))
+    if not found and _INTERRUPTED in str(error):
+        raise KeyboardInterrupt from None
     if not found:
         return None
     content = json.loads(found.group(1))

@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from prefdata.engines.base import Operation, Settings
 from prefdata.filters.base import Filter, FilterConfig, Texts
 from prefdata.inference.loop import Inference
+from prefdata.inference.vectors import matrix
 
 COLUMNS = ("ches", "ches_normalized", "last_hidden_inner_product")
 
@@ -58,8 +59,8 @@ class Ches(Filter):
         asked = inference.ask(self.config.model, "hidden_sums", Settings(), rows)
         good = asked["error"].is_null()
         where = {r: n for n, r in enumerate(rows["response_id"].filter(good))}
-        sums = _matrix(asked["hidden_sum"].filter(good))
-        last = _matrix(asked["last_hidden"].filter(good))
+        sums = matrix(asked["hidden_sum"].filter(good))
+        last = matrix(asked["last_hidden"].filter(good))
         tokens = asked["n_tokens"].filter(good).to_list()
         errors = dict(zip(rows["response_id"], asked["error"], strict=True))
 
@@ -111,9 +112,3 @@ def ches(
     """(CHES, length-normalised CHES) from the hidden sums of an ordered pair."""
     cross, own = float(chosen @ rejected), float(chosen @ chosen)
     return cross - own, cross / (n_chosen * n_rejected) - own / n_chosen**2
-
-
-def _matrix(vectors: pl.Series) -> np.ndarray:
-    if not len(vectors):
-        return np.zeros((0, 0))
-    return vectors.explode().to_numpy().astype(np.float64).reshape(len(vectors), -1)

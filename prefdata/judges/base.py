@@ -111,7 +111,12 @@ def from_scores(judge: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> 
     return judgments(
         judge,
         joined.with_columns(
-            preference=1 / (1 + (-difference).exp()),
+            preference=sigmoid(difference),
             unscored=pl.coalesce("unscored_a", "unscored_b"),
         ),
     )
+
+
+def sigmoid(odds: pl.Expr) -> pl.Expr:
+    """The probability of the log-odds."""
+    return 1 / (1 + (-odds).exp())

@@ -7,11 +7,11 @@ preference pairs in seconds, on a CPU and reproducibly. The head is trained by
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from prefdata.engines.base import Operation, Settings
 from prefdata.inference.loop import Inference
+from prefdata.inference.vectors import matrix
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_scores
 from prefdata.judges.reward_head import features, load_head
 from prefdata.judges.text import transcript
@@ -56,11 +56,3 @@ class EmbeddingRewardJudge(Judge):
             scores, on="response_id", how="left"
         )
         return from_scores(self.name, candidates.comparisons, scored)
-
-
-def matrix(vectors: pl.Series) -> np.ndarray:
-    """A column of equally long lists as an (n, d) float64 matrix."""
-    if not len(vectors):
-        return np.zeros((0, 0))
-    flat = vectors.explode().to_numpy().astype(np.float64)
-    return flat.reshape(len(vectors), -1)

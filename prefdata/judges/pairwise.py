@@ -12,7 +12,7 @@ import polars as pl
 
 from prefdata.engines.base import Operation, Options
 from prefdata.inference.loop import Inference
-from prefdata.judges.base import COMPARISON, Candidates, Judge, JudgeConfig, judgments
+from prefdata.judges.base import COMPARISON, Candidates, Judge, JudgeConfig, judgments, sigmoid
 from prefdata.judges.text import fill, neutral, template, transcript, user_turn
 
 OPTIONS = Options(options=("A", "B"))
@@ -53,9 +53,9 @@ class PairwiseJudge(Judge):
         return judgments(
             self.name,
             joined.with_columns(
-                preference=_sigmoid((pl.col("odds_f") + pl.col("odds_r")) / 2),
-                forward=_sigmoid(pl.col("odds_f")),
-                reverse=_sigmoid(pl.col("odds_r")),
+                preference=sigmoid((pl.col("odds_f") + pl.col("odds_r")) / 2),
+                forward=sigmoid(pl.col("odds_f")),
+                reverse=sigmoid(pl.col("odds_r")),
                 unscored=pl.coalesce("error_f", "error_r"),
             ),
         )
@@ -91,10 +91,6 @@ def _requests(candidates: Candidates) -> pl.DataFrame:
     return pl.concat(
         [joined.select(place="prompt_id", messages=user_turn(order)) for order in orders]
     )
-
-
-def _sigmoid(odds: pl.Expr) -> pl.Expr:
-    return 1 / (1 + (-odds).exp())
 
 
 def _empty(comparisons: pl.DataFrame) -> pl.DataFrame:

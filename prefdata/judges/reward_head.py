@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from prefdata.engines.base import MESSAGES, Settings
 from prefdata.errors import ModelError, SourceError
 from prefdata.inference.loop import Inference
+from prefdata.inference.vectors import matrix
 from prefdata.judges.text import transcript
 from prefdata.records.ids import prompt_id
 from prefdata.tables import storage
@@ -73,7 +74,7 @@ def train_head(path: str, model: str, l2: float, inference: Inference) -> Reward
             f"models.{model}: {len(errors)} texts of {path} can't be embedded: {errors[0]}",
             "Run again, or take these pairs out.",
         )
-    vectors = np.asarray(asked["embedding"].to_list(), dtype=np.float64)
+    vectors = matrix(asked["embedding"])
     question, chosen, rejected = np.split(vectors, 3)
     difference = features(question, chosen) - features(question, rejected)
     train = (pairs["split"] != "heldout").to_numpy()

@@ -17,7 +17,8 @@ from prefdata.engines.base import Engine, Settings
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.errors import ModelError, SourceError
 from prefdata.inference import Inference
-from prefdata.judges.embedding_reward import EmbeddingRewardJudge, matrix
+from prefdata.inference.vectors import matrix
+from prefdata.judges.embedding_reward import EmbeddingRewardJudge
 from prefdata.judges.reward_head import (
     features,
     load_head,
