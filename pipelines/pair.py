@@ -27,10 +27,8 @@ def work(run: Run, bucket: int) -> Outcome:
     texts = run.read("responses", bucket, ["response_id", "text"])
     selected = strategy.select(with_texts(comparisons, texts)).drop("chosen", "rejected")
     pairs = selected.filter(pl.col("reason").is_null())
-    ids = [d[:ID_BYTES].hex() for d in row_digests(pairs, _IDS)]
-    pairs = pairs.with_columns(
-        pl.Series("pair_id", ids, dtype=pl.String), strategy=pl.lit(strategy.kind)
-    )
+    ids = row_digests(pairs, _IDS).str.head(2 * ID_BYTES)
+    pairs = pairs.with_columns(pair_id=ids, strategy=pl.lit(strategy.kind))
     rejected = selected.filter(pl.col("reason").is_not_null()).select(
         stage=pl.lit("pair"),
         reason="reason",

@@ -6,6 +6,7 @@ import hashlib
 import io
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +21,7 @@ MANIFEST = "manifest.json"
 COMPLETED = "COMPLETED"
 SHARDS = "data"
 _MODULUS = 1 << 256
+_LIMBS = 256 // 32
 
 
 class FileEntry(BaseModel):
@@ -68,8 +70,10 @@ def content_digest(rows: pl.DataFrame) -> int:
     The sum modulo 2**256 of the rows' SHA-256, so that it depends neither on the order of rows
     nor on how they are cut into shards.
     """
-    names = sorted(rows.columns)
-    return sum(int.from_bytes(d, "little") for d in row_digests(rows, names)) % _MODULUS
+    digests = row_digests(rows, sorted(rows.columns)).str.decode("hex").to_list()
+    limbs = np.frombuffer(b"".join(digests), dtype="<u4").reshape(-1, _LIMBS)
+    sums = limbs.sum(axis=0, dtype=np.uint64).tolist()
+    return sum(limb << 32 * place for place, limb in enumerate(sums)) % _MODULUS
 
 
 def content_version(digests: list[int]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import accumulate, chain, islice
 from typing import Any
 
 import orjson
 import polars as pl
+import pyarrow as pa
 
 from prefdata.config.params import IngestParams, SourceParams
 from prefdata.errors import RejectRecord
@@ -17,7 +18,7 @@ from prefdata.records.prompt import Prompt
 from prefdata.records.rejection import Rejection
 from prefdata.sources.files import format_of, read_rows
 from prefdata.sources.hh import to_messages
-from prefdata.sources.prompt_rows import conversation
+from prefdata.sources.prompt_rows import Turn, conversation
 
 CHUNK_ROWS = 20_000
 RECORD_CHARS = 2_000
@@ -32,35 +33,69 @@ def read_prompts(
     transcripts = format_of(source) == "hh"
     rows = read_rows(source)
     while chunk := list(islice(rows, CHUNK_ROWS)):
-        prompts: list[dict[str, Any]] = []
+        conversations: list[list[Turn]] = []
+        numbers: list[int] = []
+        sources: list[str] = []
         rejections: list[dict[str, Any]] = []
         for number, raw, value in chunk:
-            origin = f"{source.path}:{number}"
             try:
                 if isinstance(value, RejectRecord):
                     raise value
                 row = to_messages(value) if transcripts else value
-                turns = conversation(row, source, params.max_prompt_chars)
+                conversations.append(conversation(row, source, params.max_prompt_chars))
             except RejectRecord as reject:
-                rejections.append(_rejection(reject, origin, raw))
+                rejections.append(_rejection(reject, f"{source.path}:{number}", raw))
                 continue
             named = value.get("source") if isinstance(value, dict) else None
-            identity = prompt_id(turns)
-            prompts.append(
-                {
-                    "prompt_id": identity,
-                    "messages": [{"role": r, "content": c} for r, c in turns],
-                    "split": "test" if fraction(identity) < params.test_fraction else "train",
-                    "source": named if isinstance(named, str) else source.path,
-                    "origin": origin,
-                    "order": (position << 40) + number,
-                }
-            )
-        schema = pl.Schema({**polars_schema(Prompt), "order": pl.Int64()})
+            numbers.append(number)
+            sources.append(named if isinstance(named, str) else source.path)
         yield (
-            pl.DataFrame(prompts, schema=schema),
+            _prompts(conversations, numbers, sources, source.path, position, params.test_fraction),
             pl.DataFrame(rejections, schema=polars_schema(Rejection)),
         )
+
+
+def _prompts(
+    conversations: list[list[Turn]],
+    numbers: list[int],
+    sources: list[str],
+    path: str,
+    position: int,
+    test_fraction: float,
+) -> pl.DataFrame:
+    """`Prompt` rows with `order`, built column by column: a dict a row costs four times as much."""
+    ids = [prompt_id(turns) for turns in conversations]
+    turns = list(chain.from_iterable(conversations))
+    ends = list(accumulate(map(len, conversations), initial=0))
+    messages = pa.ListArray.from_arrays(
+        pa.array(ends, pa.int32()),
+        pa.StructArray.from_arrays(
+            [pa.array([turn[part] for turn in turns], pa.string()) for part in (0, 1)],
+            names=["role", "content"],
+        ),
+    )
+    is_test = pl.Series([fraction(i) for i in ids], dtype=pl.Float64) < test_fraction
+    schema = pl.Schema({**polars_schema(Prompt), "order": pl.Int64()})
+    return (
+        pl.DataFrame(
+            {
+                "prompt_id": ids,
+                "messages": pl.Series(messages),
+                "source": sources,
+                "number": numbers,
+            },
+            schema_overrides={"prompt_id": pl.String, "source": pl.String, "number": pl.Int64},
+        )
+        .select(
+            "prompt_id",
+            "messages",
+            split=pl.when(is_test).then(pl.lit("test")).otherwise(pl.lit("train")),
+            source="source",
+            origin=pl.format("{}:{}", pl.lit(path), "number"),
+            order=(position << 40) + pl.col("number"),
+        )
+        .cast(schema)
+    )
 
 
 def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
