@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ from prefdata.tables import (
 )
 
 DEFAULT_RUNNER = "FnApiRunner"
+MAX_WORKERS = 8
+"""Buckets worked on at once by default: each takes its memory, and Python's lock gets crowded."""
+
 _LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner")
 
 
@@ -104,10 +108,12 @@ def options(arguments: Sequence[str]) -> PipelineOptions:
     """Beam's options from the command line's unknown ones; the local runner by default.
 
     DirectRunner means the same local runner: by itself it would first try to download another
-    one, and hang where the network is silent.
+    one, and hang where the network is silent. It works on as many buckets at once as there are
+    cores: nearly all of the work runs outside the interpreter's lock.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--runner", default=DEFAULT_RUNNER)
+    parser.add_argument("--direct_num_workers", type=int, default=min(_cores(), MAX_WORKERS))
     given, others = parser.parse_known_args(list(arguments))
     name = DEFAULT_RUNNER if given.runner.lower() in _LOCAL else given.runner
     if "dask" in name.lower():
@@ -122,7 +128,15 @@ def options(arguments: Sequence[str]) -> PipelineOptions:
             f"--runner={name}: {str(error).splitlines()[0]}",
             "Check the name; some runners need an extra, such as apache-beam[gcp].",
         ) from error
-    return PipelineOptions([*others, f"--runner={name}"])
+    workers = f"--direct_num_workers={given.direct_num_workers}"
+    return PipelineOptions([*others, f"--runner={name}", workers])
+
+
+def _cores() -> int:
+    """The cores this process may use: in a container fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class WorkOnBucket(beam.DoFn):

@@ -17,7 +17,7 @@ from prefdata.judges.base import Candidates, judgments
 from prefdata.records import CONSENSUS, Rejection
 from prefdata.records.base import polars_schema
 
-SLICE_PROMPTS = 512
+SLICE_PROMPTS = 1024
 """Judged at once: a judge's prompts are many times the size of the answers they are made of."""
 
 _JUDGED = ["response_id", "prompt_id", "text", "finish_reason"]

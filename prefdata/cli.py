@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -169,6 +170,9 @@ def _execute(
 
     options(beam_arguments)
     check_parts(params, names)
+    # Beam alone is half a million objects, and rows read as objects would have the collector walk
+    # over all of them time and again.
+    gc.freeze()
     progress = Progress(given.quiet)
     seconds = {}
     for number, name in enumerate(names, 1):

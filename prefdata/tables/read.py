@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from prefdata.errors import TableError
-from prefdata.records.base import SCHEMA_VERSION, arrow_schema, polars_schema
+from prefdata.records.base import SCHEMA_VERSION, polars_schema
 from prefdata.tables import storage
 from prefdata.tables.layout import Table, TableInfo
 from prefdata.tables.write import schema_version
@@ -54,16 +51,14 @@ def read_bucket(
             "Restore the file, or run the stage again.",
         )
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
-        if not file.schema_arrow.equals(arrow_schema(table.record)):
+        if pl.read_parquet_schema(content) != polars_schema(table.record):
             raise TableError(f"{path}: its columns are not those of {table.record.__name__}")
-        frame = pl.from_arrow(file.read(columns=None if columns is None else list(columns)))
-    except (pa.ArrowInvalid, OSError) as error:
+        return pl.read_parquet(content, columns=None if columns is None else list(columns))
+    # Some damage makes the reader panic, which is no Exception.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise TableError(
             f"{path}: damaged: {error}", "Restore the file, or run the stage again."
         ) from error
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def read_table(table: Table) -> pl.DataFrame:

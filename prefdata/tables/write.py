@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefdata.errors import TableError
-from prefdata.records.base import SCHEMA_VERSION, Record, arrow_schema
+from prefdata.records.base import SCHEMA_VERSION, Record, arrow_schema, polars_schema
 from prefdata.tables import storage
 from prefdata.tables.layout import Table, TableInfo
 
@@ -33,7 +35,14 @@ def begin(table: Table) -> None:
 def write_bucket(table: Table, bucket: int, buckets: int, rows: pl.DataFrame) -> None:
     """Sort the rows, check them against the record, and put the bucket's file in place."""
     path = table.bucket_path(bucket, buckets)
-    storage.write_bytes(path, encode(table.record, rows, where=path))
+    content = encode(table.record, rows, where=path) if rows.height else _empty(table.record)
+    storage.write_bytes(path, content, durable=False)
+
+
+@cache
+def _empty(record: type[Record]) -> memoryview:
+    """Most buckets of rejections hold no row."""
+    return encode(record, pl.DataFrame(schema=polars_schema(record)), where=record.__name__)
 
 
 def encode(record: type[Record], rows: pl.DataFrame, where: str) -> memoryview:
@@ -57,7 +66,10 @@ def encode(record: type[Record], rows: pl.DataFrame, where: str) -> memoryview:
 
 def finish(table: Table, info: TableInfo) -> None:
     """Remove the files of an earlier bucketing, then mark the table whole."""
-    kept = {table.bucket_path(b, info.buckets).rsplit("/", 1)[-1] for b in range(info.buckets)}
+    paths = [table.bucket_path(bucket, info.buckets) for bucket in range(info.buckets)]
+    for path in paths:
+        storage.sync(path)
+    kept = {path.rsplit("/", 1)[-1] for path in paths}
     for name in storage.list_names(table.folder):
         if name.endswith((".parquet", ".tmp")) and name not in kept:
             storage.remove(storage.join(table.folder, name))
