@@ -7,7 +7,7 @@ import polars as pl
 from pipelines.flow import Outcome, Run, Stage
 from prefdata.augment.rewards import add_rewards, check_names
 from prefdata.config.params import Params
-from prefdata.engines.base import Operation
+from prefdata.engines.base import Need
 from prefdata.judges import lookup as judges
 from prefdata.records import Rejection
 from prefdata.records.base import polars_schema
@@ -20,7 +20,7 @@ def work(run: Run, bucket: int) -> Outcome:
     return Outcome(pairs.height, augmented, pl.DataFrame(schema=polars_schema(Rejection)))
 
 
-def needs(params: Params) -> list[tuple[str, Operation]]:
+def needs(params: Params) -> list[Need]:
     """No model; checks that the rewards are judges'."""
     names = [judge.name for judge in judges.build(params.judge.judges)]
     check_names(params.augment.rewards, names)

@@ -24,6 +24,7 @@ from pipelines.judge import answers
 from pipelines.shuffle import pack, unpack
 from pipelines.stats import Stats
 from prefdata.config.params import Params, Part
+from prefdata.engines.base import error_code
 from prefdata.filters import lookup
 from prefdata.filters.base import Filter, Texts
 from prefdata.inference.usage import Usage
@@ -82,7 +83,7 @@ class Measure(_Step):
             inference = self.run.inference(state.bucket)
             measured = self.filter.measure(pairs, texts, inference)
             failed = measured.filter(pl.col("fault").is_not_null()).with_columns(
-                reason=pl.lit("model_error"), detail="fault"
+                reason=error_code(pl.col("fault")), detail="fault"
             )
             usage = dict(state.usage)
             for name, used in inference.usage.items():

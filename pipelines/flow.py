@@ -17,9 +17,9 @@ from pipelines import layout
 from pipelines.errors import carried, carry
 from pipelines.stats import Stats, account
 from prefdata.config.params import Params
-from prefdata.engines.base import Engine, Operation
+from prefdata.engines.base import Need
 from prefdata.engines.lookup import Engines
-from prefdata.errors import ConfigError, ModelError, TableError
+from prefdata.errors import ConfigError, TableError
 from prefdata.inference import Inference, Memo
 from prefdata.inference.progress import Progress
 from prefdata.records import SCHEMA_VERSION
@@ -91,17 +91,17 @@ def engines(params: Params) -> Engines:
         return _engines[key]
 
 
-def check_needs(params: Params, needs: Iterable[tuple[str, Operation]]) -> None:
+def close_engines() -> None:
+    """Give back what this process's models took."""
+    with _lock:
+        for made in _engines.values():
+            made.close()
+
+
+def check_needs(params: Params, needs: Iterable[Need]) -> None:
     """Before any work: every model is defined, is there, and can do what is asked of it."""
-    for name, operation in needs:
-        engine: Engine = engines(params)[name]
-        if operation not in engine.capabilities():
-            can = ", ".join(sorted(engine.capabilities()))
-            raise ModelError(
-                f"model {name}: its engine ({params.models[name].engine}) can't {operation}; it "
-                f"can: {can}",
-                "Name another model for this stage, or another engine for this model.",
-            )
+    for name, operation, *settings in needs:
+        engines(params)[name].require(operation, *settings)
 
 
 def options(arguments: Sequence[str]) -> PipelineOptions:
@@ -213,7 +213,7 @@ class Stage:
     unit: str
     reads: Sequence[str]
     work: Work
-    needs: Callable[[Params], Iterable[tuple[str, Operation]]] = field(default=lambda _: [])
+    needs: Callable[[Params], Iterable[Need]] = field(default=lambda _: [])
 
     def execute(self, params: Params, arguments: Sequence[str], quiet: bool) -> Stats:
         """Run it: check, map the buckets, mark the tables whole."""
@@ -235,7 +235,7 @@ def start(
     params: Params,
     stage: str,
     reads: Sequence[str],
-    needs: Iterable[tuple[str, Operation]],
+    needs: Iterable[Need],
     quiet: bool,
 ) -> Run:
     """Check inputs and models, before any work."""

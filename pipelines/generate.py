@@ -6,7 +6,7 @@ import polars as pl
 
 from pipelines.flow import Outcome, Run, Stage
 from prefdata.config.params import GenerateParams, Params
-from prefdata.engines.base import Operation, Sampling
+from prefdata.engines.base import Need, Sampling, error_code
 from prefdata.records import Rejection, Response
 from prefdata.records.base import polars_schema
 
@@ -33,7 +33,7 @@ def work(run: Run, bucket: int) -> Outcome:
     ).select(polars_schema(Response).names())
     rejected = joined.filter(failed | empty).select(
         stage=pl.lit("generate"),
-        reason=pl.when(failed).then(pl.lit("model_error")).otherwise(pl.lit("empty_answer")),
+        reason=pl.when(failed).then(error_code(pl.col("error"))).otherwise(pl.lit("empty_answer")),
         detail=pl.coalesce("error", pl.lit("the model ended its turn without a word")),
         fault=failed,
         place="place",
@@ -55,9 +55,9 @@ def sampling(config: GenerateParams) -> Sampling:
     )
 
 
-def needs(params: Params) -> list[tuple[str, Operation]]:
+def needs(params: Params) -> list[Need]:
     """The model and operation the stage asks for."""
-    return [(params.generate.model, "generate")]
+    return [(params.generate.model, "generate", sampling(params.generate))]
 
 
 STAGE = Stage("generate", "answers", ["prompts"], work, needs)

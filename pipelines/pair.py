@@ -6,7 +6,7 @@ import polars as pl
 
 from pipelines.flow import Outcome, Run, Stage
 from prefdata.config.params import Params
-from prefdata.engines.base import Operation
+from prefdata.engines.base import Need
 from prefdata.pairs import lookup
 from prefdata.pairs.base import oriented
 from prefdata.records import CONSENSUS, Pair
@@ -40,7 +40,7 @@ def work(run: Run, bucket: int) -> Outcome:
     return Outcome(consensus.height, pairs.select(polars_schema(Pair).names()), rejected)
 
 
-def needs(params: Params) -> list[tuple[str, Operation]]:
+def needs(params: Params) -> list[Need]:
     """No model; checks the strategy's settings."""
     lookup.build(params.pair.strategy)
     return []

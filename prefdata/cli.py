@@ -163,13 +163,26 @@ def _execute(
     given: argparse.Namespace, params: Params, names: list[str], beam_arguments: list[str]
 ) -> int:
     from pipelines.check import check_parts
-    from pipelines.flow import options
-    from pipelines.stages import STAGES, check_faults
+    from pipelines.flow import close_engines, options
     from pipelines.summary import funnel, summary
-    from prefdata.inference.progress import Progress
 
     options(beam_arguments)
     check_parts(params, names)
+    try:
+        seconds = _run_stages(given, params, names, beam_arguments)
+    finally:
+        close_engines()
+    _say(given, summary(params, seconds), funnel(params, seconds))
+    return 0
+
+
+def _run_stages(
+    given: argparse.Namespace, params: Params, names: list[str], beam_arguments: list[str]
+) -> dict[str, float]:
+    """Seconds a stage."""
+    from pipelines.stages import STAGES, check_faults
+    from prefdata.inference.progress import Progress
+
     # Beam alone is half a million objects, and rows read as objects would have the collector walk
     # over all of them time and again.
     gc.freeze()
@@ -184,8 +197,7 @@ def _execute(
             progress.line(f"  {model}: {usage.line()}")
         progress.line(f"  {stats.rows_in} in, {stats.rows_out} out, {seconds[name]} s")
         check_faults(params, name, stats)
-    _say(given, summary(params, seconds), funnel(params, seconds))
-    return 0
+    return seconds
 
 
 def _status(given: argparse.Namespace, _: list[str]) -> int:

@@ -9,24 +9,30 @@ be answered comes back with its reason in `error`, and never takes others with i
 |-------------|--------------------------------|---------------------------------------------|
 | generate    | messages, sample_index         | text, n_tokens, finish_reason,              |
 |             |                                | cumulative_logprob (nats, at temperature 1) |
-| score       | messages, completion, finished | logprob (sum, nats), n_tokens               |
+| score       | messages, completion, finished | logprob (sum, nats), n_tokens,              |
+|             |                                | token_logprobs (nats; null unless asked)    |
 | choose      | messages                       | logprobs (one an option, nats)              |
 | embed       | text                           | embedding (float32, unit length)            |
 | hidden_sums | messages, completion, finished | hidden_sum, last_hidden (float32), n_tokens |
 
 `messages` is a list of {role, content}; `finished` says that the answer ended its turn, so the
-end-of-turn token belongs to it.
+end-of-turn token belongs to it. `n_tokens` counts the answer's tokens. Every result also has
+`n_prompt_tokens`, the tokens that the model was given to read for it: the prompt's, in score and
+hidden_sums the completion's too, in choose the prompt's and the option's for each option of several
+tokens. An `error` starts with a short code: too_long, refused, timeout, server_error, bad_answer or
+model_error, and a colon.
 """
 
 from __future__ import annotations
 
+import threading
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prefdata.errors import ModelError
 
@@ -34,11 +40,37 @@ Operation = Literal["generate", "score", "choose", "embed", "hidden_sums"]
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
+STOPPING = threading.Event()
+"""Set, for the whole process, when the run is asked to stop (Ctrl-C, SIGTERM).
+
+An engine looks at it before it takes up more rows. Once it is set the engine finishes what is in
+flight, in at most GRACE_SECONDS, yields that and returns; rows that were never taken up, or were
+given up then, yield nothing.
+"""
+
+GRACE_SECONDS = 10.0
+
 
 class Settings(BaseModel):
     """What is the same for all requests of a call; part of every request's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Structure(Settings):
+    """What every answer must be: exactly one of the fields."""
+
+    json_schema: str | None = Field(None, description="A JSON Schema, as JSON text.")
+    regex: str | None = None
+    choice: tuple[str, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one(self) -> Structure:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = ", ".join(given) or "none"
+            raise ValueError(f"set exactly one of json_schema, regex and choice; found {found}")
+        return self
 
 
 class Sampling(Settings):
@@ -50,12 +82,26 @@ class Sampling(Settings):
     max_tokens: int = Field(512, gt=0)
     stop: tuple[str, ...] = ()
     seed: int = 0
+    structure: Structure | None = None
+
+
+class Scoring(Settings):
+    """What `score` gives beside the sum."""
+
+    per_token: bool = Field(False, description="Fill token_logprobs.")
 
 
 class Options(Settings):
-    """The options among which `choose` weighs, each a short string such as "A"."""
+    """The options among which `choose` weighs, each a string of one token ("A") or several.
+
+    An option's log p is that of its whole token sequence after the prompt; they need not sum to 1.
+    """
 
     options: tuple[str, ...] = Field(min_length=2)
+
+
+Need = tuple[str, Operation] | tuple[str, Operation, Settings]
+"""What a stage will ask: (model's name in params.yaml, operation, settings where they matter)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +124,14 @@ OPERATIONS: dict[Operation, OperationSpec] = {
             "cumulative_logprob": pl.Float64(),
         },
     ),
-    "score": OperationSpec(_ANSWER, {"logprob": pl.Float64(), "n_tokens": pl.Int64()}),
+    "score": OperationSpec(
+        _ANSWER,
+        {
+            "logprob": pl.Float64(),
+            "n_tokens": pl.Int64(),
+            "token_logprobs": pl.List(pl.Float64()),
+        },
+    ),
     "choose": OperationSpec(("messages",), {"logprobs": pl.List(pl.Float64())}),
     "embed": OperationSpec(("text",), {"embedding": pl.List(pl.Float32())}),
     "hidden_sums": OperationSpec(
@@ -93,9 +146,29 @@ OPERATIONS: dict[Operation, OperationSpec] = {
 
 
 def result_schema(operation: Operation) -> pl.Schema:
-    """The columns of a result frame: key, the operation's own, error."""
+    """The columns of a result frame: key, the operation's own, n_prompt_tokens, error."""
     own = OPERATIONS[operation].result
-    return pl.Schema({"key": pl.Binary(), **own, "error": pl.String()})
+    shared = {"n_prompt_tokens": pl.Int64(), "error": pl.String()}
+    return pl.Schema({"key": pl.Binary(), **own, **shared})
+
+
+def results(
+    operation: Operation, keys: Sequence[bytes] | pl.Series, **columns: Any
+) -> pl.DataFrame:
+    """A result frame, one row a key; columns that are not named are null in every row.
+
+    Columns are lists, polars series, or arrays with one row a key.
+    """
+    schema = result_schema(operation)
+    keyed = pl.Series("key", keys, dtype=pl.Binary)
+    rows = [keyed, *(pl.Series(n, v, strict=False) for n, v in columns.items())]
+    none = [pl.lit(None).alias(name) for name in schema if name not in ("key", *columns)]
+    return pl.DataFrame(rows).with_columns(none).select(schema.names()).cast(schema)
+
+
+def error_code(error: pl.Expr) -> pl.Expr:
+    """The code that an error starts with, model_error where it has none."""
+    return error.str.extract(r"^([a-z_]+): ", 1).fill_null("model_error")
 
 
 class Engine(ABC):
@@ -108,31 +181,61 @@ class Engine(ABC):
 
     name: str
     fingerprint: str
+    structures: ClassVar[frozenset[str]] = frozenset()
+    """The fields of `Structure` that the engine can hold answers to."""
+    retries: int = 0
+    """Requests sent again so far, over the engine's life."""
 
     def start(self) -> None:
-        """Load the model. Raises ModelError with the setting to change."""
+        """Load the model. Raises ModelError with the setting to change. Safe to call again."""
+
+    def close(self) -> None:
+        """Give back what `start` took: processes, GPU memory, connections. Safe to call twice;
+        `start` may follow."""
 
     def capabilities(self) -> frozenset[Operation]:
-        """The operations this engine can do; anything else is refused before work starts."""
+        """The operations this engine can do."""
         return frozenset(
             op for op in OPERATIONS if getattr(type(self), op) is not getattr(Engine, op)
         )
 
+    def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
+        """Why this engine can't do it with these settings, or None: it can.
+
+        Asked before any work starts, and before `start`.
+        """
+        if operation not in self.capabilities():
+            can = ", ".join(sorted(self.capabilities()))
+            return f"its engine can't {operation}; it can: {can}"
+        structure = settings.structure if isinstance(settings, Sampling) else None
+        kinds = structure.model_dump(exclude_none=True) if structure else {}
+        unable = ", ".join(kind for kind in kinds if kind not in self.structures)
+        return f"its engine can't hold answers to a structure ({unable})" if unable else None
+
+    def require(self, operation: Operation, settings: Settings | None = None) -> None:
+        """Raise ModelError where the engine refuses."""
+        reason = self.refusal(operation, settings)
+        if reason is not None:
+            raise ModelError(
+                f"model {self.name}: {reason}",
+                "Name another model for this stage, or another engine for this model.",
+            )
+
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         """Sample one answer a row, seeded by the row's key."""
-        raise self._unable("generate")
+        raise NotImplementedError
 
-    def score(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
-        """log p of the given completion, summed over its tokens."""
-        raise self._unable("score")
+    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+        """log p of the given completion, summed over its tokens; one a token too if asked."""
+        raise NotImplementedError
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
         """log p of each option as the answer, from the logits: no text has to be parsed."""
-        raise self._unable("choose")
+        raise NotImplementedError
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         """One vector a text."""
-        raise self._unable("embed")
+        raise NotImplementedError
 
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         """Sum of the last-layer hidden states that predict the completion's tokens.
@@ -141,14 +244,7 @@ class Engine(ABC):
         the end-of-turn token being y's last where the answer is finished (arXiv 2410.08847,
         Definition 2).
         """
-        raise self._unable("hidden_sums")
-
-    def _unable(self, operation: Operation) -> ModelError:
-        can = ", ".join(sorted(self.capabilities()))
-        return ModelError(
-            f"model {self.name}: its engine can't {operation}; it can: {can}",
-            "Name another model for this stage, or another engine for this model.",
-        )
+        raise NotImplementedError
 
 
 def request_key_seed(key: bytes) -> int:

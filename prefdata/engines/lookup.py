@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Iterator, Mapping
 
 from prefdata.config.params import ModelParams
@@ -35,15 +36,22 @@ class Engines(Mapping[str, Engine]):
     def __init__(self, models: Mapping[str, ModelParams]) -> None:
         self._models = models
         self._made: dict[str, Engine] = {}
+        self._making = threading.Lock()
 
     def __getitem__(self, name: str) -> Engine:
         if name not in self._models:
             raise ConfigError(
                 f"model {name!r} is not defined; models has: {', '.join(self._models)}"
             )
-        if name not in self._made:
-            self._made[name] = load(name, self._models[name])
-        return self._made[name]
+        with self._making:
+            if name not in self._made:
+                self._made[name] = load(name, self._models[name])
+            return self._made[name]
+
+    def close(self) -> None:
+        """Close every engine that was made."""
+        for engine in self._made.values():
+            engine.close()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)

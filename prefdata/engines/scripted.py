@@ -27,12 +27,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from prefdata.config.load import fingerprint, validated
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import (
+    STOPPING,
     Engine,
     Operation,
     Options,
     Sampling,
+    Scoring,
     Settings,
-    result_schema,
+    results,
 )
 
 BATCH = 1000
@@ -59,6 +61,8 @@ class ScriptedOptions(BaseModel):
 class ScriptedEngine(Engine):
     """See the module."""
 
+    structures = frozenset({"choice"})
+
     def __init__(self, name: str, params: ModelParams) -> None:
         self.name = name
         where = f"models.{name}.options"
@@ -72,10 +76,12 @@ class ScriptedEngine(Engine):
         for batch, numbers in self._batches(rows):
             size = self.options.answer_chars
             texts = [_CORPUS[n % 9973 : n % 9973 + size] for n in numbers.tolist()]
+            if settings.structure and settings.structure.choice:
+                choice = settings.structure.choice
+                texts = [choice[n % len(choice)] for n in numbers.tolist()]
             if self.options.answers:
                 texts = self._scripted(batch, texts)
-            spaces = pl.Series(texts, dtype=pl.String).str.count_matches(" ", literal=True)
-            n_tokens = spaces.cast(pl.Int64) + 2
+            n_tokens = _counted(pl.Series(texts, dtype=pl.String))
             yield self._results(
                 "generate",
                 batch,
@@ -85,14 +91,19 @@ class ScriptedEngine(Engine):
                 cumulative_logprob=-((numbers % 1000) / 10.0),
             )
 
-    def score(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):
-            spaces = batch["completion"].str.count_matches(" ", literal=True)
+            n_tokens = _counted(batch["completion"])
+            logprobs = pl.Series(-((numbers % 1000) / 10.0))
+            each = pl.DataFrame({"each": logprobs / n_tokens, "n": n_tokens}).select(
+                pl.when(settings.per_token).then(pl.col("each").repeat_by("n"))
+            )
             yield self._results(
                 "score",
                 batch,
-                logprob=-((numbers % 1000) / 10.0),
-                n_tokens=spaces.cast(pl.Int64) + 2,
+                logprob=logprobs,
+                n_tokens=n_tokens,
+                token_logprobs=each.to_series(),
             )
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
@@ -111,7 +122,7 @@ class ScriptedEngine(Engine):
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):
             last = self._vectors(numbers)
-            n_tokens = batch["completion"].str.count_matches(" ", literal=True).cast(pl.Int64) + 2
+            n_tokens = _counted(batch["completion"])
             sums = last * n_tokens.to_numpy()[:, None].astype(np.float32)
             yield self._results(
                 "hidden_sums",
@@ -124,6 +135,8 @@ class ScriptedEngine(Engine):
     def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
         """Slices of the rows, each with a 64-bit number a row, drawn from its key."""
         for batch in rows.iter_slices(BATCH):
+            if STOPPING.is_set():
+                return
             if self.options.latency_seconds:
                 time.sleep(self.options.latency_seconds)
             keys = b"".join(key[:8] for key in batch["key"].to_list())
@@ -144,12 +157,13 @@ class ScriptedEngine(Engine):
         return texts
 
     def _results(self, operation: Operation, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:
-        error = pl.Series("error", [None] * batch.height, dtype=pl.String)
-        if self.options.fail:
-            hit = _flat(batch).str.contains_any(self.options.fail)
-            error = pl.select(pl.when(hit).then(pl.lit("scripted failure"))).to_series()
-        return pl.DataFrame(
-            {"key": batch["key"], **columns, "error": error}, schema=result_schema(operation)
+        found = results(operation, batch["key"], **columns, n_prompt_tokens=_read(batch))
+        if not self.options.fail:
+            return found
+        hit = _flat(batch).str.contains_any(self.options.fail)
+        return found.with_columns(
+            pl.when(~hit).then(pl.exclude("key", "error")),
+            error=pl.when(hit).then(pl.lit("model_error: scripted failure")),
         )
 
 
@@ -160,6 +174,24 @@ def _flat(batch: pl.DataFrame) -> pl.Series:
     contents = pl.col("messages").list.eval(pl.element().struct.field("content")).list.join("\n")
     extra = [pl.col("completion")] if "completion" in batch.columns else []
     return batch.select(pl.concat_str([contents, *extra], separator="\n")).to_series()
+
+
+def _read(batch: pl.DataFrame) -> pl.Series:
+    """Tokens of each request, four bytes each; counted without a look at the texts, which are by
+    far the largest thing a flow carries."""
+    size = pl.element().struct.field("content").str.len_bytes()
+    if "text" in batch.columns:
+        sizes = [pl.col("text").str.len_bytes()]
+    else:
+        sizes = [pl.col("messages").list.eval(size).list.sum()]
+    if "completion" in batch.columns:
+        sizes.append(pl.col("completion").str.len_bytes())
+    return batch.select(pl.sum_horizontal(sizes).cast(pl.Int64) // 4 + 1).to_series()
+
+
+def _counted(texts: pl.Series) -> pl.Series:
+    """As many tokens as words, and the end of the turn."""
+    return texts.str.count_matches(" ", literal=True).cast(pl.Int64) + 2
 
 
 def _lists(matrix: np.ndarray, inner: pl.DataType) -> pl.Series:

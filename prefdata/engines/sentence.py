@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from prefdata.config.params import ModelParams
-from prefdata.engines.base import Engine, Settings, result_schema
+from prefdata.engines.base import STOPPING, Engine, Settings, results
 from prefdata.engines.batches import plan
 from prefdata.engines.fingerprint import model_fingerprint
 from prefdata.errors import ModelError
@@ -51,6 +51,9 @@ class SentenceEngine(Engine):
                 "Name a sentence-transformers model or folder, or `minilm` for the packaged one.",
             ) from error
 
+    def close(self) -> None:
+        self.model = None
+
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         keys, texts = rows["key"].to_list(), rows["text"].to_list()
         longest = self.model.max_seq_length or 512
@@ -58,19 +61,20 @@ class SentenceEngine(Engine):
         lengths = [len(ids) for ids in encoded]
         limit = self.params.max_batch_tokens
         for batch in plan(lengths, keys, limit, self.params.max_batch_rows):
+            if STOPPING.is_set():
+                return
             vectors = self.model.encode(
                 [texts[i] for i in batch],
                 batch_size=len(batch),
                 normalize_embeddings=True,
                 show_progress_bar=False,
             )
-            yield pl.DataFrame(
-                {
-                    "key": [keys[i] for i in batch],
-                    "embedding": pl.Series(np.asarray(vectors, dtype=np.float32)),
-                    "error": [None] * len(batch),
-                }
-            ).cast(result_schema("embed"))
+            yield results(
+                "embed",
+                [keys[i] for i in batch],
+                embedding=np.asarray(vectors, dtype=np.float32),
+                n_prompt_tokens=[lengths[i] for i in batch],
+            )
 
 
 def _packaged(name: str) -> str:

@@ -10,12 +10,14 @@ import polars as pl
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import (
+    STOPPING,
     Engine,
     Options,
     Sampling,
+    Scoring,
     Settings,
     request_key_seed,
-    result_schema,
+    results,
 )
 from prefdata.engines.batches import plan
 from prefdata.engines.fingerprint import model_fingerprint
@@ -69,6 +71,9 @@ class TransformersEngine(Engine):
         self.ends = {end for end in named if end is not None}
         self.max_length = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 30)
 
+    def close(self) -> None:
+        self.model = None
+
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         from prefdata.engines.decoding import sample
 
@@ -81,6 +86,8 @@ class TransformersEngine(Engine):
         groups = [array("q", prompts[i]).tobytes() + keys[i] for i in fits]
         pad = self._pad()
         for batch in plan(room, groups, self.params.max_batch_tokens, self.params.max_batch_rows):
+            if STOPPING.is_set():
+                return
             picked = [fits[i] for i in batch]
             order = {p: n for n, p in enumerate(dict.fromkeys(tuple(prompts[i]) for i in picked))}
             answers = sample(
@@ -95,26 +102,31 @@ class TransformersEngine(Engine):
                 self.tokenizer.decode,
             )
             texts = self.tokenizer.batch_decode([a.ids for a in answers], skip_special_tokens=True)
-            yield pl.DataFrame(
-                {
-                    "key": [keys[i] for i in picked],
-                    "text": [_cut(text, settings.stop) for text in texts],
-                    "n_tokens": [len(a.ids) for a in answers],
-                    "finish_reason": [a.finish_reason for a in answers],
-                    "cumulative_logprob": [a.logprob for a in answers],
-                    "error": [None] * len(picked),
-                },
-                schema=result_schema("generate"),
+            yield results(
+                "generate",
+                [keys[i] for i in picked],
+                text=[_cut(text, settings.stop) for text in texts],
+                n_tokens=[len(a.ids) for a in answers],
+                finish_reason=[a.finish_reason for a in answers],
+                cumulative_logprob=[a.logprob for a in answers],
+                n_prompt_tokens=[len(prompts[i]) for i in picked],
             )
 
-    def score(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
         answers = self._answers(rows)
-        for keys, sums in self._logprobs(rows, self._prompts(rows), answers, "score"):
-            if isinstance(sums, pl.DataFrame):
-                yield sums
-            else:
-                columns = {"logprob": [s[0] for s in sums], "n_tokens": [s[1] for s in sums]}
-                yield _frame("score", keys, columns)
+        for keys, found in self._logprobs(rows, self._prompts(rows), answers, "score"):
+            if isinstance(found, pl.DataFrame):
+                yield found
+                continue
+            columns = {
+                "logprob": [float(each.sum()) for each, _ in found],
+                "n_tokens": [len(each) for each, _ in found],
+                "token_logprobs": [
+                    each.tolist() if settings.per_token else None for each, _ in found
+                ],
+                "n_prompt_tokens": [read for _, read in found],
+            }
+            yield results("score", keys, **columns)
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
         options = [self._encode(option) for option in settings.options]
@@ -128,7 +140,8 @@ class TransformersEngine(Engine):
         )
         prompts_x = [prompts[i] for i in expanded["row"]]
         options_x = [options[i] for i in expanded["option"]]
-        sums: dict[bytes, list[float]] = {}
+        sums: dict[bytes, list[float | None]] = {}
+        tokens: dict[bytes, int] = {}
         numbered = expanded.with_columns(
             key=pl.Series([k + bytes([o]) for k, o in expanded.select("key", "option").iter_rows()])
         )
@@ -140,11 +153,14 @@ class TransformersEngine(Engine):
                 failed.update(errors["key"])
                 yield errors
                 continue
-            for key, (logprob, _) in zip(keys, part, strict=True):
+            for key, (each, read) in zip(keys, part, strict=True):
                 if key[:16] not in failed:
-                    found = sums.setdefault(key[:16], [0.0] * len(options))
-                    found[key[16]] = logprob
-        yield _frame("choose", list(sums), {"logprobs": list(sums.values())})
+                    found = sums.setdefault(key[:16], [None] * len(options))
+                    found[key[16]] = float(each.sum())
+                    tokens[key[:16]] = tokens.get(key[:16], 0) + read
+        whole = {key: found for key, found in sums.items() if None not in found}
+        columns = {"logprobs": list(whole.values()), "n_prompt_tokens": [tokens[k] for k in whole]}
+        yield results("choose", list(whole), **columns)
 
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         import torch
@@ -164,14 +180,13 @@ class TransformersEngine(Engine):
                 places = torch.arange(hidden.shape[1] - 1, -1, -1, device=hidden.device)
                 inside = (places[None, :] < counts[:, None]).to(hidden.dtype)
                 sums = torch.einsum("bt,bth->bh", inside, hidden)
-            yield _frame(
+            yield results(
                 "hidden_sums",
                 [keys[i] for i in picked],
-                {
-                    "hidden_sum": sums.cpu().numpy(),
-                    "last_hidden": hidden[:, -1, :].cpu().numpy(),
-                    "n_tokens": counts.tolist(),
-                },
+                hidden_sum=sums.cpu().numpy(),
+                last_hidden=hidden[:, -1, :].cpu().numpy(),
+                n_tokens=counts.tolist(),
+                n_prompt_tokens=[len(prompts[i]) + len(answers[i]) for i in picked],
             )
 
     def _choose_token(
@@ -186,7 +201,9 @@ class TransformersEngine(Engine):
             with torch.inference_mode():
                 logits = self._logits(ids, mask, positions, keep=1)[:, -1, :]
                 logprobs = torch.log_softmax(logits, -1)[:, options].cpu().double().tolist()
-            yield _frame("choose", [keys[i] for i in picked], {"logprobs": logprobs})
+            read = [len(prompts[i]) for i in picked]
+            columns = {"logprobs": logprobs, "n_prompt_tokens": read}
+            yield results("choose", [keys[i] for i in picked], **columns)
 
     def _logprobs(
         self,
@@ -194,8 +211,9 @@ class TransformersEngine(Engine):
         prompts: list[list[int]],
         answers: list[list[int]],
         operation: Any,
-    ) -> Iterator[tuple[list[bytes], list[tuple[float, int]] | pl.DataFrame]]:
-        """(keys, [(sum of log p, tokens)]) a batch; a frame of errors for what does not fit."""
+    ) -> Iterator[tuple[list[bytes], list[tuple[Any, int]] | pl.DataFrame]]:
+        """(keys, [(log p of each token, tokens read)]) a batch; a frame of errors for what does
+        not fit."""
         import torch
 
         keys = rows["key"].to_list()
@@ -210,11 +228,11 @@ class TransformersEngine(Engine):
                 logprobs = torch.log_softmax(logits, -1)
                 targets = ids[:, -keep:] if keep else ids[:, :0]
                 chosen = logprobs.gather(-1, targets[..., None])[..., 0].double().cpu()
-            sums = [
-                (float(chosen[n, keep - len(answers[i]) :].sum()), len(answers[i]))
+            found = [
+                (chosen[n, keep - len(answers[i]) :], len(sequences[i]))
                 for n, i in enumerate(picked)
             ]
-            yield [keys[i] for i in picked], sums
+            yield [keys[i] for i in picked], found
 
     def _logits(self, ids: Any, mask: Any, positions: Any, keep: int) -> Any:
         output = self.model(
@@ -236,6 +254,8 @@ class TransformersEngine(Engine):
         lengths = [len(sequences[i]) for i in fits]
         limit = self.params.max_batch_tokens
         for batch in plan(lengths, [keys[i] for i in fits], limit, limit):
+            if STOPPING.is_set():
+                return
             picked = [fits[i] for i in batch]
             width = len(sequences[picked[0]])
             ids = [[pad] * (width - len(sequences[i])) + sequences[i] for i in picked]
@@ -280,18 +300,10 @@ class TransformersEngine(Engine):
         out = [i for i in range(len(sequences)) if i not in inside]
         if out:
             errors = [
-                f"context_overflow: {len(sequences[i])} tokens, the model takes {self.max_length}"
+                f"too_long: {len(sequences[i])} tokens, the model takes {self.max_length}"
                 for i in out
             ]
-            keys = rows["key"].gather(out)
-            yield pl.DataFrame({"key": keys, "error": errors}).select(
-                *(
-                    pl.col(name)
-                    if name in ("key", "error")
-                    else pl.lit(None, dtype=kind).alias(name)
-                    for name, kind in result_schema(operation).items()
-                )
-            )
+            yield results(operation, rows["key"].gather(out), error=errors)
 
 
 def _resolved(name: str, params: ModelParams) -> ModelParams:
@@ -311,13 +323,6 @@ def _resolved(name: str, params: ModelParams) -> ModelParams:
         # bfloat16 products are several times slower than float32 ones on most CPUs.
         params = params.model_copy(update={"dtype": "float32"})
     return params
-
-
-def _frame(operation: Any, keys: list[bytes], columns: dict[str, Any]) -> pl.DataFrame:
-    data = {"key": keys, **columns, "error": [None] * len(keys)}
-    return pl.DataFrame(
-        {n: pl.Series(v) if hasattr(v, "dtype") else v for n, v in data.items()}
-    ).cast(result_schema(operation))
 
 
 def _cut(text: str, stop: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from prefdata.config.load import validated
-from prefdata.engines.base import Operation
+from prefdata.engines.base import Need
 from prefdata.inference.loop import Inference
 
 
@@ -47,8 +47,8 @@ class Filter(ABC):
     def __init__(self, settings: dict[str, Any], where: str) -> None:
         self.config = validated(self.config_model, settings, where)
 
-    def needs(self) -> list[tuple[str, Operation]]:
-        """(model name in params.yaml, operation) for everything it will ask."""
+    def needs(self) -> Sequence[Need]:
+        """Everything it will ask of models."""
         return []
 
     @abstractmethod

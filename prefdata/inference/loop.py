@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -9,15 +10,20 @@ import polars as pl
 
 from prefdata.engines.base import (
     OPERATIONS,
+    STOPPING,
     Engine,
     Operation,
     Settings,
     result_schema,
+    results,
 )
 from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.progress import Progress
-from prefdata.inference.usage import Usage
+from prefdata.inference.usage import Usage, tokens
+
+_asking = threading.Lock()
+"""Buckets are worked on side by side, but a model answers one of them at a time."""
 
 COMMIT_SECONDS = 5.0
 """At most this much finished work is lost when the process is killed."""
@@ -49,9 +55,11 @@ class Inference:
         """The results of all rows, in their order: key, the operation's columns, error.
 
         `rows` hold the operation's request columns and `place`, the prompt id that the request
-        belongs to. Rows that ask the same thing are asked once.
+        belongs to. Rows that ask the same thing are asked once. Raises KeyboardInterrupt where
+        the run is being stopped and rows are left; what was finished is in the memo by then.
         """
         engine = self.engines[model]
+        engine.require(operation, settings)
         spec = OPERATIONS[operation]
         keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
         keyed = pl.DataFrame({"key": keys, "place": rows["place"]}).with_row_index("row")
@@ -63,6 +71,7 @@ class Inference:
             done = [self.memo.lookup(operation, engine.fingerprint, places)]
         lacking = distinct.join(done[0], on="key", how="anti", maintain_order="left")
         usage = Usage(requests=distinct.height, cached=distinct.height - lacking.height)
+        usage.cached_tokens_in, usage.cached_tokens_out = tokens(operation, done[0])
         if lacking.height:
             # The requests' text is by far the largest thing here: copied only where it must be.
             missing = rows if lacking.height == rows.height else rows[lacking["row"]]
@@ -84,11 +93,9 @@ class Inference:
         places: pl.DataFrame,
         usage: Usage,
     ) -> pl.DataFrame:
-        engine.start()
         run: Callable[..., object] = getattr(engine, operation)
         fresh: list[pl.DataFrame] = []
         uncommitted = 0
-        started = committed = time.monotonic()
         finished = 0
 
         def commit() -> None:
@@ -99,21 +106,38 @@ class Inference:
             uncommitted = len(fresh)
 
         try:
-            for results in run(missing, settings):  # type: ignore[attr-defined]
-                fresh.append(results.select(result_schema(operation).names()))
-                finished += results.height
-                usage.failed += int(results["error"].is_not_null().sum())
-                if "n_tokens" in results.columns:
-                    usage.tokens += int(results["n_tokens"].sum())
-                usage.seconds = time.monotonic() - started
-                self.progress.update(
-                    f"{self.label}  {operation} {engine.name}: {finished}/{missing.height}, "
-                    f"{usage.line()}"
-                )
-                if time.monotonic() - committed >= COMMIT_SECONDS:
-                    commit()
-                    committed = time.monotonic()
+            with _asking:
+                if STOPPING.is_set():
+                    raise KeyboardInterrupt
+                engine.start()
+                retries = engine.retries
+                started = committed = time.monotonic()
+                for found in run(missing, settings):  # type: ignore[attr-defined]
+                    fresh.append(found.select(result_schema(operation).names()))
+                    finished += found.height
+                    usage.failed += int(found["error"].is_not_null().sum())
+                    read, made = tokens(operation, found)
+                    usage.tokens_in += read
+                    usage.tokens_out += made
+                    usage.seconds = time.monotonic() - started
+                    self.progress.update(
+                        f"{self.label}  {operation} {engine.name}: {finished}/{missing.height}, "
+                        f"{usage.line()}"
+                    )
+                    if time.monotonic() - committed >= COMMIT_SECONDS:
+                        commit()
+                        committed = time.monotonic()
+                usage.retries = engine.retries - retries
         finally:
             # Also on Ctrl-C or an error half-way: what was finished is paid for.
             commit()
-        return pl.concat(fresh)
+        answered = pl.concat([pl.DataFrame(schema=result_schema(operation)), *fresh])
+        if finished == missing.height:
+            return answered
+        if STOPPING.is_set():
+            raise KeyboardInterrupt
+        keys = missing.join(answered, on="key", how="anti", maintain_order="left")["key"]
+        usage.failed += len(keys)
+        reasons = ["bad_answer: the engine gave no result"] * len(keys)
+        none = results(operation, keys, error=reasons)
+        return pl.concat([answered, none])

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import polars as pl
 from pydantic import BaseModel
+
+from prefdata.engines.base import Operation
 
 
 class Usage(BaseModel):
-    """Counters of one model and operation; they add up over buckets and workers."""
+    """Counters of one model and operation; they add up over buckets and workers.
+
+    `requests` is all that was wanted, `cached` what the memo held of that. `tokens_in` and
+    `tokens_out` are of the requests that were asked anew, `cached_tokens_in` and
+    `cached_tokens_out` of the others: their sums are the same however often the run was
+    interrupted. A model only puts out what it generates; all else it reads.
+    """
 
     requests: int = 0
     cached: int = 0
     failed: int = 0
-    tokens: int = 0
+    retries: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cached_tokens_in: int = 0
+    cached_tokens_out: int = 0
     seconds: float = 0.0
 
     def plus(self, other: Usage) -> Usage:
@@ -24,8 +37,17 @@ class Usage(BaseModel):
         parts = [f"{self.requests} requests", f"{self.cached} cached"]
         if self.failed:
             parts.append(f"{self.failed} failed")
+        if self.retries:
+            parts.append(f"{self.retries} retries")
         if asked and self.seconds > 0:
             parts.append(f"{asked / self.seconds:,.0f} requests/s")
-            if self.tokens:
-                parts.append(f"{self.tokens / self.seconds:,.0f} tokens/s")
+            if self.tokens_in or self.tokens_out:
+                read, made = (n / self.seconds for n in (self.tokens_in, self.tokens_out))
+                parts.append(f"{read:,.0f} tokens/s in, {made:,.0f} out")
         return ", ".join(parts)
+
+
+def tokens(operation: Operation, results: pl.DataFrame) -> tuple[int, int]:
+    """(tokens read, tokens generated) over the results."""
+    made = int(results["n_tokens"].sum()) if operation == "generate" else 0
+    return int(results["n_prompt_tokens"].sum()), made

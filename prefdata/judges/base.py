@@ -8,6 +8,7 @@ alone, so that every call is remembered.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from prefdata.config.load import validated
-from prefdata.engines.base import Operation
+from prefdata.engines.base import Need
 from prefdata.inference.loop import Inference
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import Judgment
@@ -55,8 +56,8 @@ class Judge(ABC):
         self.name = self.config.name or self.kind
 
     @abstractmethod
-    def needs(self) -> list[tuple[str, Operation]]:
-        """(model name in params.yaml, operation) for everything it will ask."""
+    def needs(self) -> Sequence[Need]:
+        """Everything it will ask of models."""
 
     @abstractmethod
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:

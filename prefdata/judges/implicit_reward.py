@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Operation, Settings
+from prefdata.engines.base import Operation, Scoring
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_scores
 
@@ -36,7 +36,7 @@ class ImplicitRewardJudge(Judge):
             "response_id", "messages", "finished", place="prompt_id", completion="text"
         )
         policy, reference = (
-            inference.ask(model, "score", Settings(), rows)
+            inference.ask(model, "score", Scoring(), rows)
             for model in (self.config.policy, self.config.reference)
         )
         ratio = self.config.beta * (policy["logprob"] - reference["logprob"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from prefdata.engines.base import Operation, Options
+from prefdata.engines.base import Need, Options
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import COMPARISON, Candidates, Judge, JudgeConfig, judgments, sigmoid
 from prefdata.judges.text import fill, neutral, template, transcript, user_turn
@@ -29,8 +29,8 @@ class PairwiseJudge(Judge):
     config_model = PairwiseConfig
     config: PairwiseConfig
 
-    def needs(self) -> list[tuple[str, Operation]]:
-        return [(self.config.model, "choose")]
+    def needs(self) -> list[Need]:
+        return [(self.config.model, "choose", OPTIONS)]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         comparisons = candidates.comparisons

@@ -167,7 +167,7 @@ def test_a_failed_call_is_unscored_by_the_judge(
     unscored = judgments.filter(pl.col("unscored").is_not_null())
     assert unscored.height == 6
     assert unscored["preference"].is_null().all()
-    assert set(unscored["unscored"]) == {"scripted failure"}
+    assert set(unscored["unscored"]) == {"model_error: scripted failure"}
 
 
 @pytest.fixture

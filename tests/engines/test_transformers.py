@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from prefdata.config.params import ModelParams
-from prefdata.engines.base import MESSAGES, Options, Sampling, Settings, request_key_seed
+from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring, Settings, request_key_seed
 from prefdata.engines.transformers import TransformersEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
@@ -70,7 +70,7 @@ def with_batches(engine: TransformersEngine, tokens: int) -> TransformersEngine:
 @pytest.mark.parametrize("tokens", [1, 300, 16_384], ids=["no padding", "some", "one batch"])
 def test_score_equals_the_plain_sum(engine: TransformersEngine, tokens: int) -> None:
     rows = answered()
-    got = collected(with_batches(engine, tokens).score(rows, Settings()), rows)
+    got = collected(with_batches(engine, tokens).score(rows, Scoring()), rows)
     for row, (logprob, n_tokens) in zip(
         rows.to_dicts(), got.select("logprob", "n_tokens").iter_rows(), strict=True
     ):
@@ -165,7 +165,7 @@ def test_sampled_logprob_is_that_of_the_model(engine: TransformersEngine) -> Non
     answers = rows.with_columns(
         completion=got["text"], finished=got["finish_reason"] == "stop"
     ).select("key", "messages", "completion", "finished")
-    scored = collected(engine.score(answers, Settings()), answers)
+    scored = collected(engine.score(answers, Scoring()), answers)
     # Decoding and encoding again may cut a text into other tokens: those rows say nothing here.
     same = (scored["n_tokens"] == got["n_tokens"]).to_numpy()
     assert same.mean() > 0.5
@@ -213,7 +213,7 @@ def test_a_prompt_beyond_the_model_fails_alone(engine: TransformersEngine) -> No
     rows = requests(1, ["Why?", "long " * 3000, "How?"])
     got = collected(engine.generate(rows, Sampling(max_tokens=4)), rows)
     assert got["error"].is_null().to_list() == [True, False, True]
-    assert got["error"][1].startswith("context_overflow: ")
+    assert got["error"][1].startswith("too_long: ")
     assert str(engine.max_length) in got["error"][1]
 
 
@@ -227,7 +227,7 @@ def test_an_option_beyond_the_model_fails_its_request_once(engine: TransformersE
     assert sorted(got["key"]) == sorted(rows["key"])
     by_key = dict(got.select("key", "error").iter_rows())
     assert by_key[rows["key"][0]] is None
-    assert by_key[rows["key"][1]].startswith("context_overflow: ")
+    assert by_key[rows["key"][1]].startswith("too_long: ")
     assert got.filter(pl.col("error").is_not_null())["logprobs"].is_null().all()
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.config.params import ModelParams
-from prefdata.engines.base import Engine, Settings, result_schema
+from prefdata.engines.base import Engine, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError
 from prefdata.filters.ches import COLUMNS, Ches, ches
@@ -35,15 +35,12 @@ class Hidden(Engine):
 
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         states = [STATES[text] for text in rows["completion"]]
-        yield pl.DataFrame(
-            {
-                "key": rows["key"],
-                "hidden_sum": [s.sum(0).tolist() for s in states],
-                "last_hidden": [s[-1].tolist() for s in states],
-                "n_tokens": [len(s) for s in states],
-                "error": [None] * len(states),
-            },
-            schema=result_schema("hidden_sums"),
+        yield results(
+            "hidden_sums",
+            rows["key"],
+            hidden_sum=[s.sum(0).tolist() for s in states],
+            last_hidden=[s[-1].tolist() for s in states],
+            n_tokens=[len(s) for s in states],
         )
 
 
@@ -178,7 +175,12 @@ def test_a_failed_model_call_becomes_a_fault_and_spares_the_other_pairs() -> Non
     answers = {"x": "good", "y": "poison", "z": "fair"}
     some = pairs(("x", "y", "p"), ("x", "z", "p"), ("y", "z", "p"), ("z", "x", "p"))
     found = filter_().measure(some, texts(answers), inference)
-    assert found["fault"].to_list() == ["scripted failure", None, "scripted failure", None]
+    assert found["fault"].to_list() == [
+        "model_error: scripted failure",
+        None,
+        "model_error: scripted failure",
+        None,
+    ]
     for column in COLUMNS:
         assert found[column].is_null().to_list() == [True, False, True, False]
     alone = filter_().measure(some[1:2], texts(answers), inference)

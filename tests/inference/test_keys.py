@@ -15,7 +15,9 @@ from prefdata.engines.base import (
     Operation,
     Options,
     Sampling,
+    Scoring,
     Settings,
+    Structure,
 )
 from prefdata.inference.keys import request_keys
 
@@ -40,6 +42,7 @@ OTHER_SAMPLING: dict[str, Any] = {
     "max_tokens": 511,
     "stop": ("\n",),
     "seed": 1,
+    "structure": Structure(choice=("A", "B")),
 }
 OTHER_VALUES: dict[str, list[Any]] = {
     "messages": [
@@ -56,7 +59,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
 }
 SETTINGS: dict[Operation, Settings] = {
     "generate": Sampling(),
-    "score": Settings(),
+    "score": Scoring(),
     "choose": Options(options=("A", "B")),
     "embed": Settings(),
     "hidden_sums": Settings(),
@@ -83,6 +86,19 @@ def keys(
 def test_every_field_of_sampling_is_part_of_the_key(field: str) -> None:
     changed = Sampling(**{field: OTHER_SAMPLING[field]})
     assert keys("generate", [ROW], asked=changed) != keys("generate", [ROW])
+
+
+def test_what_an_answer_must_be_and_what_a_score_gives_are_part_of_the_key() -> None:
+    structures = [
+        Structure(regex="a"),
+        Structure(regex="b"),
+        Structure(json_schema="a"),
+        Structure(choice=("a",)),
+        Structure(choice=("a", "b")),
+    ]
+    found = [keys("generate", [ROW], asked=Sampling(structure=s))[0] for s in structures]
+    found += [keys("score", [ROW], asked=Scoring(per_token=p))[0] for p in (False, True)]
+    assert len(set(found)) == len(structures) + 2
 
 
 def test_the_options_and_their_order_are_part_of_the_key() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from inference.counting import CountingEngine, requests
 
 from prefdata.engines import scripted
-from prefdata.engines.base import Sampling, Settings, result_schema
+from prefdata.engines.base import STOPPING, Sampling, Scoring, Settings, result_schema
 from prefdata.inference import Inference, Memo, loop
 
 PROMPTS = [f"Question {i}?" for i in range(7)]
@@ -109,7 +109,7 @@ def test_a_failed_request_takes_no_other_with_it_and_is_asked_again(tmp_path: Pa
     prompts = [*PROMPTS[:4], "a poisoned question", *PROMPTS[4:]]
     failing = CountingEngine(fail=["poison"])
     found = ask(failing, tmp_path, requests(prompts))
-    assert found["error"].to_list() == [None] * 4 + ["scripted failure"] + [None] * 3
+    assert found["error"].to_list() == [None] * 4 + ["model_error: scripted failure"] + [None] * 3
     assert failing.fingerprint == CountingEngine().fingerprint
     mended = CountingEngine()
     again = ask(mended, tmp_path, requests(prompts))
@@ -182,9 +182,22 @@ def test_usage_counts_requests_hits_failures_and_tokens(tmp_path: Path) -> None:
     found = inference.ask("policy", "generate", Sampling(), rows)
     inference.ask("policy", "generate", Sampling(), requests(PROMPTS[:1]))
     usage = inference.usage["generate policy"]
-    fresh = found[2:7]["n_tokens"].sum() + found[8]["n_tokens"].sum()
     assert (usage.requests, usage.cached, usage.failed) == (9, 3, 1)
-    assert usage.tokens == fresh
+    # The second asking has the first prompt's answer from the memo once more.
+    for column, fresh, cached in (
+        ("n_tokens", usage.tokens_out, usage.cached_tokens_out),
+        ("n_prompt_tokens", usage.tokens_in, usage.cached_tokens_in),
+    ):
+        assert fresh == found[2:7][column].sum() > 0
+        assert cached == found[:2][column].sum() + found[0][column].item()
+
+
+def test_only_what_a_model_generates_is_put_out() -> None:
+    rows = requests(PROMPTS).with_columns(completion=pl.lit("yes, it is"), finished=True)
+    inference = Inference({"policy": CountingEngine()}, None)
+    found = inference.ask("policy", "score", Scoring(), rows)
+    usage = inference.usage["score policy"]
+    assert (usage.tokens_in, usage.tokens_out) == (found["n_prompt_tokens"].sum(), 0)
 
 
 def embedding_requests(places: list[str], texts: list[str]) -> pl.DataFrame:
@@ -202,3 +215,46 @@ def test_another_bucketing_finds_what_prompts_in_several_buckets_share(tmp_path:
         found = again.ask("policy", "embed", Settings(), part)
         assert engine.asked == []
         assert found.join(wanted.unique("key"), on="key", how="anti").is_empty()
+
+
+class Stopped(CountingEngine):
+    """The run is asked to stop after the second batch."""
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        for number, frame in enumerate(super().generate(rows, settings)):
+            yield frame
+            if number == 1:
+                STOPPING.set()
+
+
+def test_what_was_finished_before_a_stop_is_kept(tmp_path: Path) -> None:
+    rows = requests(PROMPTS, 2)
+    engine = Stopped()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask(engine, tmp_path, rows)
+    finally:
+        STOPPING.clear()
+    assert len(engine.asked) == 6
+    rest = CountingEngine()
+    assert ask(rest, tmp_path, rows).equals(ask(CountingEngine(), None, rows))
+    assert not set(rest.asked) & set(engine.asked)
+    assert len(rest.asked) == rows.height - 6
+
+
+class Forgetful(CountingEngine):
+    """Gives nothing for the last batch, though nobody stopped it; sends every request twice."""
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        self.retries += rows.height
+        yield from list(super().generate(rows, settings))[:-1]
+
+
+def test_a_request_without_a_result_has_failed(tmp_path: Path) -> None:
+    rows = requests(PROMPTS, 1)
+    inference = Inference({"policy": Forgetful()}, Memo(str(tmp_path)))
+    found = inference.ask("policy", "generate", Sampling(), rows)
+    assert found["error"].to_list() == [None] * 6 + ["bad_answer: the engine gave no result"]
+    assert found["text"].null_count() == found["n_prompt_tokens"].null_count() == 1
+    used = inference.usage["generate policy"]
+    assert (used.requests, used.failed, used.retries) == (7, 1, 7)

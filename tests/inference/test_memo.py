@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefdata.engines import base
 from prefdata.engines.base import result_schema
 from prefdata.inference import Memo
 from prefdata.tables import storage
@@ -19,14 +20,12 @@ MODEL = "0123456789abcdef" * 2
 
 
 def results(numbers: list[int], error: str | None = None) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "key": [n.to_bytes(16, "big") for n in numbers],
-            "logprob": [-float(n) for n in numbers],
-            "n_tokens": numbers,
-            "error": [error] * len(numbers),
-        },
-        schema=result_schema("score"),
+    return base.results(
+        "score",
+        [n.to_bytes(16, "big") for n in numbers],
+        logprob=[-float(n) for n in numbers],
+        n_tokens=numbers,
+        error=[error] * len(numbers),
     )
 
 

@@ -6,11 +6,20 @@ import polars as pl
 import pytest
 from inference.counting import CountingEngine
 
-from prefdata.engines.base import OPERATIONS, Operation, Options, Sampling, Settings, result_schema
+from prefdata.engines.base import (
+    OPERATIONS,
+    Operation,
+    Options,
+    Sampling,
+    Scoring,
+    Settings,
+    result_schema,
+)
 
 SETTINGS: dict[Operation, Settings] = {
     "generate": Sampling(),
     "choose": Options(options=("A", "B")),
+    "score": Scoring(),
 }
 ROWS = pl.DataFrame(
     {

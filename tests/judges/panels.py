@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from prefdata.config.params import ModelParams
-from prefdata.engines.base import MESSAGES, Engine, Options, Settings, result_schema
+from prefdata.engines.base import MESSAGES, Engine, Options, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.inference import Inference
 from prefdata.judges.base import Candidates
@@ -100,14 +100,8 @@ class Judging(Engine):
         assert all([m["role"] for m in turns] == ["user"] for turns in messages)
         texts = [turns[0]["content"] for turns in messages]
         self.read += texts
-        yield pl.DataFrame(
-            {
-                "key": rows["key"],
-                "logprobs": [list(self.logprobs(t)) for t in texts],
-                "error": [None] * len(texts),
-            },
-            schema=result_schema("choose"),
-        )
+        logprobs = [list(self.logprobs(t)) for t in texts]
+        yield results("choose", rows["key"], logprobs=logprobs)
 
 
 class Table(Engine):
@@ -119,12 +113,10 @@ class Table(Engine):
 
     def score(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         found = [self.values[text] for text in rows["completion"]]
-        yield pl.DataFrame(
-            {
-                "key": rows["key"],
-                "logprob": [value[0] for value in found],
-                "n_tokens": [value[1] for value in found],
-                "error": [None if value[0] is not None else "too long" for value in found],
-            },
-            schema=result_schema("score"),
+        yield results(
+            "score",
+            rows["key"],
+            logprob=[value[0] for value in found],
+            n_tokens=[value[1] for value in found],
+            error=[None if value[0] is not None else "too_long: 9 tokens" for value in found],
         )

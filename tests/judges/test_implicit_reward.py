@@ -48,7 +48,7 @@ def test_the_reward_is_beta_times_the_log_ratio(
     assert row["preference"] == pytest.approx(wanted if a_is_good else 1 - wanted)
 
 
-@pytest.mark.parametrize(("answer", "reason"), [("lost", "too long"), ("broken", "NaN")])
+@pytest.mark.parametrize(("answer", "reason"), [("lost", "too_long"), ("broken", "NaN")])
 def test_an_answer_without_a_score_is_unscored(answer: str, reason: str) -> None:
     given_ = candidates({"Why?": ["good", answer]})
     (row,) = ImplicitRewardJudge({}, "judge.judges.0").judge(given_, models()).to_dicts()

@@ -18,6 +18,7 @@ from prefdata.errors import ConfigError
 from prefdata.inference import Inference
 from prefdata.judges import lookup
 from prefdata.judges.base import Candidates, Judge, from_scores, judgments
+from prefdata.judges.pairwise import OPTIONS
 from prefdata.judges.reward_head import RewardHead, save_head
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
@@ -121,7 +122,7 @@ def test_a_failed_call_is_unscored_with_its_reason_and_takes_no_other_along(
             assert preference == expected[compared]
     failed = reasons.filter(pl.col("preference").is_null())
     assert failed.height == len(answers) - 1
-    assert (failed["unscored"] == "scripted failure").all()
+    assert (failed["unscored"] == "model_error: scripted failure").all()
     assert reasons["unscored"].null_count() == reasons.height - failed.height
 
 
@@ -130,7 +131,7 @@ def test_a_question_that_fails_leaves_its_comparisons_unscored_with_the_reason(
 ) -> None:
     given_ = candidates({"☠?": ["yes", "no", "maybe"], "Why?": ["Because.", "No."]})
     found = judge.judge(given_, models(["☠"]))
-    assert found["unscored"].drop_nulls().to_list() == ["scripted failure"] * 3
+    assert found["unscored"].drop_nulls().to_list() == ["model_error: scripted failure"] * 3
     assert found["preference"].count() == 1
 
 
@@ -228,7 +229,10 @@ def test_judges_of_one_kind_live_side_by_side_under_names_of_their_own() -> None
         [Part(kind="pairwise", model="m"), Part(kind="pairwise", model="n", name="second")]
     )
     assert [judge.name for judge in built] == ["pairwise", "second"]
-    assert [judge.needs() for judge in built] == [[("m", "choose")], [("n", "choose")]]
+    assert [judge.needs() for judge in built] == [
+        [("m", "choose", OPTIONS)],
+        [("n", "choose", OPTIONS)],
+    ]
 
 
 def test_a_judge_asks_what_it_said_it_needs(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,4 +246,4 @@ def test_a_judge_asks_what_it_said_it_needs(judge: Judge, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(inference, "ask", note)
     judge.judge(candidates({"Why?": ["Because.", "No."]}), inference)
-    assert set(asked) == set(judge.needs())
+    assert set(asked) == {need[:2] for need in judge.needs()}
