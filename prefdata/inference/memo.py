@@ -1,23 +1,27 @@
 """The memo: every finished model call, kept by its content key.
 
-Append-only Parquet segments under MEMO/OPERATION/MODEL/, each written whole or not at all. A
-segment's name carries the range of places (the first 32 bits of the prompt ids) that its rows
-belong to, so that a bucket's reader opens only the segments that can hold its keys. The place is
-where to look and no part of the key: tables can be bucketed anew and nothing is asked again.
+Append-only segments under MEMO/OPERATION/MODEL/, each written whole or not at all (segments.py).
+The place of a request, the first 32 bits of its prompt's id, is where to look and no part of the
+key: tables can be bucketed anew and nothing is asked again. Any number of processes may read,
+write and compact a memo at once: a file is never changed, and one that is gone was merged into
+another one first.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import re
+from collections.abc import Iterator, Sequence
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from prefdata.engines.base import Operation, result_schema
+from prefdata.inference import segments
+from prefdata.inference.segments import Folder, Segment
 from prefdata.tables import storage
 
-_SEGMENT = re.compile(r"([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{16}\.parquet")
+READ_SEGMENTS = 32
+"""So many are read before they are searched: one by one is slow where they are small, and merged
+ones have up to 8 MiB."""
 
 
 class Memo:
@@ -27,28 +31,19 @@ class Memo:
         self.root = root
 
     def lookup(self, operation: Operation, model: str, wanted: pl.DataFrame) -> pl.DataFrame:
-        """The finished results among `wanted` (columns key, place), one row a key."""
-        schema = result_schema(operation)
+        """The finished results among `wanted` (columns key, place), one row a key.
+
+        Of several results of a key, which engines that don't repeat themselves can give to two
+        workers, the same one is taken whatever the order of the segments.
+        """
+        columns = result_schema(operation)
         if not wanted.height:
-            return pl.DataFrame(schema=schema)
-        folder = self._folder(operation, model)
+            return pl.DataFrame(schema=columns)
+        folder = self.folder(operation, model)
         low, high = _range(wanted)
-        keys = wanted.select("key").unique()
-        found = []
-        for name in storage.list_names(folder):
-            if not _overlaps(name, low, high):
-                continue
-            content = storage.read_bytes(storage.join(folder, name))
-            if content is None:
-                continue
-            rows = pl.read_parquet(io.BytesIO(content), use_statistics=False)
-            found.append(rows.join(keys, on="key", how="semi"))
-        if not found:
-            return pl.DataFrame(schema=schema)
+        found = _find(folder, operation, low, high, wanted["key"].unique())
         error = pl.lit(None, dtype=pl.String).alias("error")
-        return (
-            pl.concat(found).unique("key", keep="first").with_columns(error).select(schema.names())
-        )
+        return distinct(found, "key").with_columns(error).select(columns.names())
 
     def commit(
         self, operation: Operation, model: str, results: pl.DataFrame, places: pl.DataFrame
@@ -57,16 +52,76 @@ class Memo:
         rows = results.filter(pl.col("error").is_null()).drop("error")
         if not rows.height:
             return
-        low, high = _range(rows.select("key").join(places, on="key"))
-        rows = rows.sort("key")
-        sink = io.BytesIO()
-        rows.write_parquet(sink, compression="zstd", compression_level=1, statistics=False)
-        content = sink.getvalue()
-        name = f"{low:08x}-{high:08x}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
-        storage.write_bytes(storage.join(self._folder(operation, model), name), content)
+        place = pl.col("place").str.head(8).str.to_integer(base=16, dtype=pl.UInt32)
+        ranges = (
+            places.join(rows, on="key", how="semi")
+            .group_by("key")
+            .agg(place_low=place.min(), place_high=place.max())
+        )
+        kept = rows.join(ranges, on="key").sort("place_low", "key")
+        name, content = segments.encode(kept.select(segments.schema(operation).names()))
+        self.folder(operation, model).add(name, content)
 
-    def _folder(self, operation: Operation, model: str) -> str:
-        return storage.join(self.root, operation, model[:16])
+    def folder(self, operation: Operation, model: str) -> Folder:
+        """The segments of an operation and a model, by its fingerprint."""
+        return Folder.at(storage.join(self.root, operation, model[:16]))
+
+
+def distinct(rows: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """One row for each value of `by`: of several the first by content, which no merge changes."""
+    if rows.select(by).n_unique() == rows.height:
+        return rows
+    values = [name for name in rows.columns if not name.startswith("place_")]
+    return rows.sort(values).unique(by, keep="first", maintain_order=True)
+
+
+def _find(
+    folder: Folder, operation: Operation, low: int, high: int, keys: pl.Series
+) -> pl.DataFrame:
+    """All rows with one of the keys, of the segments that meet the range."""
+    gone: set[str] = set()
+    while True:
+        listed = folder.segments(fresh=bool(gone))
+        # Gone twice: a name without a file, such as a dangling link.
+        meeting = [s for s in listed if s.meets(low, high) and s.name not in gone]
+        found = [pl.DataFrame(schema=segments.schema(operation))]
+        missing: set[str] = set()
+        for batch in _batches(meeting):
+            contents = folder.read(batch)
+            missing |= {s.name for s, c in zip(batch, contents, strict=True) if c is None}
+            if missing:
+                break
+            found += select(folder, operation, batch, contents, pl.col("key").is_in(keys.implode()))
+        if not missing:
+            return pl.concat(found)
+        # Merged into another segment since it was listed: that one is there now.
+        gone |= missing
+
+
+def select(
+    folder: Folder,
+    operation: Operation,
+    batch: Sequence[Segment],
+    contents: Sequence[bytes | None],
+    condition: pl.Expr,
+) -> Iterator[pl.DataFrame]:
+    """The rows that meet the condition; a segment that can't be read is left out, and said."""
+    pairs = [(s, c) for s, c in zip(batch, contents, strict=True) if c]
+    if not pairs:
+        return
+    try:
+        yield segments.scan(operation, [c for _, c in pairs]).filter(condition).collect()
+    except PolarsError as error:
+        if len(pairs) == 1:
+            folder.leave_out(pairs[0][0], f"can't be read: {str(error).splitlines()[0]}")
+            return
+        for segment, content in pairs:
+            yield from select(folder, operation, [segment], [content], condition)
+
+
+def _batches(listed: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
+    for start in range(0, len(listed), READ_SEGMENTS):
+        yield listed[start : start + READ_SEGMENTS]
 
 
 def _range(rows: pl.DataFrame) -> tuple[int, int]:
@@ -75,8 +130,3 @@ def _range(rows: pl.DataFrame) -> tuple[int, int]:
     assert isinstance(low, str)
     assert isinstance(high, str)
     return int(low, 16), int(high, 16)
-
-
-def _overlaps(name: str, low: int, high: int) -> bool:
-    found = _SEGMENT.fullmatch(name)
-    return found is not None and int(found[1], 16) <= high and low <= int(found[2], 16)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import random
+import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefdata.errors import StorageError
 
@@ -21,6 +25,23 @@ _REMEDIES = {
     errno.ENOTDIR: "A file stands where a folder is needed: move it, or set `data` elsewhere.",
     errno.EEXIST: "A file stands where a folder is needed: move it, or set `data` elsewhere.",
 }
+
+Result = TypeVar("Result")
+
+REMOTE_TRIES = 6
+REMOTE_PAUSE = 0.2
+"""Seconds before the second try of a remote call; doubled, with jitter, before each further one."""
+
+# What no second try mends.
+_LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a folder: its name, and its size in bytes."""
+
+    name: str
+    size: int
 
 
 def is_remote(path: str) -> bool:
@@ -41,7 +62,7 @@ def write_bytes(path: str, content: bytes | memoryview, durable: bool = True) ->
     """
     if is_remote(path):
         fs, key = _remote(path)
-        fs.pipe_file(key, bytes(content))
+        _tried(path, lambda: fs.pipe_file(key, bytes(content)))
         return
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
     with _explained(path):
@@ -70,7 +91,10 @@ def read_bytes(path: str) -> bytes | None:
     """The file's content, or None where there is no such file."""
     if is_remote(path):
         fs, key = _remote(path)
-        return bytes(fs.cat_file(key)) if fs.exists(key) else None
+        try:
+            return bytes(_tried(path, lambda: fs.cat_file(key)))
+        except FileNotFoundError:
+            return None
     try:
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -81,28 +105,65 @@ def read_bytes(path: str) -> bytes | None:
         ) from error
 
 
+def read_many(paths: Sequence[str]) -> list[bytes | None]:
+    """`read_bytes` of every path; remote ones at once, as far as the store can."""
+    if not paths or not is_remote(paths[0]):
+        return [read_bytes(path) for path in paths]
+    fs = _remote(paths[0])[0]
+    keys = [_remote(path)[1] for path in paths]
+    found = fs.cat(keys, on_error="return")
+    # One by one, and tried again, where the first try brought an error.
+    return [
+        found[key] if isinstance(found.get(key), bytes) else read_bytes(path)
+        for key, path in zip(keys, paths, strict=True)
+    ]
+
+
 def list_names(folder: str) -> list[str]:
-    """Sorted names of the files in the folder; none where there is no such folder."""
+    """Sorted names of what is in the folder; none where there is no such folder."""
     if is_remote(folder):
-        fs, key = _remote(folder)
-        if not fs.exists(key):
-            return []
-        return sorted(str(name).rsplit("/", 1)[-1] for name in fs.ls(key, detail=False))
+        return sorted(str(found["name"]).rsplit("/", 1)[-1] for found in _listed(folder))
     try:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
+def list_files(folder: str) -> list[File]:
+    """The files in the folder with their sizes, sorted by name; none where there is no folder."""
+    if is_remote(folder):
+        found = [f for f in _listed(folder) if f["type"] == "file"]
+        files = [File(str(f["name"]).rsplit("/", 1)[-1], int(f["size"] or 0)) for f in found]
+        return sorted(files, key=lambda file: file.name)
+    files = []
+    for name in list_names(folder):
+        # One that went away since it was listed is no file of the folder.
+        with suppress(FileNotFoundError):
+            status = Path(folder, name).stat()
+            if stat.S_ISREG(status.st_mode):
+                files.append(File(name, status.st_size))
+    return files
+
+
 def remove(path: str) -> None:
     """Remove the file if it is there."""
     if is_remote(path):
         fs, key = _remote(path)
-        if fs.exists(key):
-            fs.rm_file(key)
+        with suppress(FileNotFoundError):
+            _tried(path, lambda: fs.rm_file(key))
         return
     with _explained(path):
         Path(path).unlink(missing_ok=True)
+
+
+def remove_stale(folder: str, seconds: float) -> None:
+    """Remove what killed writers left: temporary files older than so many seconds."""
+    if is_remote(folder):
+        return
+    for path in Path(folder).glob("*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > seconds:
+                path.unlink()
 
 
 def make_folder(folder: str) -> None:
@@ -128,5 +189,46 @@ def _explained(path: str) -> Iterator[None]:
 def _remote(path: str) -> tuple[Any, str]:
     import fsspec
 
-    fs, key = fsspec.core.url_to_fs(path)
+    try:
+        fs, key = fsspec.core.url_to_fs(path)
+    except (ImportError, ValueError) as error:
+        raise StorageError(
+            f"{path}: {error}", "Install the fsspec package for this kind of URL, or correct it."
+        ) from error
     return fs, str(key)
+
+
+def _listed(folder: str) -> list[dict[str, Any]]:
+    """What the remote folder holds now: what fsspec remembers of it may be hours old."""
+    fs, key = _remote(folder)
+
+    def ls() -> list[dict[str, Any]]:
+        fs.invalidate_cache(key)
+        return list(fs.ls(key, detail=True))
+
+    try:
+        return _tried(folder, ls)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _tried(path: str, call: Callable[[], Result]) -> Result:
+    """What the remote call returns, tried again after what may pass.
+
+    Raises StorageError when it did not pass; FileNotFoundError and its like as they come.
+    """
+    for number in range(REMOTE_TRIES):
+        try:
+            return call()
+        except PermissionError as error:
+            raise StorageError(f"{path}: {error}", "Check the credentials and rights.") from error
+        except _LASTING:
+            raise
+        except OSError as error:
+            if number == REMOTE_TRIES - 1:
+                raise StorageError(
+                    f"{path}: the store failed {REMOTE_TRIES} times, at last with: {error}",
+                    "Check the network and the store, then run again: finished work is kept.",
+                ) from error
+            time.sleep(REMOTE_PAUSE * 2**number * random.uniform(0.5, 1.5))
+    raise AssertionError
