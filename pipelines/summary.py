@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines import layout
@@ -55,9 +55,6 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
         why = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
         counts = (f"{info.rows_in:,}", f"{info.rows_out:,}", f"{dropped:,}")
         rows.append((stage, info.unit, *counts, why))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "  ".join("-" * w for w in widths[:-1]) + "  " + "-" * len(_HEAD[-1]))
     notes = []
     head = _head(params)
     if head is not None:
@@ -69,15 +66,21 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
     notes.append(f"tables: {params.data}/{{{','.join(layout.RECORD_OF)},rejections}}")
     if seconds:
         notes.append(f"seconds: {', '.join(f'{s} {t:g}' for s, t in seconds.items())}")
-    return "\n".join([*lines, "", *notes])
+    return "\n".join([columns(rows, right=range(2, 5)), "", *notes])
 
 
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = [
-        cell.rjust(width) if 2 <= i <= 4 else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
+def columns(rows: Sequence[tuple[str, ...]], right: Sequence[int]) -> str:
+    """The rows, the first being the head, as a table; the columns `right` are set flush right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    under = tuple("-" * width for width in (*widths[:-1], len(rows[0][-1])))
+    lines = []
+    for row in (rows[0], under, *rows[1:]):
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
 def _usage(params: Params, stage: str) -> dict[str, Any]:

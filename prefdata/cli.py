@@ -43,6 +43,23 @@ exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration 
 `run` stops there; 130 interrupted.
 """
 
+_MEMO = {
+    "stats": "size, segments, entries and duplicates by operation and model, and the last hits",
+    "compact": "merge small segments into large ones sorted by place, and drop duplicates",
+    "drop": "remove all entries of one model",
+}
+
+_MEMO_EPILOG = """\
+examples:
+  prefdata memo stats
+  prefdata memo stats --json | jq .entries
+  prefdata memo compact                           after long runs; safe beside a running one
+  prefdata memo drop --model reference
+
+compact writes all merged segments before it removes the first of those they replace: it needs as
+much free space as the memo takes, loses nothing when it is killed, and can be called again.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors go to standard error and into the exit code."""
@@ -79,17 +96,41 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in _STAGES.items():
         _add(commands, name, text, _stage)
     _add(commands, "status", "what each stage's table holds and what fell out", _status)
+    _add_memo(commands)
     schemas = _add(commands, "schemas", "write the JSON Schema of every record", _schemas)
     schemas.add_argument("--out", default="schemas", help="folder (default: schemas)")
     return parser
 
 
-def _add(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+def _add_memo(commands: Any) -> None:
+    text = "what the memo of finished model calls holds; merge its segments; drop a model"
+    memo = commands.add_parser(
+        "memo",
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=_MEMO_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    actions = memo.add_subparsers(dest="action", required=True)
+    for name, what in _MEMO.items():
+        action = _add(actions, name, what, _memo, _MEMO_EPILOG)
+        if name == "drop":
+            action.add_argument(
+                "--model",
+                required=True,
+                help="a name in params.yaml, or a fingerprint that `prefdata memo stats` shows",
+            )
+
+
+def _add(
+    commands: Any, name: str, text: str, run: Any, epilog: str = _EPILOG
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
         description=text[0].upper() + text[1:] + ".",
-        epilog=_EPILOG,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -113,7 +154,7 @@ def _check_beam(
 ) -> None:
     if not unknown:
         return
-    if given.command in ("status", "schemas", "reward-head"):
+    if given.command in ("status", "memo", "schemas", "reward-head"):
         parser.error(f"{given.command} runs no pipeline, so it takes no {' '.join(unknown)}")
     known, takes_value = _beam_flags()
     wrong, value_may_follow = [], False
@@ -205,6 +246,17 @@ def _status(given: argparse.Namespace, _: list[str]) -> int:
 
     params = _params(given)
     _say(given, summary(params, {}), funnel(params, {}))
+    return 0
+
+
+def _memo(given: argparse.Namespace, _: list[str]) -> int:
+    from pipelines import memo
+
+    params = _params(given)
+    if given.action == "drop":
+        _say(given, *memo.drop(params, given.model))
+    else:
+        _say(given, *getattr(memo, given.action)(params))
     return 0
 
 

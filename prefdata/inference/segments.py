@@ -78,6 +78,8 @@ def encode(rows: pl.DataFrame, merge: str = "", group: int | None = None) -> tup
     )
     content = sink.getvalue()
     low, high = rows["place_low"].min(), rows["place_high"].max()
+    assert isinstance(low, int)
+    assert isinstance(high, int)
     end = f"-{merge}" if merge else ""
     return f"{low:08x}-{high:08x}-{_digest(content)}{end}.parquet", content
 

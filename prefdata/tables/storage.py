@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from prefdata.errors import StorageError
 
@@ -117,6 +117,14 @@ def read_many(paths: Sequence[str]) -> list[bytes | None]:
         found[key] if isinstance(found.get(key), bytes) else read_bytes(path)
         for key, path in zip(keys, paths, strict=True)
     ]
+
+
+def open_file(path: str) -> BinaryIO:
+    """The file, to read parts of it. Raises OSError as it comes."""
+    if is_remote(path):
+        fs, key = _remote(path)
+        return cast(BinaryIO, fs.open(key, "rb"))
+    return open(path, "rb")
 
 
 def list_names(folder: str) -> list[str]:
