@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -17,16 +17,17 @@ from prefdata.engines.base import (
     result_schema,
     results,
 )
+from prefdata.inference.committer import Committer
 from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage, tokens
 
+IN_FLIGHT: set[object] = set()
+"""The calls of engines that this process waits for just now."""
+
 _asking = threading.Lock()
 """Buckets are worked on side by side, but a model answers one of them at a time."""
-
-COMMIT_SECONDS = 5.0
-"""At most this much finished work is lost when the process is killed."""
 
 
 class Inference:
@@ -93,27 +94,27 @@ class Inference:
         places: pl.DataFrame,
         usage: Usage,
     ) -> pl.DataFrame:
-        run: Callable[..., object] = getattr(engine, operation)
         fresh: list[pl.DataFrame] = []
-        uncommitted = 0
         finished = 0
 
-        def commit() -> None:
-            nonlocal uncommitted
-            if self.memo is not None and uncommitted < len(fresh):
-                new = pl.concat(fresh[uncommitted:])
-                self.memo.commit(operation, engine.fingerprint, new, places)
-            uncommitted = len(fresh)
+        def commit(waiting: list[pl.DataFrame]) -> None:
+            if self.memo is not None:
+                self.memo.commit(operation, engine.fingerprint, pl.concat(waiting), places)
 
+        committer = Committer(commit)
+        IN_FLIGHT.add(committer)
         try:
             with _asking:
                 if STOPPING.is_set():
                     raise KeyboardInterrupt
                 engine.start()
                 retries = engine.retries
-                started = committed = time.monotonic()
-                for found in run(missing, settings):  # type: ignore[attr-defined]
-                    fresh.append(found.select(result_schema(operation).names()))
+                started = time.monotonic()
+                produced: Iterator[pl.DataFrame] = getattr(engine, operation)(missing, settings)
+                for yielded in produced:
+                    found = yielded.select(result_schema(operation).names())
+                    fresh.append(found)
+                    committer.add(found)
                     finished += found.height
                     usage.failed += int(found["error"].is_not_null().sum())
                     read, made = tokens(operation, found)
@@ -124,13 +125,13 @@ class Inference:
                         f"{self.label}  {operation} {engine.name}: {finished}/{missing.height}, "
                         f"{usage.line()}"
                     )
-                    if time.monotonic() - committed >= COMMIT_SECONDS:
-                        commit()
-                        committed = time.monotonic()
                 usage.retries = engine.retries - retries
         finally:
             # Also on Ctrl-C or an error half-way: what was finished is paid for.
-            commit()
+            try:
+                committer.close()
+            finally:
+                IN_FLIGHT.discard(committer)
         answered = pl.concat([pl.DataFrame(schema=result_schema(operation)), *fresh])
         if finished == missing.height:
             return answered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from inference.counting import CountingEngine, requests
 
 from prefdata.engines import scripted
 from prefdata.engines.base import STOPPING, Sampling, Scoring, Settings, result_schema
-from prefdata.inference import Inference, Memo, loop
+from prefdata.inference import Inference, Memo, committer
 
 PROMPTS = [f"Question {i}?" for i in range(7)]
 
@@ -140,38 +141,33 @@ def test_an_engine_that_dies_at_once_leaves_no_trace(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.parquet")) == []
 
 
-class Slow(CountingEngine):
-    """Every batch takes 2 seconds of a clock of its own; counts what the memo held meanwhile."""
+class Blocked(CountingEngine):
+    """Yields its first batch and then waits until the memo holds it."""
 
     def __init__(self, memo: Path) -> None:
         super().__init__()
         self.memo = memo
-        self.now = 100.0
-        self.held: list[int] = []
-
-    def monotonic(self) -> float:
-        return self.now
+        self.held = 0
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
-        for frame in super().generate(rows, settings):
-            kept = [pl.read_parquet(path).height for path in self.memo.rglob("*.parquet")]
-            self.held.append(sum(kept))
-            self.now += 2.0
+        for number, frame in enumerate(super().generate(rows, settings)):
+            until = time.monotonic() + 60
+            while number == 1 and not self.held and time.monotonic() < until:
+                time.sleep(0.01)
+                self.held = sum(pl.read_parquet(p).height for p in self.memo.rglob("*.parquet"))
             yield frame
 
 
-def test_a_long_call_commits_every_few_seconds(
+def test_what_was_yielded_is_kept_while_the_engine_works_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Slow(tmp_path)
-    monkeypatch.setattr(loop, "time", engine)
-    monkeypatch.setattr(loop, "COMMIT_SECONDS", 5.0)
-    ask(engine, tmp_path, requests([f"{i}?" for i in range(21)]))
-    # 3 requests a batch: after the third and the sixth batch 6 seconds had passed.
-    assert engine.held == [0, 0, 0, 9, 9, 9, 18]
-    assert CountingEngine().fingerprint == engine.fingerprint
+    monkeypatch.setattr(committer, "WAIT_SECONDS", 0.05)
+    engine = Blocked(tmp_path)
+    rows = requests([f"{i}?" for i in range(21)])
+    found = ask(engine, tmp_path, rows)
+    assert engine.held == 3
     again = CountingEngine()
-    ask(again, tmp_path, requests([f"{i}?" for i in range(21)]))
+    assert ask(again, tmp_path, rows).equals(found)
     assert again.asked == []
 
 
