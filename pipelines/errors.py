@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefdata import errors
+from prefdata.engines.base import STOPPING
 from prefdata.errors import PrefdataError
 
 _MARK = re.compile(r"PREFDATA_ERROR<(\{.*?\})>PREFDATA_ERROR", re.DOTALL)
@@ -18,6 +19,8 @@ _INTERRUPTED = "PREFDATA_INTERRUPTED"
 def carry() -> Iterator[None]:
     """Raise a prefdata error, or Ctrl-C, as text that `carried` reads back."""
     try:
+        if STOPPING.is_set():
+            raise KeyboardInterrupt
         yield
     except PrefdataError as error:
         content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}

@@ -37,7 +37,8 @@ from prefdata.tables import (
 DEFAULT_RUNNER = "FnApiRunner"
 MAX_WORKERS = 8
 """Buckets worked on at once by default: each takes its memory, and Python's lock gets crowded."""
-
+WORKER = "pipelines.worker"
+"""What each worker process imports first."""
 _LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner")
 
 
@@ -129,7 +130,7 @@ def options(arguments: Sequence[str]) -> PipelineOptions:
             "Check the name; some runners need an extra, such as apache-beam[gcp].",
         ) from error
     workers = f"--direct_num_workers={given.direct_num_workers}"
-    return PipelineOptions([*others, f"--runner={name}", workers])
+    return PipelineOptions([*others, f"--runner={name}", f"--beam_plugin={WORKER}", workers])
 
 
 def _cores() -> int:

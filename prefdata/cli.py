@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.stopping import graceful
 from prefdata import __version__
 from prefdata.config import Params, load_params
+from prefdata.engines.base import STOPPING
 from prefdata.errors import PrefdataError
 
 _STAGES = {
@@ -40,7 +42,7 @@ Options that prefdata does not know go to Beam:
 
 exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration or command;
 3 a stage is done, but more of its records were faulty than max_rejected_fraction allows, and
-`run` stops there; 130 interrupted.
+`run` stops there; 130 interrupted (143 by SIGTERM).
 """
 
 _MEMO = {
@@ -65,20 +67,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors go to standard error and into the exit code."""
     parser = build_parser()
     given, beam_arguments = parser.parse_known_args(arguments)
-    try:
-        _prepare(given.verbose)
-        _check_beam(parser, given, beam_arguments)
-        return int(given.run(given, beam_arguments))
-    except PrefdataError as error:
-        print(f"prefdata {given.command}: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(
-            f"prefdata {given.command}: interrupted. Finished model calls are kept; the same "
-            "command goes on from there.",
-            file=sys.stderr,
-        )
-        return 130
+    with graceful() as stop:
+        try:
+            _prepare(given.verbose)
+            _check_beam(parser, given, beam_arguments)
+            return int(given.run(given, beam_arguments))
+        except PrefdataError as error:
+            print(f"prefdata {given.command}: {error}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print(
+                f"prefdata {given.command}: interrupted. Finished model calls are kept; the same "
+                "command goes on from there.",
+                file=sys.stderr,
+            )
+            return stop.exit_code()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -230,6 +233,8 @@ def _run_stages(
     progress = Progress(given.quiet)
     seconds = {}
     for number, name in enumerate(names, 1):
+        if STOPPING.is_set():
+            raise KeyboardInterrupt
         progress.line(f"{name} ({number}/{len(names)}) …")
         started = time.monotonic()
         stats = STAGES[name](params, beam_arguments, given.quiet)

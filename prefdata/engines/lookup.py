@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Engine
@@ -49,9 +50,10 @@ class Engines(Mapping[str, Engine]):
             return self._made[name]
 
     def close(self) -> None:
-        """Close every engine that was made."""
-        for engine in self._made.values():
-            engine.close()
+        """Close every engine that was made, also where one fails to."""
+        with ExitStack() as closing:
+            for engine in self._made.values():
+                closing.callback(engine.close)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
