@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import threading
 from pathlib import Path
 
+import apache_beam as beam
 import flows
 import polars as pl
 import pytest
+from apache_beam.options.pipeline_options import DirectOptions
 
-from pipelines.flow import options
+from pipelines.flow import execute, options
 from prefdata.cli import main
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import ConfigError
 
 RUNNERS = {
-    "in memory": [],
+    "one worker": ["--direct_num_workers=1"],
+    "several workers": ["--direct_num_workers=4"],
+    "multi_threading": ["--direct_running_mode=multi_threading", "--direct_num_workers=2"],
     "multi_processing": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
     "portable, in this process": [
         "--runner=PortableRunner",
@@ -107,6 +113,33 @@ def test_fewer_buckets_leave_no_stale_file(tmp_path: Path, monkeypatch: pytest.M
     names = [p.name for p in (tmp_path / "data").rglob("*.parquet") if "memo" not in p.parts]
     assert names
     assert not [name for name in names if "of-00016" in name]
+
+
+MEETING = threading.Barrier(2)
+
+
+def meet(number: int) -> int:
+    MEETING.wait(timeout=30)
+    return number
+
+
+def test_the_local_runner_works_on_several_buckets_at_once() -> None:
+    def build(pipeline: beam.Pipeline) -> None:
+        pipeline | beam.Create(range(8)) | beam.Reshuffle() | beam.Map(meet)
+
+    execute(build, ["--direct_num_workers=2"])
+    MEETING.reset()
+    alone = threading.Timer(5, MEETING.abort)
+    alone.start()
+    with pytest.raises(RuntimeError, match="BrokenBarrierError"):
+        execute(build, ["--direct_num_workers=1"])
+    alone.cancel()
+
+
+def test_by_default_there_are_as_many_workers_as_cores_and_the_user_may_say_otherwise() -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert options([]).view_as(DirectOptions).direct_num_workers == min(cores or 1, 8)
+    assert options(["--direct_num_workers=3"]).view_as(DirectOptions).direct_num_workers == 3
 
 
 def test_the_dask_runner_is_refused() -> None:
