@@ -29,7 +29,7 @@ import threading
 from abc import ABC
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -97,7 +97,7 @@ class Options(Settings):
     An option's log p is that of its whole token sequence after the prompt; they need not sum to 1.
     """
 
-    options: tuple[str, ...] = Field(min_length=2)
+    options: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=2)
 
 
 Need = tuple[str, Operation] | tuple[str, Operation, Settings]

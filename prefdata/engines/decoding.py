@@ -12,6 +12,8 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from prefdata.engines.base import Sampling
+from prefdata.engines.forward import padded
+from prefdata.engines.pieces import Grace
 
 SLACK = 64
 """Positions the cache grows by: one copy of it per SLACK tokens instead of one per token."""
@@ -80,31 +82,34 @@ def sample(
     ends: set[int],
     pad: int,
     decode: Callable[[list[int]], str],
+    grace: Grace,
 ) -> list[Sampled]:
     """Sample one answer a row. Row r answers `prompts[prompt_of[r]]`, at most `limits[r]` tokens.
 
     Each distinct prompt is prefilled once. A row's random numbers come from its seed alone.
-    log-probs are the model's own, at temperature 1 and before top-k and top-p.
+    log-probs are the model's own, at temperature 1 and before top-k and top-p. Raises GivenUp
+    where the run is being stopped and the grace is over.
     """
     device = model.device
-    width = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+    # MPS has no float64, and in float32 a draw could fall on another token.
+    drawing = torch.device("cpu") if device.type == "mps" else device
+    ids, mask, positions = padded(prompts, pad, device)
     cache = growing_cache(model.config)
-    logits = _forward(model, ids, mask, (mask.cumsum(-1) - 1).clamp(min=0), cache)
+    logits = _forward(model, ids, mask, positions, cache)
 
     rows = torch.tensor(prompt_of, device=device)
     cache.batch_select_indices(rows)
     logits, mask = logits[rows], mask[rows]
     longest = max(limits)
     draws = np.stack([np.random.default_rng(seed).random(longest) for seed in seeds])
-    uniforms = torch.from_numpy(draws).to(device)
+    uniforms = torch.from_numpy(draws).to(drawing)
 
     results = [Sampled([], 0.0, "length") for _ in prompt_of]
     alive = list(range(len(results)))
     running = [True] * len(results)
     for step in range(longest):
-        tokens = choose_tokens(logits, uniforms[:, step], settings)
+        grace.check()
+        tokens = choose_tokens(logits.to(drawing), uniforms[:, step], settings).to(device)
         logprobs = torch.log_softmax(logits.float(), -1).gather(1, tokens[:, None])[:, 0]
         for row, token, logprob in zip(alive, tokens.tolist(), logprobs.tolist(), strict=True):
             if running[row]:
@@ -122,7 +127,8 @@ def sample(
         if len(still) < DROP_BELOW * len(alive):
             keep = torch.tensor(still, device=device)
             cache.batch_select_indices(keep)
-            mask, tokens, uniforms = mask[keep], tokens[keep], uniforms[keep]
+            mask, tokens = mask[keep], tokens[keep]
+            uniforms = uniforms[keep.to(drawing)]
             alive = [alive[i] for i in still]
         mask = torch.cat([mask, mask.new_ones((len(alive), 1))], dim=1)
         positions = mask.sum(-1, keepdim=True) - 1

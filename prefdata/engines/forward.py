@@ -1,0 +1,86 @@
+"""Forward passes over padded batches: log-probs of answers, of options, and hidden states.
+
+Sequences are left-padded, so that answers end at the same position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+LOGITS = 1 << 28
+"""Logits held at once (1 GiB in float32): over a large vocabulary they outgrow all else."""
+
+
+def padded(
+    sequences: Sequence[list[int]], pad: int, device: Any
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(ids, mask, positions), each (rows, longest)."""
+    width = max(map(len, sequences))
+    ids = torch.tensor([[pad] * (width - len(s)) + s for s in sequences], device=device)
+    mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in sequences], device=device)
+    return ids, mask, (mask.cumsum(-1) - 1).clamp(min=0)
+
+
+@torch.inference_mode()
+def answer_logprobs(
+    model: Any, sequences: Sequence[list[int]], counts: Sequence[int], pad: int
+) -> list[np.ndarray]:
+    """log p of the last `counts[i]` tokens of each sequence, float64, in nats."""
+    found: list[np.ndarray] = []
+    vocabulary = model.config.get_text_config().vocab_size
+    rows = max(1, LOGITS // ((max(counts) + 1) * vocabulary))
+    for start in range(0, len(sequences), rows):
+        some, answers = sequences[start : start + rows], counts[start : start + rows]
+        ids, mask, positions = padded(some, pad, model.device)
+        keep = max(answers)
+        logits = _logits(model, ids, mask, positions, keep + 1)[:, :-1, :]
+        targets = ids[:, -keep:] if keep else ids[:, :0]
+        chosen = torch.log_softmax(logits, -1).gather(-1, targets[..., None])[..., 0]
+        each = chosen.cpu().double().numpy()
+        found += [each[n, keep - count :] for n, count in enumerate(answers)]
+    return found
+
+
+@torch.inference_mode()
+def next_logprobs(
+    model: Any, sequences: Sequence[list[int]], tokens: list[int], pad: int
+) -> list[list[float]]:
+    """log p of each of `tokens` as the one that follows the sequence, in nats."""
+    ids, mask, positions = padded(sequences, pad, model.device)
+    logits = _logits(model, ids, mask, positions, 1)[:, -1, :]
+    table: list[list[float]] = torch.log_softmax(logits, -1)[:, tokens].cpu().double().tolist()
+    return table
+
+
+@torch.inference_mode()
+def hidden_sums(
+    model: Any, sequences: Sequence[list[int]], counts: Sequence[int], pad: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(sum, last) of the last-layer hidden states at the last `counts[i]` positions, float32."""
+    ids, mask, positions = padded(sequences, pad, model.device)
+    hidden = model.base_model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
+    ).last_hidden_state.float()
+    lengths = torch.tensor(list(counts), device=hidden.device)
+    places = torch.arange(hidden.shape[1] - 1, -1, -1, device=hidden.device)
+    inside = (places[None, :] < lengths[:, None]).to(hidden.dtype)
+    sums = torch.einsum("bt,bth->bh", inside, hidden).cpu().numpy()
+    return list(zip(sums, hidden[:, -1, :].cpu().numpy(), strict=True))
+
+
+def _logits(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, keep: int
+) -> torch.Tensor:
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        use_cache=False,
+        logits_to_keep=keep,
+    )
+    logits: torch.Tensor = output.logits.float()
+    return logits

@@ -1,0 +1,87 @@
+"""A batch that memory does not hold is run in halves; a run that stops is given its grace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from prefdata.engines.base import GRACE_SECONDS, STOPPING
+from prefdata.errors import ModelError
+
+Result = TypeVar("Result")
+_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+class GivenUp(Exception):
+    """The run is being stopped, and what is in flight was not finished within the grace."""
+
+
+class Grace:
+    """Counts the seconds since the run was asked to stop, from when it was first noticed."""
+
+    def __init__(self) -> None:
+        self._noticed: float | None = None
+
+    def check(self) -> None:
+        """Raise GivenUp once the grace is over."""
+        if not STOPPING.is_set():
+            return
+        now = time.monotonic()
+        self._noticed = now if self._noticed is None else self._noticed
+        if now - self._noticed >= GRACE_SECONDS:
+            raise GivenUp
+
+
+class Pieces:
+    """Runs batches for one operation of one model.
+
+    Where memory runs out the batch is cut in half, and each half again. The size that was too
+    large is remembered, so that the next batch of it is cut without trying: into the same pieces,
+    and so with the same results.
+    """
+
+    def __init__(self, remedy: str) -> None:
+        self.remedy = remedy
+        self.too_large: int | None = None
+
+    def run(
+        self,
+        rows: Sequence[int],
+        size: Callable[[Sequence[int]], int],
+        work: Callable[[Sequence[int]], list[Result]],
+        grace: Grace,
+    ) -> list[Result]:
+        """`work`'s results of all rows, one a row. `size` is in padded tokens.
+
+        Raises ModelError where a single row does not fit.
+        """
+        grace.check()
+        if len(rows) == 1 or self.too_large is None or size(rows) < self.too_large:
+            try:
+                return work(rows)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                said = str(error).strip().splitlines()[0]
+            # Outside the except block, whose traceback holds on to the tensors that did not fit.
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            if len(rows) == 1:
+                raise ModelError(
+                    f"out of memory on a single request of {size(rows)} tokens: {said}", self.remedy
+                )
+            self.too_large = min(size(rows), self.too_large or size(rows))
+        middle = len(rows) // 2
+        halves = (rows[:middle], rows[middle:])
+        return [found for half in halves for found in self.run(half, size, work, grace)]
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether the device, or the machine, had no memory left."""
+    # CUDA has a class of its own for it; MPS and the CPU only say so.
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        sign in str(error).lower() for sign in _SIGNS
+    )
