@@ -8,6 +8,7 @@ import apache_beam as beam
 import polars as pl
 
 from pipelines import layout
+from pipelines.accounting import prices_of
 from pipelines.errors import carry
 from pipelines.flow import (
     Run,
@@ -28,6 +29,7 @@ from prefdata.dataset.card import render_card
 from prefdata.dataset.exports import lookup
 from prefdata.dataset.manifest import (
     Manifest,
+    ModelEntry,
     StageEntry,
     begin,
     content_digest,
@@ -43,6 +45,7 @@ from prefdata.records.pair_texts import with_texts
 from prefdata.tables import begin as begin_table
 from prefdata.tables import finish as finish_table
 from prefdata.tables import read_info, storage
+from prefdata.tables.layout import Asked
 from prefdata.tables.write import encode
 
 UNIT = "pairs"
@@ -109,6 +112,13 @@ def _with_texts(run: Run, bucket: int) -> pl.DataFrame:
     return with_texts(joined, texts)
 
 
+def _model_entry(params: Params, call: str, asked: Asked) -> ModelEntry:
+    prices = prices_of(params, call)
+    cost = None if prices is None else prices.cost(asked.tokens_in, asked.tokens_out)
+    currency = None if prices is None else prices.currency
+    return ModelEntry(**asked.model_dump(), cost=cost, currency=currency)
+
+
 def _manifest(params: Params, folder: str, stats: Stats) -> Manifest:
     stages = []
     for stage, name in layout.OUTPUT_OF.items():
@@ -123,6 +133,7 @@ def _manifest(params: Params, folder: str, stats: Stats) -> Manifest:
                 rows_in=counted.rows_in,
                 rows_out=counted.rows_out,
                 rejected=counted.rejected,
+                models={c: _model_entry(params, c, asked) for c, asked in counted.asked.items()},
             )
         )
     return Manifest(

@@ -189,13 +189,18 @@ class AddStats(beam.CombineFn):
 
 def keep_stats(run: Run, stats: beam.PCollection) -> beam.PCollection:
     """Add up the counts and put them where the driver finds them, whichever runner ran."""
-    path = layout.stats_path(run.params, run.stage)
 
     def write(total: Stats) -> None:
         with carry():
-            storage.write_bytes(path, total.model_dump_json(indent=1).encode() + b"\n")
+            write_stats(run.params, run.stage, total)
 
     return stats | "Count" >> beam.CombineGlobally(AddStats()) | "Keep counts" >> beam.Map(write)
+
+
+def write_stats(params: Params, stage: str, stats: Stats) -> None:
+    """Keep the counts of a stage's run."""
+    content = stats.model_dump_json(indent=1).encode() + b"\n"
+    storage.write_bytes(layout.stats_path(params, stage), content)
 
 
 def read_stats(params: Params, stage: str) -> Stats:
@@ -298,4 +303,5 @@ def info(run: Run, written: Table, stats: Stats, unit: str, rows: int) -> TableI
         rejected=stats.rejected,
         faults=stats.faults,
         unit=unit,
+        asked={call: usage.asked() for call, usage in stats.usage.items()},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.flow import check_needs, engines
+from pipelines.flow import check_needs, engines, write_stats
 from pipelines.stats import Stats
 from prefdata.config.params import Params
 from prefdata.errors import ConfigError
@@ -28,7 +28,9 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     save_head(config.out, head)
     progress.line(f"  {describe(head)}")
     pairs = head.pairs_train + head.pairs_heldout
-    return Stats(rows_in=pairs, rows_out=pairs, usage=inference.usage)
+    stats = Stats(rows_in=pairs, rows_out=pairs, usage=inference.usage)
+    write_stats(params, "reward-head", stats)
+    return stats
 
 
 def describe(head: RewardHead) -> str:

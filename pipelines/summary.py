@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines import layout
-from pipelines.flow import read_stats
+from pipelines.accounting import figures, said, stage_usage, table, totals
 from pipelines.reward_head import describe
 from prefdata.config.params import Params
 from prefdata.dataset.manifest import read_manifest
@@ -16,6 +16,8 @@ from prefdata.tables import storage
 from prefdata.tables.layout import TableInfo
 from prefdata.tables.read import read_info
 
+_BEFORE = ("reward-head",)
+"""Stages that ask models but write no table."""
 _HEAD = ("stage", "unit", "in", "out", "dropped", "why")
 
 
@@ -40,22 +42,40 @@ def summary(params: Params, seconds: Mapping[str, float]) -> dict[str, Any]:
             "out": info.rows_out,
             "rejected": info.rejected,
             "faults": info.faults,
-            "models": _usage(params, stage),
+            "models": figures(params, stage),
         }
         for stage, info in infos(params).items()
     }
-    return {"data": params.data, "stages": stages, "seconds": dict(seconds), **_dataset(params)}
+    costs = [c.model_dump() for c in totals(params, (*_BEFORE, *stages))]
+    head = {stage: figures(params, stage) for stage in _BEFORE}
+    return {
+        "data": params.data,
+        "stages": stages,
+        **{stage: {"models": models} for stage, models in head.items() if models},
+        "seconds": dict(seconds),
+        "cost": costs,
+        **_dataset(params),
+    }
 
 
 def funnel(params: Params, seconds: Mapping[str, float]) -> str:
     """The funnel as a table, for people."""
-    rows = [_HEAD]
-    for stage, info in infos(params).items():
+    found = infos(params)
+    rows: list[tuple[str, ...]] = []
+    for stage, info in found.items():
         dropped = sum(info.rejected.values())
         why = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
         counts = (f"{info.rows_in:,}", f"{info.rows_out:,}", f"{dropped:,}")
         rows.append((stage, info.unit, *counts, why))
+    lines = [columns([_HEAD, *rows], right=range(2, 5)), ""]
+    stages = [stage for stage in (*_BEFORE, *found) if stage_usage(params, stage)]
+    if stages:
+        calls = table(params, stages)
+        lines += [columns(calls, right=range(2, len(calls[0]))), ""]
     notes = []
+    costs = totals(params, stages)
+    if costs:
+        notes.append(f"cost: {said(costs)}")
     head = _head(params)
     if head is not None:
         notes.append(describe(head))
@@ -66,7 +86,7 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
     notes.append(f"tables: {params.data}/{{{','.join(layout.RECORD_OF)},rejections}}")
     if seconds:
         notes.append(f"seconds: {', '.join(f'{s} {t:g}' for s, t in seconds.items())}")
-    return "\n".join([columns(rows, right=range(2, 5)), "", *notes])
+    return "\n".join([*lines, *notes])
 
 
 def columns(rows: Sequence[tuple[str, ...]], right: Sequence[int]) -> str:
@@ -81,14 +101,6 @@ def columns(rows: Sequence[tuple[str, ...]], right: Sequence[int]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def _usage(params: Params, stage: str) -> dict[str, Any]:
-    try:
-        usage = read_stats(params, stage).usage
-    except TableError:
-        return {}
-    return {name: used.model_dump() for name, used in usage.items()}
 
 
 def _dataset(params: Params) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from prefdata.config.params import (
     PairParams,
     Params,
     Part,
+    PricesParams,
     RewardHeadParams,
     SourceParams,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "PairParams",
     "Params",
     "Part",
+    "PricesParams",
     "RewardHeadParams",
     "SourceParams",
     "fingerprint",

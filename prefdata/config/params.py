@@ -28,6 +28,19 @@ class Part(BaseModel):
         return dict(self.model_extra or {})
 
 
+class PricesParams(Section):
+    """What a model's tokens cost; goes into figures alone, into no key."""
+
+    input_per_million: float = Field(0.0, ge=0, description="Tokens that the model reads.")
+    output_per_million: float = Field(0.0, ge=0, description="Tokens that it generates.")
+    currency: str = Field("USD", min_length=1)
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """The money for so many tokens."""
+        money = tokens_in * self.input_per_million + tokens_out * self.output_per_million
+        return round(money / 1e6, 6)
+
+
 class ModelParams(Section):
     """A model and the engine that runs it."""
 
@@ -39,6 +52,7 @@ class ModelParams(Section):
     max_batch_tokens: int = Field(16_384, gt=0, description="Tokens a forward pass, padding in.")
     max_batch_rows: int = Field(128, gt=0, description="Sequences generated at once.")
     options: dict[str, Any] = Field(default_factory=dict, description="The engine's own settings.")
+    prices: PricesParams | None = Field(None, description="For the summary and the manifest.")
 
 
 class SourceParams(Section):

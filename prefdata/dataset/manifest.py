@@ -15,6 +15,7 @@ from prefdata.errors import TableError
 from prefdata.records.base import SCHEMA_VERSION
 from prefdata.records.digests import row_digests
 from prefdata.tables import storage
+from prefdata.tables.layout import Asked
 from prefdata.tables.write import schema_version
 
 MANIFEST = "manifest.json"
@@ -35,8 +36,15 @@ class FileEntry(BaseModel):
     sha256: str
 
 
+class ModelEntry(Asked):
+    """What a stage wanted of a model, and what that costs if all of it is asked once."""
+
+    cost: float | None
+    currency: str | None
+
+
 class StageEntry(BaseModel):
-    """Rows in and out of a stage and what fell out, by reason."""
+    """Rows in and out of a stage, what fell out, by reason, and its model calls."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,6 +53,7 @@ class StageEntry(BaseModel):
     rows_in: int
     rows_out: int
     rejected: dict[str, int]
+    models: dict[str, ModelEntry]
 
 
 class Manifest(BaseModel):

@@ -6,6 +6,9 @@ import polars as pl
 from pydantic import BaseModel
 
 from prefdata.engines.base import Operation
+from prefdata.tables.layout import Asked
+
+_TOKENS = ("tokens_in", "tokens_out")
 
 
 class Usage(BaseModel):
@@ -30,6 +33,36 @@ class Usage(BaseModel):
     def plus(self, other: Usage) -> Usage:
         """The sum, field by field."""
         return Usage(**{k: getattr(self, k) + getattr(other, k) for k in Usage.model_fields})
+
+    def then(self, later: Usage) -> Usage:
+        """Of a run that asked this and then, for the same, `later`: as if all at once.
+
+        What `later` found in the memo because this put it there was saved by nobody.
+        """
+        asked = self.requests - self.cached + later.requests - later.cached
+        total = {n: getattr(later, n) + getattr(later, f"cached_{n}") for n in _TOKENS}
+        fresh = {n: getattr(self, n) + getattr(later, n) for n in _TOKENS}
+        return Usage(
+            requests=later.requests,
+            cached=max(0, later.requests - asked),
+            failed=later.failed,
+            retries=self.retries + later.retries,
+            seconds=self.seconds + later.seconds,
+            **fresh,
+            **{f"cached_{n}": max(0, total[n] - fresh[n]) for n in _TOKENS},
+        )
+
+    def asked(self) -> Asked:
+        """The part that is the same however the run went."""
+        return Asked(
+            requests=self.requests,
+            tokens_in=self.tokens_in + self.cached_tokens_in,
+            tokens_out=self.tokens_out + self.cached_tokens_out,
+        )
+
+    def tokens_per_second(self) -> float:
+        """Tokens read and generated, of what was asked anew."""
+        return (self.tokens_in + self.tokens_out) / self.seconds if self.seconds > 0 else 0.0
 
     def line(self) -> str:
         """For people: requests, how many were cached, rates."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.records.base import Record
 from prefdata.tables import storage
@@ -18,6 +18,16 @@ INFO_NAME = "_table.json"
 PROMPTS_PER_BUCKET = 1024
 MIN_BUCKETS = 4
 """So that a small job still has work for several workers."""
+
+
+class Asked(BaseModel):
+    """What a stage wanted of a model, whether it was asked or the memo had it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests: int
+    tokens_in: int
+    tokens_out: int
 
 
 class TableInfo(BaseModel):
@@ -37,6 +47,7 @@ class TableInfo(BaseModel):
     rejected: dict[str, int] = {}
     faults: int = 0
     unit: str
+    asked: dict[str, Asked] = Field({}, description='By call, such as "generate policy".')
 
 
 @dataclass(frozen=True)
