@@ -16,10 +16,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines import layout
 from pipelines.errors import carried, carry
 from pipelines.stats import Stats, account
+from pipelines.stopping import WORKER
 from prefdata.config.params import Params
 from prefdata.engines.base import Need
 from prefdata.engines.lookup import Engines
-from prefdata.errors import ConfigError, TableError
+from prefdata.errors import AbortError, ConfigError, TableError
 from prefdata.inference import Inference, Memo
 from prefdata.inference.progress import Progress
 from prefdata.records import SCHEMA_VERSION
@@ -34,12 +35,11 @@ from prefdata.tables import (
     write_bucket,
 )
 
-DEFAULT_RUNNER = "FnApiRunner"
+DEFAULT_RUNNER = "pipelines.local_runner.LocalRunner"
 MAX_WORKERS = 8
 """Buckets worked on at once by default: each takes its memory, and Python's lock gets crowded."""
-WORKER = "pipelines.worker"
-"""What each worker process imports first."""
-_LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner")
+
+_LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner", "fnapirunner")
 
 
 @dataclass(frozen=True)
@@ -277,6 +277,12 @@ def execute(build: Callable[[beam.Pipeline], Any], arguments: Sequence[str]) -> 
         pipeline.run().wait_until_finish()
     except Exception as error:
         original = carried(error)
+        if original is None and "Channel closed prematurely" in str(error):
+            original = AbortError(
+                "a worker process died in the middle of its work (killed, or out of memory?)",
+                "Give it fewer workers (--direct_num_workers) or more memory, then run again: "
+                "finished model calls are kept.",
+            )
         if original is None:
             raise
         raise original from None

@@ -18,16 +18,21 @@ from types import FrameType
 from typing import Any
 
 from prefdata.engines.base import GRACE_SECONDS, STOPPING
-from prefdata.inference.loop import IN_FLIGHT
+from prefdata.inference.committer import IN_FLIGHT
 
 DRIVER = "PREFDATA_DRIVER"
 """The environment variable that tells Beam's worker processes which process they belong to."""
 
+WORKER = "pipelines.worker"
+"""The module that a worker process of this machine runs, or imports first."""
+QUIET = "quiet"
+"""A worker's argument: Beam's own log stays away."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVE_SECONDS = 5.0
 """What the way out may take once the engines had their time."""
 SAME_SECONDS = 0.5
 """A signal this soon after the first one is the same one, sent to the group and to the process."""
+_WORKERS = {WORKER, "apache_beam.runners.worker.sdk_worker_main"}
 
 
 class Stop:
@@ -65,19 +70,25 @@ class Stop:
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
 
     def leave(self) -> None:
-        """The way out is done."""
+        """The way out is done, but for threads that may still wait for an engine."""
         self._left.set()
+        if self._late:
+            keep()
+            os._exit(self.exit_code())
 
     def _watch(self) -> None:
         if self._left.wait(GRACE_SECONDS):
             return
-        # An engine is in the middle of something long: interrupt it where it runs Python.
+        # An engine is in the middle of something long. It may not be in the main thread, and a
+        # process ends only with all its threads: see `leave`.
         self._late = True
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         if not self._left.wait(LEAVE_SECONDS):
+            keep()
             self._end_now("did not end by itself")
 
     def _end_now(self, why: str) -> None:
+        """End whatever still runs, other threads included."""
         for worker in beam_workers():
             _send(worker, signal.SIGKILL)
         _say(f"{why}. Finished model calls are kept; the same command goes on from there.")
@@ -97,9 +108,16 @@ def graceful() -> Iterator[Stop]:
         yield stop
     finally:
         stop.leave()
+        del os.environ[DRIVER]
         for number, handler in before.items():
             signal.signal(number, handler)
         STOPPING.clear()
+
+
+def keep() -> None:
+    """Commit what engines have yielded so far."""
+    for committer in list(IN_FLIGHT):
+        committer.flush()
 
 
 def beam_workers() -> list[Any]:
@@ -109,7 +127,8 @@ def beam_workers() -> list[Any]:
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            if any("sdk_worker_main" in word for word in process.cmdline()):
+            # Words of their own: not those of a shell that a worker is started with.
+            if _WORKERS & set(process.cmdline()):
                 found.append(process)
     return found
 

@@ -1,22 +1,25 @@
 """A worker process that Beam started on this machine: it ends with the run it belongs to.
 
-Beam imports this module at the start of each of its workers (`--beam_plugin`), in the main thread.
-By itself a worker whose driver was killed goes on with its bundle, for hours if that is how long
-the models take, and dies at once of the Ctrl-C that its terminal sends to everyone.
+The local runner runs this module as its workers (local_runner.py); workers of a portable runner
+import it at their start, in their main thread (`--beam_plugin`). By itself a worker whose driver
+was killed goes on with its bundle, for hours if that is how long the models take, and dies at
+once of the Ctrl-C that its terminal sends to everyone.
 """
 
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
+import sys
 import threading
 import time
 from types import FrameType
 
-from pipelines.stopping import DRIVER, LEAVE_SECONDS, SIGNALS
+from pipelines.stopping import DRIVER, QUIET, SIGNALS, keep
 from prefdata.engines.base import GRACE_SECONDS, STOPPING
-from prefdata.inference.loop import IN_FLIGHT
+from prefdata.inference.committer import IN_FLIGHT
 
 POLL_SECONDS = 1.0
 
@@ -32,8 +35,15 @@ def install(driver: int) -> None:
 def _stop(number: int, _: FrameType | None) -> None:
     if not STOPPING.is_set():
         STOPPING.set()
-        wait = GRACE_SECONDS + LEAVE_SECONDS
-        threading.Thread(target=_end, args=(wait, False), name="stopping", daemon=True).start()
+        threading.Thread(target=_late, name="stopping", daemon=True).start()
+
+
+def _late() -> None:
+    """End this process where an engine is in the middle of something long."""
+    time.sleep(GRACE_SECONDS)
+    if IN_FLIGHT:
+        keep()
+        os._exit(1)
 
 
 def _watch(driver: int) -> None:
@@ -45,15 +55,7 @@ def _watch(driver: int) -> None:
             time.sleep(POLL_SECONDS)
     except psutil.NoSuchProcess:
         pass
-    STOPPING.set()
-    _end(LEAVE_SECONDS, True)
-
-
-def _end(seconds: float, early: bool) -> None:
-    """End this process after so many seconds; `early`: as soon as no model is being asked."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and not (early and not IN_FLIGHT):
-        time.sleep(0.1)
+    keep()
     os._exit(1)
 
 
@@ -65,3 +67,20 @@ def _close() -> None:
 
 if os.environ.get(DRIVER, str(os.getpid())) != str(os.getpid()):
     install(int(os.environ[DRIVER]))
+
+
+def _quiet() -> None:
+    """Beam logs what it does, and prints each error that it also sends to the driver."""
+    logging.getLogger().setLevel(logging.CRITICAL)
+    from apache_beam.runners.worker import sdk_worker
+
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    vars(sdk_worker)["print"] = lambda *_, **__: None
+
+
+if __name__ == "__main__":
+    if QUIET in sys.argv:
+        _quiet()
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv)

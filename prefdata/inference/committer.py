@@ -13,6 +13,9 @@ COMMIT_SECONDS = 5.0
 WAIT_SECONDS = 3.0
 """So long finished results wait for others to share their segment; the rest is for the write."""
 
+IN_FLIGHT: set[Committer] = set()
+"""One for each call of an engine that this process waits for just now."""
+
 
 class Committer:
     """Keeps the results of one call by handing them to `commit`, in a thread of its own.
@@ -26,6 +29,7 @@ class Committer:
         self._commit = commit
         self._waiting: list[pl.DataFrame] = []
         self._since = 0.0
+        self._busy = False
         self._closed = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
@@ -41,13 +45,20 @@ class Committer:
             self._waiting.append(results)
             if self._thread.ident is None:
                 self._thread.start()
-            self._changed.notify()
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until all that was added is committed, or can't be."""
+        with self._changed:
+            self._since = -WAIT_SECONDS
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._error or not (self._waiting or self._busy))
 
     def close(self) -> None:
         """Commit all that still waits. Raises what goes wrong, now or earlier."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
         if self._waiting:
@@ -64,12 +75,18 @@ class Committer:
                     self._changed.wait(self._pause())
                 if not self._waiting:
                     return
-                due, self._waiting = self._waiting, []
+                due, self._waiting, self._busy = self._waiting, [], True
+            error: BaseException | None = None
             try:
                 self._commit(due)
-            except BaseException as error:
-                with self._changed:
+            except BaseException as raised:
+                error = raised
+            with self._changed:
+                self._busy = False
+                if error is not None:
                     self._error, self._waiting = error, [*due, *self._waiting]
+                self._changed.notify_all()
+            if error is not None:
                 return
 
     def _due(self) -> bool:

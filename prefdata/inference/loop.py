@@ -17,14 +17,11 @@ from prefdata.engines.base import (
     result_schema,
     results,
 )
-from prefdata.inference.committer import Committer
+from prefdata.inference.committer import IN_FLIGHT, Committer
 from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage, tokens
-
-IN_FLIGHT: set[object] = set()
-"""The calls of engines that this process waits for just now."""
 
 _asking = threading.Lock()
 """Buckets are worked on side by side, but a model answers one of them at a time."""
