@@ -183,8 +183,17 @@ class Engine(ABC):
     fingerprint: str
     structures: ClassVar[frozenset[str]] = frozenset()
     """The fields of `Structure` that the engine can hold answers to."""
+    concurrent: ClassVar[bool] = False
+    """Whether several threads may ask at once, each on its own rows. Where they may not, buckets
+    that are worked on side by side wait for one another."""
     retries: int = 0
-    """Requests sent again so far, over the engine's life."""
+    """Requests sent again that nobody has counted yet."""
+
+    def take_retries(self) -> int:
+        """Requests sent again since the last call. Each is counted once, whoever asks when."""
+        taken = self.retries
+        self.retries -= taken
+        return taken
 
     def start(self) -> None:
         """Load the model. Raises ModelError with the setting to change. Safe to call again."""

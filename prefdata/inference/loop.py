@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 
 import polars as pl
 
@@ -24,7 +25,8 @@ from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage, tokens
 
 _asking = threading.Lock()
-"""Buckets are worked on side by side, but a model answers one of them at a time."""
+"""Held while an engine that isn't `concurrent` works, whichever it is: two models that compute at
+once only take the cores, or the GPU's memory, from each other."""
 
 
 class Inference:
@@ -101,11 +103,10 @@ class Inference:
         committer = Committer(commit)
         IN_FLIGHT.add(committer)
         try:
-            with _asking:
+            with nullcontext() if engine.concurrent else _asking:
                 if STOPPING.is_set():
                     raise KeyboardInterrupt
                 engine.start()
-                retries = engine.retries
                 started = time.monotonic()
                 produced: Iterator[pl.DataFrame] = getattr(engine, operation)(missing, settings)
                 for yielded in produced:
@@ -122,7 +123,7 @@ class Inference:
                         f"{self.label}  {operation} {engine.name}: {finished}/{missing.height}, "
                         f"{usage.line()}"
                     )
-                usage.retries = engine.retries - retries
+                usage.retries = engine.take_retries()
         finally:
             # Also on Ctrl-C or an error half-way: what was finished is paid for.
             try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -254,3 +256,40 @@ def test_a_request_without_a_result_has_failed(tmp_path: Path) -> None:
     assert found["text"].null_count() == found["n_prompt_tokens"].null_count() == 1
     used = inference.usage["generate policy"]
     assert (used.requests, used.failed, used.retries) == (7, 1, 7)
+
+
+class Watched(CountingEngine):
+    """Waits a while for company within `generate`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.company = threading.Barrier(2)
+        self.met = 0
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        try:
+            self.company.wait(timeout=1 if not self.concurrent else 30)
+            self.met += 1
+        except threading.BrokenBarrierError:
+            pass
+        yield from super().generate(rows, settings)
+
+
+class Concurrent(Watched):
+    concurrent = True
+
+
+@pytest.mark.parametrize("kind", [Watched, Concurrent])
+def test_an_engine_is_asked_by_several_threads_at_once_only_where_it_may_be(
+    kind: type[Watched],
+) -> None:
+    engine = kind()
+    halves = [requests(PROMPTS[:4], 1), requests(PROMPTS[4:], 1)]
+
+    def ask_half(rows: pl.DataFrame) -> pl.DataFrame:
+        return Inference({"policy": engine}, None).ask("policy", "generate", Sampling(), rows)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(ask_half, halves))
+    assert engine.met == (2 if engine.concurrent else 0)
+    assert [f["error"].null_count() for f in found] == [h.height for h in halves]
