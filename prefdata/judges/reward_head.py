@@ -46,7 +46,9 @@ class RewardHead(BaseModel):
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Rewards of feature rows, in log-odds: sigmoid of a difference is P(a ≻ b)."""
-        return rows @ np.asarray(self.weights) if rows.size else np.zeros(len(rows))
+        # Not `rows @ weights`: how BLAS sums a row depends on how many others there are, and a
+        # score may not depend on the bucket that an answer lies in.
+        return np.einsum("ij,j->i", rows, np.asarray(self.weights))
 
 
 def features(question: np.ndarray, answer: np.ndarray) -> np.ndarray:

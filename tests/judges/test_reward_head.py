@@ -256,3 +256,19 @@ def test_a_text_that_cannot_be_embedded_stops_the_training_with_its_reason(
     path = write(tmp_path / "pairs.jsonl", pairs())
     with pytest.raises(ModelError, match="scripted failure"):
         train_head(path, "embedder", 1.0, asking(embedder=scripted("embedder", fail=["Hamlet"])))
+
+
+def test_a_score_does_not_depend_on_the_rows_beside_it() -> None:
+    draw = np.random.default_rng(0)
+    rows, weights = draw.normal(size=(80, 768)), draw.normal(size=768)
+    figures = dict.fromkeys(("accuracy_train", "accuracy_heldout", "longer_wins_heldout"), 0.5)
+    head = RewardHead(
+        embedder="e", weights=weights.tolist(), l2=1.0, pairs_train=1, pairs_heldout=1,
+        accuracy_heldout_by_source={}, **figures,
+    )  # fmt: skip
+    whole = head.score(rows)
+    for start in (0, 3, 7):
+        for count in range(1, 60):
+            part = np.ascontiguousarray(rows[start : start + count])
+            assert (head.score(part) == whole[start : start + count]).all()
+    assert head.score(rows[:0]).shape == (0,)
