@@ -18,7 +18,7 @@ from pipelines.errors import carried, carry
 from pipelines.stats import Stats, account
 from pipelines.stopping import WORKER
 from prefdata.config.params import Params
-from prefdata.engines.base import Need
+from prefdata.engines.base import STOPPING, Need
 from prefdata.engines.lookup import Engines
 from prefdata.errors import AbortError, ConfigError, TableError
 from prefdata.inference import Inference, Memo
@@ -277,6 +277,8 @@ def execute(build: Callable[[beam.Pipeline], Any], arguments: Sequence[str]) -> 
         pipeline.run().wait_until_finish()
     except Exception as error:
         original = carried(error)
+        if original is None and STOPPING.is_set():
+            raise KeyboardInterrupt from None
         if original is None and "Channel closed prematurely" in str(error):
             original = AbortError(
                 "a worker process died in the middle of its work (killed, or out of memory?)",
