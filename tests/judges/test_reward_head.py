@@ -20,6 +20,7 @@ from prefdata.inference import Inference
 from prefdata.inference.vectors import matrix
 from prefdata.judges.embedding_reward import EmbeddingRewardJudge
 from prefdata.judges.reward_head import (
+    RewardHead,
     features,
     load_head,
     read_pairs,
