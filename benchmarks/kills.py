@@ -3,10 +3,11 @@
 The whole way, ingest to export, with a scripted model that takes its time over every batch of 25
 requests (pairwise and implicit-reward judges, CHES). A run is killed by SIGKILL and started again
 as often as it says, then it may end. Three kinds of moments, drawn by a fixed seed: when a random
-share of all requests is finished, plus a random pause; a random while after a stage began, for
-each of the stages that ask no model; and as soon as a temporary file shows that a commit is under
-way. The engine writes every request that it takes up, and every one that it finishes, to a file
-that no kill undoes.
+share of all requests is finished, plus a random pause; as soon as a temporary file shows that a
+commit is under way; and a random while after a stage began, for each of the stages that ask no
+model. Kills of the first two kinds fall into a process that has asked for something. The engine
+writes every request that it takes up, and every one that it finishes, to a file that no kill
+undoes.
 
 - identical: every table, rejection and file of the dataset has the bytes of a run nobody killed.
 - asked_again: requests taken up although the memo held them when that process started.
@@ -102,10 +103,10 @@ def moments(count: int, late: float, draw: random.Random) -> list[Moment]:
     for stage, share in (("pair", late), ("augment", late), ("export", 1.0)):
         stages.append(Moment(share, "stage", stage, draw.uniform(0, 0.15)))
     left = count - len(stages)
-    some = [(number + draw.random()) / left for number in range(left)]
+    some = [0.97 * (number + draw.random()) / left for number in range(left)]
     kinds = ["commit" if n % 3 == 0 else "time" for n in range(len(some))]
     drawn = [
-        Moment(share, kind, pause=draw.uniform(0, 5) if kind == "time" else 0.0)
+        Moment(share, kind, pause=draw.uniform(0, 1.5) if kind == "time" else 0.0)
         for share, kind in zip(some, kinds, strict=True)
     ]
     return sorted([*stages, *drawn], key=lambda moment: moment.share)
@@ -148,13 +149,10 @@ class Run:
         files = [p for p in (self.folder / "data/memo").rglob("*") if segments.parse(p.name)]
         return {key for p in files for key in pl.read_parquet(p, columns=["key"])["key"]}
 
-    def committing(self) -> bool:
-        """Whether a segment is being written just now."""
-        return any(
-            name.endswith(".tmp")
-            for path, _, names in os.walk(self.folder / "data/memo")
-            for name in names
-        )
+    def unfinished(self) -> set[str]:
+        """The temporary files of commits: one that is under way, and those that a kill cut off."""
+        found = os.walk(self.folder / "data/memo")
+        return {name for _, _, names in found for name in names if name.endswith(".tmp")}
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every file of every table and of the dataset."""
@@ -167,11 +165,16 @@ class Run:
 
     def wait_for(self, moment: Moment, requests: int, process: subprocess.Popen[bytes]) -> bool:
         """Wait for the moment; False where the run ended before it."""
-        while self.finished() < int(moment.share * requests):
+        cut_off, before = self.unfinished(), self.path.stat().st_size
+        # Of this process, so that no kill falls into its start-up: nothing happens there.
+        asks = moment.kind != "stage"
+        while self.finished() < int(moment.share * requests) or (
+            asks and self.path.stat().st_size == before
+        ):
             if process.poll() is not None:
                 return False
             time.sleep(0.02)
-        while moment.kind == "commit" and not self.committing():
+        while moment.kind == "commit" and self.unfinished() <= cut_off:
             if process.poll() is not None:
                 return False
             time.sleep(0.0005)
