@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from prefdata.engines import base
 from prefdata.engines.base import result_schema
 from prefdata.inference import Memo
+from prefdata.inference.segments import encode
 from prefdata.tables import storage
 from prefdata.tables.layout import bucket_of
 
@@ -145,3 +149,90 @@ def test_results_that_were_kept_twice_are_found_once(tmp_path: Path) -> None:
     memo.commit("score", MODEL, results([2, 3]), where)
     assert len(segments(tmp_path)) == 2
     assert memo.lookup("score", MODEL, where).sort("key").equals(results([1, 2, 3]))
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "foreign"])
+def test_a_damaged_segment_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: str
+) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({1: "0" * 32, 2: "0" * 32})
+    memo.commit("score", MODEL, results([1]), where)
+    memo.commit("score", MODEL, results([2]), where)
+    first, second = segments(tmp_path)
+    content = first.read_bytes()
+    kept = pl.read_parquet(second)["n_tokens"].to_list()
+    first.write_bytes(
+        {
+            "cut": content[:-9],
+            "flipped": content[:40] + bytes([content[40] ^ 1]) + content[41:],
+            "empty": b"",
+            "foreign": second.read_bytes(),
+        }[harm]
+    )
+    for _ in range(2):
+        assert memo.lookup("score", MODEL, where)["n_tokens"].to_list() == kept
+    said = [r.getMessage() for r in caplog.records if first.name in r.getMessage()]
+    assert len(said) == 1
+    assert "is damaged" in said[0]
+    assert first.exists()
+
+
+def test_a_segment_with_other_columns_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    memo = Memo(str(tmp_path))
+    where = places({1: "0" * 32, 2: "0" * 32})
+    memo.commit("score", MODEL, results([1]), where)
+    older = pl.read_parquet(segments(tmp_path)[0]).drop("n_prompt_tokens")
+    name, content = encode(older)
+    (tmp_path / "score" / MODEL[:16] / name).write_bytes(content)
+    assert memo.lookup("score", MODEL, where).equals(results([1]))
+    assert [name in r.getMessage() for r in caplog.records] == [True]
+
+
+def test_of_two_results_of_a_key_the_same_one_is_taken_whatever_their_order(
+    tmp_path: Path,
+) -> None:
+    where = places({1: "0" * 32})
+    other = results([1]).with_columns(logprob=pl.lit(-7.0))
+    found = []
+    for number, order in enumerate(([results([1]), other], [other, results([1])])):
+        memo = Memo(str(tmp_path / str(number)))
+        for some in order:
+            memo.commit("score", MODEL, some, where)
+        found.append(memo.lookup("score", MODEL, where))
+    assert found[0].height == 1
+    assert found[0].equals(found[1])
+
+
+def test_another_process_sees_what_this_one_adds_and_the_other_way_round(tmp_path: Path) -> None:
+    where = places({n: f"{n:x}" * 32 for n in range(8)})
+    memo = Memo(str(tmp_path))
+    memo.commit("score", MODEL, results([0]), where)
+    assert memo.lookup("score", MODEL, where).height == 1
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from inference.test_memo import *\n"
+        "where = places({n: f'{n:x}' * 32 for n in range(8)})\n"
+        "memo = Memo(sys.argv[1])\n"
+        "assert memo.lookup('score', MODEL, where).height == 1\n"
+        "memo.commit('score', MODEL, results([1, 2]), where)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path), *sys.path], check=True)
+    assert memo.lookup("score", MODEL, where).height == 3
+
+
+def test_remote_segments_are_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    memo = Memo(f"memory://{uuid4().hex}")
+    where = places({n: f"{n:x}" * 32 for n in range(4)})
+    for n in range(4):
+        memo.commit("score", MODEL, results([n]), where)
+    assert memo.lookup("score", MODEL, where).height == 4
+
+    def read_bytes(path: str) -> bytes | None:
+        raise AssertionError(f"{path} is read again")
+
+    monkeypatch.setattr(storage, "read_bytes", read_bytes)
+    monkeypatch.setattr(storage, "read_many", lambda paths: [read_bytes(p) for p in paths])
+    assert memo.lookup("score", MODEL, where).height == 4
