@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines import augment, generate, judge, pair
+from pipelines import augment, generate, judge, pair, top_up
+from pipelines.filter import with_limit
 from pipelines.flow import check_needs
 from pipelines.ingest import bucket_count
 from prefdata.config.params import Params
@@ -22,9 +23,10 @@ def check_parts(params: Params, names: Sequence[str]) -> None:
         for source in params.ingest.sources:
             check_source(source)
     exports.build(params.export.format)
+    top_up.check(params)
     stages = (generate, judge, pair, augment)
     needs = [need for stage in stages for need in stage.needs(params)]
-    needs += [need for f in filters.build(params.filter.filters) for need in f.needs()]
+    needs += [need for f in filters.build(with_limit(params)) for need in f.needs()]
     if params.reward_head:
         needs.append((params.reward_head.model, "embed"))
     check_needs(params, needs)

@@ -121,11 +121,11 @@ def _model_entry(params: Params, call: str, asked: Asked) -> ModelEntry:
 
 def _manifest(params: Params, folder: str, stats: Stats) -> Manifest:
     stages = []
-    for stage, name in layout.OUTPUT_OF.items():
-        if stage == "export":
-            counted = read_info(layout.rejections(params, stage))
-        else:
-            counted = read_info(layout.table(params, name))
+    for stage, table in layout.counting(params).items():
+        # Stages that are run one by one, as DVC does, need no top-up between them.
+        if stage == layout.TOP_UP and storage.read_bytes(table.info_path) is None:
+            continue
+        counted = read_info(table)
         stages.append(
             StageEntry(
                 stage=stage,

@@ -169,7 +169,8 @@ class Write(beam.DoFn):
 
 def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
     """Run the stage."""
-    filters = lookup.build(params.filter.filters)
+    parts = with_limit(params)
+    filters = lookup.build(parts)
     needs = [need for f in filters for need in f.needs()]
     run = start(params, "filter", ["augmented", "prompts", "responses"], needs, quiet)
     output = run.table("filtered")
@@ -177,12 +178,21 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
 
     def build(pipeline: beam.Pipeline) -> None:
         states = buckets(pipeline, run) | "Load" >> beam.ParDo(Load(run))
-        for number, (part, f) in enumerate(zip(params.filter.filters, filters, strict=True)):
+        for number, (part, f) in enumerate(zip(parts, filters, strict=True)):
             states = _apply(states, run, part, f, f"{number} {part.kind}")
         keep_stats(run, states | "Write" >> beam.ParDo(Write(run)))
 
     execute(build, arguments)
     return complete(run, output, UNIT)
+
+
+def with_limit(params: Params) -> list[Part]:
+    """The filters of params.yaml, and after them the limit of what generate is to reach."""
+    config = params.generate
+    if not config.wants_pairs():
+        return params.filter.filters
+    limits = {"per_prompt": config.accepted_per_prompt, "pairs": config.target_pairs}
+    return [*params.filter.filters, Part.model_validate({"kind": "limit", **limits})]
 
 
 def _apply(

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipelines import layout
 from pipelines.flow import Outcome, Run, Stage
 from prefdata.config.params import GenerateParams, Params
 from prefdata.engines.base import Need, Sampling, error_code
+from prefdata.errors import TableError
 from prefdata.records import Rejection, Response
 from prefdata.records.base import polars_schema
+from prefdata.tables import read_bucket, read_info, storage
 
 
 def work(run: Run, bucket: int) -> Outcome:
     """Ask for the samples of one bucket's prompts."""
     config = run.params.generate
     prompts = run.read("prompts", bucket, ["prompt_id", "messages"])
-    samples = pl.DataFrame({"sample_index": range(config.n)}, schema={"sample_index": pl.Int64})
-    rows = prompts.join(samples, how="cross", maintain_order="left_right").rename(
-        {"prompt_id": "place"}
+    counts = prompts.join(
+        _topped_up(run, bucket), on="prompt_id", how="left", maintain_order="left"
     )
+    rows = counts.select(
+        "messages",
+        place="prompt_id",
+        sample_index=pl.int_ranges(pl.max_horizontal("n", config.n), dtype=pl.Int64),
+    ).explode("sample_index", empty_as_null=True)
     inference = run.inference(bucket)
     answers = inference.ask(config.model, "generate", sampling(config), rows)
     joined = pl.concat([rows.select("place", "sample_index"), answers], how="horizontal")
@@ -41,6 +48,20 @@ def work(run: Run, bucket: int) -> Outcome:
     )
     rejected = rejected.select(polars_schema(Rejection).names())
     return Outcome(rows.height, responses, rejected, inference=inference)
+
+
+def _topped_up(run: Run, bucket: int) -> pl.DataFrame:
+    """The samples of each prompt by the plan; no rows where there is none, or none is wanted."""
+    plan = layout.plan(run.params)
+    if not run.params.generate.wants_pairs() or storage.read_bytes(plan.info_path) is None:
+        return pl.DataFrame(schema={"prompt_id": pl.String, "n": pl.Int64})
+    found = read_info(plan).buckets
+    if found != run.buckets:
+        raise TableError(
+            f"{plan.folder}: {found} buckets, but {run.buckets} of prompts: made for other tables",
+            "Run `prefdata run`, which plans anew, or remove the folder.",
+        )
+    return read_bucket(plan, bucket, run.buckets, ["prompt_id", "n"])
 
 
 def sampling(config: GenerateParams) -> Sampling:

@@ -12,6 +12,7 @@ from prefdata.records import (
     Record,
     Rejection,
     Response,
+    TopUp,
 )
 from prefdata.tables import Table
 from prefdata.tables.storage import join
@@ -36,10 +37,31 @@ OUTPUT_OF = {
 }
 """The stages in their order, each with the folder it writes."""
 
+TOP_UP = "top-up"
+"""Plans more samples for prompts that fell short; between filter and export, where wanted."""
+
 
 def table(params: Params, name: str) -> Table:
     """The table called `name`."""
     return Table(join(params.data, name), RECORD_OF[name])
+
+
+def plan(params: Params) -> Table:
+    """How many samples each prompt gets; the table that top-up writes."""
+    return Table(join(params.data, "top_up"), TopUp)
+
+
+def counting(params: Params) -> dict[str, Table]:
+    """By stage, the table whose info says what the stage counted."""
+    found = {}
+    for stage, name in OUTPUT_OF.items():
+        if stage == "export":
+            if params.generate.wants_pairs():
+                found[TOP_UP] = plan(params)
+            found[stage] = rejections(params, stage)
+        else:
+            found[stage] = table(params, name)
+    return found
 
 
 def rejections(params: Params, stage: str) -> Table:

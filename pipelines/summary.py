@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines import layout
+from pipelines import layout, top_up
 from pipelines.accounting import figures, said, stage_usage, table, totals
 from pipelines.reward_head import describe
 from prefdata.config.params import Params
@@ -23,14 +23,8 @@ _HEAD = ("stage", "unit", "in", "out", "dropped", "why")
 
 def infos(params: Params) -> dict[str, TableInfo]:
     """What each stage's table says of itself, as far as stages have run."""
-    found = {}
-    for stage, name in layout.OUTPUT_OF.items():
-        table = (
-            layout.rejections(params, stage) if stage == "export" else layout.table(params, name)
-        )
-        if storage.read_bytes(table.info_path) is not None:
-            found[stage] = read_info(table)
-    return found
+    tables = layout.counting(params)
+    return {s: read_info(t) for s, t in tables.items() if storage.read_bytes(t.info_path)}
 
 
 def summary(params: Params, seconds: Mapping[str, float]) -> dict[str, Any]:
@@ -48,12 +42,14 @@ def summary(params: Params, seconds: Mapping[str, float]) -> dict[str, Any]:
     }
     costs = [c.model_dump() for c in totals(params, (*_BEFORE, *stages))]
     head = {stage: figures(params, stage) for stage in _BEFORE}
+    reached = top_up.found(params)
     return {
         "data": params.data,
         "stages": stages,
         **{stage: {"models": models} for stage, models in head.items() if models},
         "seconds": dict(seconds),
         "cost": costs,
+        "wanted": None if reached is None else reached.figures(),
         **_dataset(params),
     }
 
@@ -79,6 +75,9 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
     head = _head(params)
     if head is not None:
         notes.append(describe(head))
+    reached = top_up.found(params)
+    if reached is not None:
+        notes.append(reached.line())
     dataset = _dataset(params)
     if dataset:
         splits = ", ".join(f"{s} {n}" for s, n in dataset["splits"].items())

@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 from pipelines.stopping import graceful
 from prefdata import __version__
 from prefdata.config import Params, load_params
-from prefdata.engines.base import STOPPING
 from prefdata.errors import PrefdataError
 
 _STAGES = {
@@ -98,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands, "run", "all stages in order", _run)
     for name, text in _STAGES.items():
         _add(commands, name, text, _stage)
+    _add(commands, "top-up", "plan more samples for prompts short of accepted pairs", _top_up)
     _add(commands, "status", "what each stage's table holds and what fell out", _status)
     _add_memo(commands)
     schemas = _add(commands, "schemas", "write the JSON Schema of every record", _schemas)
@@ -208,42 +207,40 @@ def _execute(
 ) -> int:
     from pipelines.check import check_parts
     from pipelines.flow import close_engines, options
+    from pipelines.rounds import Runner
     from pipelines.summary import funnel, summary
 
     options(beam_arguments)
     check_parts(params, names)
-    try:
-        seconds = _run_stages(given, params, names, beam_arguments)
-    finally:
-        close_engines()
-    _say(given, summary(params, seconds), funnel(params, seconds))
-    return 0
-
-
-def _run_stages(
-    given: argparse.Namespace, params: Params, names: list[str], beam_arguments: list[str]
-) -> dict[str, float]:
-    """Seconds a stage."""
-    from pipelines.stages import STAGES, check_faults
-    from prefdata.inference.progress import Progress
-
     # Beam alone is half a million objects, and rows read as objects would have the collector walk
     # over all of them time and again.
     gc.freeze()
-    progress = Progress(given.quiet)
-    seconds = {}
-    for number, name in enumerate(names, 1):
-        if STOPPING.is_set():
-            raise KeyboardInterrupt
-        progress.line(f"{name} ({number}/{len(names)}) …")
-        started = time.monotonic()
-        stats = STAGES[name](params, beam_arguments, given.quiet)
-        seconds[name] = round(time.monotonic() - started, 2)
-        for model, usage in stats.usage.items():
-            progress.line(f"  {model}: {usage.line()}")
-        progress.line(f"  {stats.rows_in} in, {stats.rows_out} out, {seconds[name]} s")
-        check_faults(params, name, stats)
-    return seconds
+    runner = Runner(params, names, beam_arguments, given.quiet)
+    try:
+        if given.command == "run":
+            runner.run_all()
+        else:
+            runner.run(given.command)
+    finally:
+        close_engines()
+    _say(given, summary(params, runner.seconds), funnel(params, runner.seconds))
+    return 0
+
+
+def _top_up(given: argparse.Namespace, beam_arguments: list[str]) -> int:
+    from pipelines import top_up
+    from pipelines.check import check_parts
+    from pipelines.flow import options
+    from pipelines.summary import funnel, summary
+    from prefdata.inference.progress import Progress
+
+    params = _params(given)
+    options(beam_arguments)
+    check_parts(params, [given.command])
+    found = top_up.run_stage(params, beam_arguments, given.quiet)
+    Progress(given.quiet).line(found.line())
+    _say(given, summary(params, {}), funnel(params, {}))
+    return 0
 
 
 def _status(given: argparse.Namespace, _: list[str]) -> int:

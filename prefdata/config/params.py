@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -83,7 +83,34 @@ class GenerateParams(Section):
     max_tokens: int = Field(512, gt=0)
     stop: list[str] = Field(default_factory=list)
     seed: int = Field(0, description="Goes into every request's key, and so into its seed.")
+    accepted_per_prompt: int | None = Field(
+        None, gt=0, description="Pairs that every prompt shall have in the end, and no more."
+    )
+    target_pairs: int | None = Field(
+        None, gt=0, description="Pairs that there shall be in the end, and no more."
+    )
+    max_n: int | None = Field(
+        None, gt=0, description="Samples of a prompt at most, to reach those; not set: 4 n."
+    )
     max_rejected_fraction: float = Field(0.01, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _enough_samples(self) -> GenerateParams:
+        if self.max_n is None:
+            return self
+        if self.max_n < self.n:
+            raise ValueError(f"max_n: {self.max_n} is less than n: {self.n}")
+        if not self.wants_pairs():
+            raise ValueError("max_n: set accepted_per_prompt or target_pairs, which it is for")
+        return self
+
+    def wants_pairs(self) -> bool:
+        """Whether samples are drawn until there are as many pairs as wanted."""
+        return self.accepted_per_prompt is not None or self.target_pairs is not None
+
+    def most(self) -> int:
+        """The samples that a prompt gets at most."""
+        return self.max_n or 4 * self.n
 
 
 class JudgeParams(Section):

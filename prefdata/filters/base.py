@@ -43,6 +43,8 @@ class Filter(ABC):
     kind: ClassVar[str]
     config_model: ClassVar[type[FilterConfig]]
     across_buckets: ClassVar[bool] = False
+    prompt_reasons: ClassVar[frozenset[str]] = frozenset()
+    """Reasons that are about the prompt: other answers to it would be dropped all the same."""
 
     def __init__(self, settings: dict[str, Any], where: str) -> None:
         self.config = validated(self.config_model, settings, where)

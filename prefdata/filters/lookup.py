@@ -8,10 +8,13 @@ from prefdata.config.load import known
 from prefdata.config.params import Part
 from prefdata.filters.base import Filter
 from prefdata.filters.ches import Ches
+from prefdata.filters.limit import Limit
 from prefdata.filters.near_duplicate_prompts import NearDuplicatePrompts
 from prefdata.filters.near_identical import NearIdentical
 
-FILTERS: dict[str, type[Filter]] = {f.kind: f for f in (Ches, NearDuplicatePrompts, NearIdentical)}
+FILTERS: dict[str, type[Filter]] = {
+    f.kind: f for f in (Ches, Limit, NearDuplicatePrompts, NearIdentical)
+}
 
 
 def build(parts: Sequence[Part]) -> list[Filter]:

@@ -27,6 +27,7 @@ class NearDuplicatePrompts(Filter):
     config_model = NearDuplicatePromptsConfig
     config: NearDuplicatePromptsConfig
     across_buckets = True
+    prompt_reasons = frozenset({"near_duplicate_prompt"})
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         contents = pl.col("messages").list.eval(pl.element().struct.field("content"))

@@ -27,6 +27,8 @@ class Strategy(ABC):
 
     kind: ClassVar[str]
     config_model: ClassVar[type[StrategyConfig]] = StrategyConfig
+    most: ClassVar[int | None] = None
+    """Pairs that it makes of a prompt at most; None: as many as there are comparisons."""
 
     def __init__(self, settings: dict[str, Any], where: str) -> None:
         self.config = validated(self.config_model, settings, where)

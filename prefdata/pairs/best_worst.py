@@ -15,6 +15,7 @@ class BestWorst(Strategy):
     """See the module."""
 
     kind = "best_worst"
+    most = 1
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
         # Sorted, so that the sums below don't depend on the order or the ids of the candidates.

@@ -7,6 +7,7 @@ from prefdata.records.preference import Preference
 from prefdata.records.prompt import Message, Prompt
 from prefdata.records.rejection import Rejection
 from prefdata.records.response import Response
+from prefdata.records.top_up import TopUp
 
 RECORDS: tuple[type[Record], ...] = (
     Prompt,
@@ -17,6 +18,7 @@ RECORDS: tuple[type[Record], ...] = (
     FilteredPair,
     Preference,
     Rejection,
+    TopUp,
 )
 
 __all__ = [
@@ -34,4 +36,5 @@ __all__ = [
     "Record",
     "Rejection",
     "Response",
+    "TopUp",
 ]
