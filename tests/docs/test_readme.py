@@ -124,6 +124,16 @@ def test_the_worked_example_is_a_valid_configuration(tmp_path: Path) -> None:
     assert ches.config.model_dump()["max_quantile"] == 0.5
 
 
+def test_the_wanted_pairs_and_the_prices_are_valid() -> None:
+    raw = yaml.safe_load(BLOCKS["params: mine.yaml"])
+    raw["generate"] |= yaml.safe_load(BLOCKS["params: wanted"])["generate"]
+    prices = yaml.safe_load(BLOCKS["params: prices"])["models"]["policy"]
+    raw["models"]["policy"] |= prices
+    params = Params.model_validate(raw)
+    assert (params.generate.target_pairs, params.generate.most()) == (5000, 16)
+    assert params.models["policy"].prices is not None
+
+
 def test_the_judge_and_the_filter_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge, short = _execute("judge")["LikelihoodJudge"], _execute("filter")["ShortChosen"]
     monkeypatch.setitem(judges.JUDGES, judge.kind, judge)
