@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inference.test_memo import MODEL, places, results, segments
+from tables.flaky import flaky_folder
 
 from prefdata.errors import StorageError
 from prefdata.inference import Memo, compaction
@@ -112,6 +113,19 @@ def test_any_merges_between_any_commits_change_no_lookup(data: st.DataObject) ->
             wanted = where[low : low + 4]
             found = [m.lookup("score", MODEL, wanted).sort("key") for m in (memo, plain)]
             assert found[0].equals(found[1])
+
+
+def test_storage_that_fails_now_and_then_loses_no_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flaky = flaky_folder(monkeypatch)
+    monkeypatch.setattr(compaction, "SEGMENT_BYTES", 1000)
+    memo = Memo(flaky)
+    where = filled(memo, 60, 4)
+    assert memo.lookup("score", MODEL, where).height == 60
+    assert merge(flaky).entries == 60
+    assert memo.lookup("score", MODEL, where).height == 60
+    assert held(flaky, "score", FOLDER).entries == 60
 
 
 def test_a_damaged_segment_is_neither_merged_nor_removed(tmp_path: Path) -> None:

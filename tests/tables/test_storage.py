@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tables.flaky import Flaky, flaky_folder
 
 from prefdata.errors import StorageError
 from prefdata.tables import storage
@@ -83,3 +84,48 @@ def test_below_a_file_there_is_nothing_to_read(tmp_path: Path) -> None:
 def test_a_folder_where_a_file_is_expected_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="can't be read"):
         storage.read_bytes(str(tmp_path))
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> str:
+    return flaky_folder(monkeypatch)
+
+
+def test_storage_that_fails_now_and_then_loses_nothing(flaky: str) -> None:
+    names = [f"{n:02}.bin" for n in range(20)]
+    for name in names:
+        storage.write_bytes(storage.join(flaky, name), name.encode())
+    assert storage.list_names(flaky) == names
+    assert [file.size for file in storage.list_files(flaky)] == [6] * 20
+    paths = [storage.join(flaky, name) for name in names]
+    assert [storage.read_bytes(path) for path in paths] == [name.encode() for name in names]
+    assert storage.read_many([*paths, f"{flaky}/none"]) == [*(n.encode() for n in names), None]
+    for path in paths[1:]:
+        storage.remove(path)
+    assert storage.list_names(flaky) == names[:1]
+    assert Flaky.calls > 80
+
+
+def test_storage_that_fails_for_good_is_said(flaky: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Flaky, "every", 1)
+    for call in (
+        lambda: storage.write_bytes(f"{flaky}/a", b""),
+        lambda: storage.read_bytes(f"{flaky}/a"),
+        lambda: storage.read_many([f"{flaky}/a"]),
+        lambda: storage.list_names(flaky),
+    ):
+        with pytest.raises(StorageError, match="the store failed 6 times, at last with: the store"):
+            call()
+
+
+def test_a_store_without_its_package_is_said() -> None:
+    with pytest.raises(StorageError, match="nosuch") as caught:
+        storage.read_bytes("nosuch://bucket/a")
+    assert "Install the fsspec package" in caught.value.remedy
+
+
+def test_what_is_no_file_is_not_listed_as_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "a.bin").write_bytes(b"123")
+    assert storage.list_files(str(tmp_path)) == [storage.File("a.bin", 3)]
