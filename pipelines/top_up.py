@@ -65,8 +65,9 @@ class Round:
         """For people."""
         text = f"{self.pairs:,} of {self.wanted:,} wanted pairs"
         if self.short:
-            reasons = ", ".join(f"{reason} {count}" for reason, count in self.short.items())
-            text += f"; {sum(self.short.values()):,} prompts short ({reasons})"
+            reasons = ", ".join(f"{reason} {number}" for reason, number in self.short.items())
+            count = sum(self.short.values())
+            text += f"; {count:,} {'prompt' if count == 1 else 'prompts'} short ({reasons})"
         if self.drawn:
             text += f"; {self.samples:,} more samples for {self.drawn:,} of them"
         return text

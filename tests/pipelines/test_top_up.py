@@ -26,7 +26,7 @@ JUDGE = {
     "consensus": {"kind": "mean", "min_confidence": 0.65},
 }
 ALL = {"strategy": {"kind": "all_above_margin", "min_margin": 0.3}}
-ALIKE = {"filters": [{"kind": "near_identical", "max_similarity": 0.6}]}
+ALIKE = {"filters": [{"kind": "near_identical", "max_similarity": 0.8}]}
 
 
 def model(**options: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_what_can_not_be_filled_stops_at_the_limit_and_is_said(
         tmp_path,
         {"n": 2, "accepted_per_prompt": 1, "max_n": 8, "max_rejected_fraction": 0.5},
         models=model(answers={"Question 3:": "Always this."}, fail=["Question 5:"]),
-        filter={"filters": [*ALIKE["filters"], {"kind": "near_duplicate_prompts"}]},
+        filter={"filters": [{"kind": "near_duplicate_prompts"}]},
     )
     words = "what is the engine good for in the winter garden of the old town by the river "
     with open(tmp_path / "prompts.jsonl", "ab") as prompts:
@@ -205,18 +205,18 @@ def test_a_run_that_died_in_any_round_comes_to_the_same(
     assert hashes(another) == hashes(whole)
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        ["--set", "buckets=1"],
-        ["--set", "buckets=8", "--direct_running_mode=multi_processing"],
-    ],
-    ids=["one bucket", "eight buckets, processes"],
-)
-def test_neither_buckets_nor_processes_matter(whole: Path, another: Path, more: list[str]) -> None:
-    assert main(["run", "--quiet", *more]) == 0
+def test_buckets_do_not_matter(whole: Path, another: Path) -> None:
+    assert main(["run", "--quiet", "--set", "buckets=1"]) == 0
     for name in ("filtered", "top_up", "responses", "rejections/top-up"):
         assert table(another, name).equals(table(whole, name))
+
+
+def test_processes_plan_and_draw_the_same(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(whole)
+    wanted = hashes(whole)
+    for stage in ("top-up", "generate"):
+        assert main([stage, "--quiet", "--direct_running_mode=multi_processing"]) == 0
+    assert hashes(whole) == wanted
 
 
 def test_stages_one_by_one_with_top_ups_between_come_to_the_same(
