@@ -1,0 +1,51 @@
+"""A scripted engine of which one request in a hundred fails, in every way there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from prefdata.engines.scripted import ScriptedEngine
+
+ERRORS = (
+    "too_long: 9,000 tokens, the model takes 4,096",
+    "refused: 400 invalid request",
+    "timeout: no answer in 600 s",
+    "server_error: 503 overloaded",
+    "bad_answer: half of a JSON object",
+    "model_error: out of memory",
+)
+
+
+def error_of(key: bytes) -> str | None:
+    """The error of one request in a hundred, by its key."""
+    number = int.from_bytes(key[8:12], "little")
+    return ERRORS[number // 100 % len(ERRORS)] if number % 100 == 0 else None
+
+
+class FailingEngine(ScriptedEngine):
+    """`asked` holds all keys that were asked of any of them; `broken` says whether they fail."""
+
+    asked: ClassVar[list[bytes]] = []
+    broken: ClassVar[bool] = True
+
+    def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+        for batch, numbers in super()._batches(rows):
+            self.asked.extend(batch["key"].to_list())
+            yield batch, numbers
+
+    def _results(self, operation: Any, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:
+        found = super()._results(operation, batch, **columns)
+        if not self.broken:
+            return found
+        errors = [error_of(key) for key in found["key"].to_list()]
+        failed = found.with_columns(error=pl.Series(errors, dtype=pl.String))
+        none = [
+            pl.when(pl.col("error").is_null()).then(pl.col(name)).alias(name)
+            for name in found.columns
+            if name not in ("key", "error")
+        ]
+        return failed.with_columns(none)
