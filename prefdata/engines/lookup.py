@@ -13,6 +13,7 @@ from prefdata.errors import ConfigError
 
 ENGINES = {
     "transformers": "prefdata.engines.transformers:TransformersEngine",
+    "openai": "prefdata.engines.openai:OpenAIEngine",
     "sentence": "prefdata.engines.sentence:SentenceEngine",
     "scripted": "prefdata.engines.scripted:ScriptedEngine",
 }

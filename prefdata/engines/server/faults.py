@@ -1,0 +1,121 @@
+"""What can go wrong with one request, and what to do about it."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+RETRY_AFTER_MAX = 120.0
+"""The longest that a server's Retry-After holds requests back, seconds."""
+BACKOFF_FIRST = 0.5
+BACKOFF_MAX = 30.0
+_EXCERPT = 300
+_PASSING = (408, 409, 425, 429)
+_TOO_LONG = re.compile(
+    # vLLM, OpenAI; OpenAI's code; llama.cpp; SGLang; TGI.
+    r"maximum (context|model) length|context_length_exceeded|exceed\w* the available context"
+    r"|exceed_context_size|longer than the (model|maximum)|exceeds the model.s maximum context"
+    r"|`inputs`( tokens \+ `max_new_tokens`)? must (be|have)",
+    re.IGNORECASE,
+)
+
+
+class Fault(Exception):
+    """One request failed. `code` and `text` make its error.
+
+    `retry`: the same request may succeed later, after `after` seconds where the server said so.
+    `own`: the request's own fault; it says nothing of the server. `lacking`: the answer lacks
+    something that this server may never give. `unreached`: the request was never sent.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        text: str,
+        *,
+        retry: bool = False,
+        own: bool = False,
+        lacking: bool = False,
+        unreached: bool = False,
+        status: int | None = None,
+        after: float | None = None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(code, text)
+        self.code, self.text, self.remedy = code, text, remedy
+        self.retry, self.own, self.lacking, self.unreached = retry, own, lacking, unreached
+        self.status, self.after = status, after
+        self.server: object = None
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+
+def bad_answer(text: str, **more: Any) -> Fault:
+    """An answer that can't be read; another try may bring a good one."""
+    return Fault("bad_answer", text, **{"retry": True, **more})
+
+
+def of_status(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Fault:
+    """The fault that an HTTP status other than 200 tells of."""
+    said = message(body, secret)
+    text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    if status in _PASSING or (status >= 500 and status != 501):
+        code = "timeout" if status == 408 else "server_error"
+        after = retry_after(headers.get("Retry-After"))
+        return Fault(code, text, retry=True, status=status, after=after)
+    if status == 413 or (status in (400, 422) and _TOO_LONG.search(said)):
+        return Fault("too_long", text, own=True, status=status)
+    if 300 <= status < 400:
+        text = f"HTTP {status}: the server sends requests to another address"
+        return Fault("refused", text, status=status, remedy="Put that address into base_urls.")
+    return Fault("refused", text, status=status)
+
+
+def message(body: bytes, secret: str) -> str:
+    """What the server says is wrong, in one line, without the key it may have been sent back."""
+    try:
+        found = orjson.loads(body)
+        if isinstance(found, dict):
+            error = found.get("error", found)
+            found = (
+                error.get("message") or error.get("detail") if isinstance(error, dict) else error
+            )
+        text = found if isinstance(found, str) else orjson.dumps(found).decode()
+    except orjson.JSONDecodeError:
+        text = body[: 10 * _EXCERPT].decode("utf-8", "replace")
+    text = " ".join(text.split())
+    if secret:
+        text = text.replace(secret, "***")
+    return text[:_EXCERPT]
+
+
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Seconds that a Retry-After header asks to wait (a number or an HTTP date), capped."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            then = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        if then.tzinfo is None:
+            then = then.replace(tzinfo=UTC)
+        seconds = (then - (now or datetime.now(UTC))).total_seconds()
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX)
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before try number `attempt` + 1: doubled each time, jittered, capped."""
+    return min(BACKOFF_MAX, BACKOFF_FIRST * 2.0**attempt) * random.uniform(0.5, 1.0)
