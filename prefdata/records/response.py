@@ -23,7 +23,8 @@ class Response(Record):
     finish_reason: Literal["stop", "length"] = Field(
         description="stop: the model ended its turn; length: cut off at max_tokens."
     )
-    cumulative_logprob: float = Field(
-        description="Sum over the generated tokens of log p under the model at temperature 1, nats."
+    cumulative_logprob: float | None = Field(
+        description="Sum over the generated tokens of log p under the model at temperature 1, "
+        "nats; null where the model's server gives none."
     )
-    mean_token_logprob: float = Field(description="cumulative_logprob / n_tokens.")
+    mean_token_logprob: float | None = Field(description="cumulative_logprob / n_tokens.")

@@ -48,14 +48,14 @@ def generation(answer: Any, logprobs: bool, exact: bool) -> Generation:
     return text, n_tokens, reason, math.fsum(values), n_prompt
 
 
-def top_logprobs(answer: Any) -> tuple[dict[str, float], int]:
+def top_logprobs(answer: Any, remedy: str = NO_LOGPROBS) -> tuple[dict[str, float], int]:
     """(log-probability by token text of the first token's alternatives, n_prompt_tokens)."""
     content = _content(_choice(answer))
     if len(content) != 1:
         raise bad_answer(f"log-probs for {len(content)} tokens, for 1 was expected")
     entries = content[0].get("top_logprobs") if isinstance(content[0], dict) else None
     if not isinstance(entries, list) or not entries:
-        raise bad_answer("no top_logprobs", lacking=True, remedy=NO_LOGPROBS)
+        raise bad_answer("no top_logprobs", lacking=True, remedy=remedy)
     found: dict[str, float] = {}
     for entry in entries:
         token = entry.get("token") if isinstance(entry, dict) else None
@@ -82,7 +82,7 @@ def prompt_logprobs(answer: Any, ids: Sequence[int], start: int) -> list[float]:
 
 def entry_logprob(entry: Any) -> float:
     """The number in {"logprob": number}: at most zero, and no placeholder."""
-    value = entry.get("logprob") if isinstance(entry, dict) else None
+    value: Any = entry.get("logprob") if isinstance(entry, dict) else None
     # A rounding error above zero is one; a probability of 2 is not.
     if type(value) not in (float, int) or not PLACEHOLDER < value <= 1e-3:
         raise bad_answer(f"a log-prob is {value!r:.40}")
@@ -129,8 +129,8 @@ def _choice(answer: Any) -> dict[str, Any]:
     return choices[0]
 
 
-def _usage(answer: dict[str, Any]) -> dict[str, Any]:
-    usage = answer.get("usage")
+def _usage(answer: dict[str, Any]) -> Any:
+    usage: Any = answer.get("usage")
     count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     if type(count) is not int or count < 0:
         raise bad_answer(f"usage.prompt_tokens is {count!r:.40}", lacking=True)

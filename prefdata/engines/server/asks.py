@@ -208,12 +208,13 @@ class Choose(Ask):
             read = sum(len(prompt) + len(ids) for ids in self.ids)
             return [(key, each, read, None)]
         answer = await post("/chat/completions", orjson.dumps({**self.next, "messages": messages}))
-        found, n_prompt = answers.top_logprobs(answer)
+        remedy = _OLD_VLLM if self.vllm else answers.NO_LOGPROBS
+        found, n_prompt = answers.top_logprobs(answer, remedy)
         missing = [
             o for o, n in zip(self.settings.options, self.names, strict=True) if n not in found
         ]
         if missing and self.vllm:
-            raise bad_answer("no log-prob of an option", lacking=True, remedy=_OLD_VLLM)
+            raise bad_answer("no log-prob of an option", lacking=True, remedy=remedy)
         if missing:
             raise Fault(
                 "bad_answer",
@@ -227,7 +228,7 @@ class Choose(Ask):
         return Unit([bytes(16)], [_HELLO])
 
 
-_OLD_VLLM = "Use vLLM 0.32 or newer: this one does not know logprob_token_ids."
+_OLD_VLLM = "Use a vLLM whose chat completions take logprob_token_ids (tested with 0.32)."
 
 
 class Score(Ask):

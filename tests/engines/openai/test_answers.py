@@ -1,0 +1,133 @@
+"""Reading answers: a good one gives its numbers; any other one is a fault, never a number."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+from engines.openai.loopback import chat, completion, embeddings, logprob
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefdata.engines.server import answers
+from prefdata.engines.server.asks import apportioned
+from prefdata.engines.server.faults import Fault
+
+BODY = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 9, "logprobs": True}
+GOOD = {
+    "generation": (chat(BODY), lambda a: answers.generation(a, True, True)),
+    "top_logprobs": (
+        chat({**BODY, "max_tokens": 1, "top_logprobs": 4}),
+        lambda a: answers.top_logprobs(a),
+    ),
+    "prompt_logprobs": (
+        completion({"prompt": [7, 8, 9]}),
+        lambda a: answers.prompt_logprobs(a, [7, 8, 9], 1),
+    ),
+    "embeddings": (embeddings({"input": ["a", "bc"]}), lambda a: answers.embeddings(a, 2)),
+    "token_ids": ({"tokens": [1, 2]}, lambda a: answers.token_ids(a)),
+}
+PLAIN = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=False)
+JSON = st.recursive(
+    PLAIN | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def test_a_good_answer_is_read() -> None:
+    text, n_tokens, reason, total, n_prompt = answers.generation(chat(BODY), True, True)
+    assert (text, n_tokens, reason, n_prompt) == ("Réponse 答 to x [None]", 5, "stop", 1)
+    assert total == pytest.approx(sum(logprob(t) for t in text.split(" ")))
+    assert answers.generation(chat(BODY), False, True)[3] is None
+    assert answers.prompt_logprobs(completion({"prompt": [7, 8, 9]}), [7, 8, 9], 1) == [
+        logprob("\x08"),
+        logprob("\t"),
+    ]
+
+
+def test_openai_may_leave_out_the_end_of_turn() -> None:
+    answer = chat(BODY)
+    answer["usage"]["completion_tokens"] += 1
+    assert answers.generation(answer, True, exact=False)[1] == 6
+    with pytest.raises(Fault, match="5 log-probs for 6 tokens"):
+        answers.generation(answer, True, exact=True)
+    answer["choices"][0]["finish_reason"] = "length"
+    with pytest.raises(Fault, match="5 log-probs for 6 tokens"):
+        answers.generation(answer, True, exact=False)
+
+
+def test_a_model_that_ends_its_turn_at_once_gives_an_empty_text() -> None:
+    answer = chat(BODY)
+    choice = answer["choices"][0]
+    choice["message"]["content"] = ""
+    choice["logprobs"]["content"] = [{"token": "</s>", "logprob": -0.5}]
+    answer["usage"]["completion_tokens"] = 1
+    assert answers.generation(answer, True, True) == ("", 1, "stop", -0.5, 1)
+
+
+def test_of_tokens_that_read_alike_the_likeliest_counts() -> None:
+    answer = chat({**BODY, "max_tokens": 1, "top_logprobs": 4})
+    entries = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    entries += [{"token": "A", "logprob": -7.0}, {"token": "D", "logprob": -9999.0}]
+    found, _ = answers.top_logprobs(answer)
+    assert found["A"] == logprob("A")
+    assert "D" not in found
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The place of every part of a JSON value."""
+    items: Any = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        items = enumerate(value)
+    return [path, *(p for key, item in items for p in paths(item, (*path, key)))]
+
+
+@pytest.mark.parametrize("name", GOOD)
+@given(data=st.data())
+def test_whatever_comes_is_read_right_or_is_a_fault(name: str, data: st.DataObject) -> None:
+    """Any part of a good answer replaced by anything."""
+    good, read = GOOD[name]
+    answer = copy.deepcopy(good)
+    path = data.draw(st.sampled_from(paths(good)))
+    new = data.draw(JSON)
+    if path:
+        node = answer
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = new
+    else:
+        answer = new
+    try:
+        found = read(answer)
+    except Fault as fault:
+        assert fault.code in ("bad_answer", "refused")
+        return
+    if name == "generation":
+        text, n_tokens, reason, total, n_prompt = found
+        assert isinstance(text, str)
+        assert reason in ("stop", "length")
+        assert type(n_tokens) is int
+        assert type(n_prompt) is int
+        assert -math.inf < total <= 0
+    elif name == "embeddings":
+        for vector in found[0]:
+            assert math.fsum(x * x for x in vector) == pytest.approx(1)
+    elif name == "top_logprobs":
+        assert all(-9999 < value <= 0 for value in found[0].values())
+    elif name == "prompt_logprobs":
+        assert all(-9999 < value <= 0 for value in found)
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 500), min_size=1, max_size=40))
+def test_tokens_are_shared_out_whole(total: int, lengths: list[int]) -> None:
+    shares = apportioned(total, lengths)
+    assert sum(shares) == total
+    assert min(shares) >= 0
+    assert len(shares) == len(lengths)
+    equal = apportioned(10 * len(lengths), [7] * len(lengths))
+    assert equal == [10] * len(lengths)
