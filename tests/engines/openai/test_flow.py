@@ -1,0 +1,182 @@
+"""Whole stages on a server that misbehaves: the job ends well and a rerun asks for what failed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import flows
+import orjson
+import polars as pl
+import pytest
+from engines.openai.asking import QUICK
+from engines.openai.loopback import MODEL, Loopback, Reaction, Request, serving
+from engines.openai.test_misbehaviour import MISBEHAVIOURS
+
+from pipelines.flow import close_engines, read_stats
+from pipelines.stages import STAGES
+from prefdata.config import Params, load_params
+from prefdata.engines.server import faults
+from prefdata.errors import ModelError
+
+WAYS = (
+    "429", "429 Retry-After", "500", "502", "cut", "length too long", "half", "silence", "list",
+    "html", "no text", "NaN", "few log-probs", "filter", "too long", "400",
+)  # fmt: skip
+COUNT = 400
+"""So many prompts: in each way, one in a hundred fails."""
+
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "BACKOFF_FIRST", 0.02)
+
+
+def way(request: Request) -> str | None:
+    """How the request fails, by the number in its prompt."""
+    found = re.match(r"Question (\d+):", request.text)
+    number = int(found[1]) % 100 if found else len(WAYS)
+    return WAYS[number] if number < len(WAYS) else None
+
+
+def misbehave(request: Request) -> Reaction | None:
+    name = way(request)
+    return MISBEHAVIOURS[name][0] if name else None
+
+
+def flow(folder: Path, *servers: Loopback, count: int = COUNT, **options: Any) -> Params:
+    """params.yaml of a flow that asks these servers; the prompts are in its table."""
+    urls = [server.url for server in servers]
+    options = {"base_urls": urls, "max_retries": 1, **QUICK, **options}
+    flows.write_prompts(folder, count)
+    path = flows.write_params(
+        folder,
+        buckets=2,
+        models={"policy": {"engine": "openai", "model": MODEL, "options": options}},
+        generate={"n": 1, "max_rejected_fraction": 0.5},
+        judge={"judges": [{"kind": "pairwise", "model": "policy"}], "consensus": {"kind": "mean"}},
+        filter=None,
+    )
+    params = load_params(path)
+    STAGES["ingest"](params, [], True)
+    return params
+
+
+def run(params: Params, stage: str = "generate") -> None:
+    try:
+        STAGES[stage](params, [], True)
+    finally:
+        close_engines()
+
+
+def read(folder: Path, name: str) -> pl.DataFrame:
+    return pl.read_parquet(folder / "data" / name / "*.parquet")
+
+
+def table_bytes(folder: Path, name: str) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (folder / "data" / name).iterdir()}
+
+
+def test_one_in_a_hundred_fails_in_every_way(tmp_path: Path) -> None:
+    with serving(misbehave) as (server,):
+        params = flow(tmp_path, server)
+        run(params)
+        rejected = read(tmp_path, "rejections/generate")
+        assert read(tmp_path, "responses").height == COUNT - rejected.height
+        assert rejected.height == COUNT // 100 * len(WAYS)
+        assert rejected["fault"].all()
+        wanted = sorted(
+            MISBEHAVIOURS[name][1].split(":")[0] for name in WAYS for _ in range(COUNT // 100)
+        )
+        assert sorted(rejected["reason"]) == wanted
+        for name in WAYS:
+            assert rejected["detail"].str.starts_with(MISBEHAVIOURS[name][1]).sum() >= COUNT // 100
+        used = read_stats(params, "generate").usage["generate policy"]
+        assert (used.requests, used.cached, used.failed) == (COUNT, 0, rejected.height)
+        assert used.retries == sum(MISBEHAVIOURS[n][2] > 1 for n in WAYS) * COUNT // 100
+
+        # The server is mended: the same command asks for those that failed, and for no other.
+        failed = {r.text for r in server.posts() if way(r)}
+        server.react = lambda request: None
+        before = len(server.posts())
+        run(params)
+        again = server.posts()[before:]
+        assert len(again) == rejected.height
+        assert {r.text for r in again} == failed
+
+    # What came of it is what a server that never failed would have given.
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    with serving() as (server,):
+        run(flow(whole, server))
+    assert table_bytes(tmp_path, "responses") == table_bytes(whole, "responses")
+
+
+def test_failed_verdicts_are_unscored(tmp_path: Path) -> None:
+    with serving() as (server,):
+        params = flow(tmp_path, server, count=60).model_copy(deep=True)
+        params = params.model_copy(
+            update={
+                "generate": params.generate.model_copy(update={"n": 2}),
+                "judge": params.judge.model_copy(update={"max_rejected_fraction": 1.0}),
+            }
+        )
+        run(params)
+        seen: list[Request] = []
+
+        def react(request: Request) -> Reaction | None:
+            seen.append(request)
+            return Reaction(body=b"<html>") if "Question 7:" in request.text else None
+
+        server.react = react
+        run(params, "judge")
+    judgments = read(tmp_path, "judgments").filter(pl.col("judge") == "pairwise")
+    unscored = judgments.filter(pl.col("unscored").is_not_null())
+    assert judgments.height == 60
+    assert unscored.height == 1
+    assert unscored["preference"].null_count() == 1
+    assert unscored["unscored"].item() == "bad_answer: the answer is not JSON"
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_server_that_dies(tmp_path: Path, servers: int) -> None:
+    seen: list[Request] = []
+
+    def dying(request: Request) -> Reaction | None:
+        seen.append(request)
+        return Reaction(die=True) if len(seen) == 60 else Reaction(delay=0.01)
+
+    slow = lambda request: Reaction(delay=0.01)  # noqa: E731
+    with serving(dying, slow) as both:
+        params = flow(tmp_path, *both[:servers], count=200, concurrency=8)
+        if servers == 1:
+            with pytest.raises(ModelError, match="every server is gone"):
+                run(params)
+            finished = len(seen) - 8
+            both[0].revive()
+            run(params)
+            used = read_stats(params, "generate").usage["generate policy"]
+            assert used.cached >= finished - 8
+        else:
+            run(params)
+    assert read(tmp_path, "responses").height == 200
+    assert read(tmp_path, "rejections/generate").height == 0
+
+
+def test_a_server_without_logprobs(tmp_path: Path) -> None:
+    def react(request: Request) -> Reaction | None:
+        assert "logprobs" not in request.body
+        return None
+
+    with serving(react) as (server,):
+        run(flow(tmp_path, server, count=20, logprobs=False))
+    responses = read(tmp_path, "responses")
+    assert responses["cumulative_logprob"].null_count() == 20
+    assert responses["mean_token_logprob"].null_count() == 20
+    assert responses["n_tokens"].null_count() == 0
+    schema = orjson.loads(
+        (Path(flows.__file__).parent.parent / "schemas/response.json").read_bytes()
+    )
+    kinds = {kind["type"] for kind in schema["properties"]["cumulative_logprob"]["anyOf"]}
+    assert kinds == {"number", "null"}
