@@ -48,6 +48,9 @@ _VLLM = "; where the server is vLLM, set options.server: vllm"
 class OpenAIEngine(Engine):
     """See the module. Requests of one engine share one pool, whichever call they belong to."""
 
+    structures = frozenset({"json_schema", "regex", "choice"})
+    concurrent = True
+
     def __init__(self, name: str, params: ModelParams) -> None:
         self.name = name
         self.params = params
@@ -55,6 +58,7 @@ class OpenAIEngine(Engine):
         check_extra_body(name, self.options)
         self.fingerprint = server_fingerprint(params, self.options)
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._thread: LoopThread | None = None
         self._pool: Pool | None = None
 
@@ -71,39 +75,37 @@ class OpenAIEngine(Engine):
                 return f"OpenAI's API holds answers to a json_schema alone{_VLLM}"
         return super().refusal(operation, settings)
 
-    structures = frozenset({"json_schema", "regex", "choice"})
-
     def start(self) -> None:
         with self._lock:
             if self._pool is not None and not self._pool.gone:
                 return
-            self._close()
             try:
-                from prefdata.engines.server.calls import LoopThread
-                from prefdata.engines.server.pool import Pool
-            except ImportError as error:
-                raise ModelError(
-                    f"model {self.name}: {error}", "Install the extra: pip install prefdata[server]"
-                ) from error
-            key = read_key(self.name, self.options)
-            # A worker process of a runner ends without closing its engines.
-            atexit.register(self.close)
-            self._thread = LoopThread(f"requests to {self.name}")
-
-            async def open_pool() -> Pool:
-                pool = Pool(self.name, self.params.model, self.options, key)
-                try:
-                    await pool.check()
-                except BaseException:
-                    await pool.close()
-                    raise
-                return pool
-
-            try:
-                self._pool = self._thread.submit(open_pool()).result()
+                if self._pool is None:
+                    self._open()
+                assert self._pool is not None
+                assert self._thread is not None
+                self._thread.submit(self._pool.check()).result()
             except BaseException:
                 self._close()
                 raise
+
+    def _open(self) -> None:
+        try:
+            from prefdata.engines.server.calls import LoopThread
+            from prefdata.engines.server.pool import Pool
+        except ImportError as error:
+            raise ModelError(
+                f"model {self.name}: {error}", "Install the extra: pip install prefdata[server]"
+            ) from error
+        key = read_key(self.name, self.options)
+        # A worker process of a runner may end without closing its engines.
+        atexit.register(self.close)
+        self._thread = LoopThread(f"requests to {self.name}")
+
+        async def made() -> Pool:
+            return Pool(self.name, self.params.model, self.options, key)
+
+        self._pool = self._thread.submit(made()).result()
 
     def close(self) -> None:
         with self._lock:
@@ -151,4 +153,10 @@ class OpenAIEngine(Engine):
         return call.results(self._thread)
 
     def _retried(self) -> None:
-        self.retries += 1
+        with self._counting:
+            self.retries += 1
+
+    def take_retries(self) -> int:
+        # Counted in the loop's thread, taken in those that ask.
+        with self._counting:
+            return super().take_retries()

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -88,6 +88,10 @@ class Call:
             while (rows := self.frames.get()) is not None:
                 yield pl.DataFrame(rows, schema=schema, orient="row")
             future.result()
+        except CancelledError:
+            raise ModelError(
+                f"models.{self.pool.name}: its engine was closed while it was asked", RESUME
+            ) from None
         finally:
             # The consumer may have gone away half-way; nobody waits for its answers.
             if future.cancel():

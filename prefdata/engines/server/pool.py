@@ -79,11 +79,16 @@ class Pool:
 
     async def check(self) -> None:
         """Every server is asked for its models, once. Raises ModelError where none can be
-        reached, the key is refused, or one does not serve the model."""
+        reached, the key is refused, or one does not serve the model. Those that were given up
+        are taken in again."""
+        self._gone = self._all_dead_since = None
+        for server in self.servers:
+            server.dead = False
+            if server.watch:
+                server.watch.cancel()
         await asyncio.gather(*(self._check(server) for server in self.servers))
         if all(server.dead for server in self.servers):
             said = "; ".join(f"{s.url}: {s.reason}" for s in self.servers)
-            await self.close()
             raise ModelError(
                 f"models.{self.name}: no server can be reached: {said}",
                 f"Start the server, or correct models.{self.name}.options.base_urls.",

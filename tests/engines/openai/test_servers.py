@@ -295,6 +295,7 @@ def test_a_consumer_that_goes_away_ends_the_requests() -> None:
         frames = made.generate(prompts(*map(str, range(2000))), Sampling())
         next(frames)
         frames.close()
+        time.sleep(0.3)  # what had been sent arrives
         asked = len(server.posts())
         time.sleep(0.3)
         assert len(server.posts()) == asked
