@@ -15,9 +15,10 @@ import yaml
 from pipelines.stages import STAGES
 from prefdata.cli import build_parser
 from prefdata.config import Params, load_params
+from prefdata.config.params import ModelParams
 from prefdata.consensus import lookup as consensuses
 from prefdata.dataset.exports import lookup as exports
-from prefdata.engines.lookup import ENGINES
+from prefdata.engines.lookup import ENGINES, load
 from prefdata.filters import lookup as filters
 from prefdata.judges import lookup as judges
 from prefdata.pairs import lookup as pairs
@@ -132,6 +133,13 @@ def test_the_wanted_pairs_and_the_prices_are_valid() -> None:
     params = Params.model_validate(raw)
     assert (params.generate.target_pairs, params.generate.most()) == (5000, 16)
     assert params.models["policy"].prices is not None
+
+
+def test_the_served_model_is_a_valid_one() -> None:
+    params = ModelParams.model_validate(
+        yaml.safe_load(BLOCKS["params: server"])["models"]["policy"]
+    )
+    assert load("policy", params).refusal("score") is None
 
 
 def test_the_judge_and_the_filter_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,9 @@ import polars as pl
 import pytest
 from engines.openai.loopback import MODEL, Reaction, Request, serving
 
+from pipelines.check import check_parts
+from pipelines.stages import STAGES
+from prefdata.config import load_params
 from prefdata.config.params import ModelParams
 from prefdata.engines.openai import OpenAIEngine
 from prefdata.engines.server.options import ServerOptions
@@ -152,3 +155,10 @@ def test_the_engine_does_not_show_its_key(monkeypatch: pytest.MonkeyPatch) -> No
         assert pool is not None
         assert not any(KEY in repr(x) for x in (engine, pool, pool.servers, engine.options))
         engine.close()
+
+
+def test_the_recipe_can_do_all_that_it_asks_for(root: Path) -> None:
+    """Checked without any server: none is asked before work starts."""
+    params = load_params(root / "recipes" / "server.yaml")
+    assert {model.engine for model in params.models.values()} == {"openai"}
+    check_parts(params, [name for name in STAGES if name != "ingest"])
