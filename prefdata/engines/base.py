@@ -8,7 +8,8 @@ be answered comes back with its reason in `error`, and never takes others with i
 | operation   | request columns                | result columns                              |
 |-------------|--------------------------------|---------------------------------------------|
 | generate    | messages, sample_index         | text, n_tokens, finish_reason,              |
-|             |                                | cumulative_logprob (nats, at temperature 1) |
+|             |                                | cumulative_logprob (nats, at temperature 1; |
+|             |                                | null from a server without log-probs)       |
 | score       | messages, completion, finished | logprob (sum, nats), n_tokens,              |
 |             |                                | token_logprobs (nats; null unless asked)    |
 | choose      | messages                       | logprobs (one an option, nats)              |

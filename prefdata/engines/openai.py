@@ -62,6 +62,10 @@ class OpenAIEngine(Engine):
         self._thread: LoopThread | None = None
         self._pool: Pool | None = None
 
+    def capabilities(self) -> frozenset[Operation]:
+        unable: set[Operation] = set() if self.options.server == "vllm" else {"score"}
+        return super().capabilities() - (unable if self.options.logprobs else {"choose", "score"})
+
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
         vllm = self.options.server == "vllm"
         if operation == "score" and not vllm:

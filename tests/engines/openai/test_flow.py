@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from engines.openai.test_misbehaviour import MISBEHAVIOURS
 from pipelines.flow import close_engines, read_stats
 from pipelines.stages import STAGES
 from prefdata.config import Params, load_params
+from prefdata.engines.base import GRACE_SECONDS
 from prefdata.engines.server import faults
 from prefdata.errors import ModelError
 
@@ -180,3 +185,31 @@ def test_a_server_without_logprobs(tmp_path: Path) -> None:
     )
     kinds = {kind["type"] for kind in schema["properties"]["cumulative_logprob"]["anyOf"]}
     assert kinds == {"number", "null"}
+
+
+def test_ctrl_c_keeps_what_was_finished_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with serving(latency=0.2) as (server,):
+        flow(tmp_path, server, count=600, concurrency=8)
+        command = [sys.executable, "-m", "prefdata.cli", "generate"]
+        command += ["--params", str(tmp_path / "params.yaml")]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        waited = time.monotonic()
+        while len(server.posts()) < 40 and time.monotonic() - waited < 60:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        stopped = time.monotonic()
+        said = process.communicate(timeout=60)[1]
+        assert time.monotonic() - stopped < GRACE_SECONDS
+        assert process.returncode == 130, said
+        assert "Traceback" not in said
+        assert "Unclosed" not in said
+        asked = len(server.posts())
+        assert asked < 600
+
+        server.latency = 0.0
+        done = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, check=True)
+        used = orjson.loads(done.stdout)["stages"]["generate"]["models"]["generate policy"]
+        # Every request that was ever sent was answered, and kept.
+        assert used["cached"] == asked
+        assert len(server.posts()) == used["requests"] == 600
+        assert {r.tries for r in server.posts()} == {0}

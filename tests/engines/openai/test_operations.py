@@ -223,7 +223,7 @@ def test_one_bad_text_does_not_take_its_batch_along() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], Operation, Settings | None, str | None]] = [
-    ({}, "hidden_sums", None, "can't hidden_sums; it can: choose, embed, generate, score"),
+    ({}, "hidden_sums", None, "can't hidden_sums; it can: choose, embed, generate"),
     ({}, "score", Scoring(), "set options.server: vllm"),
     ({}, "generate", Sampling(), None),
     ({}, "generate", Sampling(top_k=5), "no top_k"),
