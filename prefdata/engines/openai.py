@@ -120,6 +120,7 @@ class OpenAIEngine(Engine):
         thread, self._thread = self._thread, None
         if thread is not None:
             atexit.unregister(self.close)
+            thread.finish()
             if pool is not None:
                 thread.submit(pool.close()).result()
             thread.close()

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -35,9 +35,11 @@ _CANARY_TRIES = 3
 
 
 class LoopThread:
-    """An event loop in a thread of its own."""
+    """An event loop in a thread of its own. `closing` tells its calls to come to an end."""
 
     def __init__(self, name: str) -> None:
+        self.closing = threading.Event()
+        self.calls: set[Future[Any]] = set()
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
         self._thread.start()
@@ -45,6 +47,11 @@ class LoopThread:
     def submit(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine there."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def finish(self) -> None:
+        """Let the calls of other threads finish what they have in flight: it is paid for."""
+        self.closing.set()
+        wait(self.calls, timeout=GRACE_SECONDS)
 
     def close(self) -> None:
         """Cancel what still runs, and end the thread."""
@@ -82,22 +89,29 @@ class Call:
 
     def results(self, thread: LoopThread) -> Iterator[pl.DataFrame]:
         """Frames of finished requests, until all are finished or the run is stopping."""
+        self.closing = thread.closing
         future = thread.submit(self._run())
+        thread.calls.add(future)
         schema = result_schema(self.ask.operation)
         try:
             while (rows := self.frames.get()) is not None:
                 yield pl.DataFrame(rows, schema=schema, orient="row")
-            future.result()
-        except CancelledError:
-            raise ModelError(
-                f"models.{self.pool.name}: its engine was closed while it was asked", RESUME
-            ) from None
+            with suppress(CancelledError):
+                future.result()
+            if thread.closing.is_set() and not STOPPING.is_set():
+                raise ModelError(
+                    f"models.{self.pool.name}: its engine was closed while it was asked", RESUME
+                )
         finally:
+            thread.calls.discard(future)
             # The consumer may have gone away half-way; nobody waits for its answers.
             if future.cancel():
                 with suppress(Empty):
                     while self.frames.get(timeout=CANCEL_SECONDS) is not None:
                         pass
+
+    def _stopping(self) -> bool:
+        return STOPPING.is_set() or self.closing.is_set()
 
     async def _run(self) -> None:
         try:
@@ -152,7 +166,7 @@ class Call:
         while True:
             await asyncio.sleep(FRAME_SECONDS)
             self._flush()
-            if not STOPPING.is_set():
+            if not self._stopping():
                 continue
             if stopped_at is None:
                 stopped_at = time.monotonic()
@@ -165,7 +179,7 @@ class Call:
 
     async def _work(self) -> None:
         """One of `concurrency` workers; it ends where there is nothing to take up now."""
-        while not STOPPING.is_set():
+        while not self._stopping():
             if self.doubting.locked():
                 async with self.doubting:
                     pass

@@ -19,10 +19,10 @@ BACKOFF_MAX = 30.0
 _EXCERPT = 300
 _PASSING = (408, 409, 425, 429)
 _TOO_LONG = re.compile(
-    # vLLM, OpenAI; OpenAI's code; llama.cpp; SGLang; TGI.
+    # vLLM and OpenAI; OpenAI's code; llama.cpp; SGLang; TGI; gateways.
     r"maximum (context|model) length|context_length_exceeded|exceed\w* the available context"
     r"|exceed_context_size|longer than the (model|maximum)|exceeds the model.s maximum context"
-    r"|`inputs`( tokens \+ `max_new_tokens`)? must (be|have)",
+    r"|prompt is too long|`inputs`( tokens \+ `max_new_tokens`)? must (be|have)",
     re.IGNORECASE,
 )
 

@@ -21,6 +21,9 @@ sent just then would be lost."""
 FAILURES_OUT = 5
 """So many failures in a row take a server out, as long as there is another one."""
 PROBE_FIRST, PROBE_MAX = 0.5, 15.0
+LISTEN_SECONDS, SILENT_SECONDS, MISSED_OUT = 10.0, 30.0, 2
+"""A server that has answered nothing for so long, and then not even so many questions for its
+models, hangs: its requests need not wait for their time limits."""
 RESUME = "What was finished is kept: run the same command again to go on from there."
 
 
@@ -29,7 +32,9 @@ class Server:
     """One address."""
 
     url: str
-    outstanding: int = 0
+    asking: set[asyncio.Task[Any]] = field(default_factory=set, repr=False)
+    heard: float = 0.0
+    missed: int = 0
     picked: int = 0
     failures: int = 0
     resume_at: float = 0.0
@@ -55,6 +60,8 @@ class Pool:
         self._all_dead_since: float | None = None
         self._changed = asyncio.Event()
         self._gone: ModelError | None = None
+        self._lost: set[asyncio.Task[Any]] = set()
+        self._listening = asyncio.create_task(self._listen())
         headers = {"Content-Type": "application/json", "User-Agent": "prefdata"}
         if key:
             headers["Authorization"] = f"Bearer {self._secret}"
@@ -72,6 +79,7 @@ class Pool:
 
     async def close(self) -> None:
         """Cut all connections."""
+        self._listening.cancel()
         for server in self.servers:
             if server.watch:
                 server.watch.cancel()
@@ -142,9 +150,13 @@ class Pool:
 
     async def post(self, path: str, body: bytes, avoid: object = None) -> Any:
         """The JSON that a server answers. Raises Fault; ModelError when all servers are gone."""
+        task = asyncio.current_task()
+        assert task is not None
         async with self.slots:
             server = await self._pick(avoid)
-            server.outstanding += 1
+            if not server.asking:
+                server.heard = time.monotonic()
+            server.asking.add(task)
             try:
                 # The key goes to the addresses that were named, and not where they redirect to.
                 async with self._session.post(
@@ -153,8 +165,15 @@ class Pool:
                     content = await response.read()
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 raise self._broken(server, error) from None
+            except asyncio.CancelledError:
+                if task not in self._lost:
+                    raise
+                self._lost.remove(task)
+                task.uncancel()
+                raise Fault("timeout", "the server fell silent", retry=True) from None
             finally:
-                server.outstanding -= 1
+                server.asking.discard(task)
+        server.heard = time.monotonic()
         if response.status == 200:
             try:
                 answer = orjson.loads(content)
@@ -185,7 +204,7 @@ class Pool:
             ready = [s for s in alive if s.resume_at <= now]
             if ready:
                 others = [s for s in ready if s is not avoid]
-                server = min(others or ready, key=lambda s: (s.outstanding, s.picked))
+                server = min(others or ready, key=lambda s: (len(s.asking), s.picked))
                 self._picks += 1
                 server.picked = self._picks
                 return server
@@ -194,6 +213,26 @@ class Pool:
             else:
                 self._changed.clear()
                 await self._changed.wait()
+
+    async def _listen(self) -> None:
+        """Take out servers that hang."""
+        while True:
+            await asyncio.sleep(LISTEN_SECONDS)
+            for server in self.servers:
+                silent = time.monotonic() - server.heard
+                if server.dead or not server.asking or silent < SILENT_SECONDS:
+                    server.missed = 0
+                    continue
+                try:
+                    await self._models(server)
+                    server.missed = 0
+                except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                    server.missed += 1
+                    if server.missed >= MISSED_OUT:
+                        self._bury(server, f"silent for {silent:.0f} s, and then {_why(error)}")
+                        self._lost |= server.asking
+                        for task in server.asking:
+                            task.cancel()
 
     def _broken(self, server: Server, error: Exception) -> Fault:
         """The fault behind an exception. Its text names no host or port: it may go into a table."""

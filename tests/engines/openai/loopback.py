@@ -70,6 +70,8 @@ class Loopback:
         self.key: str | None = answers.pop("key", None)
         self.latency: float = answers.pop("latency", 0.0)
         assert not answers
+        self.hung = False
+        """While set, nothing is answered, whatever is asked."""
         self.requests: list[Request] = []
         self.connections = 0
         self.in_flight = 0
@@ -131,6 +133,8 @@ class Loopback:
                 self.in_flight += 1
                 self.most_in_flight = max(self.most_in_flight, self.in_flight)
                 try:
+                    while self.hung:
+                        await asyncio.sleep(0.05)
                     reaction = self.react(request) if request.method == "POST" else None
                     if not await self._answer(request, reaction, writer):
                         return

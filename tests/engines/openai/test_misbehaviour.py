@@ -167,6 +167,24 @@ def test_retry_after_is_read_and_capped() -> None:
     assert [faults.retry_after(v) for v in (None, "", "soon", "nan")] == [None] * 4
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens",
+        "the request exceeds the available context size. try increasing the context size",
+        "The input (9000 tokens) is longer than the model's context length (8192 tokens).",
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 9000",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+    ],
+)
+def test_servers_say_too_long_in_many_words(said: str) -> None:
+    body = orjson.dumps({"error": {"message": said, "type": "invalid_request_error"}})
+    found = faults.of_status(400, {}, body, "")
+    assert (found.code, found.own, found.retry) == ("too_long", True, False)
+    other = faults.of_status(400, {}, b'{"message": "max_tokens is too large: 9000"}', "")
+    assert (other.code, other.own) == ("refused", False)
+
+
 def test_backoff_grows_and_varies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "BACKOFF_FIRST", 0.5)
     for attempt in range(20):

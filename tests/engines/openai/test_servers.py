@@ -21,7 +21,7 @@ from engines.openai.loopback import MODEL, Loopback, Reaction, Request, said, se
 
 from prefdata.engines import base
 from prefdata.engines.base import Sampling, request_key_seed
-from prefdata.engines.server import calls, faults
+from prefdata.engines.server import calls, faults, pool
 from prefdata.engines.server.asks import SEED_MASK
 from prefdata.errors import ModelError
 
@@ -157,6 +157,42 @@ def test_when_all_servers_die_what_is_finished_comes_out_and_the_rest_is_said() 
         server.revive()
         made.start()
         assert generate(made, prompts("x"))["error"].null_count() == 1
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_server_that_hangs_is_left_out(monkeypatch: pytest.MonkeyPatch, others: int) -> None:
+    monkeypatch.setattr(pool, "LISTEN_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "SILENT_SECONDS", 0.3)
+    limits = {"timeout_seconds": {"connect": 0.3, "read": 60, "total": 60}, "wait_seconds": 1.0}
+
+    def hanging(request: Request) -> Reaction | None:
+        servers[0].hung |= len(servers[0].posts()) > 30
+        return Reaction(silent=True) if servers[0].hung else Reaction(delay=0.01)
+
+    def slow(request: Request) -> Reaction | None:
+        return Reaction(delay=0.01)
+
+    with (
+        serving(hanging, *[slow] * others) as servers,
+        started(*servers, concurrency=8, **limits) as made,
+    ):
+        rows = prompts(*map(str, range(200)))
+        if others:
+            assert generate(made, rows)["error"].null_count() == 200
+            assert made.retries > 0
+        else:
+            results, error = until_error(made.generate(rows, Sampling()))
+            assert "every server is gone" in error.problem
+            assert results["error"].null_count() == results.height == 30
+
+
+def test_a_server_that_takes_its_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "LISTEN_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "SILENT_SECONDS", 0.2)
+    limits = {"timeout_seconds": {"read": 60}}
+    with serving(lambda r: Reaction(delay=1.5)) as (server,), started(server, **limits) as made:
+        assert generate(made, prompts("x", "y"))["error"].null_count() == 2
+        assert made.retries == 0
 
 
 def test_nobody_there_is_said_at_once() -> None:
@@ -317,6 +353,37 @@ def test_close_ends_thread_and_connections_and_start_may_follow() -> None:
         made.start()
         assert generate(made, prompts("x"))["error"].null_count() == 1
         made.close()
+
+
+@pytest.mark.parametrize("stopping", [True, False])
+def test_close_lets_another_thread_have_what_is_in_flight(
+    monkeypatch: pytest.MonkeyPatch, stopping: bool
+) -> None:
+    """As when one bucket's end ends the run and another bucket is still worked on."""
+    found: list[pl.DataFrame] = []
+    errors: list[ModelError] = []
+
+    def ask() -> None:
+        try:
+            found.extend(made.generate(prompts(*map(str, range(300))), Sampling()))
+        except ModelError as error:
+            errors.append(error)
+
+    with serving(latency=0.3) as (server,):
+        made = engine(server, concurrency=4)
+        made.start()
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while len(server.posts()) < 10:
+            time.sleep(0.01)
+        if stopping:
+            monkeypatch.setattr(base.STOPPING, "is_set", lambda: True)
+        made.close()
+        asking.join(10)
+        assert pl.concat(found)["error"].null_count() == len(server.posts()) < 20
+        said = ["closed while it was asked" in error.problem for error in errors]
+        assert said == ([] if stopping else [True])
+        assert no_threads()
 
 
 def test_nothing_asked_is_nothing_sent() -> None:
