@@ -208,6 +208,7 @@ def _execute(
     from pipelines.check import check_parts
     from pipelines.flow import close_engines, options
     from pipelines.rounds import Runner
+    from pipelines.stopping import keep
     from pipelines.summary import funnel, summary
 
     options(beam_arguments)
@@ -223,6 +224,8 @@ def _execute(
             runner.run(given.command)
     finally:
         close_engines()
+        # Threads that work on other buckets end with the process, whatever they are at.
+        keep()
     _say(given, summary(params, runner.seconds), funnel(params, runner.seconds))
     return 0
 

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -23,7 +23,8 @@ from prefdata.errors import ModelError
 
 FRAME_ROWS = 128
 FRAME_SECONDS = 0.5
-CANCEL_SECONDS = 5.0
+TAKE_SECONDS = 2.0
+"""How long a thread may take to take what is finished."""
 WAITING = 4
 """Up to so many times `concurrency` requests wait for their next try. A server that fails them all
 is not also flooded with all the others."""
@@ -39,7 +40,8 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.closing = threading.Event()
-        self.calls: set[Future[Any]] = set()
+        self._calls: set[Future[Any]] = set()
+        self._taken = threading.Condition()
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
         self._thread.start()
@@ -48,10 +50,24 @@ class LoopThread:
         """Run a coroutine there."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
+    @contextmanager
+    def call(self, work: Coroutine[Any, Any, Any]) -> Iterator[Future[Any]]:
+        """The same for a call, as long as somebody takes what comes of it."""
+        future = self.submit(work)
+        self._calls.add(future)
+        try:
+            yield future
+        finally:
+            with self._taken:
+                self._calls.discard(future)
+                self._taken.notify_all()
+
     def finish(self) -> None:
-        """Let the calls of other threads finish what they have in flight: it is paid for."""
+        """Let other threads have what their calls have in flight: it is paid for."""
         self.closing.set()
-        wait(self.calls, timeout=GRACE_SECONDS)
+        wait(list(self._calls), timeout=GRACE_SECONDS)
+        with self._taken:
+            self._taken.wait_for(lambda: not self._calls, timeout=TAKE_SECONDS)
 
     def close(self) -> None:
         """Cancel what still runs, and end the thread."""
@@ -90,25 +106,23 @@ class Call:
     def results(self, thread: LoopThread) -> Iterator[pl.DataFrame]:
         """Frames of finished requests, until all are finished or the run is stopping."""
         self.closing = thread.closing
-        future = thread.submit(self._run())
-        thread.calls.add(future)
         schema = result_schema(self.ask.operation)
-        try:
-            while (rows := self.frames.get()) is not None:
-                yield pl.DataFrame(rows, schema=schema, orient="row")
-            with suppress(CancelledError):
-                future.result()
-            if thread.closing.is_set() and not STOPPING.is_set():
-                raise ModelError(
-                    f"models.{self.pool.name}: its engine was closed while it was asked", RESUME
-                )
-        finally:
-            thread.calls.discard(future)
-            # The consumer may have gone away half-way; nobody waits for its answers.
-            if future.cancel():
-                with suppress(Empty):
-                    while self.frames.get(timeout=CANCEL_SECONDS) is not None:
-                        pass
+        with thread.call(self._run()) as future:
+            try:
+                while (rows := self.frames.get()) is not None:
+                    yield pl.DataFrame(rows, schema=schema, orient="row")
+                with suppress(CancelledError):
+                    future.result()
+            finally:
+                # The consumer may have gone away half-way; nobody waits for its answers.
+                if future.cancel():
+                    with suppress(Empty):
+                        while self.frames.get(timeout=TAKE_SECONDS) is not None:
+                            pass
+        if thread.closing.is_set() and not STOPPING.is_set():
+            raise ModelError(
+                f"models.{self.pool.name}: its engine was closed while it was asked", RESUME
+            )
 
     def _stopping(self) -> bool:
         return STOPPING.is_set() or self.closing.is_set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,3 +70,8 @@ def until_error(frames: Iterator[pl.DataFrame]) -> tuple[pl.DataFrame, ModelErro
     except ModelError as error:
         return pl.concat(found) if found else pl.DataFrame(), error
     raise AssertionError("no ModelError")
+
+
+def no_threads() -> bool:
+    """No thread of any engine is left."""
+    return not any(t.name.startswith("requests to") for t in threading.enumerate())
