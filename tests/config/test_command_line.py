@@ -65,8 +65,8 @@ def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
             "model 'nobody' is not defined; models has: policy, reference",
         ),
         (
-            {"models": {"policy": {"engine": "vllm", "model": "m"}}},
-            "models.policy.engine: 'vllm' is unknown; known: transformers, sentence, scripted",
+            {"models": {"policy": {"engine": "abacus", "model": "m"}}},
+            "models.policy.engine: 'abacus' is unknown; known: transformers, openai, sentence, ",
         ),
         (
             {"pair": {"strategy": {"kind": "random"}}},

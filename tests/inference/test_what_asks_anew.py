@@ -144,6 +144,7 @@ OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
         "fail": (["poison"], HIT),
         "latency_seconds": (1.0, HIT),
     },
+    "openai": {},  # tests/engines/openai/test_options.py
     "sentence": {},
     "transformers": {},
 }

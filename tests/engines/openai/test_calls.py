@@ -24,11 +24,7 @@ from prefdata.engines.server import calls
 from prefdata.engines.server.asks import SEED_MASK
 from prefdata.errors import ModelError
 
-NOBODY = "http://127.0.0.1:9/v1"
-KEY = "sk-very-secret-0123456789"
 
-
-@pytest.fixture(autouse=True)
 def test_concurrency_is_held_and_connections_are_used_again() -> None:
     with serving(latency=0.01) as (server,), started(server, concurrency=5) as made:
         results = generate(made, prompts(*map(str, range(100))))
