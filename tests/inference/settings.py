@@ -1,0 +1,136 @@
+"""For every setting there is: what changing it asks the models anew.
+
+Beside each setting the change that is tried, as `--set` takes it or as a value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# What the second run asks, held against the first one.
+HIT = "nothing that the first one did not ask"
+MORE = "all that the first one asked, and more"
+NEW = "some of it anew"
+MISS = "all of it anew"
+
+NEAR_IDENTICAL, DUPLICATES, CHES = 0, 1, 2
+EMBEDDING, PAIRWISE, IMPLICIT = 0, 1, 2
+
+FLOW: dict[str, tuple[str, str]] = {
+    "data": ("data={folder}/elsewhere", HIT),
+    "memo": ("memo={folder}/another-memo", HIT),
+    "buckets": ("buckets=8", HIT),
+    "ingest.sources.path": ("ingest.sources.0.path={folder}/copy.jsonl", HIT),
+    "ingest.sources.format": ("ingest.sources.0.format=jsonl", HIT),
+    "ingest.sources.prompt_field": ("ingest.sources.0.prompt_field=question", NEW),
+    "ingest.sources.messages_field": ("ingest.sources.0.messages_field=turns", NEW),
+    "ingest.sources.limit": ("ingest.sources.0.limit=3", HIT),
+    "ingest.test_fraction": ("ingest.test_fraction=0.5", HIT),
+    "ingest.max_prompt_chars": ("ingest.max_prompt_chars=99", HIT),
+    "ingest.max_rejected_fraction": ("ingest.max_rejected_fraction=1", HIT),
+    "reward_head.data": ("reward_head.data={folder}/copy-of-pairs.jsonl", HIT),
+    "reward_head.model": ("reward_head.model=other", MISS),
+    "reward_head.l2": ("reward_head.l2=7", HIT),
+    "reward_head.out": ("reward_head.out={folder}/another-head", HIT),
+    "generate.model": ("generate.model=other", MISS),
+    "generate.n": ("generate.n=3", MORE),
+    "generate.temperature": ("generate.temperature=0.9", MISS),
+    "generate.top_p": ("generate.top_p=0.9", MISS),
+    "generate.top_k": ("generate.top_k=7", MISS),
+    "generate.max_tokens": ("generate.max_tokens=511", MISS),
+    "generate.stop": ("generate.stop=[END]", MISS),
+    "generate.seed": ("generate.seed=1", MISS),
+    "generate.accepted_per_prompt": ("generate.accepted_per_prompt=1", HIT),
+    "generate.target_pairs": ("generate.target_pairs=1", HIT),
+    "generate.max_n": ("generate={{n: 2, target_pairs: 1, max_n: 6}}", HIT),
+    "generate.max_rejected_fraction": ("generate.max_rejected_fraction=1", HIT),
+    "judge.judges.kind": ("judge.judges=[{{kind: pairwise, model: policy}}]", HIT),
+    "judge.judges.embedding_reward.name": (f"judge.judges.{EMBEDDING}.name=x", HIT),
+    "judge.judges.embedding_reward.model": (f"judge.judges.{EMBEDDING}.model=twin", HIT),
+    "judge.judges.embedding_reward.head": (
+        f"judge.judges.{EMBEDDING}.head={{folder}}/copy-of-head",
+        HIT,
+    ),
+    "judge.judges.pairwise.name": (f"judge.judges.{PAIRWISE}.name=x", HIT),
+    "judge.judges.pairwise.model": (f"judge.judges.{PAIRWISE}.model=other", NEW),
+    "judge.judges.implicit_reward.name": (f"judge.judges.{IMPLICIT}.name=x", HIT),
+    "judge.judges.implicit_reward.policy": (f"judge.judges.{IMPLICIT}.policy=other", NEW),
+    "judge.judges.implicit_reward.reference": (f"judge.judges.{IMPLICIT}.reference=other", NEW),
+    "judge.judges.implicit_reward.beta": (f"judge.judges.{IMPLICIT}.beta=0.5", HIT),
+    "judge.judges.implicit_reward.per_token": (f"judge.judges.{IMPLICIT}.per_token=true", HIT),
+    "judge.consensus.kind": ("judge.consensus.kind=scir", HIT),
+    **{
+        f"judge.consensus.{kind}.{name}": (
+            f"judge.consensus={{{{kind: {kind}, {name}: {value}}}}}",
+            HIT,
+        )
+        for kind in ("mean", "scir")
+        for name, value in (("min_opinions", 2), ("min_confidence", 0.9))
+    },
+    "judge.max_rejected_fraction": ("judge.max_rejected_fraction=1", HIT),
+    "pair.strategy.kind": ("pair.strategy={{kind: best_worst}}", HIT),
+    "pair.strategy.all_above_margin.min_margin": ("pair.strategy.min_margin=0.3", HIT),
+    "augment.rewards": ("augment.rewards=[embedding_reward]", HIT),
+    "filter.filters.kind": ("filter.filters=[{{kind: ches, max_value: 0}}]", MORE),
+    "filter.filters.ches.model": (f"filter.filters.{CHES}.model=other", MISS),
+    "filter.filters.ches.score": (f"filter.filters.{CHES}.score=ches", HIT),
+    "filter.filters.ches.max_quantile": (f"filter.filters.{CHES}.max_quantile=0.2", HIT),
+    "filter.filters.ches.max_value": (
+        f"filter.filters.{CHES}={{{{kind: ches, max_value: -1}}}}",
+        HIT,
+    ),
+    "filter.filters.near_duplicate_prompts.max_similarity": (
+        f"filter.filters.{DUPLICATES}.max_similarity=1",
+        MORE,
+    ),
+    "filter.filters.near_identical.max_similarity": (
+        f"filter.filters.{NEAR_IDENTICAL}.max_similarity=0.7",
+        HIT,
+    ),
+    **{
+        f"filter.filters.limit.{name}": (f"filter.filters.0={{{{kind: limit, {name}: 1}}}}", HIT)
+        for name in ("per_prompt", "pairs")
+    },
+    "filter.max_rejected_fraction": ("filter.max_rejected_fraction=1", HIT),
+    "export.format.kind": ("export.format.kind=trl", HIT),
+    "export.name": ("export.name=other", HIT),
+    "export.license": ("export.license=mit", HIT),
+}
+
+# Of a model that is no folder here; `revision` names the commit that `model_fingerprint` finds.
+MODEL: dict[str, tuple[Any, str]] = {
+    "engine": ("sentence", MISS),
+    "model": ("another/model", MISS),
+    "revision": ("v2", MISS),
+    "dtype": ("bfloat16", MISS),
+    "device": ("cuda:1", HIT),
+    "max_batch_tokens": (7, HIT),
+    "max_batch_rows": (7, HIT),
+    "options": ({"any": "thing"}, HIT),
+    "prices": ({"input_per_million": 7.0}, HIT),
+}
+
+OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
+    "scripted": {
+        "answers": ({"2 + 2": "4"}, MISS),
+        "answer_chars": (7, MISS),
+        "dimension": (3, MISS),
+        "fail": (["poison"], HIT),
+        "latency_seconds": (1.0, HIT),
+    },
+    "openai": {},  # tests/engines/openai/test_options.py
+    "sentence": {},
+    "transformers": {},
+}
+
+AFTER: dict[str, tuple[str, ...]] = {
+    "ingest": ("ingest", "generate"),
+    "reward_head": ("reward-head",),
+    "generate": ("generate",),
+    "judge": ("judge",),
+    "pair": ("pair", "augment", "filter"),
+    "augment": ("augment", "filter"),
+    "filter": ("filter",),
+    "export": ("export",),
+}
+"""The stages that a section concerns, as far as the next one that asks models."""
