@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import Operation, results
+from prefdata.errors import ModelError
+
+
+def load_tokenizer(name: str, params: ModelParams) -> Any:
+    """The model's tokenizer. Raises OSError or ValueError where there is none, ModelError where it
+    has no chat template."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(params.model, revision=params.revision)
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"models.{name}: the tokenizer of {params.model} has no chat template",
+            "Use an instruction-tuned model, or put a chat_template.jinja beside it.",
+        )
+    return tokenizer
 
 
 class Prompts:
@@ -50,3 +69,35 @@ def answers(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
 def encode(tokenizer: Any, text: str) -> list[int]:
     """The text's ids, without special tokens."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def texts(tokenizer: Any, sampled: Sequence[list[int]], stop: Sequence[str]) -> list[str]:
+    """The texts of sampled tokens, each up to the first stop text, which does not belong to it."""
+    whole = tokenizer.batch_decode(sampled, skip_special_tokens=True)
+    return [_cut(text, stop) for text in whole]
+
+
+def sorted_out(
+    operation: Operation,
+    rows: pl.DataFrame,
+    prompts: Prompts,
+    lengths: Sequence[int],
+    model_takes: int,
+    limit: int | None = None,
+) -> tuple[list[int], list[pl.DataFrame]]:
+    """(rows that can be run, the others' results): those with an error in `prompts`, and those
+    longer than `limit`, which is what the model takes if nothing else is said."""
+    errors = dict(prompts.errors)
+    for row, length in enumerate(lengths):
+        if length > (limit or model_takes):
+            said = f"too_long: {length} tokens, the model takes {model_takes}"
+            errors.setdefault(row, said)
+    fits = [row for row in range(rows.height) if row not in errors]
+    keys = rows["key"].gather(list(errors))
+    failed = results(operation, keys, error=list(errors.values()))
+    return fits, [failed] if errors else []
+
+
+def _cut(text: str, stop: Sequence[str]) -> str:
+    ends = [text.find(s) for s in stop if s in text]
+    return text[: min(ends)] if ends else text

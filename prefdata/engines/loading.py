@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from prefdata.config.params import ModelParams
+from prefdata.engines.chat import load_tokenizer
 from prefdata.errors import ConfigError, ModelError
 
 EXTRA = "Install the extra: pip install prefdata[transformers]"
@@ -57,14 +58,14 @@ def missing_device(device: str) -> str | None:
 def load(name: str, params: ModelParams) -> tuple[Any, Any]:
     """(model, tokenizer), the model on its device."""
     try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
     except ImportError as error:
         raise ModelError(f"model {name}: {error}", EXTRA) from error
 
     from prefdata.engines.pieces import out_of_memory
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(params.model, revision=params.revision)
+        tokenizer = load_tokenizer(name, params)
         model = AutoModelForCausalLM.from_pretrained(
             params.model, revision=params.revision, dtype=params.dtype
         ).eval()
@@ -79,9 +80,4 @@ def load(name: str, params: ModelParams) -> tuple[Any, Any]:
             else "Check `model`, `dtype` and `device`; a folder must hold config.json, weights "
             "and tokenizer.",
         ) from error
-    if not tokenizer.chat_template:
-        raise ModelError(
-            f"models.{name}: the tokenizer of {params.model} has no chat template",
-            "Use an instruction-tuned model, or put a chat_template.jinja beside it.",
-        )
     return model, tokenizer

@@ -74,7 +74,9 @@ class TransformersEngine(Engine):
         ids, keys = prompts.ids, rows["key"].to_list()
         asked = [len(prompt) for prompt in ids]
         # At least one token of an answer has to fit.
-        fits, errors = self._sorted_out("generate", rows, prompts, asked, self.max_length - 1)
+        fits, errors = chat.sorted_out(
+            "generate", rows, prompts, asked, self.max_length, self.max_length - 1
+        )
         yield from errors
 
         def work(some: Sequence[int], grace: Grace) -> list[Any]:
@@ -97,11 +99,10 @@ class TransformersEngine(Engine):
         lengths = [length + settings.max_tokens for length in asked]
         most = self.params.max_batch_rows
         for picked, found in self._run("generate", fits, lengths, groups, most, work):
-            texts = self.tokenizer.batch_decode([a.ids for a in found], skip_special_tokens=True)
             yield results(
                 "generate",
                 [keys[i] for i in picked],
-                text=[_cut(text, settings.stop) for text in texts],
+                text=chat.texts(self.tokenizer, [a.ids for a in found], settings.stop),
                 n_tokens=[len(a.ids) for a in found],
                 finish_reason=[a.finish_reason for a in found],
                 cumulative_logprob=[a.logprob for a in found],
@@ -115,7 +116,7 @@ class TransformersEngine(Engine):
         answers = chat.answers(self.tokenizer, rows)
         sequences = [p + a for p, a in zip(prompts.ids, answers, strict=True)]
         keys, lengths = rows["key"].to_list(), [len(s) for s in sequences]
-        fits, errors = self._sorted_out("score", rows, prompts, lengths)
+        fits, errors = chat.sorted_out("score", rows, prompts, lengths, self.max_length)
         yield from errors
 
         def work(some: Sequence[int], grace: Grace) -> list[np.ndarray]:
@@ -140,7 +141,7 @@ class TransformersEngine(Engine):
         longest = max(map(len, options))
         # An option's last token is predicted, not read.
         lengths = [len(p) + longest - 1 for p in prompts.ids]
-        fits, errors = self._sorted_out("choose", rows, prompts, lengths)
+        fits, errors = chat.sorted_out("choose", rows, prompts, lengths, self.max_length)
         yield from errors
 
         def work(some: Sequence[int], grace: Grace) -> list[list[float]]:
@@ -178,7 +179,7 @@ class TransformersEngine(Engine):
         # The last token of the answer predicts nothing in it: it need not be run at all.
         sequences = [p + a[:-1] for p, a in zip(prompts.ids, answers, strict=True)]
         lengths = [len(s) for s in sequences]
-        fits, errors = self._sorted_out("hidden_sums", rows, prompts, lengths)
+        fits, errors = chat.sorted_out("hidden_sums", rows, prompts, lengths, self.max_length)
         yield from errors
 
         def work(some: Sequence[int], grace: Grace) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -231,31 +232,6 @@ class TransformersEngine(Engine):
                 return
             yield picked, found
 
-    def _sorted_out(
-        self,
-        operation: Operation,
-        rows: pl.DataFrame,
-        prompts: chat.Prompts,
-        lengths: Sequence[int],
-        limit: int | None = None,
-    ) -> tuple[list[int], list[pl.DataFrame]]:
-        """(rows that can be run, the others' results)."""
-        errors = dict(prompts.errors)
-        for row, length in enumerate(lengths):
-            if length > (limit or self.max_length):
-                said = f"too_long: {length} tokens, the model takes {self.max_length}"
-                errors.setdefault(row, said)
-        fits = [row for row in range(rows.height) if row not in errors]
-        keys = rows["key"].gather(list(errors))
-        failed = results(operation, keys, error=list(errors.values()))
-        return fits, [failed] if errors else []
-
     def _pad(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(pad if pad is not None else self.tokenizer.eos_token_id)
-
-
-def _cut(text: str, stop: Sequence[str]) -> str:
-    """The text up to the first stop text, which does not belong to the answer."""
-    ends = [text.find(s) for s in stop if s in text]
-    return text[: min(ends)] if ends else text
