@@ -4,13 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test setup lint types schemas repro clean
+# vLLM on the CPU: an environment of its own, because vLLM bounds numpy and transformers.
+VLLM := .venv-vllm
+# One thread that sleeps while it waits, bound to no core, and no model hub.
+VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
+
+.PHONY: demo test test-vllm bench-vllm setup lint types schemas repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
 
 test: $(VENV)/dev.done
 	pytest
+
+test-vllm: $(VLLM)/done
+	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm
+
+bench-vllm: $(VLLM)/done
+	$(VLLM_CPU) $(VLLM)/bin/python benchmarks/engines.py $(QUICK)
 
 setup: $(VENV)/dev.done
 
@@ -39,6 +50,11 @@ $(VENV)/dev.done: $(VENV)/demo.done
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-$(VENV)/bin/python:
+$(VLLM)/done: pyproject.toml constraints-vllm.txt | $(VLLM)/bin/python
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement constraints-vllm.txt
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/bin/python $(VLLM)/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"prefdata needs Python 3.11 or newer, this is {v.major}.{v.minor}: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
