@@ -300,6 +300,7 @@ def _prepare(verbose: bool) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     logging.basicConfig(level=logging.ERROR)
     for name in ("apache_beam", "root", "transformers", "sentence_transformers"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from prefdata.config.params import ModelParams
@@ -17,14 +18,20 @@ def model_fingerprint(name: str, params: ModelParams) -> str:
     folder = Path(params.model)
     if folder.is_dir():
         check_folder(name, folder)
-        for file in sorted(folder.rglob("*")):
-            if file.suffix in _PARTS and file.is_file():
-                with open(file, "rb") as content:
-                    digest = hashlib.file_digest(content, "sha256").digest()
-                state.update(str(file.relative_to(folder)).encode() + b"\0" + digest)
+        for digest in file_digests(folder):
+            state.update(digest)
     else:
         state.update(f"{params.model}\0{_hub_commit(name, params)}".encode())
     return state.hexdigest()[:32]
+
+
+def file_digests(folder: Path) -> Iterator[bytes]:
+    """Name and digest of every file that is part of a model or adapter, in the names' order."""
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in _PARTS and file.is_file():
+            with open(file, "rb") as content:
+                digest = hashlib.file_digest(content, "sha256").digest()
+            yield str(file.relative_to(folder)).encode() + b"\0" + digest
 
 
 def check_folder(name: str, folder: Path) -> None:

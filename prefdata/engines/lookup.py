@@ -14,6 +14,7 @@ from prefdata.errors import ConfigError
 ENGINES = {
     "transformers": "prefdata.engines.transformers:TransformersEngine",
     "openai": "prefdata.engines.openai:OpenAIEngine",
+    "vllm": "prefdata.engines.vllm:VllmEngine",
     "sentence": "prefdata.engines.sentence:SentenceEngine",
     "scripted": "prefdata.engines.scripted:ScriptedEngine",
 }

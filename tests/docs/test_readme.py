@@ -142,6 +142,19 @@ def test_the_served_model_is_a_valid_one() -> None:
     assert load("policy", params).refusal("score") is None
 
 
+def test_the_vllm_example_says_what_the_engine_takes() -> None:
+    from prefdata.engines.vllm_options import VllmOptions, check_options
+
+    models = yaml.safe_load(BLOCKS["params: vllm.yaml"])["models"]
+    recipe = load_params(ROOT / "recipes" / "vllm.yaml")
+    assert list(models) == list(recipe.models)
+    for name, raw in models.items():
+        for params in (ModelParams(**raw), recipe.models[name]):
+            check_options(name, params, VllmOptions(**params.options))
+    named = re.findall(r"`(\w+)`", _section("Use vLLM"))
+    assert set(VllmOptions.model_fields) <= {*named, "runner"}
+
+
 def test_the_judge_and_the_filter_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge, short = _execute("judge")["LikelihoodJudge"], _execute("filter")["ShortChosen"]
     monkeypatch.setitem(judges.JUDGES, judge.kind, judge)

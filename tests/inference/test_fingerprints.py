@@ -138,7 +138,7 @@ def test_a_scripted_model_ignores_what_it_does_not_have(
 @pytest.mark.parametrize(
     ("make", "known"),
     [
-        (lambda: load("policy", ModelParams(engine="vllm", model="x")), list(ENGINES)),
+        (lambda: load("policy", ModelParams(engine="magic", model="x")), list(ENGINES)),
         (lambda: Engines({"policy": ModelParams(model="x")})["judge"], ["policy"]),
     ],
     ids=["engine", "model"],
