@@ -1,0 +1,195 @@
+"""Packed hidden sums against a plain float64 evaluation of Definition 2 (arXiv 2410.08847)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import MESSAGES, Settings
+from prefdata.engines.transformers import TransformersEngine
+
+torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
+transformers = pytest.importorskip("transformers", reason="the extra is not installed")
+
+from prefdata.engines.hidden import Group, HiddenSums, _places, groups  # noqa: E402
+
+SMALL = dict(vocab_size=97, hidden_size=32, num_hidden_layers=3, num_attention_heads=4)
+LLAMA = dict(SMALL, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=256)
+
+
+def model(kind: str, **config: Any) -> Any:
+    """A small model with random weights, large enough that every token counts."""
+    torch.manual_seed(3)
+    made = transformers.AutoConfig.for_model(kind, **config)
+    found = transformers.AutoModelForCausalLM.from_config(made, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for weight in found.parameters():
+            if weight.dim() > 1:
+                weight.mul_(4)
+    return found
+
+
+MODELS = {
+    "llama": lambda: model("llama", **LLAMA),
+    "qwen3": lambda: model("qwen3", **LLAMA, head_dim=16),
+    "mistral, short window": lambda: model("mistral", **LLAMA, sliding_window=30),
+    "gemma2, softcap": lambda: model("gemma2", **LLAMA, head_dim=16, sliding_window=64),
+    "gpt2": lambda: model("gpt2", vocab_size=97, n_embd=32, n_layer=2, n_head=4),
+    "gpt_neox": lambda: model("gpt_neox", **SMALL, intermediate_size=48),
+    "bloom, alibi": lambda: model("bloom", vocab_size=97, hidden_size=32, n_layer=2, n_head=4),
+    "lfm2, a short convolution": lambda: model(
+        "lfm2", **LLAMA, layer_types=["conv", "full_attention", "conv"]
+    ),
+    "mamba, a state": lambda: model("mamba", vocab_size=97, hidden_size=32, num_hidden_layers=2),
+}
+SHARES = {"llama", "qwen3", "mistral, short window", "gpt2", "gpt_neox"}
+
+
+def sample() -> tuple[list[list[int]], list[list[int]], list[bytes]]:
+    """Prompts and answers of many lengths, one token among them, and keys."""
+    random = np.random.default_rng(5)
+    prompts, answers = [], []
+    for length, sizes in ((1, (1, 4)), (9, (1, 1, 2, 30)), (50, (1, 3, 20, 60)), (3, (12,))):
+        prompt = random.integers(1, 97, length).tolist()
+        for size in sizes:
+            prompts.append(prompt)
+            answers.append(random.integers(1, 97, size).tolist())
+    order = random.permutation(len(prompts))
+    keys = [int(i).to_bytes(16, "big") for i in range(len(prompts))]
+    return [prompts[i] for i in order], [answers[i] for i in order], keys
+
+
+def plain(found: Any, prompt: list[int], answer: list[int]) -> Any:
+    """The states h(x, y<k), k = 1..|y|, in float64: last prompt token to y's last but one."""
+    with torch.inference_mode():
+        states = found(torch.tensor([prompt + answer]), output_hidden_states=True).hidden_states
+    return states[-1][0][len(prompt) - 1 : len(prompt) + len(answer) - 1].numpy()
+
+
+@pytest.mark.parametrize("limit", [1, 70, 4096], ids=["one a pass", "split", "one pass"])
+@pytest.mark.parametrize("name", MODELS)
+def test_sums_equal_definition_2_on_any_causal_model(name: str, limit: int) -> None:
+    made = MODELS[name]()
+    hidden = HiddenSums(made, pad=0)
+    assert hidden.shares == (name in SHARES)
+    prompts, answers, keys = sample()
+    found: dict[int, tuple[Any, Any, int]] = {}
+    for sums in hidden.run(groups(prompts, answers, keys, range(len(keys)), limit), keys, limit):
+        for one in zip(sums.rows, sums.hidden_sum, sums.last_hidden, sums.n_tokens, strict=True):
+            assert one[0] not in found
+            found[one[0]] = one[1:]
+    assert sorted(found) == list(range(len(keys)))
+    exact = made.double()
+    for row, (total, last, count) in found.items():
+        wanted = plain(exact, prompts[row], answers[row])
+        assert total.dtype == np.float32
+        assert count == len(answers[row])
+        size = np.linalg.norm(wanted.sum(0))
+        assert np.linalg.norm(total - wanted.sum(0)) < 1e-4 * size
+        assert np.linalg.norm(last - wanted[-1]) < 1e-4 * np.linalg.norm(wanted[-1])
+
+
+def test_a_prompt_is_read_once_and_answers_are_not_padded() -> None:
+    hidden = HiddenSums(MODELS["llama"](), pad=0)
+    lengths = []
+    packed = hidden.packed
+    hidden.packed = lambda **row: lengths.append(row["input_ids"].shape) or packed(**row)
+    prompts, answers, keys = sample()
+    list(hidden.run(groups(prompts, answers, keys, range(len(keys)), 4096), keys, 4096))
+    once = {tuple(p) for p in prompts}
+    wanted = sum(map(len, once)) + sum(len(a) - 1 for a in answers)
+    assert sum(rows * width for rows, width in lengths) == wanted
+    assert all(rows == 1 for rows, _ in lengths)
+
+
+def test_logits_are_never_computed() -> None:
+    made = MODELS["llama"]()
+    made.lm_head.forward = None
+    hidden = HiddenSums(made, pad=0)
+    assert hidden.shares
+    prompts, answers, keys = sample()
+    list(hidden.run(groups(prompts, answers, keys, range(len(keys)), 4096), keys, 4096))
+
+
+def test_the_packed_view_takes_no_second_copy_of_the_weights() -> None:
+    made = MODELS["llama"]()
+    hidden = HiddenSums(made, pad=0)
+    own = {t.data_ptr() for t in made.parameters()}
+    assert {t.data_ptr() for t in hidden.packed.parameters()} <= own
+    assert made.config._attn_implementation != hidden.packed.config._attn_implementation
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_sums_of_less_precise_states_are_taken_in_float32(dtype: str) -> None:
+    made = MODELS["llama"]().to(getattr(torch, dtype))
+    hidden = HiddenSums(made, pad=0)
+    assert hidden.shares
+    group = Group([5, 6, 7], [0], [[8] * 100])
+    (sums,) = hidden.run([group], [b"k"], 4096)
+    with torch.inference_mode():
+        states = made.base_model(torch.tensor([[5, 6, 7, *[8] * 99]])).last_hidden_state[0]
+    wanted = states[2:].double().sum(0).numpy()
+    assert sums.hidden_sum.dtype == np.float32
+    assert np.linalg.norm(sums.hidden_sum[0] - wanted) < 0.02 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("limit", [90, 200])
+def test_passes_taken_away_leave_the_others_bit_for_bit(limit: int) -> None:
+    """What a killed run finished is asked no more, whichever passes those were."""
+    hidden = HiddenSums(MODELS["llama"](), pad=0)
+    prompts, answers, keys = sample()
+    rows = range(len(keys))
+    whole = list(hidden.run(groups(prompts, answers, keys, rows, limit), keys, limit))
+    assert len(whole) >= 3
+    for kept in (whole[0::2], whole[1::2], whole[-1:]):
+        rest = [row for sums in kept for row in sums.rows]
+        again = list(hidden.run(groups(prompts, answers, keys, sorted(rest), limit), keys, limit))
+        assert [s.rows for s in again] == [s.rows for s in kept]
+        for one, other in zip(again, kept, strict=True):
+            assert one.hidden_sum.tobytes() == other.hidden_sum.tobytes()
+            assert one.last_hidden.tobytes() == other.last_hidden.tobytes()
+
+
+def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> None:
+    """The way that a GPU takes, several spans at once, run on the CPU."""
+    made = MODELS["llama"]()
+    hidden = HiddenSums(made, pad=0)
+    prompts, answers, keys = sample()
+    found = groups(prompts, answers, keys, range(len(keys)), 4096)
+    (slices,) = hidden.run(found, keys, 4096)
+
+    def at_once(spans: Any, device: Any) -> list[Any]:
+        short = [s for s in spans if s[1] - s[0] <= s[3] - s[2]]
+        long = [s for s in spans if s not in short]
+        return [_places(short, True, device), _places(long, False, device)]
+
+    monkeypatch.setattr("prefdata.engines.hidden._packing", at_once)
+    (places,) = hidden.run(found, keys, 4096)
+    assert places.rows == slices.rows
+    assert np.allclose(places.hidden_sum, slices.hidden_sum, rtol=1e-4, atol=1e-3)
+
+
+def test_candidates_of_a_prompt_share_its_pass(root: Any) -> None:
+    engine = TransformersEngine(
+        "policy", ModelParams(model=str(root / "demo/policy"), dtype="float32")
+    )
+    engine.start()
+    rows = pl.DataFrame(
+        {
+            "key": [bytes([n]) for n in range(6)],
+            "messages": [[{"role": "user", "content": f"Why {n % 2}?"}] for n in range(6)],
+            "completion": ["Because", "No", "I don't know", "", "Well", ""],
+            "finished": [True, True, False, True, True, False],
+        },
+        schema_overrides={"messages": MESSAGES},
+    )
+    frames = list(engine.hidden_sums(rows, Settings()))
+    assert engine.hidden is not None
+    assert engine.hidden.shares
+    errors, sums = frames
+    assert errors["key"].to_list() == [bytes([5])]
+    assert sums["error"].null_count() == 5
