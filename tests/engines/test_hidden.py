@@ -17,8 +17,8 @@ transformers = pytest.importorskip("transformers", reason="the extra is not inst
 
 from prefdata.engines.hidden import Group, HiddenSums, _places, groups  # noqa: E402
 
-SMALL = dict(vocab_size=97, hidden_size=32, num_hidden_layers=3, num_attention_heads=4)
-LLAMA = dict(SMALL, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=256)
+SMALL = {"vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+LLAMA = SMALL | {"intermediate_size": 48, "num_key_value_heads": 2, "max_position_embeddings": 256}
 
 
 def model(kind: str, **config: Any) -> Any:
