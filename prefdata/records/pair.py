@@ -51,7 +51,7 @@ class FilteredPair(AugmentedPair):
     )
     ches_normalized: float | None = Field(description="Length-normalised CHES.")
     last_hidden_inner_product: float | None = Field(
-        description="<h_last(chosen), h_last(rejected) - h_last(chosen)>, the same paper."
+        description="<h_last(chosen), h_last(rejected)>, the paper's baseline beside CHES."
     )
     similarity: float | None = Field(
         description="Jaccard similarity of the answers' word trigrams; null if not measured."

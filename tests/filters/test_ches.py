@@ -17,8 +17,9 @@ from prefdata.config.params import ModelParams
 from prefdata.engines.base import Engine, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError
-from prefdata.filters.ches import COLUMNS, Ches, ches
+from prefdata.filters.ches import Ches
 from prefdata.inference import Inference
+from prefdata.inference.ches import COLUMNS
 
 # answer: its tokens' hidden states, one row a token.
 STATES = {
@@ -62,10 +63,10 @@ def test_ches_is_that_of_the_gram_matrix_of_the_answers() -> None:
     gram, normalized = sums @ sums.T, means @ means.T
     for row in found.to_dicts():
         i, j = names.index(row["chosen_id"]), names.index(row["rejected_id"])
-        last_i, last_j = STATES[names[i]][-1], STATES[names[j]][-1]
+        last = STATES[names[i]][-1] @ STATES[names[j]][-1]
         assert row["ches"] == pytest.approx(gram[i, j] - gram[i, i])
         assert row["ches_normalized"] == pytest.approx(normalized[i, j] - normalized[i, i])
-        assert row["last_hidden_inner_product"] == pytest.approx(last_i @ (last_j - last_i))
+        assert row["last_hidden_inner_product"] == pytest.approx(last)
 
 
 def test_ches_by_hand() -> None:
@@ -79,20 +80,27 @@ def test_ches_by_hand() -> None:
     )
     assert row["ches"] == pytest.approx(-4.25)
     assert row["ches_normalized"] == pytest.approx(-0.5625)
-    assert row["last_hidden_inner_product"] == pytest.approx(0.5 * -0.5 + 2 * -1)
+    assert row["last_hidden_inner_product"] == pytest.approx(0.5 * 0 + 2 * 1)
 
 
-vectors = st.lists(st.integers(-5, 5), min_size=3, max_size=3).map(lambda v: np.array(v, float))
+states = st.lists(st.lists(st.integers(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4).map(
+    lambda rows: np.array(rows, float)
+)
 
 
-@given(vectors, vectors, st.integers(1, 9), st.integers(1, 9))
+@given(states, states)
 def test_the_two_orders_of_a_pair_add_up_to_minus_the_squared_distance(
-    one: np.ndarray, other: np.ndarray, n: int, m: int
+    one: np.ndarray, other: np.ndarray
 ) -> None:
-    there, back = ches(one, other, n, m), ches(other, one, m, n)
-    assert there[0] + back[0] == pytest.approx(-np.sum((one - other) ** 2))
-    assert there[1] + back[1] == pytest.approx(-np.sum((one / n - other / m) ** 2))
-    assert ches(one, one, n, n) == (0, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STATES, "first", one)
+        patch.setitem(STATES, "second", other)
+        some = pairs(("first", "second", "p"), ("second", "first", "p"), ("first", "first", "p"))
+        found = filter_().measure(some, texts(ANSWERS), Inference({"policy": Hidden()}, None))
+    sums, means = one.sum(0) - other.sum(0), one.mean(0) - other.mean(0)
+    assert found["ches"][:2].sum() == pytest.approx(-(sums @ sums))
+    assert found["ches_normalized"][:2].sum() == pytest.approx(-(means @ means))
+    assert found.row(2, named=True)["ches"] == found.row(2, named=True)["ches_normalized"] == 0
 
 
 def decide(values: list[float | None], cuts: int = 1, **config: Any) -> list[str | None]:
@@ -163,9 +171,13 @@ def test_the_limit_and_the_value_are_said() -> None:
     assert detail == "ches_normalized 0.5 above -1.0"
 
 
-@pytest.mark.parametrize("config", [{}, {"max_quantile": 0.8, "max_value": 1.0}])
+@pytest.mark.parametrize(
+    "config", [{}, {"max_quantile": 0.8, "max_value": 1.0}, {"max_value": 1.0, "best_of_prompt": 1}]
+)
 def test_exactly_one_limit_has_to_be_set(config: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="exactly one of max_quantile and max_value"):
+    with pytest.raises(
+        ConfigError, match="exactly one of max_quantile, max_value and best_of_prompt"
+    ):
         Ches(config, "filter.filters.0")
 
 
@@ -194,3 +206,23 @@ def test_each_answer_is_asked_once_however_many_pairs_it_is_in() -> None:
     filter_().measure(some, texts({**ANSWERS, "unused": "never asked"}), inference)
     assert inference.usage["hidden_sums policy"].requests == len(names)
     assert filter_().needs() == [("policy", "hidden_sums")]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.integers(1, 4))
+def test_the_lowest_of_each_prompt_stay_whatever_the_order(data: st.DataObject, k: int) -> None:
+    sizes = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    made = [(f"{n}", f"{n}x", f"prompt{p}") for p, size in enumerate(sizes) for n in range(size)]
+    values = data.draw(st.lists(st.integers(-2, 2), min_size=len(made), max_size=len(made)))
+    frame = pairs(*made).with_columns(ches_normalized=pl.Series(values, dtype=pl.Float64))
+    step = filter_(best_of_prompt=k)
+    decided = step.decide(frame, step.merge([step.summarize(frame)]))
+    kept = decided.filter(pl.col("reason").is_null())
+    assert set(decided["reason"]) <= {None, "not_lowest_ches_normalized"}
+    for p, size in enumerate(sizes):
+        of_prompt = frame.filter(prompt_id=f"prompt{p}")["ches_normalized"].sort()
+        stay = kept.filter(prompt_id=f"prompt{p}")["ches_normalized"].sort()
+        assert stay.to_list() == of_prompt.head(min(k, size)).to_list()
+    turned = frame.reverse()
+    again = step.decide(turned, step.merge([step.summarize(turned)]))
+    assert again.reverse().equals(decided)
