@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines import ches_command
 from pipelines.stopping import graceful
 from prefdata import __version__
 from prefdata.config import Params, load_params
@@ -99,6 +100,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands, "top-up", "plan more samples for prompts short of accepted pairs", _top_up)
     _add(commands, "status", "what each stage's table holds and what fell out", _status)
     _add_memo(commands)
+    ches = _parser(commands, "ches", ches_command.HELP, _ches, ches_command.EPILOG)
+    ches_command.add_arguments(ches)
     schemas = _add(commands, "schemas", "write the JSON Schema of every record", _schemas)
     schemas.add_argument("--out", default="schemas", help="folder (default: schemas)")
     return parser
@@ -128,6 +131,19 @@ def _add_memo(commands: Any) -> None:
 def _add(
     commands: Any, name: str, text: str, run: Any, epilog: str = _EPILOG
 ) -> argparse.ArgumentParser:
+    parser = _parser(commands, name, text, run, epilog)
+    parser.add_argument("--params", default="params.yaml", help="default: params.yaml")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a value of params.yaml, such as generate.n=8; may be repeated",
+    )
+    return parser
+
+
+def _parser(commands: Any, name: str, text: str, run: Any, epilog: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
@@ -137,14 +153,6 @@ def _add(
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--params", default="params.yaml", help="default: params.yaml")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a value of params.yaml, such as generate.n=8; may be repeated",
-    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     parser.add_argument("--verbose", action="store_true", help="what Beam and the models log, too")
@@ -156,7 +164,7 @@ def _check_beam(
 ) -> None:
     if not unknown:
         return
-    if given.command in ("status", "memo", "schemas", "reward-head"):
+    if given.command in ("status", "memo", "schemas", "reward-head", "ches"):
         parser.error(f"{given.command} runs no pipeline, so it takes no {' '.join(unknown)}")
     known, takes_value = _beam_flags()
     wrong, value_may_follow = [], False
@@ -262,6 +270,15 @@ def _memo(given: argparse.Namespace, _: list[str]) -> int:
         _say(given, *memo.drop(params, given.model))
     else:
         _say(given, *getattr(memo, given.action)(params))
+
+
+def _ches(given: argparse.Namespace, _: list[str]) -> int:
+    from pipelines.ches import run
+
+    report, table, faults = run(given)
+    _say(given, report, table)
+    if faults:
+        raise faults
     return 0
 
 

@@ -72,13 +72,14 @@ def _json_rows(source: SourceParams) -> Iterator[Row]:
         for number, line in enumerate(file, 1):
             line = line.rstrip(b"\r\n")
             if line.strip():
-                value = _json(line)
+                value = parsed(line)
                 if isinstance(value, str):
                     value = {source.prompt_field: value}
                 yield number, line, value
 
 
-def _json(line: bytes) -> Any:
+def parsed(line: bytes) -> Any:
+    """The value of a line of JSON, or the RejectRecord that says why it has none."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:

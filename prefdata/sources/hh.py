@@ -12,6 +12,16 @@ _TURN = re.compile(r"\n\n(Human|Assistant):")
 _NAMES = {"Human": "user", "Assistant": "assistant"}
 
 
+def turns(transcript: str) -> list[tuple[str, str]]:
+    """All (role, content) turns of one transcript, blanks at their ends taken off."""
+    marks = list(_TURN.finditer(transcript))
+    ends = [m.start() for m in marks[1:]] + [len(transcript)]
+    return [
+        (_NAMES[m.group(1)], transcript[m.end() : end].strip())
+        for m, end in zip(marks, ends, strict=True)
+    ]
+
+
 def to_messages(row: Any) -> dict[str, Any]:
     r"""The prompt of a row: the shared part of both transcripts, up to the last user turn.
 

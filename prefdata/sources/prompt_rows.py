@@ -26,10 +26,14 @@ def conversation(row: Any, source: SourceParams, max_chars: int) -> list[Turn]:
     if not isinstance(row, dict):
         raise RejectRecord("not_an_object", f"found {type(row).__name__}, expected an object")
     if row.get(source.messages_field) is not None:
-        turns = _turns(row[source.messages_field], source.messages_field)
+        turns = message_turns(row[source.messages_field], source.messages_field)
     elif row.get(source.prompt_field) is not None:
         value = row[source.prompt_field]
-        turns = [("user", value)] if isinstance(value, str) else _turns(value, source.prompt_field)
+        turns = (
+            [("user", value)]
+            if isinstance(value, str)
+            else message_turns(value, source.prompt_field)
+        )
     else:
         raise RejectRecord(
             "missing_field",
@@ -91,7 +95,8 @@ def check(turns: list[Turn]) -> None:
         )
 
 
-def _turns(value: Any, field: str) -> list[Turn]:
+def message_turns(value: Any, field: str) -> list[Turn]:
+    """The (role, content) turns of a list of messages, roles renamed. Raises RejectRecord."""
     if not isinstance(value, list):
         raise RejectRecord(
             "wrong_type", f"{field} is {type(value).__name__}, expected text or a list of messages"

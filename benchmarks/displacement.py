@@ -1,0 +1,268 @@
+"""Does CHES say which pairs push the chosen answer's probability down? DPO on a small model.
+
+As in Section 5 of Unintentional Unalignment (arXiv 2410.08847) and its authors' script: all pairs
+are scored by CHES, by minus the normalised edit distance of the answers' tokens and by the inner
+product of their last hidden states; a tenth of the pairs around a quantile of the score is
+trained on with DPO for one epoch (beta 0.1, RMSprop, batches of 32), and what counts is the mean
+change of log p(chosen) over those pairs. Trained by TRL's DPOTrainer. Beside it length-normalised
+CHES, which the paper's Section 6 filters by, and minus the number of the chosen answer's tokens, as
+a check on how much of it all is length.
+
+Not as in the paper: the model (the demo policy, 3.7 million parameters, fine-tuned on some of
+these pairs' better answers; the paper has 1 to 8 billion), the data (1,000 pairs of OpenAssistant
+and GSM8K; 5,000 of UltraFeedback), and so the learning rates. The rank correlations are ours:
+
+- `spearman`, over single pairs: the displacement is minus d log p(chosen) / dt in the first moment
+  of gradient flow on DPO's loss of this pair alone, which Section 4 of the paper is about. Policy
+  and reference being the same there, it is beta/2 <g_c, g_r - g_c> with g the gradients of the
+  answers' log p, exactly.
+- `spearman_per_token`: the same divided by the chosen answer's tokens.
+- `spearman_trained`: the displacement is minus the change of log p(chosen) of each pair after one
+  epoch of DPO on a tenth of all pairs, drawn at random.
+
+    python benchmarks/displacement.py            all pairs; three seeds, two learning rates
+    python benchmarks/displacement.py --quick    200 pairs, one seed and learning rate
+
+--model and --data take another model and another preference dataset.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import orjson
+import polars as pl
+import torch
+from machine import report
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import Scoring
+from prefdata.engines.transformers import TransformersEngine
+from prefdata.inference import Inference
+from prefdata.inference.ches import score_pairs
+
+ROOT = Path(__file__).resolve().parent.parent
+BETA = 0.1
+MEASURES = ("ches", "ches_normalized", "minus_edit_distance", "last_hidden_inner_product")
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def read(path: str, count: int) -> pl.DataFrame:
+    """`count` pairs spread over the file: pair, messages, chosen, rejected (texts)."""
+    import gzip
+
+    lines = gzip.open(path).read().splitlines()
+    rows = [orjson.loads(line) for line in lines]
+    rows = rows[:: max(1, len(rows) // count)][:count]
+    return pl.DataFrame(
+        {
+            "pair": [f"{n:08x}" for n in range(len(rows))],
+            "messages": [row["prompt"] for row in rows],
+            "chosen": [row["chosen"][0]["content"] for row in rows],
+            "rejected": [row["rejected"][0]["content"] for row in rows],
+        }
+    )
+
+
+def answers(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Two rows a pair: response_id, prompt_id, messages, text, finished."""
+    sides = [
+        pairs.select(
+            response_id=pl.col("pair") + side, prompt_id="pair", messages="messages", text=side
+        )
+        for side in ("chosen", "rejected")
+    ]
+    return pl.concat(sides).with_columns(finished=True)
+
+
+def scored(pairs: pl.DataFrame, engine: TransformersEngine) -> pl.DataFrame:
+    """The pairs that the model takes, with MEASURES and tokens."""
+    ids = pairs.with_columns(
+        chosen_id=pl.col("pair") + "chosen", rejected_id=pl.col("pair") + "rejected"
+    )
+    inference = Inference({"policy": engine}, None)
+    found = score_pairs("policy", answers(pairs), ids, inference).filter(pl.col("fault").is_null())
+    distances = [
+        edit_distance(engine._encode(chosen), engine._encode(rejected))
+        for chosen, rejected in found.select("chosen", "rejected").iter_rows()
+    ]
+    return found.with_columns(
+        minus_edit_distance=-pl.Series(distances), minus_tokens=-pl.col("tokens_chosen")
+    )
+
+
+def edit_distance(one: list[int], other: list[int]) -> float:
+    """Levenshtein distance of the tokens, divided by the longer one's number of them."""
+    row = np.arange(len(other) + 1)
+    target = np.array(other)
+    for i, token in enumerate(one, 1):
+        best = np.minimum(row[1:] + 1, row[:-1] + (target != token))
+        steps = np.arange(1, len(other) + 1)
+        # An insertion costs one a place: a running minimum once the places are taken off.
+        best = np.minimum.accumulate(np.concatenate(([i], best - steps)))
+        row = best + np.arange(len(other) + 1)
+    return float(row[-1]) / max(len(one), len(other), 1)
+
+
+def logprobs(engine: TransformersEngine, model: Any, pairs: pl.DataFrame) -> np.ndarray:
+    """log p(chosen) of each pair under the model."""
+    asked = answers(pairs).head(pairs.height).rename({"text": "completion"})
+    engine.model, kept = model, engine.model
+    try:
+        rows = asked.with_columns(key=pl.Series([p.encode() for p in pairs["pair"]]))
+        frames = pl.concat(list(engine.score(rows, Scoring())))
+    finally:
+        engine.model = kept
+    joined = rows.select("key").join(frames, on="key", how="left", maintain_order="left")
+    return joined["logprob"].to_numpy()
+
+
+def trained(pairs: pl.DataFrame, model: str, rate: float, seed: int) -> Any:
+    """The model after one epoch of TRL's DPO on the pairs."""
+    import transformers
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    transformers.utils.logging.set_verbosity_error()
+    rows = [
+        {
+            "prompt": messages,
+            "chosen": [{"role": "assistant", "content": chosen}],
+            "rejected": [{"role": "assistant", "content": rejected}],
+        }
+        for messages, chosen, rejected in pairs.select("messages", "chosen", "rejected").iter_rows()
+    ]
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = DPOConfig(
+            output_dir=folder,
+            beta=BETA,
+            learning_rate=rate,
+            lr_scheduler_type="constant",
+            optim="rmsprop",
+            per_device_train_batch_size=8,
+            gradient_accumulation_steps=4,
+            num_train_epochs=1,
+            max_length=None,
+            bf16=False,
+            seed=seed,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            gradient_checkpointing=False,
+        )
+        trainer = DPOTrainer(
+            model=loaded,
+            args=settings,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=transformers.AutoTokenizer.from_pretrained(model),
+        )
+        trainer.train()
+    return trainer.model.eval()
+
+
+def around(pairs: pl.DataFrame, measure: str, quantile: float, count: int) -> pl.DataFrame:
+    """The `count` pairs around a quantile of the measure, as the authors' script cuts them."""
+    ordered = pairs.sort(measure, "pair")
+    middle = round(quantile * (ordered.height - 1))
+    start = min(max(0, middle - count // 2), ordered.height - count)
+    return ordered.slice(start, count)
+
+
+def first_moments(pairs: pl.DataFrame, engine: TransformersEngine) -> np.ndarray:
+    """Minus d log p(chosen) / dt of each pair alone, as `spearman` has it."""
+    model = engine.model
+    weights = [w for w in model.parameters() if w.requires_grad]
+    prompts = engine._prompts(pairs)
+    found = []
+    for prompt, chosen, rejected in zip(prompts, pairs["chosen"], pairs["rejected"], strict=True):
+        gradients = []
+        for text in (chosen, rejected):
+            answer = [*engine._encode(text), engine.tokenizer.eos_token_id]
+            ids = torch.tensor([prompt + answer])
+            logits = model(ids, logits_to_keep=len(answer) + 1).logits[0, :-1]
+            logprob = logits.log_softmax(-1).gather(-1, torch.tensor(answer)[:, None]).sum()
+            gradients.append(torch.autograd.grad(logprob, weights))
+        up, down = gradients
+        found.append(sum(float((c * (r - c)).sum()) for c, r in zip(up, down, strict=True)))
+    return BETA / 2 * np.array(found)
+
+
+def spearman(pairs: pl.DataFrame, displacement: np.ndarray) -> dict[str, float]:
+    """Rank correlation of each measure with the displacement."""
+    frame = pairs.with_columns(displacement=pl.Series(displacement))
+    return {
+        name: round(float(frame.select(pl.corr(name, "displacement", method="spearman")).item()), 4)
+        for name in (*MEASURES, "minus_tokens")
+    }
+
+
+def main() -> None:
+    """Score, train, correlate and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="200 pairs, one seed, one rate")
+    parser.add_argument("--model", default=str(ROOT / "demo/policy"))
+    parser.add_argument("--data", default=str(ROOT / "demo/data/preferences.jsonl.gz"))
+    given = parser.parse_args()
+    started = time.monotonic()
+    seeds, rates = ((0,), (1e-5,)) if given.quick else ((0, 1, 2), (1e-6, 1e-5))
+    engine = TransformersEngine("policy", ModelParams(model=given.model, dtype="float32"))
+    engine.start()
+    pairs = scored(read(given.data, 200 if given.quick else 1000), engine)
+    count = max(20, pairs.height // 10)
+    before = dict(zip(pairs["pair"], logprobs(engine, engine.model, pairs), strict=True))
+
+    def change(part: pl.DataFrame, rate: float, seed: int) -> np.ndarray:
+        model = trained(part, given.model, rate, seed)
+        return logprobs(engine, model, part) - np.array([before[p] for p in part["pair"]])
+
+    wanted = [("ches", q) for q in QUANTILES]
+    wanted += [(m, q) for m in MEASURES if m != "ches" for q in (0.0, 1.0)]
+    if given.quick:
+        wanted = [(m, q) for m, q in wanted if m in MEASURES[:2] and q in (0.0, 1.0)]
+    changes: dict[str, dict[str, dict[str, Any]]] = {}
+    for rate in rates:
+        for measure, quantile in wanted:
+            part = around(pairs, measure, quantile, count)
+            # The seed is the order of the pairs alone: it is varied where it is reported on.
+            some = seeds if measure == "ches" and quantile in (0.0, 1.0) else seeds[:1]
+            deltas = [float(change(part, rate, seed).mean()) for seed in some]
+            changes.setdefault(f"{rate:g}", {}).setdefault(measure, {})[f"{quantile:g}"] = {
+                "delta": round(float(np.mean(deltas)), 4),
+                "per_seed": [round(d, 4) for d in deltas],
+                "tokens_chosen": round(float(part["tokens_chosen"].mean()), 1),  # type: ignore[arg-type]
+            }
+            said = changes[f"{rate:g}"][measure][f"{quantile:g}"]
+            print(f"rate {rate:g}, {measure} at quantile {quantile:g}: {said}", flush=True)
+    mixed = pairs.sample(count, seed=1)
+    in_training = -change(mixed, rates[-1], seeds[0])
+    alone = first_moments(pairs, engine)
+    parts = changes[f"{rates[-1]:g}"]["ches"]
+    report(
+        benchmark="displacement",
+        spearman=spearman(pairs, alone),
+        spearman_per_token=spearman(pairs, alone / pairs["tokens_chosen"].to_numpy()),
+        spearman_trained=spearman(mixed, in_training),
+        delta_high=parts["1"]["delta"],
+        delta_low=parts["0"]["delta"],
+        falling=round(float((alone > 0).mean()), 4),
+        changes=changes,
+        pairs=pairs.height,
+        part=count,
+        seeds=list(seeds),
+        seconds=round(time.monotonic() - started),
+    )
+
+
+if __name__ == "__main__":
+    main()
