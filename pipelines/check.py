@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines import augment, generate, judge, pair, top_up
+from pipelines import augment, generate, judge, pair, score, top_up
 from pipelines.filter import with_limit
 from pipelines.flow import check_needs
 from pipelines.ingest import bucket_count
@@ -24,7 +24,9 @@ def check_parts(params: Params, names: Sequence[str]) -> None:
             check_source(source)
     exports.build(params.export.format)
     top_up.check(params)
-    stages = (generate, judge, pair, augment)
+    stages = [generate, judge, pair, augment]
+    if params.score or "score" in names:
+        stages.append(score)
     needs = [need for stage in stages for need in stage.needs(params)]
     needs += [need for f in filters.build(with_limit(params)) for need in f.needs()]
     if params.reward_head:

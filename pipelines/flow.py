@@ -217,13 +217,14 @@ class Stage:
 
     name: str
     unit: str
-    reads: Sequence[str]
+    reads: Sequence[str] | Callable[[Params], Sequence[str]]
     work: Work
     needs: Callable[[Params], Iterable[Need]] = field(default=lambda _: [])
 
     def execute(self, params: Params, arguments: Sequence[str], quiet: bool) -> Stats:
         """Run it: check, map the buckets, mark the tables whole."""
-        run = start(params, self.name, self.reads, self.needs(params), quiet)
+        reads = self.reads(params) if callable(self.reads) else self.reads
+        run = start(params, self.name, reads, self.needs(params), quiet)
         output = run.table(layout.OUTPUT_OF[self.name])
         begin_tables(run, output)
 

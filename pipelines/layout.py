@@ -12,6 +12,7 @@ from prefdata.records import (
     Record,
     Rejection,
     Response,
+    Score,
     TopUp,
 )
 from prefdata.tables import Table
@@ -21,6 +22,7 @@ RECORD_OF: dict[str, type[Record]] = {
     "prompts": Prompt,
     "responses": Response,
     "judgments": Judgment,
+    "scores": Score,
     "pairs": Pair,
     "augmented": AugmentedPair,
     "filtered": FilteredPair,
@@ -30,6 +32,7 @@ OUTPUT_OF = {
     "ingest": "prompts",
     "generate": "responses",
     "judge": "judgments",
+    "score": "scores",
     "pair": "pairs",
     "augment": "augmented",
     "filter": "filtered",
@@ -39,6 +42,11 @@ OUTPUT_OF = {
 
 TOP_UP = "top-up"
 """Plans more samples for prompts that fell short; between filter and export, where wanted."""
+
+
+def outputs(params: Params) -> dict[str, str]:
+    """OUTPUT_OF of the stages that these parameters run: `score` needs its section."""
+    return {s: n for s, n in OUTPUT_OF.items() if s != "score" or params.score}
 
 
 def table(params: Params, name: str) -> Table:
@@ -54,7 +62,7 @@ def plan(params: Params) -> Table:
 def counting(params: Params) -> dict[str, Table]:
     """By stage, the table whose info says what the stage counted."""
     found = {}
-    for stage, name in OUTPUT_OF.items():
+    for stage, name in outputs(params).items():
         if stage == "export":
             if params.generate.wants_pairs():
                 found[TOP_UP] = plan(params)

@@ -7,9 +7,11 @@ import polars as pl
 from pipelines.flow import Outcome, Run, Stage
 from prefdata.config.params import Params
 from prefdata.engines.base import Need
+from prefdata.errors import ConfigError
+from prefdata.inference.ches import COLUMNS
 from prefdata.pairs import lookup
 from prefdata.pairs.base import oriented
-from prefdata.records import CONSENSUS, Pair
+from prefdata.records import CONSENSUS, Pair, Score
 from prefdata.records.base import polars_schema
 from prefdata.records.digests import row_digests
 from prefdata.records.ids import ID_BYTES
@@ -25,6 +27,12 @@ def work(run: Run, bucket: int) -> Outcome:
     consensus = run.read("judgments", bucket, columns).filter(pl.col("judge") == CONSENSUS)
     comparisons = oriented(consensus)
     texts = run.read("responses", bucket, ["response_id", "text"])
+    comparisons = comparisons.join(
+        _scores(run, bucket),
+        on=["chosen_id", "rejected_id"],
+        how="left",
+        maintain_order="left",
+    )
     selected = strategy.select(with_texts(comparisons, texts)).drop("chosen", "rejected")
     pairs = selected.filter(pl.col("reason").is_null())
     ids = row_digests(pairs, _IDS).str.head(2 * ID_BYTES)
@@ -40,10 +48,28 @@ def work(run: Run, bucket: int) -> Outcome:
     return Outcome(consensus.height, pairs.select(polars_schema(Pair).names()), rejected)
 
 
+def _scores(run: Run, bucket: int) -> pl.DataFrame:
+    """CHES of the bucket's ordered pairs; no row where the stage `score` is not part of the run."""
+    columns = ["chosen_id", "rejected_id", *COLUMNS]
+    if run.params.score:
+        return run.read("scores", bucket, columns)
+    schema = polars_schema(Score)
+    return pl.DataFrame(schema={name: schema[name] for name in columns})
+
+
+def _reads(params: Params) -> list[str]:
+    return ["judgments", "responses", *(["scores"] if params.score else [])]
+
+
 def needs(params: Params) -> list[Need]:
     """No model; checks the strategy's settings."""
-    lookup.build(params.pair.strategy)
+    strategy = lookup.build(params.pair.strategy)
+    if strategy.needs_scores and params.score is None:
+        raise ConfigError(
+            f"pair.strategy: {strategy.kind} goes by CHES, and there is no section `score`",
+            "Add one, such as `score: {model: policy}`.",
+        )
     return []
 
 
-STAGE = Stage("pair", "comparisons", ["judgments", "responses"], work, needs)
+STAGE = Stage("pair", "comparisons", _reads, work, needs)

@@ -1,6 +1,6 @@
 """The whole way: all stages in order, and rounds of them until there are as many pairs as wanted.
 
-A round is top-up, generate, judge, pair, augment and filter. What earlier rounds asked is in the
+A round is top-up, generate, judge, score (where it is part of the run), pair, augment and filter. What earlier rounds asked is in the
 memo, so a round pays for its new samples alone.
 """
 
@@ -18,7 +18,7 @@ from prefdata.engines.base import STOPPING
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
 
-AGAIN = ("generate", "judge", "pair", "augment", "filter")
+AGAIN = ("generate", "judge", "score", "pair", "augment", "filter")
 LAST = "export"
 
 
@@ -65,5 +65,6 @@ class Runner:
             if not found.drawn:
                 break
             for name in AGAIN:
-                self.run(name)
+                if name in self.names:
+                    self.run(name)
         self.run(LAST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pipelines import augment, export, filter, generate, ingest, judge, pair, reward_head
+from pipelines import augment, export, filter, generate, ingest, judge, pair, reward_head, score
 from pipelines.stats import Stats
 from prefdata.config.params import Params
 from prefdata.errors import TooManyRejected
@@ -16,6 +16,7 @@ STAGES: dict[str, RunStage] = {
     "ingest": ingest.run_stage,
     "generate": generate.STAGE.execute,
     "judge": judge.STAGE.execute,
+    "score": score.STAGE.execute,
     "pair": pair.STAGE.execute,
     "augment": augment.STAGE.execute,
     "filter": filter.run_stage,

@@ -82,7 +82,8 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
     if dataset:
         splits = ", ".join(f"{s} {n}" for s, n in dataset["splits"].items())
         notes.append(f"dataset: {dataset['dataset']} ({splits}), version {dataset['version'][:12]}")
-    notes.append(f"tables: {params.data}/{{{','.join(layout.RECORD_OF)},rejections}}")
+    tables = [name for name in layout.outputs(params).values() if name in layout.RECORD_OF]
+    notes.append(f"tables: {params.data}/{{{','.join(tables)},rejections}}")
     if seconds:
         notes.append(f"seconds: {', '.join(f'{s} {t:g}' for s, t in seconds.items())}")
     return "\n".join([*lines, *notes])

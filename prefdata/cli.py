@@ -22,6 +22,7 @@ _STAGES = {
     "ingest": "prompts from JSONL, Parquet or HH transcripts",
     "generate": "n on-policy answers a prompt",
     "judge": "every judge's opinion of every two answers, and their consensus",
+    "score": "CHES of every ordered pair of a prompt's answers",
     "pair": "agreed comparisons become pairs",
     "augment": "rewards, margin and opinions beside each pair",
     "filter": "pairs that teach the wrong thing, or nothing, out",
@@ -201,7 +202,8 @@ def _beam_flags() -> tuple[set[str], set[str]]:
 
 def _run(given: argparse.Namespace, beam_arguments: list[str]) -> int:
     params = _params(given)
-    skipped = [] if params.reward_head else ["reward-head"]
+    sections = {"reward-head": params.reward_head, "score": params.score}
+    skipped = [name for name, section in sections.items() if section is None]
     names = [name for name in _STAGES if name not in skipped]
     return _execute(given, params, names, beam_arguments)
 

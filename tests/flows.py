@@ -24,6 +24,7 @@ SCRIPTED: dict[str, Any] = {
         ],
         "consensus": {"kind": "mean"},
     },
+    "score": {"model": "policy"},
     "pair": {"strategy": {"kind": "best_worst"}},
     "filter": {
         "filters": [

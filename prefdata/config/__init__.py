@@ -14,6 +14,7 @@ from prefdata.config.params import (
     Part,
     PricesParams,
     RewardHeadParams,
+    ScoreParams,
     SourceParams,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "Part",
     "PricesParams",
     "RewardHeadParams",
+    "ScoreParams",
     "SourceParams",
     "fingerprint",
     "load_params",

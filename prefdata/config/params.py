@@ -119,6 +119,13 @@ class JudgeParams(Section):
     max_rejected_fraction: float = Field(0.01, ge=0, le=1)
 
 
+class ScoreParams(Section):
+    """CHES of every ordered pair of a prompt's answers."""
+
+    model: str = "policy"
+    max_rejected_fraction: float = Field(0.01, ge=0, le=1)
+
+
 class PairParams(Section):
     strategy: Part
 
@@ -160,6 +167,7 @@ class Params(Section):
     reward_head: RewardHeadParams | None = None
     generate: GenerateParams
     judge: JudgeParams
+    score: ScoreParams | None = Field(None, description="Left out: no data/scores.")
     pair: PairParams
     augment: AugmentParams = AugmentParams(rewards=None)
     filter: FilterParams = FilterParams()

@@ -22,13 +22,16 @@ class Strategy(ABC):
 
     `comparisons` comes turned to the preferred side: prompt_id, chosen_id, rejected_id,
     soft_label (P(chosen ≻ rejected) > 0.5), agreement, chosen, rejected (the texts, to break ties
-    by content and never by an id). The result is the same rows with `reason`: null makes a pair.
+    by content and never by an id), and where the stage `score` ran (null otherwise) ches,
+    ches_normalized and last_hidden_inner_product of that pair. The result is the same rows with
+    `reason`: null makes a pair.
     """
 
     kind: ClassVar[str]
     config_model: ClassVar[type[StrategyConfig]] = StrategyConfig
     most: ClassVar[int | None] = None
     """Pairs that it makes of a prompt at most; None: as many as there are comparisons."""
+    needs_scores: ClassVar[bool] = False
 
     def __init__(self, settings: dict[str, Any], where: str) -> None:
         self.config = validated(self.config_model, settings, where)

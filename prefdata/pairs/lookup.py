@@ -7,8 +7,9 @@ from prefdata.config.params import Part
 from prefdata.pairs.all_above_margin import AllAboveMargin
 from prefdata.pairs.base import Strategy
 from prefdata.pairs.best_worst import BestWorst
+from prefdata.pairs.lowest_ches import LowestChes
 
-STRATEGIES: dict[str, type[Strategy]] = {s.kind: s for s in (AllAboveMargin, BestWorst)}
+STRATEGIES: dict[str, type[Strategy]] = {s.kind: s for s in (AllAboveMargin, BestWorst, LowestChes)}
 
 
 def build(part: Part) -> Strategy:

@@ -7,12 +7,14 @@ from prefdata.records.preference import Preference
 from prefdata.records.prompt import Message, Prompt
 from prefdata.records.rejection import Rejection
 from prefdata.records.response import Response
+from prefdata.records.score import Score
 from prefdata.records.top_up import TopUp
 
 RECORDS: tuple[type[Record], ...] = (
     Prompt,
     Response,
     Judgment,
+    Score,
     Pair,
     AugmentedPair,
     FilteredPair,
@@ -36,5 +38,6 @@ __all__ = [
     "Record",
     "Rejection",
     "Response",
+    "Score",
     "TopUp",
 ]

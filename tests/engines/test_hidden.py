@@ -15,7 +15,8 @@ from prefdata.engines.transformers import TransformersEngine
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra is not installed")
 
-from prefdata.engines.hidden import Group, HiddenSums, _places, groups  # noqa: E402
+from prefdata.engines.hidden import Group, HiddenSums, groups  # noqa: E402
+from prefdata.engines.packing import places_of  # noqa: E402
 
 SMALL = {"vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
 LLAMA = SMALL | {"intermediate_size": 48, "num_key_value_heads": 2, "max_position_embeddings": 256}
@@ -165,9 +166,9 @@ def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> N
     def at_once(spans: Any, device: Any) -> list[Any]:
         short = [s for s in spans if s[1] - s[0] <= s[3] - s[2]]
         long = [s for s in spans if s not in short]
-        return [_places(short, True, device), _places(long, False, device)]
+        return [places_of(short, True, device), places_of(long, False, device)]
 
-    monkeypatch.setattr("prefdata.engines.hidden._packing", at_once)
+    monkeypatch.setattr("prefdata.engines.hidden.packing_of", at_once)
     (places,) = hidden.run(found, keys, 4096)
     assert places.rows == slices.rows
     assert np.allclose(places.hidden_sum, slices.hidden_sum, rtol=1e-4, atol=1e-3)

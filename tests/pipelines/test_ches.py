@@ -8,83 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from prefdata.cli import main
-
-WORDS = "a river runs through the old town and its water is cold in every winter".split()
-
-
-def rows(count: int = 40) -> list[dict[str, Any]]:
-    """Pairs, two a prompt, with a column that no one asked for."""
-    return [
-        {
-            "prompt": f"Question {n // 2}?",
-            "chosen": " ".join(WORDS[n % 5 : n % 5 + 4 + n % 7]),
-            "rejected": " ".join(WORDS[n % 3 : n % 3 + 9]),
-            "source": ("web", "books")[n % 2],
-            "extra": {"n": n},
-        }
-        for n in range(count)
-    ]
-
-
-def lines(some: list[Any]) -> bytes:
-    # Blanks that a rewritten line would lose.
-    return b"".join(json.dumps(row, indent=None).encode() + b" \n" for row in some)
-
-
-CONTAINERS = (
-    "pairs.jsonl",
-    "pairs.jsonl.gz",
-    "pairs.json",
-    "lines.json",
-    "pairs.parquet",
-    "folder",
-)
-
-
-def put(folder: Path, name: str, some: list[dict[str, Any]]) -> Path:
-    path = folder / name
-    if name == "folder":
-        path.mkdir()
-        pq.write_table(pa.Table.from_pylist(some), path / "train.parquet")
-    elif name.endswith(".parquet"):
-        pq.write_table(pa.Table.from_pylist(some), path)
-    elif name == "pairs.json":
-        path.write_text(json.dumps(some))
-    else:
-        path.write_bytes(gzip.compress(lines(some)) if name.endswith(".gz") else lines(some))
-    return path
-
-
-def values(path: Path) -> list[dict[str, Any]]:
-    content = path.read_bytes()
-    if path.name.endswith(".gz"):
-        content = gzip.decompress(content)
-    if path.suffix == ".parquet":
-        return pq.read_table(path).to_pylist()
-    return (
-        json.loads(content)
-        if path.name == "pairs.json"
-        else [*map(json.loads, content.split(b"\n")[:-1])]
-    )
-
-
-class Command:
-    """The command in a folder of its own, with the scripted model."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.capsys = folder, capsys
-
-    def __call__(self, data: Path | str, *more: str, engine: str = "scripted") -> tuple[int, Any]:
-        """(exit code, figures or what was said on standard error)."""
-        fixed = ["ches", "--model", "m", "--engine", engine, "--memo", str(self.folder / "memo")]
-        code = main([*fixed, "--data", str(data), "--json", "--quiet", *more])
-        out, err = self.capsys.readouterr()
-        return code, json.loads(out) if out else err
+from ches_runs import CONTAINERS, Command, put, rows, values
 
 
 @pytest.fixture
@@ -188,72 +114,6 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, ches: Command, monkeypatch: 
     assert resumed["models"]["hidden_sums model"]["cached"] == sum(calls[:2])
     assert (tmp_path / "out" / "scores.parquet").read_bytes() == whole_scores
     assert resumed["riskiest"] == whole["riskiest"]
-
-
-def test_the_report_for_people(tmp_path: Path, ches: Command) -> None:
-    data = put(tmp_path, "pairs.jsonl", [{**row, "margin": 0.5} for row in rows()])
-    main(["ches", "--model", "m", "--engine", "scripted", "--data", str(data), "--quiet",
-          "--memo", str(tmp_path / "memo"), "--examples", "2"])  # fmt: skip
-    said = ches.capsys.readouterr().out
-    for part in (
-        "40 rows, prompt (text), answers as text; 40 scored",
-        "what each limit would leave",
-        "what would go with --keep-quantile 0.9, limit",
-        "source = books",
-        "the riskiest pairs",
-        "No pair was dropped.",
-    ):
-        assert part in said
-    assert said.count("    rejected  ") == 2
-    assert "█" in said
-
-
-def test_the_figures_add_up(tmp_path: Path, ches: Command) -> None:
-    some = [{**row, "score_chosen": n, "score_rejected": 0} for n, row in enumerate(rows())]
-    some[3]["rejected"] = some[3]["chosen"]
-    _, said = ches(put(tmp_path, "pairs.jsonl", some), "--keep-quantile", "0.9")
-    kinds = {k["kind"]: k for k in said["what_goes"]}
-    assert kinds["all pairs"]["pairs"] == 40
-    assert kinds["all pairs"]["go"] == said["choice"]["dropped"] == 4
-    assert kinds["identical answers"]["pairs"] == 1
-    assert kinds["source = web"]["pairs"] == kinds["source = books"]["pairs"] == 20
-    assert sum(said["histogram"]["counts"]) == 40
-    curve = said["curve"]
-    assert [point["kept"] for point in curve] == sorted(point["kept"] for point in curve)
-    assert curve[-1]["kept"] == 40
-    assert curve[-1]["mean_margin"] == pytest.approx(sum(range(40)) / 40)
-    identical = pl.DataFrame(said["riskiest"]).filter(row=3)
-    assert not identical.height or identical["ches"].item() == 0
-
-
-def test_rows_that_are_no_pair_are_counted_and_left_out(tmp_path: Path, ches: Command) -> None:
-    some = rows()
-    some[7]["chosen"] = None
-    data = tmp_path / "pairs.jsonl"
-    data.write_bytes(lines(some[:9]) + b"{broken\n" + lines(some[9:]))
-    code, said = ches(data, "--keep-quantile", "1", "--out", str(tmp_path / "out"))
-    assert code == 3
-    assert said["unscored"] == {"invalid_json": 1, "missing_field": 1}
-    scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
-    assert scores.filter(pl.col("reason").is_not_null())["row"].to_list() == [7, 9]
-    assert len(values(tmp_path / "out" / "pairs.jsonl")) == 39
-    code, _ = ches(data, "--max-rejected-fraction", "0.1")
-    assert code == 0
-
-
-def test_ties_are_no_fault(tmp_path: Path, ches: Command) -> None:
-    some = [
-        {
-            "prompt": f"{n}?",
-            "response_1": "a b",
-            "response_2": "c",
-            "preference_strength": n % 3 - 1,
-        }
-        for n in range(9)
-    ]
-    code, said = ches(put(tmp_path, "pairs.jsonl", some))
-    assert code == 0
-    assert said["unscored"] == {"tie": 3}
 
 
 @pytest.mark.parametrize(

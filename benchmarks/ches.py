@@ -1,0 +1,324 @@
+"""CHES of all ordered pairs of a prompt's candidates: prefdata against the usual way, in one run.
+
+The usual way is that of the paper's script: for a pair two forward passes, one sequence at a time,
+with logits and all hidden states. Of 8 candidates that is 28 unordered pairs and 56 passes, from
+which both orders of a pair follow. prefdata's way is `score_pairs` on the transformers engine:
+keys, packing, sums, and the scores of all 56 ordered pairs; no memo. Loading is left out of both.
+
+The usual way is timed on a sample of the pairs drawn at random, in slices that alternate with
+slices of prefdata's work, and scaled to all pairs by count. `max_relative_error` compares, for the
+sampled pairs, both forms of CHES with the float64 formula on float64 passes of the usual kind,
+relative to |S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms that CHES is the
+difference of. `prefix_saving` is the tokens run with each prompt read for every answer, over those
+run with it read once, on the same requests.
+
+On CUDA (--device cuda) there is no demo policy to time: a Llama of 1B or 8B shape with random
+weights in bf16 reads packed prompts of 8 answers each, and its floating-point operations (products
+of the layers and of attention; no head is run) are set against a plain bf16 product.
+
+    python benchmarks/ches.py            200 prompts, 8 candidates each
+    python benchmarks/ches.py --quick    20 prompts
+    python benchmarks/ches.py --device cuda --shape 8b
+
+Prompts and candidates are those of --data, a Parquet file of instruction and output (AlpacaEval's
+has 39 models' answers to each); without it the demo's prompts, answered 8 times by the demo policy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import orjson
+import polars as pl
+import torch
+from machine import report
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import Sampling
+from prefdata.engines.hidden import HiddenSums, groups
+from prefdata.engines.transformers import TransformersEngine
+from prefdata.inference import Inference
+from prefdata.inference.ches import score_pairs
+from prefdata.inference.keys import request_keys
+
+ROOT = Path(__file__).resolve().parent.parent
+CANDIDATES = 8
+SLICES = 4
+SHAPES = {
+    "1b": {
+        "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
+    },
+    "8b": {
+        "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
+    },
+}  # fmt: skip
+
+
+def candidates(path: str | None, count: int, engine: TransformersEngine) -> pl.DataFrame:
+    """CANDIDATES answers to `count` prompts, as score_pairs wants them."""
+    rows = _read(path, engine) if path else _sampled(count, engine)
+    tokens = [len(engine._encode(text)) for text in rows["text"]]
+    room = pl.Series(tokens) + pl.Series([len(p) for p in engine._prompts(rows)]) < 1024
+    fits = rows.filter(room).unique(["prompt_id", "text"], maintain_order=True)
+    enough = fits.group_by("prompt_id", maintain_order=True).head(CANDIDATES)
+    whole = enough.filter(pl.len().over("prompt_id") == CANDIDATES)
+    asked = whole["prompt_id"].unique(maintain_order=True).head(count)
+    kept = whole.filter(pl.col("prompt_id").is_in(asked.implode()))
+    return kept.with_columns(
+        finished=True, response_id=pl.Series([f"{n:08x}" for n in range(kept.height)])
+    )
+
+
+def _read(path: str, engine: TransformersEngine) -> pl.DataFrame:
+    rows = pl.read_parquet(path, columns=["instruction", "output"])
+    places = rows["instruction"].unique(maintain_order=True).to_frame().with_row_index("place")
+    rows = rows.join(places, on="instruction", maintain_order="left").sort(
+        "place", maintain_order=True
+    )
+    # Not the first few models' answers to every prompt, but other ones each time.
+    rows = rows.with_columns(turn=pl.int_range(pl.len()).shuffle(seed=1).over("place"))
+    rows = rows.sort("place", "turn")
+    return pl.DataFrame(
+        {
+            "prompt_id": [f"{n:08x}" for n in rows["place"]],
+            "messages": [[{"role": "user", "content": text}] for text in rows["instruction"]],
+            "text": rows["output"],
+        }
+    )
+
+
+def _sampled(count: int, engine: TransformersEngine) -> pl.DataFrame:
+    lines = (ROOT / "demo/data/prompts.jsonl").read_bytes().splitlines()
+    prompts = [row["prompt"] for row in map(orjson.loads, lines) if "prompt" in row]
+    prompts = prompts[:: max(1, len(prompts) // (count + count // 4 + 2))]
+    rows = pl.DataFrame(
+        [
+            {"messages": [{"role": "user", "content": text}], "sample_index": n, "place": place}
+            for place, text in enumerate(prompts)
+            for n in range(CANDIDATES + 1)
+        ]
+    )
+    settings = Sampling(temperature=1.0, max_tokens=96)
+    keys = request_keys(
+        engine.fingerprint, "generate", settings, rows, ["messages", "sample_index"]
+    )
+    keyed = rows.with_columns(keys)
+    found = pl.concat(list(engine.generate(keyed, settings))).select("key", "text")
+    made = keyed.join(found, on="key", maintain_order="left").filter(pl.col("text") != "")
+    ids = pl.Series("prompt_id", [f"{n:08x}" for n in made["place"]])
+    return made.select(ids, "messages", "text")
+
+
+def ordered_pairs(answers: pl.DataFrame) -> pl.DataFrame:
+    """All ordered pairs of each prompt's answers."""
+    ids = answers.select("prompt_id", chosen_id="response_id")
+    both = ids.join(ids.rename({"chosen_id": "rejected_id"}), on="prompt_id")
+    return both.filter(pl.col("chosen_id") != pl.col("rejected_id"))
+
+
+def plain_states(model: Any, prompt: list[int], answer: list[int]) -> Any:
+    """The states of Definition 2 from a pass with logits and all hidden states."""
+    with torch.inference_mode():
+        output = model(torch.tensor([prompt + answer]), output_hidden_states=True)
+    return output.hidden_states[-1][0][len(prompt) - 1 : -1]
+
+
+def usual(model: Any, one: tuple[list[int], list[int]], other: tuple[list[int], list[int]]) -> Any:
+    """(CHES, normalised) of both orders of a pair, with what the errors are relative to."""
+    states = [plain_states(model, *one), plain_states(model, *other)]
+    sums = [s.sum(0) for s in states]
+    means = [s.mean(0) for s in states]
+    result = []
+    for mine, yours in ((0, 1), (1, 0)):
+        for form in (sums, means):
+            own = form[mine] @ form[mine]
+            scale = form[mine].norm() * max(form[mine].norm(), form[yours].norm())
+            result.append((float(form[mine] @ form[yours] - own), float(scale)))
+    return result
+
+
+def cpu(given: argparse.Namespace) -> dict[str, Any]:
+    """The figures that need no GPU."""
+    params = ModelParams(
+        model=str(ROOT / "demo/policy"), dtype="float32", max_batch_tokens=given.batch_tokens
+    )
+    engine = TransformersEngine("policy", params)
+    engine.start()
+    answers = candidates(given.data, 20 if given.quick else 200, engine)
+    asked = answers["prompt_id"].unique(maintain_order=True)
+    pairs = ordered_pairs(answers)
+    prompts, texts = (
+        engine._prompts(answers),
+        engine._answers(answers.rename({"text": "completion"})),
+    )
+    sequences = dict(zip(answers["response_id"], zip(prompts, texts, strict=True), strict=True))
+    once = pairs.filter(pl.col("chosen_id") < pl.col("rejected_id"))
+    sample = once.sample(min(once.height, 80 if given.quick else 320), seed=0)
+    drawn = list(sample.select("chosen_id", "rejected_id").iter_rows())
+    random.Random(0).shuffle(drawn)
+
+    # Warm both.
+    usual(engine.model, *(sequences[i] for i in drawn[0]))
+    few = answers.head(CANDIDATES)
+    score_pairs("policy", few, ordered_pairs(few), Inference({"policy": engine}, None))
+
+    clocks = {"ours": [0.0, 0.0], "usual": [0.0, 0.0]}
+    scored = []
+    for turn in range(SLICES):
+        some = answers.filter(pl.col("prompt_id").is_in(asked[turn::SLICES].implode()))
+        with Clock(clocks["ours"]):
+            inference = Inference({"policy": engine}, None)
+            scored.append(score_pairs("policy", some, ordered_pairs(some), inference))
+        with Clock(clocks["usual"]):
+            for one, other in drawn[turn::SLICES]:
+                usual(engine.model, sequences[one], sequences[other])
+    scale = once.height / len(drawn)
+    wall, busy = (scale * clocks["usual"][n] / clocks["ours"][n] for n in (0, 1))
+
+    found = pl.concat(scored)
+    exact = type(engine.model).from_pretrained(params.model, dtype=torch.float64)
+    errors = []
+    by_ids = {(r["chosen_id"], r["rejected_id"]): r for r in found.to_dicts()}
+    for one, other in drawn:
+        wanted = usual(exact, sequences[one], sequences[other])
+        mine, back = by_ids[one, other], by_ids[other, one]
+        got = [mine["ches"], mine["ches_normalized"], back["ches"], back["ches_normalized"]]
+        errors += [abs(g - w) / size for g, (w, size) in zip(got, wanted, strict=True)]
+
+    keys = [i.to_bytes(16, "big") for i in range(answers.height)]
+    packed = groups(prompts, texts, keys, range(len(keys)), params.max_batch_tokens)
+    shared = sum(group.n_tokens for group in packed)
+    apart = sum(len(p) + len(t) - 1 for p, t in zip(prompts, texts, strict=True))
+    return {
+        "speedup": round(wall, 2),
+        "speedup_cpu_time": round(busy, 2),
+        "max_relative_error": float(f"{max(errors):.2e}"),
+        "prefix_saving": round(apart / shared, 3),
+        "prompts": len(asked),
+        "ordered_pairs": pairs.height,
+        "seconds": round(clocks["ours"][0], 2),
+        "seconds_usual_scaled": round(scale * clocks["usual"][0], 1),
+        "pairs_timed_of_usual": len(drawn),
+        "mean_prompt_tokens": round(float(np.mean([len(p) for p in prompts])), 1),
+        "mean_answer_tokens": round(float(np.mean([len(t) for t in texts])), 1),
+        "tokens_per_s_cpu": round(shared / clocks["ours"][0]),
+    }
+
+
+class Clock:
+    """Adds the wall and the process's CPU seconds of a block to a list of the two."""
+
+    def __init__(self, into: list[float]) -> None:
+        self.into = into
+
+    def __enter__(self) -> None:
+        self.start = (time.monotonic(), time.process_time())
+
+    def __exit__(self, *_: object) -> None:
+        self.into[0] += time.monotonic() - self.start[0]
+        self.into[1] += time.process_time() - self.start[1]
+
+
+def gpu(given: argparse.Namespace) -> dict[str, Any]:
+    """Tokens a second, and the share of a plain product's rate, of a Llama of the given shape."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    device = torch.device(given.device)
+    config = LlamaConfig(**SHAPES[given.shape], max_position_embeddings=4096)
+    with device:
+        model = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16).eval()
+    hidden = HiddenSums(model, pad=0)
+    draw = random.Random(0)
+    prompts, answers = [], []
+    for _ in range(8 if given.quick else 32):
+        prompt = [draw.randrange(config.vocab_size) for _ in range(draw.randrange(50, 500))]
+        for _ in range(CANDIDATES):
+            prompts.append(prompt)
+            size = draw.randrange(50, 800)
+            answers.append([draw.randrange(config.vocab_size) for _ in range(size)])
+    keys = [i.to_bytes(16, "big") for i in range(len(prompts))]
+    found = groups(prompts, answers, keys, range(len(keys)), given.batch_tokens)
+
+    def run() -> float:
+        torch.cuda.synchronize(device)
+        started = time.monotonic()
+        for _ in hidden.run(found, keys, given.batch_tokens):
+            pass
+        torch.cuda.synchronize(device)
+        return time.monotonic() - started
+
+    run()
+    torch.cuda.reset_peak_memory_stats(device)
+    seconds = min(run() for _ in range(3))
+    tokens = sum(group.n_tokens for group in found)
+    rate = _operations(config, found) / seconds
+    return {
+        "shape": given.shape,
+        "gpu": torch.cuda.get_device_name(device),
+        "shares_prefixes": hidden.shares,
+        "tokens_per_s": round(tokens / seconds),
+        "tokens": tokens,
+        "matrix_rate_share": round(rate / _matrix_rate(device), 3),
+        "tflops": round(rate / 1e12, 1),
+        "peak_gib": round(torch.cuda.max_memory_allocated(device) / 2**30, 1),
+    }
+
+
+def _operations(config: Any, found: list[Any]) -> float:
+    """Floating-point operations of the products that causal attention and the layers need."""
+    size, inner = config.hidden_size, config.intermediate_size
+    head = size // config.num_attention_heads
+    projections = 2 * size * size + 2 * size * head * config.num_key_value_heads
+    total = 0.0
+    for group in found:
+        total += 2 * group.n_tokens * (projections + 3 * size * inner)
+        first = len(group.prompt)
+        total += 2 * size * first * (first + 1)
+        for answer in group.answers:
+            own = len(answer) - 1
+            total += 2 * size * own * (own + 1) + 4 * size * own * first
+    return total * config.num_hidden_layers
+
+
+def _matrix_rate(device: torch.device) -> float:
+    """Operations a second of a bf16 product of 8,192 x 8,192."""
+    a, b = (torch.randn(8192, 8192, device=device, dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(5):
+        a @ b
+    torch.cuda.synchronize(device)
+    started = time.monotonic()
+    for _ in range(20):
+        a @ b
+    torch.cuda.synchronize(device)
+    return 20 * 2 * 8192**3 / (time.monotonic() - started)
+
+
+def main() -> None:
+    """Run and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the prompts")
+    parser.add_argument("--data", help="Parquet of instruction and output")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for the GPU's figures")
+    parser.add_argument("--shape", choices=SHAPES, default="1b", help="of the Llama on the GPU")
+    parser.add_argument("--batch-tokens", type=int, help="default: 4096, on a GPU 16384")
+    given = parser.parse_args()
+    on_cpu = given.device == "cpu"
+    given.batch_tokens = given.batch_tokens or (4096 if on_cpu else 16_384)
+    none = dict.fromkeys(("tokens_per_s", "matrix_rate_share"))
+    cpu_none = dict.fromkeys(("speedup", "max_relative_error", "prefix_saving"))
+    figures = {**none, **cpu(given)} if on_cpu else {**cpu_none, **gpu(given)}
+    report(benchmark="ches", device=given.device, batch_tokens=given.batch_tokens, **figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""CHES of an ordered pair of answers, whether or not it becomes a preference pair."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from prefdata.records.base import Record
+
+
+class Score(Record):
+    """One row of data/scores: as if `chosen_id` were chosen over `rejected_id`.
+
+    Of a prompt's n answers there are all n (n - 1) ordered pairs, each answer read once.
+    """
+
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "chosen_id", "rejected_id")
+
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    ches: float = Field(description="CHES(chosen, rejected), arXiv 2410.08847, Definition 2.")
+    ches_normalized: float = Field(description="Length-normalised CHES.")
+    last_hidden_inner_product: float = Field(
+        description="<h_last(chosen), h_last(rejected)>, the paper's baseline beside CHES."
+    )
+    tokens_chosen: int = Field(description="The answer's tokens, the end-of-turn token included.")
+    tokens_rejected: int
