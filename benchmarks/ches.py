@@ -2,15 +2,18 @@
 
 The usual way is that of the paper's script: for a pair two forward passes, one sequence at a time,
 with logits and all hidden states. Of 8 candidates that is 28 unordered pairs and 56 passes, from
-which both orders of a pair follow. prefdata's way is `score_pairs` on the transformers engine:
-keys, packing, sums, and the scores of all 56 ordered pairs; no memo. Loading is left out of both.
+which both orders of a pair follow; as there, a pair's texts are tokenized for the pair. prefdata's
+way is `score_pairs` on the transformers engine: tokens, keys, packing, sums, and the scores of all
+56 ordered pairs; no memo. Loading is left out of both.
 
 The usual way is timed on a sample of the pairs drawn at random, in slices that alternate with
-slices of prefdata's work, and scaled to all pairs by count. `max_relative_error` compares, for the
-sampled pairs, both forms of CHES with the float64 formula on float64 passes of the usual kind,
-relative to |S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms that CHES is the
-difference of. `prefix_saving` is the tokens run with each prompt read for every answer, over those
-run with it read once, on the same requests.
+slices of prefdata's work, and scaled to all pairs by count. `speedup` is of wall time and means
+something on a machine with nothing else to do; `speedup_cpu_time` is of the processors' time.
+`max_relative_error` compares, for the sampled pairs, both forms of CHES with the float64 formula on
+float64 passes of the usual kind, relative to CHES itself; `max_error_of_terms` relative to
+|S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms it is the difference of.
+`prefix_saving` is the tokens run with each prompt read for every answer, over those run with it
+read once, on the same requests.
 
 On CUDA (--device cuda) there is no demo policy to time: a Llama of 1B or 8B shape with random
 weights in bf16 reads packed prompts of 8 answers each, and its floating-point operations (products
@@ -20,8 +23,9 @@ of the layers and of attention; no head is run) are set against a plain bf16 pro
     python benchmarks/ches.py --quick    20 prompts
     python benchmarks/ches.py --device cuda --shape 8b
 
-Prompts and candidates are those of --data, a Parquet file of instruction and output (AlpacaEval's
-has 39 models' answers to each); without it the demo's prompts, answered 8 times by the demo policy.
+The prompts are the demo's, or with --data those of a Parquet file with a column `instruction` (such
+as AlpacaEval's); the candidates are sampled by the demo policy, at most 96 tokens each. With
+--given-answers they are the file's own `output`.
 """
 
 from __future__ import annotations
@@ -64,11 +68,12 @@ SHAPES = {
 }  # fmt: skip
 
 
-def candidates(path: str | None, count: int, engine: TransformersEngine) -> pl.DataFrame:
-    """CANDIDATES answers to `count` prompts, as score_pairs wants them."""
-    rows = _read(path, engine) if path else _sampled(count, engine)
-    tokens = [len(engine._encode(text)) for text in rows["text"]]
-    room = pl.Series(tokens) + pl.Series([len(p) for p in engine._prompts(rows)]) < 1024
+def candidates(given: argparse.Namespace, engine: TransformersEngine) -> pl.DataFrame:
+    """CANDIDATES answers to each prompt, as score_pairs wants them."""
+    count = 20 if given.quick else 200
+    rows = _given(given.data) if given.given_answers else _sampled(given.data, count, engine)
+    tokens = pl.Series([len(engine._encode(text)) for text in rows["text"]])
+    room = tokens + pl.Series([len(p) for p in engine._prompts(rows)]) < engine.max_length
     fits = rows.filter(room).unique(["prompt_id", "text"], maintain_order=True)
     enough = fits.group_by("prompt_id", maintain_order=True).head(CANDIDATES)
     whole = enough.filter(pl.len().over("prompt_id") == CANDIDATES)
@@ -79,35 +84,38 @@ def candidates(path: str | None, count: int, engine: TransformersEngine) -> pl.D
     )
 
 
-def _read(path: str, engine: TransformersEngine) -> pl.DataFrame:
+def _given(path: str) -> pl.DataFrame:
     rows = pl.read_parquet(path, columns=["instruction", "output"])
-    places = rows["instruction"].unique(maintain_order=True).to_frame().with_row_index("place")
-    rows = rows.join(places, on="instruction", maintain_order="left").sort(
-        "place", maintain_order=True
-    )
     # Not the first few models' answers to every prompt, but other ones each time.
-    rows = rows.with_columns(turn=pl.int_range(pl.len()).shuffle(seed=1).over("place"))
-    rows = rows.sort("place", "turn")
+    mixed = rows.sample(fraction=1, shuffle=True, seed=1).with_columns(
+        prompt_id=pl.col("instruction").rank("dense")
+    )
+    rows = mixed.sort("prompt_id", maintain_order=True)
+    return _asked(rows["prompt_id"], rows["instruction"], rows["output"])
+
+
+def _asked(places: pl.Series, prompts: pl.Series, texts: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "prompt_id": [f"{n:08x}" for n in rows["place"]],
-            "messages": [[{"role": "user", "content": text}] for text in rows["instruction"]],
-            "text": rows["output"],
+            "prompt_id": [f"{n:08x}" for n in places],
+            "messages": [[{"role": "user", "content": text}] for text in prompts],
+            "text": texts,
         }
     )
 
 
-def _sampled(count: int, engine: TransformersEngine) -> pl.DataFrame:
-    lines = (ROOT / "demo/data/prompts.jsonl").read_bytes().splitlines()
-    prompts = [row["prompt"] for row in map(orjson.loads, lines) if "prompt" in row]
-    prompts = prompts[:: max(1, len(prompts) // (count + count // 4 + 2))]
+def _sampled(path: str | None, count: int, engine: TransformersEngine) -> pl.DataFrame:
+    if path:
+        column = pl.read_parquet(path, columns=["instruction"])["instruction"]
+        prompts = column.unique(maintain_order=True).to_list()
+    else:
+        lines = (ROOT / "demo/data/prompts.jsonl").read_bytes().splitlines()
+        prompts = [row["prompt"] for row in map(orjson.loads, lines) if "prompt" in row]
+    wanted = count + count // 8 + 2
     rows = pl.DataFrame(
-        [
-            {"messages": [{"role": "user", "content": text}], "sample_index": n, "place": place}
-            for place, text in enumerate(prompts)
-            for n in range(CANDIDATES + 1)
-        ]
-    )
+        {"place": range(wanted), "prompt": prompts[:: len(prompts) // wanted][:wanted]}
+    ).join(pl.DataFrame({"sample_index": range(CANDIDATES + 1)}), how="cross")
+    rows = rows.with_columns(_asked(rows["place"], rows["prompt"], rows["prompt"])["messages"])
     settings = Sampling(temperature=1.0, max_tokens=96)
     keys = request_keys(
         engine.fingerprint, "generate", settings, rows, ["messages", "sample_index"]
@@ -115,8 +123,7 @@ def _sampled(count: int, engine: TransformersEngine) -> pl.DataFrame:
     keyed = rows.with_columns(keys)
     found = pl.concat(list(engine.generate(keyed, settings))).select("key", "text")
     made = keyed.join(found, on="key", maintain_order="left").filter(pl.col("text") != "")
-    ids = pl.Series("prompt_id", [f"{n:08x}" for n in made["place"]])
-    return made.select(ids, "messages", "text")
+    return _asked(made["place"], made["prompt"], made["text"])
 
 
 def ordered_pairs(answers: pl.DataFrame) -> pl.DataFrame:
@@ -154,7 +161,7 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     )
     engine = TransformersEngine("policy", params)
     engine.start()
-    answers = candidates(given.data, 20 if given.quick else 200, engine)
+    answers = candidates(given, engine)
     asked = answers["prompt_id"].unique(maintain_order=True)
     pairs = ordered_pairs(answers)
     prompts, texts = (
@@ -162,6 +169,8 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
         engine._answers(answers.rename({"text": "completion"})),
     )
     sequences = dict(zip(answers["response_id"], zip(prompts, texts, strict=True), strict=True))
+    texted = answers.rename({"text": "completion"})
+    rows_of = {name: [n] for n, name in enumerate(answers["response_id"])}
     once = pairs.filter(pl.col("chosen_id") < pl.col("rejected_id"))
     sample = once.sample(min(once.height, 80 if given.quick else 320), seed=0)
     drawn = list(sample.select("chosen_id", "rejected_id").iter_rows())
@@ -181,7 +190,9 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
             scored.append(score_pairs("policy", some, ordered_pairs(some), inference))
         with Clock(clocks["usual"]):
             for one, other in drawn[turn::SLICES]:
-                usual(engine.model, sequences[one], sequences[other])
+                pair = rows_of[one] + rows_of[other]
+                asked_of, said = engine._prompts(answers[pair]), engine._answers(texted[pair])
+                usual(engine.model, *zip(asked_of, said, strict=True))
     scale = once.height / len(drawn)
     wall, busy = (scale * clocks["usual"][n] / clocks["ours"][n] for n in (0, 1))
 
@@ -193,7 +204,9 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
         wanted = usual(exact, sequences[one], sequences[other])
         mine, back = by_ids[one, other], by_ids[other, one]
         got = [mine["ches"], mine["ches_normalized"], back["ches"], back["ches_normalized"]]
-        errors += [abs(g - w) / size for g, (w, size) in zip(got, wanted, strict=True)]
+        errors += [
+            (abs(g - w) / abs(w), abs(g - w) / s) for g, (w, s) in zip(got, wanted, strict=True)
+        ]
 
     keys = [i.to_bytes(16, "big") for i in range(answers.height)]
     packed = groups(prompts, texts, keys, range(len(keys)), params.max_batch_tokens)
@@ -202,7 +215,8 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "speedup": round(wall, 2),
         "speedup_cpu_time": round(busy, 2),
-        "max_relative_error": float(f"{max(errors):.2e}"),
+        "max_relative_error": float(f"{max(to_value for to_value, _ in errors):.2e}"),
+        "max_error_of_terms": float(f"{max(to_terms for _, to_terms in errors):.2e}"),
         "prefix_saving": round(apart / shared, 3),
         "prompts": len(asked),
         "ordered_pairs": pairs.height,
@@ -307,13 +321,14 @@ def main() -> None:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the prompts")
-    parser.add_argument("--data", help="Parquet of instruction and output")
+    parser.add_argument("--data", help="Parquet with a column instruction")
+    parser.add_argument("--given-answers", action="store_true", help="the file's own answers")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for the GPU's figures")
     parser.add_argument("--shape", choices=SHAPES, default="1b", help="of the Llama on the GPU")
     parser.add_argument("--batch-tokens", type=int, help="default: 4096, on a GPU 16384")
     given = parser.parse_args()
     on_cpu = given.device == "cpu"
-    given.batch_tokens = given.batch_tokens or (4096 if on_cpu else 16_384)
+    given.batch_tokens = given.batch_tokens or (2048 if on_cpu else 16_384)
     none = dict.fromkeys(("tokens_per_s", "matrix_rate_share"))
     cpu_none = dict.fromkeys(("speedup", "max_relative_error", "prefix_saving"))
     figures = {**none, **cpu(given)} if on_cpu else {**cpu_none, **gpu(given)}
