@@ -11,7 +11,7 @@ from prefdata.errors import ConfigError
 from prefdata.inference.ches import COLUMNS
 from prefdata.pairs import lookup
 from prefdata.pairs.base import oriented
-from prefdata.records import CONSENSUS, Pair, Score
+from prefdata.records import CONSENSUS, Pair
 from prefdata.records.base import polars_schema
 from prefdata.records.digests import row_digests
 from prefdata.records.ids import ID_BYTES
@@ -27,12 +27,10 @@ def work(run: Run, bucket: int) -> Outcome:
     consensus = run.read("judgments", bucket, columns).filter(pl.col("judge") == CONSENSUS)
     comparisons = oriented(consensus)
     texts = run.read("responses", bucket, ["response_id", "text"])
-    comparisons = comparisons.join(
-        _scores(run, bucket),
-        on=["chosen_id", "rejected_id"],
-        how="left",
-        maintain_order="left",
-    )
+    if strategy.needs_scores:
+        scores = run.read("scores", bucket, ["chosen_id", "rejected_id", *COLUMNS])
+        on = ["chosen_id", "rejected_id"]
+        comparisons = comparisons.join(scores, on=on, how="left", maintain_order="left")
     selected = strategy.select(with_texts(comparisons, texts)).drop("chosen", "rejected")
     pairs = selected.filter(pl.col("reason").is_null())
     ids = row_digests(pairs, _IDS).str.head(2 * ID_BYTES)
@@ -48,17 +46,9 @@ def work(run: Run, bucket: int) -> Outcome:
     return Outcome(consensus.height, pairs.select(polars_schema(Pair).names()), rejected)
 
 
-def _scores(run: Run, bucket: int) -> pl.DataFrame:
-    """CHES of the bucket's ordered pairs; no row where the stage `score` is not part of the run."""
-    columns = ["chosen_id", "rejected_id", *COLUMNS]
-    if run.params.score:
-        return run.read("scores", bucket, columns)
-    schema = polars_schema(Score)
-    return pl.DataFrame(schema={name: schema[name] for name in columns})
-
-
 def _reads(params: Params) -> list[str]:
-    return ["judgments", "responses", *(["scores"] if params.score else [])]
+    scores = ["scores"] if lookup.build(params.pair.strategy).needs_scores else []
+    return ["judgments", "responses", *scores]
 
 
 def needs(params: Params) -> list[Need]:
