@@ -46,8 +46,9 @@ import torch
 from machine import report
 
 from prefdata.config.params import ModelParams
+from prefdata.engines import chat
 from prefdata.engines.base import Sampling
-from prefdata.engines.hidden import HiddenSums, groups
+from prefdata.engines.hidden import HiddenSums
 from prefdata.engines.transformers import TransformersEngine
 from prefdata.inference import Inference
 from prefdata.inference.ches import score_pairs
@@ -72,8 +73,11 @@ def candidates(given: argparse.Namespace, engine: TransformersEngine) -> pl.Data
     """CANDIDATES answers to each prompt, as score_pairs wants them."""
     count = 20 if given.quick else 200
     rows = _given(given.data) if given.given_answers else _sampled(given.data, count, engine)
-    tokens = pl.Series([len(engine._encode(text)) for text in rows["text"]])
-    room = tokens + pl.Series([len(p) for p in engine._prompts(rows)]) < engine.max_length
+    tokens = pl.Series([len(chat.encode(engine.tokenizer, text)) for text in rows["text"]])
+    room = (
+        tokens + pl.Series([len(p) for p in chat.Prompts(engine.tokenizer, rows).ids])
+        < engine.max_length
+    )
     fits = rows.filter(room).unique(["prompt_id", "text"], maintain_order=True)
     enough = fits.group_by("prompt_id", maintain_order=True).head(CANDIDATES)
     whole = enough.filter(pl.len().over("prompt_id") == CANDIDATES)
@@ -165,8 +169,8 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     asked = answers["prompt_id"].unique(maintain_order=True)
     pairs = ordered_pairs(answers)
     prompts, texts = (
-        engine._prompts(answers),
-        engine._answers(answers.rename({"text": "completion"})),
+        chat.Prompts(engine.tokenizer, answers).ids,
+        chat.answers(engine.tokenizer, answers.rename({"text": "completion"})),
     )
     sequences = dict(zip(answers["response_id"], zip(prompts, texts, strict=True), strict=True))
     texted = answers.rename({"text": "completion"})
@@ -191,7 +195,10 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
         with Clock(clocks["usual"]):
             for one, other in drawn[turn::SLICES]:
                 pair = rows_of[one] + rows_of[other]
-                asked_of, said = engine._prompts(answers[pair]), engine._answers(texted[pair])
+                asked_of, said = (
+                    chat.Prompts(engine.tokenizer, answers[pair]).ids,
+                    chat.answers(engine.tokenizer, texted[pair]),
+                )
                 usual(engine.model, *zip(asked_of, said, strict=True))
     scale = once.height / len(drawn)
     wall, busy = (scale * clocks["usual"][n] / clocks["ours"][n] for n in (0, 1))
@@ -209,8 +216,12 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
         ]
 
     keys = [i.to_bytes(16, "big") for i in range(answers.height)]
-    packed = groups(prompts, texts, keys, range(len(keys)), params.max_batch_tokens)
-    shared = sum(group.n_tokens for group in packed)
+    hidden = HiddenSums(engine.model, pad=0)
+    limit = params.max_batch_tokens
+    shared = sum(
+        hidden.size([prompts[i] for i in batch], [texts[i] for i in batch])
+        for batch in hidden.batches(prompts, texts, keys, range(len(keys)), limit)
+    )
     apart = sum(len(p) + len(t) - 1 for p, t in zip(prompts, texts, strict=True))
     return {
         "speedup": round(wall, 2),
@@ -261,21 +272,25 @@ def gpu(given: argparse.Namespace) -> dict[str, Any]:
             size = draw.randrange(50, 800)
             answers.append([draw.randrange(config.vocab_size) for _ in range(size)])
     keys = [i.to_bytes(16, "big") for i in range(len(prompts))]
-    found = groups(prompts, answers, keys, range(len(keys)), given.batch_tokens)
+    rows = range(len(keys))
+    batches = [
+        ([prompts[i] for i in batch], [answers[i] for i in batch])
+        for batch in hidden.batches(prompts, answers, keys, rows, given.batch_tokens)
+    ]
 
     def run() -> float:
         torch.cuda.synchronize(device)
         started = time.monotonic()
-        for _ in hidden.run(found, keys, given.batch_tokens):
-            pass
+        for batch in batches:
+            hidden.run(*batch)
         torch.cuda.synchronize(device)
         return time.monotonic() - started
 
     run()
     torch.cuda.reset_peak_memory_stats(device)
     seconds = min(run() for _ in range(3))
-    tokens = sum(group.n_tokens for group in found)
-    rate = _operations(config, found) / seconds
+    tokens = sum(hidden.size(*batch) for batch in batches)
+    rate = _operations(config, batches) / seconds
     return {
         "shape": given.shape,
         "gpu": torch.cuda.get_device_name(device),
@@ -288,18 +303,22 @@ def gpu(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _operations(config: Any, found: list[Any]) -> float:
+def _operations(config: Any, batches: list[Any]) -> float:
     """Floating-point operations of the products that causal attention and the layers need."""
     size, inner = config.hidden_size, config.intermediate_size
     head = size // config.num_attention_heads
     projections = 2 * size * size + 2 * size * head * config.num_key_value_heads
     total = 0.0
-    for group in found:
-        total += 2 * group.n_tokens * (projections + 3 * size * inner)
-        first = len(group.prompt)
-        total += 2 * size * first * (first + 1)
-        for answer in group.answers:
-            own = len(answer) - 1
+    for prompts, answers in batches:
+        read: set[tuple[int, ...]] = set()
+        for prompt, answer in zip(prompts, answers, strict=True):
+            first, own = len(prompt), len(answer) - 1
+            if tuple(prompt) not in read:
+                read.add(tuple(prompt))
+                total += 2 * first * (projections + 3 * size * inner) + 2 * size * first * (
+                    first + 1
+                )
+            total += 2 * own * (projections + 3 * size * inner)
             total += 2 * size * own * (own + 1) + 4 * size * own * first
     return total * config.num_hidden_layers
 

@@ -47,6 +47,7 @@ import torch
 from machine import report
 
 from prefdata.config.params import ModelParams
+from prefdata.engines import chat
 from prefdata.engines.base import Scoring
 from prefdata.engines.transformers import TransformersEngine
 from prefdata.inference import Inference
@@ -98,14 +99,16 @@ def scored(pairs: pl.DataFrame, engine: TransformersEngine) -> pl.DataFrame:
     inference = Inference({"policy": engine}, None)
     found = score_pairs("policy", answers(pairs), ids, inference).filter(pl.col("fault").is_null())
     distances = [
-        edit_distance(engine._encode(chosen), engine._encode(rejected))
+        edit_distance(
+            chat.encode(engine.tokenizer, chosen), chat.encode(engine.tokenizer, rejected)
+        )
         for chosen, rejected in found.select("chosen", "rejected").iter_rows()
     ]
     short = pl.max_horizontal("tokens_chosen", "tokens_rejected") + pl.col("prompt") <= MAX_TOKENS
     return found.with_columns(
         minus_edit_distance=-pl.Series(distances),
         minus_tokens=-pl.col("tokens_chosen"),
-        prompt=pl.Series([len(p) for p in engine._prompts(found)]),
+        prompt=pl.Series([len(p) for p in chat.Prompts(engine.tokenizer, found).ids]),
     ).filter(short)
 
 
@@ -191,12 +194,12 @@ def first_moments(pairs: pl.DataFrame, engine: TransformersEngine) -> np.ndarray
     """Minus d log p(chosen) / dt of each pair alone, as `spearman` has it."""
     model = engine.model
     weights = [w for w in model.parameters() if w.requires_grad]
-    prompts = engine._prompts(pairs)
+    prompts = chat.Prompts(engine.tokenizer, pairs).ids
     found = []
     for prompt, chosen, rejected in zip(prompts, pairs["chosen"], pairs["rejected"], strict=True):
         gradients = []
         for text in (chosen, rejected):
-            answer = [*engine._encode(text), engine.tokenizer.eos_token_id]
+            answer = [*chat.encode(engine.tokenizer, text), engine.tokenizer.eos_token_id]
             ids = torch.tensor([prompt + answer])
             logits = model(ids, logits_to_keep=len(answer) + 1).logits[0, :-1]
             logprob = logits.log_softmax(-1).gather(-1, torch.tensor(answer)[:, None]).sum()

@@ -272,6 +272,7 @@ def _memo(given: argparse.Namespace, _: list[str]) -> int:
         _say(given, *memo.drop(params, given.model))
     else:
         _say(given, *getattr(memo, given.action)(params))
+    return 0
 
 
 def _ches(given: argparse.Namespace, _: list[str]) -> int:

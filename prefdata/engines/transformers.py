@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from prefdata.engines.fingerprint import model_fingerprint
 from prefdata.engines.loading import load, missing_device, resolved
 
 if TYPE_CHECKING:
+    from prefdata.engines.hidden import HiddenSums
     from prefdata.engines.pieces import Grace, Pieces
 
 Result = TypeVar("Result")
@@ -44,6 +45,7 @@ class TransformersEngine(Engine):
         self.max_length = 0
         self.ends: set[int] = set()
         self.pieces: dict[Operation, Pieces] = {}
+        self.hidden: HiddenSums | None = None
 
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
         return super().refusal(operation, settings) or missing_device(self.params.device)
@@ -63,7 +65,7 @@ class TransformersEngine(Engine):
             return
         import torch
 
-        self.model = self.tokenizer = None
+        self.model = self.tokenizer = self.hidden = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -168,7 +170,7 @@ class TransformersEngine(Engine):
             )
 
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.forward import hidden_sums
+        from prefdata.engines.hidden import HiddenSums
 
         prompts = chat.Prompts(self.tokenizer, rows)
         answers = chat.answers(self.tokenizer, rows)
@@ -177,16 +179,21 @@ class TransformersEngine(Engine):
             if not answer:
                 prompts.errors.setdefault(row, "refused: an empty answer has no hidden states")
         # The last token of the answer predicts nothing in it: it need not be run at all.
-        sequences = [p + a[:-1] for p, a in zip(prompts.ids, answers, strict=True)]
-        lengths = [len(s) for s in sequences]
+        lengths = [len(p) + len(a) - 1 for p, a in zip(prompts.ids, answers, strict=True)]
         fits, errors = chat.sorted_out("hidden_sums", rows, prompts, lengths, self.max_length)
         yield from errors
+        hidden = self.hidden = self.hidden or HiddenSums(self.model, self._pad())
 
-        def work(some: Sequence[int], grace: Grace) -> list[tuple[np.ndarray, np.ndarray]]:
-            counts = [len(answers[i]) for i in some]
-            return hidden_sums(self.model, [sequences[i] for i in some], counts, self._pad())
+        def asked(some: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
+            return [prompts.ids[i] for i in some], [answers[i] for i in some]
 
-        for picked, found in self._run("hidden_sums", fits, lengths, keys, None, work):
+        limit = self.params.max_batch_tokens
+        for picked, found in self._pieces(
+            "hidden_sums",
+            hidden.batches(prompts.ids, answers, keys, fits, limit),
+            lambda some: hidden.size(*asked(some)),
+            lambda some, grace: hidden.run(*asked(some)),
+        ):
             yield results(
                 "hidden_sums",
                 [keys[i] for i in picked],
@@ -205,6 +212,24 @@ class TransformersEngine(Engine):
         max_rows: int | None,
         work: Callable[[Sequence[int], Grace], list[Result]],
     ) -> Iterator[tuple[list[int], list[Result]]]:
+        """(rows, their results) a batch, padded and planned by length."""
+        limit = self.params.max_batch_tokens
+        chosen = [lengths[i] for i in fits]
+        planned = plan(chosen, [keys[i] for i in fits], limit, max_rows or limit)
+        return self._pieces(
+            operation,
+            ([fits[i] for i in batch] for batch in planned),
+            lambda some: len(some) * max(lengths[i] for i in some),
+            work,
+        )
+
+    def _pieces(
+        self,
+        operation: Operation,
+        batches: Iterable[list[int]],
+        size: Callable[[Sequence[int]], int],
+        work: Callable[[Sequence[int], Grace], list[Result]],
+    ) -> Iterator[tuple[list[int], list[Result]]]:
         """(rows, their results) a batch. A batch is yielded whole or not at all, also where memory
         made pieces of it, so that a resumed run makes the same batches of what is left."""
         from prefdata.engines.pieces import GivenUp, Grace, Pieces
@@ -215,19 +240,11 @@ class TransformersEngine(Engine):
         )
         pieces = self.pieces.setdefault(operation, Pieces(remedy))
         grace = Grace()
-        limit = self.params.max_batch_tokens
-        chosen = [lengths[i] for i in fits]
-        for batch in plan(chosen, [keys[i] for i in fits], limit, max_rows or limit):
+        for picked in batches:
             if STOPPING.is_set():
                 return
-            picked = [fits[i] for i in batch]
             try:
-                found = pieces.run(
-                    picked,
-                    lambda some: len(some) * max(lengths[i] for i in some),
-                    lambda some: work(some, grace),
-                    grace,
-                )
+                found = pieces.run(picked, size, lambda some: work(some, grace), grace)
             except GivenUp:
                 return
             yield picked, found

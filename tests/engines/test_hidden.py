@@ -15,7 +15,7 @@ from prefdata.engines.transformers import TransformersEngine
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra is not installed")
 
-from prefdata.engines.hidden import Group, HiddenSums, groups  # noqa: E402
+from prefdata.engines.hidden import HiddenSums  # noqa: E402
 from prefdata.engines.packing import places_of  # noqa: E402
 
 SMALL = {"vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
@@ -64,6 +64,15 @@ def sample() -> tuple[list[list[int]], list[list[int]], list[bytes]]:
     return [prompts[i] for i in order], [answers[i] for i in order], keys
 
 
+def passes(hidden: Any, rows: Any, limit: int) -> list[tuple[list[int], Any]]:
+    """(rows, their sums and last states) of each forward pass over the sample's rows."""
+    prompts, answers, keys = sample()
+    return [
+        (batch, hidden.run([prompts[i] for i in batch], [answers[i] for i in batch]))
+        for batch in hidden.batches(prompts, answers, keys, rows, limit)
+    ]
+
+
 def plain(found: Any, prompt: list[int], answer: list[int]) -> Any:
     """The states h(x, y<k), k = 1..|y|, in float64: last prompt token to y's last but one."""
     with torch.inference_mode():
@@ -78,17 +87,12 @@ def test_sums_equal_definition_2_on_any_causal_model(name: str, limit: int) -> N
     hidden = HiddenSums(made, pad=0)
     assert hidden.shares == (name in SHARES)
     prompts, answers, keys = sample()
-    found: dict[int, tuple[Any, Any, int]] = {}
-    for sums in hidden.run(groups(prompts, answers, keys, range(len(keys)), limit), keys, limit):
-        for one in zip(sums.rows, sums.hidden_sum, sums.last_hidden, sums.n_tokens, strict=True):
-            assert one[0] not in found
-            found[one[0]] = one[1:]
-    assert sorted(found) == list(range(len(keys)))
+    found = passes(hidden, range(len(keys)), limit)
+    assert sorted(row for rows, _ in found for row in rows) == list(range(len(keys)))
     exact = made.double()
-    for row, (total, last, count) in found.items():
+    for row, (total, last) in (x for rows, sums in found for x in zip(rows, sums, strict=True)):
         wanted = plain(exact, prompts[row], answers[row])
         assert total.dtype == np.float32
-        assert count == len(answers[row])
         size = np.linalg.norm(wanted.sum(0))
         assert np.linalg.norm(total - wanted.sum(0)) < 1e-4 * size
         assert np.linalg.norm(last - wanted[-1]) < 1e-4 * np.linalg.norm(wanted[-1])
@@ -100,11 +104,12 @@ def test_a_prompt_is_read_once_and_answers_are_not_padded() -> None:
     packed = hidden.packed
     hidden.packed = lambda **row: lengths.append(row["input_ids"].shape) or packed(**row)
     prompts, answers, keys = sample()
-    list(hidden.run(groups(prompts, answers, keys, range(len(keys)), 4096), keys, 4096))
+    passes(hidden, range(len(keys)), 4096)
     once = {tuple(p) for p in prompts}
     wanted = sum(map(len, once)) + sum(len(a) - 1 for a in answers)
     assert sum(rows * width for rows, width in lengths) == wanted
     assert all(rows == 1 for rows, _ in lengths)
+    assert hidden.size(prompts, answers) == wanted
 
 
 def test_logits_are_never_computed() -> None:
@@ -112,8 +117,7 @@ def test_logits_are_never_computed() -> None:
     made.lm_head.forward = None
     hidden = HiddenSums(made, pad=0)
     assert hidden.shares
-    prompts, answers, keys = sample()
-    list(hidden.run(groups(prompts, answers, keys, range(len(keys)), 4096), keys, 4096))
+    assert passes(hidden, range(5), 4096)
 
 
 def test_the_packed_view_takes_no_second_copy_of_the_weights() -> None:
@@ -129,39 +133,33 @@ def test_sums_of_less_precise_states_are_taken_in_float32(dtype: str) -> None:
     made = MODELS["llama"]().to(getattr(torch, dtype))
     hidden = HiddenSums(made, pad=0)
     assert hidden.shares
-    group = Group([5, 6, 7], [0], [[8] * 100])
-    (sums,) = hidden.run([group], [b"k"], 4096)
+    ((total, _),) = hidden.run([[5, 6, 7]], [[8] * 100])
     with torch.inference_mode():
         states = made.base_model(torch.tensor([[5, 6, 7, *[8] * 99]])).last_hidden_state[0]
     wanted = states[2:].double().sum(0).numpy()
-    assert sums.hidden_sum.dtype == np.float32
-    assert np.linalg.norm(sums.hidden_sum[0] - wanted) < 0.02 * np.linalg.norm(wanted)
+    assert total.dtype == np.float32
+    assert np.linalg.norm(total - wanted) < 0.02 * np.linalg.norm(wanted)
 
 
 @pytest.mark.parametrize("limit", [90, 200])
 def test_passes_taken_away_leave_the_others_bit_for_bit(limit: int) -> None:
     """What a killed run finished is asked no more, whichever passes those were."""
     hidden = HiddenSums(MODELS["llama"](), pad=0)
-    prompts, answers, keys = sample()
-    rows = range(len(keys))
-    whole = list(hidden.run(groups(prompts, answers, keys, rows, limit), keys, limit))
+    whole = passes(hidden, range(len(sample()[2])), limit)
     assert len(whole) >= 3
     for kept in (whole[0::2], whole[1::2], whole[-1:]):
-        rest = [row for sums in kept for row in sums.rows]
-        again = list(hidden.run(groups(prompts, answers, keys, sorted(rest), limit), keys, limit))
-        assert [s.rows for s in again] == [s.rows for s in kept]
-        for one, other in zip(again, kept, strict=True):
-            assert one.hidden_sum.tobytes() == other.hidden_sum.tobytes()
-            assert one.last_hidden.tobytes() == other.last_hidden.tobytes()
+        again = passes(hidden, sorted(row for rows, _ in kept for row in rows), limit)
+        assert [rows for rows, _ in again] == [rows for rows, _ in kept]
+        for (_, one), (_, other) in zip(again, kept, strict=True):
+            assert [x.tobytes() for x in sum(one, ())] == [x.tobytes() for x in sum(other, ())]
 
 
 def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> None:
     """The way that a GPU takes, several spans at once, run on the CPU."""
     made = MODELS["llama"]()
     hidden = HiddenSums(made, pad=0)
-    prompts, answers, keys = sample()
-    found = groups(prompts, answers, keys, range(len(keys)), 4096)
-    (slices,) = hidden.run(found, keys, 4096)
+    prompts, answers, _ = sample()
+    slices = hidden.run(prompts, answers)
 
     def at_once(spans: Any, device: Any) -> list[Any]:
         short = [s for s in spans if s[1] - s[0] <= s[3] - s[2]]
@@ -169,12 +167,35 @@ def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> N
         return [places_of(short, True, device), places_of(long, False, device)]
 
     monkeypatch.setattr("prefdata.engines.hidden.packing_of", at_once)
-    (places,) = hidden.run(found, keys, 4096)
-    assert places.rows == slices.rows
-    assert np.allclose(places.hidden_sum, slices.hidden_sum, rtol=1e-4, atol=1e-3)
+    places = hidden.run(prompts, answers)
+    for one, other in zip(places, slices, strict=True):
+        assert np.allclose(one[0], other[0], rtol=1e-4, atol=1e-3)
 
 
-def test_candidates_of_a_prompt_share_its_pass(root: Any) -> None:
+def test_memory_that_runs_out_cuts_a_prompts_answers_apart(
+    root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, rows = asked(root)
+    wanted = pl.concat(list(engine.hidden_sums(rows, Settings())))
+    plain_run, sizes = HiddenSums.run, []
+
+    def short_of_memory(self: Any, prompts: Any, answers: Any) -> Any:
+        sizes.append(self.size(prompts, answers))
+        if len(answers) > 1:
+            raise RuntimeError("CUDA out of memory")
+        return plain_run(self, prompts, answers)
+
+    monkeypatch.setattr(HiddenSums, "run", short_of_memory)
+    found = pl.concat(list(engine.hidden_sums(rows, Settings())))
+    assert len(sizes) > 5
+    assert found["key"].to_list() == wanted["key"].to_list()
+    assert found["error"].equals(wanted["error"])
+    one, other = (np.array(frame["hidden_sum"].drop_nulls().to_list()) for frame in (found, wanted))
+    assert np.allclose(one, other, rtol=1e-3, atol=1e-2)
+
+
+def asked(root: Any) -> tuple[TransformersEngine, pl.DataFrame]:
+    """The demo policy, and six answers to two prompts, one of them empty."""
     engine = TransformersEngine(
         "policy", ModelParams(model=str(root / "demo/policy"), dtype="float32")
     )
@@ -188,9 +209,16 @@ def test_candidates_of_a_prompt_share_its_pass(root: Any) -> None:
         },
         schema_overrides={"messages": MESSAGES},
     )
+    return engine, rows
+
+
+def test_candidates_of_a_prompt_share_its_pass(root: Any) -> None:
+    engine, rows = asked(root)
     frames = list(engine.hidden_sums(rows, Settings()))
     assert engine.hidden is not None
     assert engine.hidden.shares
     errors, sums = frames
     assert errors["key"].to_list() == [bytes([5])]
     assert sums["error"].null_count() == 5
+    engine.close()
+    assert engine.hidden is None
