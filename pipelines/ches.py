@@ -260,11 +260,8 @@ def _score(pairs: pl.DataFrame, inference: Inference) -> pl.DataFrame:
     sided = pairs
     answers = []
     for side in ("chosen", "rejected"):
-        ids = [
-            d.hex()
-            for d in row_digests(pairs.select("prompt_id", text=side), ["prompt_id", "text"])
-        ]
-        sided = sided.with_columns(pl.Series(f"{side}_id", ids, dtype=pl.String))
+        ids = row_digests(pairs.select("prompt_id", text=side), ["prompt_id", "text"])
+        sided = sided.with_columns(ids.alias(f"{side}_id"))
         answers.append(sided.select("prompt_id", "messages", response_id=f"{side}_id", text=side))
     # An existing dataset's answers count as finished: nothing says where one was cut off.
     distinct = pl.concat(answers).unique("response_id", maintain_order=True)
