@@ -1,7 +1,7 @@
 """The whole way: all stages in order, and rounds of them until there are as many pairs as wanted.
 
-A round is top-up, generate, judge, score (where it is part of the run), pair, augment and filter. What earlier rounds asked is in the
-memo, so a round pays for its new samples alone.
+A round is top-up, generate, judge, score (where it is part of the run), pair, augment and filter.
+What earlier rounds asked is in the memo, so a round pays for its new samples alone.
 """
 
 from __future__ import annotations

@@ -88,6 +88,7 @@ states = st.lists(st.lists(st.integers(-5, 5), min_size=3, max_size=3), min_size
 )
 
 
+@settings(deadline=None)
 @given(states, states)
 def test_the_two_orders_of_a_pair_add_up_to_minus_the_squared_distance(
     one: np.ndarray, other: np.ndarray
