@@ -18,7 +18,7 @@ test: $(VENV)/dev.done
 	pytest
 
 test-vllm: $(VLLM)/done
-	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm
+	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm tests/engines
 
 bench-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python benchmarks/engines.py $(QUICK)
