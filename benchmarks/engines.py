@@ -7,6 +7,8 @@ in eight parts, each asked both ways, who comes first changing from part to part
 emptied before. LLM.generate is given the prompts as finished texts; the pipeline also applies the
 chat template.
 
+A server: see engines_server.py, which this runs too.
+
     make bench-vllm
     python benchmarks/engines.py            2,400 requests
     python benchmarks/engines.py --quick      480 requests
@@ -29,6 +31,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import orjson
 import polars as pl
+from engines_server import measure_fake
 from machine import report
 
 from prefdata.config.params import ModelParams
@@ -134,7 +137,8 @@ def main() -> None:
         raise SystemExit("vLLM is not installed here: `make bench-vllm` runs this in .venv-vllm")
     lines = (ROOT / "demo/data/prompts.jsonl").read_bytes().splitlines()
     prompts = [row["prompt"] for row in map(orjson.loads, lines) if "prompt" in row]
-    report(benchmark="engines", **vllm_figures(prompts[: 60 if quick else 300]))
+    figures = vllm_figures(prompts[: 60 if quick else 300])
+    report(benchmark="engines", **figures, **measure_fake(quick))
 
 
 if __name__ == "__main__":
