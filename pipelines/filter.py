@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import apache_beam as beam
 import polars as pl
 
 from pipelines.errors import carry
+from pipelines.exchange import as_side_input, exchange
+from pipelines.filter_step import FilterStep, State
 from pipelines.flow import (
     Outcome,
     Run,
@@ -17,12 +19,13 @@ from pipelines.flow import (
     complete,
     execute,
     keep_stats,
+    read_stats,
     record,
     start,
 )
 from pipelines.judge import answers
 from pipelines.shuffle import pack, unpack
-from pipelines.stats import Stats
+from pipelines.stats import Stats, StepStats, account
 from prefdata.config.params import Params, Part
 from prefdata.engines.base import error_code
 from prefdata.filters import lookup
@@ -32,17 +35,8 @@ from prefdata.records import FilteredPair, Rejection
 from prefdata.records.base import polars_schema
 
 UNIT = "pairs"
-
-
-@dataclass(frozen=True)
-class State:
-    """A bucket on its way through the filters."""
-
-    bucket: int
-    rows_in: int
-    kept: bytes
-    rejected: bytes
-    usage: dict[str, Usage]
+DRY_RUN = "filter-dry-run"
+"""Under this name a dry run leaves its counts, beside those of the stage."""
 
 
 class Load(beam.DoFn):
@@ -55,21 +49,10 @@ class Load(beam.DoFn):
         with carry():
             pairs = self.run.read("augmented", bucket)
             nothing = pl.DataFrame(schema=polars_schema(Rejection))
-            yield State(bucket, pairs.height, pack(pairs), pack(nothing), {})
+            yield State(bucket, pairs.height, pack(pairs), pack(nothing))
 
 
-class _Step(beam.DoFn):
-    """One filter's part; the filter is made where it runs."""
-
-    def __init__(self, run: Run, part: Part) -> None:
-        self.run, self.part = run, part
-
-    def setup(self) -> None:
-        with carry():
-            self.filter = lookup.build([self.part])[0]
-
-
-class Measure(_Step):
+class Measure(FilterStep):
     """Adds the filter's figures; where a model call failed the pair falls out as a fault."""
 
     def process(self, state: State) -> Iterator[State]:
@@ -89,16 +72,14 @@ class Measure(_Step):
             for name, used in inference.usage.items():
                 usage[name] = usage.get(name, Usage()).plus(used)
             kept = measured.filter(pl.col("fault").is_null()).drop("fault")
+            counted = state.counted(self.label, StepStats(rows_in=pairs.height))
             yield replace(
-                state,
-                kept=pack(kept),
-                rejected=_also(state.rejected, failed, fault=True),
-                usage=usage,
+                counted.dropping(failed, self.label, fault=True), kept=pack(kept), usage=usage
             )
 
 
-class Decide(_Step):
-    """Keeps or rejects."""
+class Decide(FilterStep):
+    """Keeps or rejects. Of what the filter added only the figures that have a column stay."""
 
     def process(self, state: State, summary: bytes | None = None) -> Iterator[State]:
         with carry():
@@ -109,13 +90,13 @@ class Decide(_Step):
             across = None if summary is None else unpack(summary)
             decided = self.filter.decide(measured, across)
             dropped = decided.filter(pl.col("reason").is_not_null())
-            kept = decided.filter(pl.col("reason").is_null()).drop("reason", "detail")
-            yield replace(
-                state, kept=pack(kept), rejected=_also(state.rejected, dropped, fault=False)
-            )
+            columns = [c for c in decided.columns if c in FilteredPair.model_fields]
+            kept = decided.filter(pl.col("reason").is_null()).select(columns)
+            counted = state.counted(self.label, StepStats(rows_out=kept.height))
+            yield replace(counted.dropping(dropped, self.label, fault=False), kept=pack(kept))
 
 
-class Summarize(_Step):
+class Summarize(FilterStep):
     """What the filter must know of this bucket elsewhere."""
 
     def process(self, state: State) -> Iterator[bytes]:
@@ -123,6 +104,16 @@ class Summarize(_Step):
             measured = unpack(state.kept)
             if measured.height:
                 yield pack(self.filter.summarize(measured))
+
+
+class Figures(FilterStep):
+    """What the summary says of all pairs, for the funnel."""
+
+    def process(self, summary: bytes | None) -> Iterator[Stats]:
+        with carry():
+            if summary is not None:
+                figures = self.filter.figures(unpack(summary))
+                yield Stats(steps={self.label: StepStats(figures=figures)})
 
 
 class Merge(beam.CombineFn):
@@ -135,7 +126,8 @@ class Merge(beam.CombineFn):
         return []
 
     def add_input(self, accumulator: list[bytes], summary: bytes) -> list[bytes]:
-        return [*accumulator, summary]
+        accumulator.append(summary)
+        return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[list[bytes]]) -> list[bytes]:
         return [summary for some in accumulators for summary in some]
@@ -149,10 +141,13 @@ class Merge(beam.CombineFn):
 
 
 class Write(beam.DoFn):
-    """The bucket's file, with the columns of filters that did not run as null."""
+    """The bucket's file, with the columns of filters that did not run as null.
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    A dry run writes none, and only checks that nothing is lost.
+    """
+
+    def __init__(self, run: Run, dry: bool) -> None:
+        self.run, self.dry = run, dry
 
     def process(self, state: State) -> Iterator[Stats]:
         with carry():
@@ -162,28 +157,54 @@ class Write(beam.DoFn):
                 pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in kept.columns
             ]
             rows = kept.with_columns(absent).select(schema.names())
-            outcome = Outcome(state.rows_in, rows, rejected)
-            stats = record(self.run, self.run.table("filtered"), state.bucket, outcome)
-            yield stats.model_copy(update={"usage": state.usage})
+            if self.dry:
+                where = f"filter, bucket {state.bucket}"
+                stats = account(where, state.rows_in, rows.height, rejected)
+            else:
+                outcome = Outcome(state.rows_in, rows, rejected)
+                stats = record(self.run, self.run.table("filtered"), state.bucket, outcome)
+            yield stats.model_copy(update={"usage": state.usage, "steps": state.steps})
 
 
 def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
     """Run the stage."""
+    return _run(params, arguments, quiet, dry=False)
+
+
+def dry_run(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
+    """What the stage would do, counted by filter; it writes no table. Model calls are made, and
+    remembered."""
+    return _run(params, arguments, quiet, dry=True)
+
+
+def _run(params: Params, arguments: Sequence[str], quiet: bool, dry: bool) -> Stats:
     parts = with_limit(params)
     filters = lookup.build(parts)
     needs = [need for f in filters for need in f.needs()]
     run = start(params, "filter", ["augmented", "prompts", "responses"], needs, quiet)
     output = run.table("filtered")
-    begin_tables(run, output)
+    if not dry:
+        begin_tables(run, output)
 
     def build(pipeline: beam.Pipeline) -> None:
         states = buckets(pipeline, run) | "Load" >> beam.ParDo(Load(run))
-        for number, (part, f) in enumerate(zip(parts, filters, strict=True)):
-            states = _apply(states, run, part, f, f"{number} {part.kind}")
-        keep_stats(run, states | "Write" >> beam.ParDo(Write(run)))
+        figures = []
+        for label, part, f in zip(labels(params), parts, filters, strict=True):
+            states, summary = _apply(states, run, part, f, label)
+            if summary is not None:
+                step = beam.ParDo(Figures(run, part, label))
+                figures.append(summary | f"Figures {label}" >> step)
+        written = states | "Write" >> beam.ParDo(Write(run, dry))
+        counts = (written, *figures) | "All counts" >> beam.Flatten()
+        keep_stats(replace(run, stage=DRY_RUN) if dry else run, counts)
 
     execute(build, arguments)
-    return complete(run, output, UNIT)
+    return read_stats(params, DRY_RUN) if dry else complete(run, output, UNIT)
+
+
+def labels(params: Params) -> list[str]:
+    """What each filter's counts go by: its place in params.yaml and its kind."""
+    return [f"{number} {part.kind}" for number, part in enumerate(with_limit(params))]
 
 
 def with_limit(params: Params) -> list[Part]:
@@ -197,29 +218,17 @@ def with_limit(params: Params) -> list[Part]:
 
 def _apply(
     states: beam.PCollection, run: Run, part: Part, f: Filter, label: str
-) -> beam.PCollection:
-    measured = states | f"Measure {label}" >> beam.ParDo(Measure(run, part))
-    decide = beam.ParDo(Decide(run, part))
+) -> tuple[beam.PCollection, beam.PCollection | None]:
+    """What the filter keeps, and its summary where it has one."""
+    measured = states | f"Measure {label}" >> beam.ParDo(Measure(run, part, label))
+    summary = None
     if f.across_buckets:
         summary = (
             measured
-            | f"Summarize {label}" >> beam.ParDo(Summarize(run, part))
+            | f"Summarize {label}" >> beam.ParDo(Summarize(run, part, label))
             | f"Merge {label}" >> beam.CombineGlobally(Merge(part))
         )
-        decide = beam.ParDo(Decide(run, part), summary=beam.pvalue.AsSingleton(summary))
-    return measured | f"Decide {label}" >> decide
-
-
-def _also(packed: bytes, rows: pl.DataFrame, fault: bool) -> bytes:
-    """The rejections so far and these."""
-    if not rows.height:
-        return packed
-    more = rows.select(
-        stage=pl.lit("filter"),
-        reason="reason",
-        detail="detail",
-        fault=pl.lit(fault),
-        place="prompt_id",
-        record=pl.struct("pair_id", "prompt_id", "chosen_id", "rejected_id").struct.json_encode(),
-    )
-    return pack(pl.concat([unpack(packed), more]))
+    if f.rounds:
+        summary = exchange(measured, summary, run, part, f, label)
+    decide = beam.ParDo(Decide(run, part, label), **as_side_input(summary))
+    return measured | f"Decide {label}" >> decide, summary

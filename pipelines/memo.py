@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines import layout
 from pipelines.flow import engines, read_stats
-from pipelines.summary import columns
+from pipelines.text_table import columns
 from prefdata.config.params import Params
 from prefdata.errors import ConfigError, PrefdataError, TableError
 from prefdata.inference import compaction, inventory

@@ -9,8 +9,29 @@ from prefdata.errors import AccountingError
 from prefdata.inference.usage import Usage
 
 
+class StepStats(BaseModel):
+    """Counts of one filter."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: dict[str, int] = {}
+    figures: dict[str, float] = {}
+
+    def plus(self, other: StepStats) -> StepStats:
+        """The sum of both; figures, of which each step has one source, are put together."""
+        return StepStats(
+            rows_in=self.rows_in + other.rows_in,
+            rows_out=self.rows_out + other.rows_out,
+            rejected=_added(self.rejected, other.rejected),
+            figures={**self.figures, **other.figures},
+        )
+
+
 class Stats(BaseModel):
-    """Counts of a bucket, or of a stage once added up."""
+    """Counts of a bucket, or of a stage once added up.
+
+    `steps` are those of the filters, by place and kind.
+    """
 
     rows_in: int = 0
     rows_out: int = 0
@@ -20,22 +41,31 @@ class Stats(BaseModel):
     usage: dict[str, Usage] = {}
     digests: dict[str, str] = {}
     shards: dict[str, int] = {}
+    steps: dict[str, StepStats] = {}
 
     def plus(self, other: Stats) -> Stats:
         """The sum of both."""
-        reasons = sorted({*self.rejected, *other.rejected})
         models = sorted({*self.usage, *other.usage})
         none = Usage()
         return Stats(
             rows_in=self.rows_in + other.rows_in,
             rows_out=self.rows_out + other.rows_out,
             rows_written=self.rows_written + other.rows_written,
-            rejected={r: self.rejected.get(r, 0) + other.rejected.get(r, 0) for r in reasons},
+            rejected=_added(self.rejected, other.rejected),
             faults=self.faults + other.faults,
             usage={m: self.usage.get(m, none).plus(other.usage.get(m, none)) for m in models},
             digests={**self.digests, **other.digests},
             shards={**self.shards, **other.shards},
+            steps={s: _step(self, s).plus(_step(other, s)) for s in {**self.steps, **other.steps}},
         )
+
+
+def _step(stats: Stats, step: str) -> StepStats:
+    return stats.steps.get(step, StepStats())
+
+
+def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in sorted({*one, *other})}
 
 
 def account(where: str, rows_in: int, rows_out: int, rejected: pl.DataFrame) -> Stats:

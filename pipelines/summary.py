@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines import layout, top_up
 from pipelines.accounting import figures, said, stage_usage, table, totals
+from pipelines.filter_funnel import last_steps
 from pipelines.reward_head import describe
+from pipelines.text_table import columns
 from prefdata.config.params import Params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import TableError
@@ -40,6 +42,8 @@ def summary(params: Params, seconds: Mapping[str, float]) -> dict[str, Any]:
         }
         for stage, info in infos(params).items()
     }
+    if "filter" in stages:
+        stages["filter"]["filters"] = last_steps(params)
     costs = [c.model_dump() for c in totals(params, (*_BEFORE, *stages))]
     head = {stage: figures(params, stage) for stage in _BEFORE}
     reached = top_up.found(params)
@@ -87,20 +91,6 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
     if seconds:
         notes.append(f"seconds: {', '.join(f'{s} {t:g}' for s, t in seconds.items())}")
     return "\n".join([*lines, *notes])
-
-
-def columns(rows: Sequence[tuple[str, ...]], right: Sequence[int]) -> str:
-    """The rows, the first being the head, as a table; the columns `right` are set flush right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    under = tuple("-" * width for width in (*widths[:-1], len(rows[0][-1])))
-    lines = []
-    for row in (rows[0], under, *rows[1:]):
-        cells = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def _dataset(params: Params) -> dict[str, Any]:

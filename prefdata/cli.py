@@ -35,6 +35,7 @@ examples:
   prefdata run --params recipes/demo.yaml --set generate.n=8
   prefdata judge --set judge.consensus.min_confidence=0.6
   prefdata run --json | tail -n 1                 figures for a script
+  prefdata filter --dry-run                       what each filter would drop
 
 Options that prefdata does not know go to Beam:
   prefdata generate --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp
@@ -97,7 +98,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add(commands, "run", "all stages in order", _run)
     for name, text in _STAGES.items():
-        _add(commands, name, text, _stage)
+        stage = _add(commands, name, text, _filter if name == "filter" else _stage)
+        if name == "filter":
+            stage.add_argument(
+                "--dry-run",
+                action="store_true",
+                help="print what each filter would drop, and write no table; model calls are made "
+                "and remembered",
+            )
     _add(commands, "top-up", "plan more samples for prompts short of accepted pairs", _top_up)
     _add(commands, "status", "what each stage's table holds and what fell out", _status)
     _add_memo(commands)
@@ -212,6 +220,15 @@ def _stage(given: argparse.Namespace, beam_arguments: list[str]) -> int:
     return _execute(given, _params(given), [given.command], beam_arguments)
 
 
+def _filter(given: argparse.Namespace, beam_arguments: list[str]) -> int:
+    if not given.dry_run:
+        return _stage(given, beam_arguments)
+    from pipelines.filter_funnel import dry_run
+
+    _say(given, *dry_run(_params(given), beam_arguments, given.quiet))
+    return 0
+
+
 def _execute(
     given: argparse.Namespace, params: Params, names: list[str], beam_arguments: list[str]
 ) -> int:
@@ -257,10 +274,12 @@ def _top_up(given: argparse.Namespace, beam_arguments: list[str]) -> int:
 
 
 def _status(given: argparse.Namespace, _: list[str]) -> int:
+    from pipelines.filter_funnel import last_funnel
     from pipelines.summary import funnel, summary
 
     params = _params(given)
-    _say(given, summary(params, {}), funnel(params, {}))
+    text = "\n\n".join(part for part in (funnel(params, {}), last_funnel(params)) if part)
+    _say(given, summary(params, {}), text)
     return 0
 
 

@@ -29,7 +29,7 @@ SCRIPTED: dict[str, Any] = {
     "filter": {
         "filters": [
             {"kind": "near_identical"},
-            {"kind": "near_duplicate_prompts"},
+            {"kind": "near_duplicates"},
             {"kind": "ches", "max_quantile": 0.8},
         ]
     },

@@ -56,3 +56,9 @@ class FilteredPair(AugmentedPair):
     similarity: float | None = Field(
         description="Jaccard similarity of the answers' word trigrams; null if not measured."
     )
+    cosine_similarity: float | None = Field(
+        description="Cosine similarity of the answers' embeddings; null if not measured."
+    )
+    weight: float | None = Field(
+        description="What the pair counts for in training; null where no filter weighs."
+    )

@@ -30,4 +30,5 @@ class Preference(Record):
     margin: float | None
     ches: float | None
     ches_normalized: float | None
+    weight: float | None
     opinions: list[Opinion]

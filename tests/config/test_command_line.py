@@ -78,7 +78,7 @@ def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
         ),
         (
             {"filter": {"filters": [{"kind": "near_identical"}, {"kind": "length"}]}},
-            "filter.filters.1.kind: 'length' is unknown; known: ches, near_duplicate_prompts",
+            "filter.filters.1.kind: 'length' is unknown; known: ches, contamination",
         ),
         (
             {"filter": {"filters": [{"kind": "near_identical", "typo": 1}]}},

@@ -9,7 +9,7 @@ import pytest
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.filters import lookup
-from prefdata.filters.ches import COLUMNS
+from prefdata.inference.ches import COLUMNS
 from prefdata.records import AugmentedPair, FilteredPair
 
 
@@ -17,7 +17,7 @@ def test_filters_come_in_the_order_of_the_configuration() -> None:
     parts = [
         Part(kind="near_identical"),
         Part(kind="ches", max_value=0.0),
-        Part(kind="near_duplicate_prompts"),
+        Part(kind="near_duplicates"),
         Part(kind="near_identical", max_similarity=0.5),
     ]
     assert [f.kind for f in lookup.build(parts)] == [part.kind for part in parts]
@@ -29,7 +29,7 @@ def test_filters_come_in_the_order_of_the_configuration() -> None:
     [
         ({"kind": "ppl"}, ["filter.filters.1.kind: 'ppl' is unknown", *lookup.FILTERS]),
         ({"kind": "near_identical", "max_similarity": 0}, ["filter.filters.1", "max_similarity"]),
-        ({"kind": "near_duplicate_prompts", "max_similarity": 1.1}, ["max_similarity"]),
+        ({"kind": "near_duplicates", "max_similarity": 1.1}, ["max_similarity"]),
         ({"kind": "ches", "max_quantile": 0}, ["filter.filters.1", "max_quantile"]),
         ({"kind": "ches", "max_value": 0, "score": "gram"}, ["score", "ches_normalized"]),
         ({"kind": "ches", "quantile": 0.8}, ["quantile: unknown key", "max_quantile, max_value"]),
@@ -43,5 +43,5 @@ def test_a_wrong_filter_is_refused(part: dict[str, Any], says: list[str]) -> Non
 
 
 def test_every_figure_that_a_filter_leaves_has_a_column() -> None:
-    left = [*COLUMNS, "similarity"]
+    left = [*COLUMNS, "similarity", "cosine_similarity", "weight"]
     assert sorted(left) == sorted(set(FilteredPair.model_fields) - set(AugmentedPair.model_fields))

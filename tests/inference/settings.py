@@ -79,7 +79,7 @@ FLOW: dict[str, tuple[str, str]] = {
         f"filter.filters.{CHES}={{{{kind: ches, max_value: -1}}}}",
         HIT,
     ),
-    "filter.filters.near_duplicate_prompts.max_similarity": (
+    "filter.filters.near_duplicates.max_similarity": (
         f"filter.filters.{DUPLICATES}.max_similarity=1",
         MORE,
     ),
@@ -95,6 +95,105 @@ FLOW: dict[str, tuple[str, str]] = {
     "export.format.kind": ("export.format.kind=trl", HIT),
     "export.name": ("export.name=other", HIT),
     "export.license": ("export.license=mit", HIT),
+}
+
+# In place of a filter that drops nothing. Those that ask embeddings ask more than the first run;
+# the others drop pairs, if any, before CHES is asked.
+_OTHER_FILTERS: dict[str, tuple[str, dict[str, str], str]] = {
+    "contamination": (
+        "files: [{folder}/copy.jsonl], of: [rejected], ",
+        {
+            "files": "",
+            "of": "",
+            "columns": "columns: [prompt]",
+            "n": "n: 9",
+            "min_words": "min_words: 9",
+        },
+        HIT,
+    ),
+    "language": (
+        "",
+        {
+            "of": "of: [rejected]",
+            "languages": "languages: [en]",
+            "among": "among: [en, de]",
+            "min_confidence": "min_confidence: 1",
+            "min_chars": "min_chars: 99",
+        },
+        HIT,
+    ),
+    "length_bias": (
+        "method: reweighted, ",
+        {"method": "", "bins": "bins: 2", "max_weight": "max_weight: 2"},
+        HIT,
+    ),
+    "offensive": ("", {"of": "of: [rejected]", "max_probability": "max_probability: 0.99"}, HIT),
+    "personal_data": (
+        "",
+        {"of": "of: [rejected]", "kinds": "kinds: [iban]", "region": "region: US"},
+        HIT,
+    ),
+    "refusals": (
+        "",
+        {"of": "of: [rejected]", "within": "within: 9", "phrases": "phrases: [zzz]"},
+        HIT,
+    ),
+    "repetition": (
+        "max_repeated: 0.99, ",
+        {"of": "of: [rejected]", "max_repeated": "", "min_words": "min_words: 9"},
+        HIT,
+    ),
+    "truncation": ("", {"of": "of: [rejected]"}, HIT),
+    "near_duplicates": (
+        "max_similarity: 1, ",
+        {"over": "over: chosen", "best_by": "best_by: soft_label"},
+        HIT,
+    ),
+    "semantic_duplicates": (
+        "max_similarity: 1, ",
+        {
+            "over": "over: chosen",
+            "best_by": "best_by: soft_label",
+            "model": "model: other",
+            "max_similarity": "",
+        },
+        MORE,
+    ),
+    "similar_answers": (
+        "max_similarity: 1, ",
+        {"model": "model: other", "max_similarity": ""},
+        MORE,
+    ),
+    **{
+        kind: (
+            "budget: 1000, ",
+            {
+                "budget": "",
+                "over": "over: pairs",
+                "model": "model: other",
+                "best_by": "best_by: soft_label",
+                **more,
+            },
+            MORE,
+        )
+        for kind, more in {
+            "facility_location": {},
+            "k_center": {},
+            "quality_diversity": {
+                "projection": "projection: principal",
+                "dimensions": "dimensions: 2",
+                "bins": "bins: 3",
+            },
+        }.items()
+    },
+}
+FLOW |= {
+    f"filter.filters.{kind}.{name}": (
+        f"filter.filters.{NEAR_IDENTICAL}={{{{kind: {kind}, {basis}{change}}}}}",
+        expected,
+    )
+    for kind, (basis, changes, expected) in _OTHER_FILTERS.items()
+    for name, change in changes.items()
 }
 
 # Of a model that is no folder here; `revision` names the commit that `model_fingerprint` finds.

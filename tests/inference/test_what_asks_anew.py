@@ -161,7 +161,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, asked: Asked) -> Path:
         "filter": {
             "filters": [
                 {"kind": "near_identical", "max_similarity": 1},
-                {"kind": "near_duplicate_prompts", "max_similarity": 0.5},
+                {"kind": "near_duplicates", "max_similarity": 0.5},
                 {"kind": "ches", "max_quantile": 0.9},
             ]
         },

@@ -111,7 +111,7 @@ def test_what_can_not_be_filled_stops_at_the_limit_and_is_said(
         tmp_path,
         {"n": 2, "accepted_per_prompt": 1, "max_n": 8, "max_rejected_fraction": 0.5},
         models=model(answers={"Question 3:": "Always this."}, fail=["Question 5:"]),
-        filter={"filters": [{"kind": "near_duplicate_prompts"}]},
+        filter={"filters": [{"kind": "near_duplicates"}]},
     )
     words = "what is the engine good for in the winter garden of the old town by the river "
     with open(tmp_path / "prompts.jsonl", "ab") as prompts:

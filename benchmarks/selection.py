@@ -1,0 +1,121 @@
+"""Selection under a budget: time, and diversity against random and plain deduplication.
+
+The embeddings are those of real texts (the folder of --data, by default demo/data) by the packaged
+MiniLM, 384 numbers each, brought up to size by recombination: a text's vector moved a random
+way towards another's, plus noise; popular texts, drawn by a Zipf law, have many variants, as
+prompts have. Each selection runs as the filter's `merge` does, figures of diversity included.
+
+- vendi: the Vendi score of what k_center keeps; for the others vendi_KIND
+- vendi_random: of as many at random
+- vendi_dedup: of as many at random from what semantic deduplication at 0.95 leaves
+
+    python benchmarks/selection.py            10,000 of 200,000
+    python benchmarks/selection.py --quick    1,000 of 20,000
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import polars as pl
+from corpus import DEMO, real_texts
+from machine import report
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import Settings
+from prefdata.engines.sentence import SentenceEngine
+from prefdata.filters.diversity import vendi
+from prefdata.filters.duplicates import components
+from prefdata.filters.embedded import normalized, packed
+from prefdata.filters.facility_location import FacilityLocation
+from prefdata.filters.k_center import KCenter
+from prefdata.filters.quality_diversity import QualityDiversity
+from prefdata.filters.semantic_duplicates import linked
+from prefdata.inference import Inference
+
+
+def embeddings(data: Path, count: int) -> np.ndarray:
+    """(count, 384)."""
+    texts = real_texts(data)[: count // 50]
+    engine = SentenceEngine("embedder", ModelParams(engine="sentence", model="minilm"))
+    rows = pl.DataFrame({"text": texts, "place": texts})
+    asked = Inference({"embedder": engine}, None).ask("embedder", "embed", Settings(), rows)
+    real = np.stack(asked["embedding"].to_numpy()).astype(np.float32)
+    draw = np.random.default_rng(0)
+    popular = 1 / np.arange(1, len(real) + 1)
+    one = draw.choice(len(real), count, p=popular / popular.sum())
+    other = draw.integers(0, len(real), count)
+    share = draw.beta(0.5, 2, (count, 1)).astype(np.float32)
+    noise = draw.standard_normal((count, real.shape[1]), dtype=np.float32) * np.float32(0.005)
+    return normalized((1 - share) * real[one] + share * real[other] + noise)
+
+
+def deduplicated(vectors: np.ndarray) -> np.ndarray:
+    """The rows that stay where of each group of semantic duplicates the first does."""
+    edges = linked(vectors, 0.95)
+    groups = components(edges["one"].to_numpy(), edges["other"].to_numpy(), len(vectors))
+    return np.unique(groups)
+
+
+def cpu() -> float:
+    """CPU seconds of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    """Run and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth")
+    parser.add_argument("--data", type=Path, default=DEMO, help="folder of JSONL, Parquet")
+    arguments = parser.parse_args()
+    budget, count = (1_000, 20_000) if arguments.quick else (10_000, 200_000)
+    vectors = embeddings(arguments.data, count)
+    draw = np.random.default_rng(1)
+    scores = draw.random(count)
+    rows = pl.DataFrame(
+        {
+            "id": [f"{n:032x}" for n in range(count)],
+            "content": draw.integers(0, 1 << 63, count).astype(np.uint64),
+            "vector": packed(vectors),
+            "score": scores,
+        }
+    )
+    figures: dict[str, float] = {}
+    for step in (KCenter, FacilityLocation, QualityDiversity):
+        selection = step({"budget": budget}, "filter.filters.0")
+        started, used = time.monotonic(), cpu()
+        summary = selection.merge([rows])
+        seconds, cpu_seconds = time.monotonic() - started, cpu() - used
+        found = selection.figures(summary)
+        score = summary.join(rows, on="id").filter("stays")["score"].mean()
+        print(step.kind, round(seconds, 1), round(cpu_seconds, 1), found, score, flush=True)
+        name = "" if step is KCenter else f"_{step.kind}"
+        figures[f"seconds{name}"] = round(seconds, 1)
+        figures[f"cpu_seconds{name}"] = round(cpu_seconds, 1)
+        figures[f"vendi{name}"] = round(found["vendi_after"], 2)
+        figures[f"neighbour_distance{name}"] = round(found["neighbour_distance_after"], 4)
+        figures[f"coverage{name}"] = round(found["coverage_after"], 3)
+        if step is KCenter:
+            figures["vendi_random"] = round(found["vendi_random"], 2)
+            figures["vendi_all"] = round(found["vendi_before"], 2)
+            figures["coverage_random"] = round(found["coverage_random"], 3)
+    # All with all: for the comparison alone, so on a part, where all would take long.
+    part = vectors[: min(count, 40_000)]
+    left = deduplicated(part)
+    kept = left[draw.permutation(len(left))[:budget]]
+    figures["vendi_dedup"] = round(vendi(part[kept]), 2)
+    figures["dedup_left_share"] = round(len(left) / len(part), 3)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report(benchmark="selection", budget=budget, rows=count, peak_mib=round(peak), **figures)
+
+
+if __name__ == "__main__":
+    main()

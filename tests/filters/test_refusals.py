@@ -1,0 +1,83 @@
+"""Refusals: what is one and what only sounds like one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from filters.bucket import pairs, texts, whole
+
+from prefdata.errors import ConfigError
+from prefdata.filters.refusals import Refusals
+
+REFUSALS = [
+    "I'm sorry, but I can't help with that.",
+    "I cannot provide instructions for that. It is dangerous.",
+    "I can’t assist with this request.",
+    "As an AI language model, I am not able to have opinions.",
+    "Sorry, I won't be able to help you hurt someone.",
+    "I must decline to answer.",
+    "Unfortunately I am unable to fulfil your request.",
+    "I'm not comfortable sharing details about that.",
+    "I don't feel comfortable discussing this topic.",
+    "Sorry, that's not something I can talk about.",
+    "This goes against my programming.",
+]
+ANSWERS = [
+    "Sorry for your loss. Here is how to write the letter.",
+    "I can help with that: first, boil the water.",
+    "You can't divide by zero.",
+    "Bob said: he cannot come. That is why the answer is 4.",
+    "I can't believe how simple this is! Add two and two.",
+    "An AI can be trained to play chess.",
+    "",
+]
+
+
+def decided(answers: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
+    """(reason, detail) of pairs whose chosen answers are these; the rejected ones are fine."""
+    named = {f"a{n}": text for n, text in enumerate(answers)} | {"z": "Fine."}
+    some = pairs(*((f"a{n}", "z", "p") for n in range(len(answers))))
+    found = whole(Refusals(config, "filter.filters.0"), [(some, texts(named))]).pairs
+    return list(found.select("reason", "detail").iter_rows())
+
+
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_a_refusal_goes_and_its_words_are_said(answer: str) -> None:
+    ((reason, detail),) = decided([answer])
+    assert reason == "refusal_chosen"
+    assert detail is not None
+    assert detail.removeprefix('refuses: "').removesuffix('"') in answer
+
+
+def test_an_answer_stays() -> None:
+    assert decided(ANSWERS) == [(None, None)] * len(ANSWERS)
+
+
+def test_a_refusal_far_from_the_start_is_none() -> None:
+    text = "x " * 100 + REFUSALS[0]
+    assert decided([text]) == [(None, None)]
+    assert decided([text], within=400)[0][0] == "refusal_chosen"
+
+
+def test_other_parts_and_other_phrases() -> None:
+    answers = {"a": "Yes.", "b": REFUSALS[0], "c": "Das mache ich nicht."}
+    some = pairs(("a", "b", "p"), ("b", "a", "p"), ("a", "c", "p"), ("c", "b", "p"))
+    step = Refusals({"of": ["rejected", "chosen"], "phrases": ["(?i)mache ich nicht"]}, "f")
+    found = whole(step, [(some, texts(answers))]).pairs
+    assert found["reason"].to_list() == [
+        "refusal_rejected",
+        "refusal_chosen",
+        "refusal_rejected",
+        "refusal_rejected",
+    ]
+    assert found["detail"][2] == 'refuses: "mache ich nicht"'
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [({"phrases": ["("]}, "no regular expression"), ({"of": []}, "of"), ({"of": ["x"]}, "chosen")],
+)
+def test_wrong_settings_are_refused(config: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        Refusals(config, "filter.filters.0")

@@ -1,0 +1,214 @@
+"""Selections: what each keeps, against plain ones; budget, figures and rejections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from filters import bucket as made
+from filters.bucket import Decided, whole
+from filters.test_semantic_duplicates import some_vectors, spread
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefdata.filters import facility_location, k_center
+from prefdata.filters.clusters import centres, closest
+from prefdata.filters.embedded import normalized
+from prefdata.filters.facility_location import FacilityLocation, greedy, neighbourhoods
+from prefdata.filters.k_center import KCenter, farthest_first
+from prefdata.filters.quality_diversity import QualityDiversity, cells, projected
+from prefdata.filters.selection import Selection
+from prefdata.inference import Inference
+
+KINDS: list[type[Selection]] = [FacilityLocation, KCenter, QualityDiversity]
+
+
+def decided(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Selection],
+    cuts: list[int],
+    seed: int = 0,
+    **config: Any,
+) -> Decided:
+    vectors = some_vectors(60)
+    margins = [float(m) for m in np.random.default_rng(1).permutation(60)]
+    buckets, table = spread(vectors, margins, cuts)
+    monkeypatch.setattr(made, "nobody", lambda: Inference({"embedder": table}, None))
+    return whole(kind({"budget": 20, **config}, "filter.filters.0"), buckets, seed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_budget_stays_and_the_rest_names_its_nearest(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Selection]
+) -> None:
+    found = decided(monkeypatch, kind, [10, 30])
+    kept = found.pairs.filter(pl.col("reason").is_null())
+    gone = found.pairs.filter(pl.col("reason").is_not_null())
+    assert (kept.height, gone.height) == (20, 40)
+    assert set(gone["reason"]) == {"over_budget"}
+    vectors = some_vectors(60)
+    rows = [int(p, 16) for p in kept["prompt_id"]]
+    for prompt, detail in gone.select("prompt_id", "detail").iter_rows():
+        likeness = vectors[rows] @ vectors[int(prompt, 16)]
+        start, nearest, distance = detail.replace(
+            "; ", ", which stays, is at cosine distance "
+        ).split(", which stays, is at cosine distance ")
+        assert start == f"not among the 20 of {kind.kind}"
+        assert rows[int(likeness.argmax())] == int(nearest, 16)
+        assert float(distance) == pytest.approx(1 - likeness.max(), abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_neither_buckets_nor_the_order_of_arrival_change_what_stays(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Selection]
+) -> None:
+    one = decided(monkeypatch, kind, [])
+    for cuts, seed in (([20], 1), ([1, 2, 3, 40], 2)):
+        cut = decided(monkeypatch, kind, cuts, seed)
+        assert cut.pairs["reason"].equals(one.pairs["reason"])
+        assert cut.pairs["detail"].equals(one.pairs["detail"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_budget_for_all_keeps_all(monkeypatch: pytest.MonkeyPatch, kind: type[Selection]) -> None:
+    found = decided(monkeypatch, kind, [7], budget=60)
+    assert found.pairs["reason"].null_count() == 60
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_figures_say_before_after_and_random(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Selection]
+) -> None:
+    found = decided(monkeypatch, kind, [7])
+    assert found.summary is not None
+    figures = kind({"budget": 20}, "f").figures(found.summary)
+    assert sorted(figures) == sorted(
+        f"{name}_{when}"
+        for name in ("vendi", "neighbour_distance", "coverage")
+        for when in ("before", "after", "random")
+    )
+    assert figures["coverage_before"] == 1
+    if kind is KCenter:
+        assert figures["vendi_after"] > figures["vendi_random"]
+        assert figures["neighbour_distance_after"] > figures["neighbour_distance_random"]
+
+
+def test_pairs_can_be_selected_instead_of_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from filters.bucket import pairs, texts
+    from filters.embeddings import Table
+
+    some = pairs(("a", "b", "p"), ("b", "c", "p"), ("c", "a", "p"))
+    table = Table({"Why?\none": [1, 0], "Why?\ntwo": [1, 0.1], "Why?\nthree": [0, 1]})
+    monkeypatch.setattr(made, "nobody", lambda: Inference({"embedder": table}, None))
+    answers = texts({"a": "one", "b": "two", "c": "three"})
+    step = KCenter({"budget": 2, "over": "pairs", "best_by": "soft_label"}, "f")
+    reasons = whole(step, [(some, answers)]).reasons()
+    assert reasons.pop("p:c>a") is None
+    assert sorted(reasons.values(), key=str) == [None, "over_budget"]
+
+
+def plain_farthest_first(vectors: np.ndarray, first: int, count: int) -> list[int]:
+    taken = [first]
+    while len(taken) < count:
+        distance = (1 - vectors @ vectors[taken].T).min(axis=1)
+        distance[taken] = -np.inf
+        taken.append(int(distance.argmax()))
+    return taken
+
+
+@pytest.mark.parametrize("front", [2, 7, 30, 1000])
+def test_the_lazy_traversal_is_the_plain_one(monkeypatch: pytest.MonkeyPatch, front: int) -> None:
+    monkeypatch.setattr(k_center, "_FRONT", front)
+    for seed in range(4):
+        vectors = some_vectors(150, seed)
+        assert farthest_first(vectors, 3, 60).tolist() == plain_farthest_first(vectors, 3, 60)
+
+
+def test_the_traversal_of_copies_ends() -> None:
+    found = farthest_first(np.ones((30, 2), dtype=np.float32) / 2**0.5, 4, 29)
+    assert len(set(found.tolist())) == 29
+
+
+def plain_greedy(vectors: np.ndarray) -> list[int]:
+    likeness = np.maximum(vectors @ vectors.T, 0)
+    covered, taken = np.zeros(len(vectors)), []
+    while len(taken) < len(vectors):
+        gains = np.maximum(likeness - covered, 0).sum(axis=1)
+        gains[taken] = -1
+        taken.append(int(gains.argmax()))
+        covered = np.maximum(covered, likeness[taken[-1]])
+    return taken
+
+
+def test_the_lazy_greedy_is_the_plain_one() -> None:
+    for seed in range(4):
+        vectors = some_vectors(40, seed)
+        found = list(greedy(vectors, np.arange(40), np.zeros(40)))
+        assert [row for _, row in found] == plain_greedy(vectors)
+        gains = [gain for gain, _ in found]
+        assert gains == sorted(gains, reverse=True)
+
+
+def test_facility_location_takes_the_middle_of_each_cluster() -> None:
+    draw = np.random.default_rng(0)
+    middles = np.eye(5)
+    vectors = normalized(
+        np.concatenate([middles, np.repeat(middles, 9, 0) + draw.normal(size=(45, 5)) * 0.03])
+    )
+    step = FacilityLocation({"budget": 5}, "f")
+    found = step.select(vectors, np.full(50, -np.inf), 5)
+    nearest = (vectors[found] @ middles.T).argmax(axis=1)
+    assert sorted(nearest.tolist()) == [0, 1, 2, 3, 4]
+    assert (vectors[found] @ middles.T).max(axis=1).min() > 0.995
+
+
+def test_neighbourhoods_hold_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facility_location, "LARGEST", 50)
+    monkeypatch.setattr(facility_location, "_PER_CLUSTER", 20)
+    vectors = np.concatenate([some_vectors(300), np.repeat(some_vectors(1), 120, 0)])
+    found = list(neighbourhoods(vectors.astype(np.float32)))
+    assert sorted(np.concatenate(found).tolist()) == list(range(420))
+    assert max(map(len, found)) <= 50
+    assert len(found) > 10
+
+
+def test_an_archive_keeps_the_best_of_every_cell_first() -> None:
+    vectors = some_vectors(200).astype(np.float32)
+    scores = np.random.default_rng(2).permutation(200).astype(float)
+    step = QualityDiversity({"budget": 30, "dimensions": 2, "bins": 3}, "f")
+    cell = cells(projected(vectors, "random", 2), 3)
+    best = {c: int(np.flatnonzero(cell == c)[scores[cell == c].argmax()]) for c in set(cell)}
+    kept = step.select(vectors, scores, 30)
+    assert len(set(kept.tolist())) == 30
+    assert 4 < len(best) <= 9
+    assert set(best.values()) <= set(kept.tolist())
+    # No cell is two ahead of another one that has more to give.
+    count = np.array([np.sum(cell[kept] == c) for c in best])
+    size = np.array([np.sum(cell == c) for c in best])
+    assert count.max() - count[count < size].min(initial=99) <= 1
+
+
+def test_principal_axes_are_those_of_the_largest_variance() -> None:
+    draw = np.random.default_rng(0)
+    vectors = draw.normal(size=(500, 4)) * [1, 5, 0.1, 3]
+    found = projected(vectors, "principal", 2)
+    assert np.abs(np.corrcoef(found[:, 0], vectors[:, 1])[0, 1]) > 0.99
+    assert np.abs(np.corrcoef(found[:, 1], vectors[:, 3])[0, 1]) > 0.99
+    assert projected(vectors, "random", 3).shape == (500, 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 6), st.integers(0, 99))
+def test_k_means_gives_every_vector_its_closest_centre(n: int, count: int, seed: int) -> None:
+    vectors = some_vectors(n, seed)
+    found = centres(vectors, min(count, n))
+    assert found.shape == (min(count, n), 12)
+    assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(len(found)))
+    order = closest(vectors, found, 2)
+    likeness = vectors @ found.T
+    assert np.array_equal(order[:, 0], likeness.argmax(axis=1))
+    if len(found) > 1:
+        second = np.sort(likeness, axis=1)[:, -2]
+        assert likeness[np.arange(n), order[:, 1]] == pytest.approx(second)
