@@ -66,7 +66,7 @@ def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
         ),
         (
             {"models": {"policy": {"engine": "abacus", "model": "m"}}},
-            "models.policy.engine: 'abacus' is unknown; known: transformers, openai, sentence, ",
+            "models.policy.engine: 'abacus' is unknown; known: transformers, openai, vllm, ",
         ),
         (
             {"pair": {"strategy": {"kind": "random"}}},

@@ -68,15 +68,29 @@ FLOW: dict[str, tuple[str, str]] = {
         for name, value in (("min_opinions", 2), ("min_confidence", 0.9))
     },
     "judge.max_rejected_fraction": ("judge.max_rejected_fraction=1", HIT),
+    "score.model": ("score.model=other", MISS),
+    "score.max_rejected_fraction": ("score.max_rejected_fraction=1", HIT),
     "pair.strategy.kind": ("pair.strategy={{kind: best_worst}}", HIT),
     "pair.strategy.all_above_margin.min_margin": ("pair.strategy.min_margin=0.3", HIT),
-    "augment.rewards": ("augment.rewards=[embedding_reward]", HIT),
+    **{
+        f"pair.strategy.lowest_ches.{name}": (
+            f"pair.strategy={{{{kind: lowest_ches, {name}: {value}}}}}",
+            HIT,
+        )
+        for name, value in (("score", "ches"), ("min_margin", 0.1))
+    },
+    # Of near-duplicates the best rewarded stays: others reach the filters that ask.
+    "augment.rewards": ("augment.rewards=[embedding_reward]", NEW),
     "filter.filters.kind": ("filter.filters=[{{kind: ches, max_value: 0}}]", MORE),
     "filter.filters.ches.model": (f"filter.filters.{CHES}.model=other", MISS),
     "filter.filters.ches.score": (f"filter.filters.{CHES}.score=ches", HIT),
     "filter.filters.ches.max_quantile": (f"filter.filters.{CHES}.max_quantile=0.2", HIT),
     "filter.filters.ches.max_value": (
         f"filter.filters.{CHES}={{{{kind: ches, max_value: -1}}}}",
+        HIT,
+    ),
+    "filter.filters.ches.best_of_prompt": (
+        f"filter.filters.{CHES}={{{{kind: ches, best_of_prompt: 1}}}}",
         HIT,
     ),
     "filter.filters.near_duplicates.max_similarity": (
@@ -220,6 +234,7 @@ OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "openai": {},  # tests/engines/openai/test_options.py
     "sentence": {},
     "transformers": {},
+    "vllm": {},  # tests/engines/test_vllm_options.py
 }
 
 AFTER: dict[str, tuple[str, ...]] = {
@@ -227,6 +242,7 @@ AFTER: dict[str, tuple[str, ...]] = {
     "reward_head": ("reward-head",),
     "generate": ("generate",),
     "judge": ("judge",),
+    "score": ("score",),
     "pair": ("pair", "augment", "filter"),
     "augment": ("augment", "filter"),
     "filter": ("filter",),

@@ -157,6 +157,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, asked: Asked) -> Path:
             ],
             "consensus": {"kind": "mean", "min_confidence": 0.5},
         },
+        "score": {"model": "policy"},
         "pair": {"strategy": {"kind": "all_above_margin", "min_margin": 0}},
         "filter": {
             "filters": [
