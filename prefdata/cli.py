@@ -341,6 +341,7 @@ def _prepare(verbose: bool) -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     logging.basicConfig(level=logging.ERROR)
+    logging.getLogger("prefdata").setLevel(logging.WARNING)
     for name in ("apache_beam", "root", "transformers", "sentence_transformers"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

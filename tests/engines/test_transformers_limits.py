@@ -112,6 +112,7 @@ def full(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
         model = Full(engine.model, most, error)
         monkeypatch.setattr(engine, "model", model)
         monkeypatch.setattr(engine, "pieces", {})
+        monkeypatch.setattr(engine, "hidden", None)
         return model
 
     return limit

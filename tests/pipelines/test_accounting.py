@@ -33,7 +33,7 @@ MODELS: dict[str, Any] = {
 def run(params: Params) -> bytes:
     """Run all stages; the manifest."""
     for name, stage in STAGES.items():
-        if name != "reward-head":
+        if name not in ("reward-head", "score"):
             stage(params, [], True)
     return Path(params.data, "dataset", "manifest.json").read_bytes()
 
@@ -41,7 +41,7 @@ def run(params: Params) -> bytes:
 def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
     tmp_path: Path,
 ) -> None:
-    params = flows.params(tmp_path, models=MODELS)
+    params = flows.params(tmp_path, models=MODELS, score=None)
     fresh = run(params)
     spent = accounting.totals(params, STAGES)
     assert run(params) == fresh
@@ -74,7 +74,7 @@ def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
 
 
 def test_no_memo_asks_all_and_says_the_same(tmp_path: Path) -> None:
-    params = flows.params(tmp_path, models=MODELS)
+    params = flows.params(tmp_path, models=MODELS, score=None)
     assert run(params) == run(params.model_copy(update={"memo": None}))
     assert all(c.saved == 0 for c in accounting.totals(params, STAGES))
 
@@ -97,7 +97,7 @@ def test_without_prices_there_are_tokens_and_no_cost(
 
 
 def test_the_summary_says_what_it_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flows.params(tmp_path, models=MODELS)
+    flows.params(tmp_path, models=MODELS, score=None)
     command = ["--quiet", "--params", str(tmp_path / "params.yaml")]
     assert main(["run", *command]) == main(["run", *command, "--json"]) == 0
     table, _, last = capsys.readouterr().out.rpartition("\n{")

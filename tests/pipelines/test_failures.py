@@ -28,6 +28,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
             tmp_path,
             generate={"n": 4, "max_rejected_fraction": 0.05},
             judge=judge,
+            score=None,
             filter={**flows.SCRIPTED["filter"], "max_rejected_fraction": 0.1},
         )
     )

@@ -36,7 +36,7 @@ def model(**options: Any) -> dict[str, Any]:
 def write(folder: Path, generate: dict[str, Any], **changes: Any) -> list[str]:
     """Prompts and params.yaml in the folder; the arguments that name it."""
     flows.write_prompts(folder, PROMPTS)
-    sections = {"models": model(), "judge": JUDGE, "filter": ALIKE, **changes}
+    sections = {"models": model(), "judge": JUDGE, "score": None, "filter": ALIKE, **changes}
     path = flows.write_params(folder, generate=generate, **sections)
     return ["--quiet", "--params", str(path)]
 

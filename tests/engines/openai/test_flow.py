@@ -61,6 +61,7 @@ def flow(folder: Path, *servers: Loopback, count: int = COUNT, **options: Any) -
         models={"policy": {"engine": "openai", "model": MODEL, "options": options}},
         generate={"n": 1, "max_rejected_fraction": 0.5},
         judge={"judges": [{"kind": "pairwise", "model": "policy"}], "consensus": {"kind": "mean"}},
+        score=None,
         filter=None,
     )
     params = load_params(path)

@@ -123,6 +123,7 @@ def test_the_key_is_sent_and_stands_nowhere(
             tmp_path,
             buckets=1,
             models={"policy": model},
+            score=None,
             generate={"n": 2, "max_rejected_fraction": 1},
             judge={
                 "judges": [{"kind": "pairwise", "model": "policy"}],
@@ -161,4 +162,4 @@ def test_the_recipe_can_do_all_that_it_asks_for(root: Path) -> None:
     """Checked without any server: none is asked before work starts."""
     params = load_params(root / "recipes" / "server.yaml")
     assert {model.engine for model in params.models.values()} == {"openai"}
-    check_parts(params, [name for name in STAGES if name != "ingest"])
+    check_parts(params, [name for name in STAGES if name not in ("ingest", "score")])
