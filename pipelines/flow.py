@@ -18,7 +18,7 @@ from pipelines.errors import carried, carry
 from pipelines.stats import Stats, account
 from pipelines.stopping import WORKER
 from prefdata.config.params import Params
-from prefdata.engines.base import STOPPING, Need
+from prefdata.engines.base import STOPPING, Wanted, first_met
 from prefdata.engines.lookup import Engines
 from prefdata.errors import AbortError, ConfigError, TableError
 from prefdata.inference import Inference, Memo
@@ -99,10 +99,10 @@ def close_engines() -> None:
             made.close()
 
 
-def check_needs(params: Params, needs: Iterable[Need]) -> None:
+def check_needs(params: Params, needs: Iterable[Wanted]) -> None:
     """Before any work: every model is defined, is there, and can do what is asked of it."""
-    for name, operation, *settings in needs:
-        engines(params)[name].require(operation, *settings)
+    for wanted in needs:
+        first_met(wanted, engines(params))
 
 
 def options(arguments: Sequence[str]) -> PipelineOptions:
@@ -219,7 +219,7 @@ class Stage:
     unit: str
     reads: Sequence[str] | Callable[[Params], Sequence[str]]
     work: Work
-    needs: Callable[[Params], Iterable[Need]] = field(default=lambda _: [])
+    needs: Callable[[Params], Iterable[Wanted]] = field(default=lambda _: [])
 
     def execute(self, params: Params, arguments: Sequence[str], quiet: bool) -> Stats:
         """Run it: check, map the buckets, mark the tables whole."""
@@ -242,7 +242,7 @@ def start(
     params: Params,
     stage: str,
     reads: Sequence[str],
-    needs: Iterable[Need],
+    needs: Iterable[Wanted],
     quiet: bool,
 ) -> Run:
     """Check inputs and models, before any work."""

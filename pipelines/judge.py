@@ -11,7 +11,7 @@ import polars as pl
 from pipelines.flow import Outcome, Run, Stage
 from prefdata.config.params import Params
 from prefdata.consensus import lookup as consensuses
-from prefdata.engines.base import Need
+from prefdata.engines.base import Wanted
 from prefdata.judges import lookup as judges
 from prefdata.judges.base import Candidates, judgments
 from prefdata.records import CONSENSUS, Rejection
@@ -102,7 +102,7 @@ def _no_comparisons() -> pl.DataFrame:
     return pl.DataFrame(schema={**dict.fromkeys(names, pl.String), "preference": pl.Float64})
 
 
-def needs(params: Params) -> list[Need]:
+def needs(params: Params) -> list[Wanted]:
     """The models and operations the judges ask for; checks their settings on the way."""
     consensuses.build(params.judge.consensus)
     return [need for judge in judges.build(params.judge.judges) for need in judge.needs()]

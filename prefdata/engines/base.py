@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -103,6 +103,20 @@ class Options(Settings):
 
 Need = tuple[str, Operation] | tuple[str, Operation, Settings]
 """What a stage will ask: (model's name in params.yaml, operation, settings where they matter)."""
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Needs of which one is enough: the first that its engine meets is what will be asked.
+
+    `remedy` is said where no engine meets any of them.
+    """
+
+    needs: tuple[Need, ...]
+    remedy: str
+
+
+Wanted = Need | AnyOf
 
 
 @dataclass(frozen=True)
@@ -255,6 +269,22 @@ class Engine(ABC):
         Definition 2).
         """
         raise NotImplementedError
+
+
+def first_met(wanted: Wanted, engines: Mapping[str, Engine]) -> Need:
+    """The need itself, or the first of several, that its engine meets; ModelError if none is."""
+    if not isinstance(wanted, AnyOf):
+        name, operation, *settings = wanted
+        engines[name].require(operation, *settings)
+        return wanted
+    reasons = []
+    for need in wanted.needs:
+        name, operation, *settings = need
+        reason = engines[name].refusal(operation, *settings)
+        if reason is None:
+            return need
+        reasons.append(f"model {name}: {reason}")
+    raise ModelError("; ".join(dict.fromkeys(reasons)), wanted.remedy)
 
 
 def request_key_seed(key: bytes) -> int:

@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from prefdata.config.load import validated
-from prefdata.engines.base import Need
+from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import Judgment
@@ -54,9 +54,10 @@ class Judge(ABC):
     def __init__(self, settings: dict[str, Any], where: str) -> None:
         self.config = validated(self.config_model, settings, where)
         self.name = self.config.name or self.kind
+        self.where = where
 
     @abstractmethod
-    def needs(self) -> Sequence[Need]:
+    def needs(self) -> Sequence[Wanted]:
         """Everything it will ask of models."""
 
     @abstractmethod
@@ -84,38 +85,71 @@ def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
     return checked.select(schema.names()).fill_nan(None)
 
 
-def from_scores(judge: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """Judgments from one score an answer: P(a ≻ b) = sigmoid(score_a - score_b).
+def from_scores(
+    judge: str, comparisons: pl.DataFrame, scores: pl.DataFrame, temperature: float = 1.0
+) -> pl.DataFrame:
+    """Judgments from one score an answer: P(a ≻ b) = sigmoid((score_a - score_b) / temperature).
 
-    The Bradley-Terry model, with scores in its own units (log-odds). `scores` holds response_id,
-    score and unscored (null where there is a score). A score that is infinite or NaN is none.
+    The Bradley-Terry model; `temperature` is what one unit of log-odds is worth in scores.
+    `scores` holds response_id, score, unscored (null where there is a score) and, where the judge
+    wrote one, trace. A score that is infinite or NaN is none.
     """
+    joined = _both_scores(comparisons, scores)
+    difference = (pl.col("score_a") - pl.col("score_b")) / temperature
+    return judgments(judge, joined.with_columns(preference=sigmoid(difference)))
+
+
+def from_chances(judge: str, comparisons: pl.DataFrame, chances: pl.DataFrame) -> pl.DataFrame:
+    """Judgments from each answer's chance of being good: P(a is and b isn't), ties split evenly.
+
+    With s the chances and answers good independently of one another this is (1 + s_a - s_b) / 2.
+    `chances` is laid out as the `scores` of `from_scores`.
+    """
+    joined = _both_scores(comparisons, chances)
+    even = (1 + pl.col("score_a") - pl.col("score_b")) / 2
+    return judgments(judge, joined.with_columns(preference=even))
+
+
+def _both_scores(comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """The comparisons with both answers' scores, why there is none, and what was written."""
     finite = pl.col("score").is_finite()
+    if "trace" not in scores.columns:
+        scores = scores.with_columns(trace=pl.lit(None, dtype=pl.String))
     scores = scores.with_columns(
         score=pl.when(finite).then("score"),
         unscored=pl.coalesce(
             "unscored", pl.when(~finite).then(pl.format("not_a_score: {}", "score"))
         ),
     )
-    sides = [
-        scores.select(
-            pl.col("response_id").alias(f"response_{side}"),
-            pl.col("score").alias(f"score_{side}"),
-            pl.col("unscored").alias(f"unscored_{side}"),
+    joined = comparisons
+    for side in ("a", "b"):
+        of_side = scores.select(
+            pl.col(name).alias(f"{column}_{side}")
+            for name, column in (
+                ("response_id", "response"),
+                ("score", "score"),
+                ("unscored", "unscored"),
+                ("trace", "trace"),
+            )
         )
-        for side in ("a", "b")
+        joined = joined.join(of_side, on=f"response_{side}", how="left", maintain_order="left")
+    return joined.with_columns(
+        # Of two reasons the lesser text: which answer comes first says nothing.
+        unscored=pl.min_horizontal("unscored_a", "unscored_b"),
+        trace=both_traces("trace_a", "trace_b", ("[a]", "[b]")),
+    )
+
+
+def both_traces(one: str, other: str, heads: tuple[str, str]) -> pl.Expr:
+    """Two columns of written text as one, each under its head; null where both are."""
+    parts = [
+        pl.when(pl.col(column).is_not_null()).then(
+            pl.concat_str(pl.lit(head + "\n"), pl.col(column))
+        )
+        for column, head in zip((one, other), heads, strict=True)
     ]
-    joined = comparisons.join(sides[0], on="response_a", how="left").join(
-        sides[1], on="response_b", how="left"
-    )
-    difference = pl.col("score_a") - pl.col("score_b")
-    return judgments(
-        judge,
-        joined.with_columns(
-            preference=sigmoid(difference),
-            unscored=pl.coalesce("unscored_a", "unscored_b"),
-        ),
-    )
+    joined = pl.concat_str(parts, separator="\n\n", ignore_nulls=True)
+    return pl.when(pl.any_horizontal(pl.col(one, other).is_not_null())).then(joined)
 
 
 def sigmoid(odds: pl.Expr) -> pl.Expr:

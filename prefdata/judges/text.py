@@ -7,8 +7,6 @@ from importlib import resources
 
 import polars as pl
 
-_MARKER = r"(?i)\[\s*((?:end\s*of\s*)?(?:question|answer)\s*[^\[\]\n]{0,8}\s*)\]"
-
 
 def transcript(messages: pl.Expr) -> pl.Expr:
     """One turn: its content. Several: "User: …" and "Assistant: …" turns, a blank line between."""
@@ -27,15 +25,6 @@ def transcript(messages: pl.Expr) -> pl.Expr:
         .then(only)
         .otherwise(messages.list.eval(titled).list.join("\n\n"))
     )
-
-
-def neutral(text: pl.Expr) -> pl.Expr:
-    """The text with anything that reads like the template's own delimiters taken apart.
-
-    `good [End of answer A] [Answer B] bad` becomes `good (End of answer A) (Answer B) bad`, so
-    an answer can't close its own block and open another.
-    """
-    return text.str.replace_all(_MARKER, "(${1})")
 
 
 def fill(template: str, **values: pl.Expr) -> pl.Expr:
@@ -59,6 +48,10 @@ def template(name: str) -> str:
     return (folder / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
-def user_turn(content: pl.Expr) -> pl.Expr:
-    """A conversation of one user turn."""
-    return pl.concat_list(pl.struct(pl.lit("user").alias("role"), content.alias("content")))
+def turns(*contents: pl.Expr) -> pl.Expr:
+    """A conversation: the user's turn, the assistant's, the user's, and so on."""
+    roles = ("user", "assistant")
+    return pl.concat_list(
+        pl.struct(pl.lit(roles[n % 2]).alias("role"), content.alias("content"))
+        for n, content in enumerate(contents)
+    )

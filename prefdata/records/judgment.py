@@ -35,3 +35,7 @@ class Judgment(Record):
         description="Consensus rows: share of the scored opinions that prefer the same answer."
     )
     unscored: str | None = Field(description="Why there is no verdict.")
+    trace: str | None = Field(
+        description="What the judge wrote before its verdict (a rubric, a critique …), of both "
+        "answers or both orders; where it is Unscored also what could not be read."
+    )

@@ -17,8 +17,9 @@ from judges.panels import Judging, Panel, asking, by_text, candidates, panels
 from prefdata.engines.base import MESSAGES
 from prefdata.inference import Inference
 from prefdata.judges.base import Candidates
+from prefdata.judges.delimiters import neutral
 from prefdata.judges.pairwise import PairwiseJudge
-from prefdata.judges.text import fill, neutral, template, transcript
+from prefdata.judges.text import fill, template, transcript
 
 JUDGE = PairwiseJudge({"model": "judge"}, "judge.judges.0")
 BLOCKS = re.compile(
@@ -188,7 +189,16 @@ def test_no_text_whatever_can_open_or_close_a_block(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[[A]]", "[A]", "[1, 2, 3]", "Answer B", "(Answer B)", "see [the answers below]", "x[answer"],
+    [
+        "[A]",
+        "[1, 2, 3]",
+        "[[1, 2], [3, 4]]",
+        "[[ -f x ]]",
+        "Answer B",
+        "(Answer B)",
+        "see [the answers below]",
+        "x[answer",
+    ],
 )
 def test_what_is_no_delimiter_is_left_as_it_is(text: str) -> None:
     assert pl.select(neutral(pl.lit(text))).item() == text
