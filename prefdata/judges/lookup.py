@@ -11,10 +11,17 @@ from prefdata.judges.base import Judge
 from prefdata.judges.embedding_reward import EmbeddingRewardJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.pairwise import PairwiseJudge
+from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.records.judgment import CONSENSUS
 
 JUDGES: dict[str, type[Judge]] = {
-    judge.kind: judge for judge in (EmbeddingRewardJudge, ImplicitRewardJudge, PairwiseJudge)
+    judge.kind: judge
+    for judge in (
+        EmbeddingRewardJudge,
+        ImplicitRewardJudge,
+        PairwiseJudge,
+        PointwiseJudge,
+    )
 }
 
 

@@ -28,10 +28,9 @@ from prefdata.judges.text import fill, template
 Way = Literal["auto", "logits", "choice", "json_schema", "regex", "text"]
 WAYS: tuple[Way, ...] = ("logits", "choice", "json_schema", "regex", "text")
 
-_JSON = r'\A[ \t\r\n]*\{[ \t\r\n]*"verdict"[ \t\r\n]*:[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*\}[ \t\r\n]*\z'
+_SPACE = r"[ \t\r\n]*"
 _MARK = r"\[\[[ \t]*([^\[\]\r\n]*?)[ \t]*\]\]"
-LAST_LINE = rf"(?:\A|\n)[ \t]*{_MARK}[ \t]*\s*\z"
-"""The demanded form of `text`: the last line that is not empty holds it and nothing else."""
+_LAST_LINE = rf"(?:\A|\n)[ \t]*{_MARK}\s*\z"
 
 
 class AskingConfig(JudgeConfig):
@@ -63,12 +62,15 @@ class Verdicts:
         """
         model, operation, *settings = first_met(self.wanted(), inference.engines)
         if operation == "choose":
-            return _weighed(inference.ask(model, operation, settings[0], rows))
+            return weighed(inference.ask(model, operation, settings[0], rows))
         (sampling,) = settings
         assert isinstance(sampling, Sampling)
-        way = _way(sampling.structure)
+        way = way_of(sampling.structure)
         asked = inference.ask(
-            model, operation, sampling, said_how(rows, way, self.options).with_columns(_FIRST)
+            model,
+            operation,
+            sampling,
+            said_how(rows, way, ", ".join(self.options)).with_columns(FIRST),
         )
         return one_of(asked, way, self.options, f"{self.where}.verdict_tokens")
 
@@ -89,7 +91,8 @@ class Verdicts:
         return (self.config.model, "generate", written_verdict(self.config, structure))
 
 
-_FIRST = pl.lit(0, dtype=pl.Int64).alias("sample_index")
+FIRST = pl.lit(0, dtype=pl.Int64).alias("sample_index")
+"""A verdict is written once."""
 
 
 def written_verdict(config: AskingConfig, structure: Structure | None) -> Sampling:
@@ -97,18 +100,17 @@ def written_verdict(config: AskingConfig, structure: Structure | None) -> Sampli
     return Sampling(temperature=0.0, max_tokens=config.verdict_tokens, structure=structure)
 
 
-def _way(structure: Structure | None) -> Way:
+def way_of(structure: Structure | None) -> Way:
+    """The way that a written verdict's structure belongs to."""
     named = structure.model_dump(exclude_none=True) if structure else {"text": None}
     return next(way for way in WAYS if way in named)
 
 
-def said_how(
-    rows: pl.DataFrame, way: Way, options: Sequence[str], kind: str = "verdict"
-) -> pl.DataFrame:
+def said_how(rows: pl.DataFrame, way: Way, known: str, kind: str = "verdict") -> pl.DataFrame:
     """The rows with the form of the reply, templates/KIND_WAY.txt, at the end of the last turn."""
     if way in ("choice", "regex"):
         return rows
-    form = fill(template(f"{kind}_{way}"), options=pl.lit(", ".join(options)))
+    form = fill(template(f"{kind}_{way}"), known=pl.lit(known))
     messages = pl.col("messages")
     last = messages.list.last()
     content = pl.concat_str(last.struct.field("content"), form, separator="\n\n")
@@ -143,43 +145,58 @@ def unreadable(asked: pl.DataFrame, tokens: str) -> pl.DataFrame:
     )
 
 
-def one_of(asked: pl.DataFrame, way: Way, options: Sequence[str], tokens: str) -> pl.DataFrame:
-    """What `Verdicts.ask` returns, from the texts that `generate` gave."""
-    own, known = pl.col("own"), ", ".join(options)
+def said(
+    asked: pl.DataFrame, way: Way, kind: str, value: str, like: str, known: str, tokens: str
+) -> pl.DataFrame:
+    """`said` (what stands where the verdict has to), `unscored`, `written`, from written answers.
+
+    JSON has to be one key, `kind`, and a `value` (a regex with one group); in free text nothing
+    else in double square brackets may be `like` a verdict. `known` says what was expected.
+    """
+    own = pl.col("own")
     reason = pl.lit(None, dtype=pl.String)
     if way == "text":
-        said = own.str.extract(LAST_LINE)
+        found = own.str.extract(_LAST_LINE)
         marks = own.str.extract_all(_MARK).list.eval(pl.element().str.strip_chars("[] \t"))
-        others = marks.list.set_intersection(list(options)).list.len() > 1
-        form = f"no_verdict: the last line has to be one of {known} in double square brackets"
-        reason = pl.when(others).then(pl.lit("ambiguous_verdict: more than one is in the text"))
+        alike = marks.list.eval(pl.element().filter(pl.element().str.contains(like)))
+        form = f"no_verdict: the last line has to be {known} in double square brackets"
+        reason = pl.when(alike.list.n_unique() > 1).then(
+            pl.lit("ambiguous_verdict: several that contradict one another are in the text")
+        )
     elif way == "json_schema":
-        said = own.str.extract(_JSON)
-        form = f'no_verdict: expected {{"verdict": one of {known}}} and nothing else'
+        pair = rf'"{kind}"{_SPACE}:{_SPACE}{value}'
+        found = own.str.extract(rf"\A{_SPACE}\{{{_SPACE}{pair}{_SPACE}\}}{_SPACE}\z")
+        form = f'no_verdict: expected {{"{kind}": {known}}} and nothing else'
     else:
-        said = own
-        form = f"no_verdict: expected one of {known} and nothing else"
-    stray = pl.format("not_an_option: {} instead of one of {}", said.str.head(40), pl.lit(known))
-    found = unreadable(asked, tokens).with_columns(
-        said=said,
-        unscored=pl.coalesce(
-            "unscored",
-            reason,
-            pl.when(said.is_null()).then(pl.lit(form)),
-            pl.when(~said.is_in(list(options))).then(stray),
-        ),
+        found = own
+        form = f"no_verdict: expected {known} and nothing else"
+    return unreadable(asked, tokens).select(
+        "written",
+        said=found,
+        unscored=pl.coalesce("unscored", reason, pl.when(found.is_null()).then(pl.lit(form))),
+    )
+
+
+def one_of(asked: pl.DataFrame, way: Way, options: Sequence[str], tokens: str) -> pl.DataFrame:
+    """What `Verdicts.ask` returns, from the texts that `generate` gave."""
+    known = "one of " + ", ".join(options)
+    like = r"\A(?:" + "|".join(map(re.escape, options)) + r")\z"
+    stray = pl.format("not_an_option: {} instead of {}", pl.col("said").str.head(40), pl.lit(known))
+    found = said(asked, way, "verdict", r'"([^"\\]*)"', like, known, tokens).with_columns(
+        unscored=pl.coalesce("unscored", pl.when(~pl.col("said").is_in(list(options))).then(stray))
     )
     hits = [
         pl.when(pl.col("said") == option).then(0.0).otherwise(-float("inf")) for option in options
     ]
     return found.select(
+        "unscored",
+        "written",
         logprobs=pl.when(pl.col("unscored").is_null()).then(pl.concat_list(hits)),
-        unscored="unscored",
-        written="written",
     )
 
 
-def _weighed(asked: pl.DataFrame) -> pl.DataFrame:
+def weighed(asked: pl.DataFrame) -> pl.DataFrame:
+    """What `Verdicts.ask` returns, from the log-probs that `choose` gave."""
     each = pl.col("logprobs")
     sound = each.list.eval(pl.element().is_not_nan() & (pl.element() < float("inf"))).list.all()
     sound = (sound & each.list.max().is_finite()).fill_null(False)

@@ -26,8 +26,15 @@ from prefdata.records.base import polars_schema
 
 DIMENSION = 16
 SETTINGS: dict[str, dict[str, Any]] = {
+    "critique": {"model": "policy"},
+    "hindsight": {"model": "policy"},
+    "honesty": {"model": "reference", "policy": "policy", "samples": 2},
     "implicit_reward": {"beta": 0.1},
+    "listwise": {"model": "policy"},
     "pairwise": {"model": "policy"},
+    "pointwise": {"model": "policy"},
+    "reasoning": {"model": "policy"},
+    "safety": {"model": "policy"},
 }
 """What each kind is built with; a kind that is missing here fails every property."""
 
@@ -121,13 +128,16 @@ def test_a_failed_call_is_unscored_with_its_reason_and_takes_no_other_along(
     reasons = judge.judge(given_, models(["☠"]))
     expected = by_text(judge.judge(given_, models()), given_)
     for compared, preference in preferences.items():
-        if any("☠" in text for text in compared):
+        # A list is asked about as a whole.
+        spoils = judge.kind == "listwise" and compared[0] == spoiled
+        if spoils or any("☠" in text for text in compared):
             assert preference is None
         else:
             # A matrix product's last digit depends on how many rows it has.
             assert preference == pytest.approx(expected[compared], abs=1e-9)
     failed = reasons.filter(pl.col("preference").is_null())
-    assert failed.height == len(answers) - 1
+    pairs = len(answers) * (len(answers) - 1) // 2
+    assert failed.height == (pairs if judge.kind == "listwise" else len(answers) - 1)
     assert (failed["unscored"] == "model_error: scripted failure").all()
     assert reasons["unscored"].null_count() == reasons.height - failed.height
 
