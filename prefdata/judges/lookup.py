@@ -8,6 +8,7 @@ from prefdata.config.load import known
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.judges.base import Judge
+from prefdata.judges.critique import CritiqueJudge
 from prefdata.judges.embedding_reward import EmbeddingRewardJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.pairwise import PairwiseJudge
@@ -17,6 +18,7 @@ from prefdata.records.judgment import CONSENSUS
 JUDGES: dict[str, type[Judge]] = {
     judge.kind: judge
     for judge in (
+        CritiqueJudge,
         EmbeddingRewardJudge,
         ImplicitRewardJudge,
         PairwiseJudge,
