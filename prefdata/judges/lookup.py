@@ -10,6 +10,7 @@ from prefdata.errors import ConfigError
 from prefdata.judges.base import Judge
 from prefdata.judges.critique import CritiqueJudge
 from prefdata.judges.embedding_reward import EmbeddingRewardJudge
+from prefdata.judges.hindsight import HindsightJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
@@ -20,6 +21,7 @@ JUDGES: dict[str, type[Judge]] = {
     for judge in (
         CritiqueJudge,
         EmbeddingRewardJudge,
+        HindsightJudge,
         ImplicitRewardJudge,
         PairwiseJudge,
         PointwiseJudge,
