@@ -14,6 +14,7 @@ from prefdata.judges.hindsight import HindsightJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
+from prefdata.judges.reasoning import ReasoningJudge
 from prefdata.records.judgment import CONSENSUS
 
 JUDGES: dict[str, type[Judge]] = {
@@ -25,6 +26,7 @@ JUDGES: dict[str, type[Judge]] = {
         ImplicitRewardJudge,
         PairwiseJudge,
         PointwiseJudge,
+        ReasoningJudge,
     )
 }
 
