@@ -15,6 +15,7 @@ from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.judges.reasoning import ReasoningJudge
+from prefdata.judges.safety import SafetyJudge
 from prefdata.records.judgment import CONSENSUS
 
 JUDGES: dict[str, type[Judge]] = {
@@ -27,6 +28,7 @@ JUDGES: dict[str, type[Judge]] = {
         PairwiseJudge,
         PointwiseJudge,
         ReasoningJudge,
+        SafetyJudge,
     )
 }
 
