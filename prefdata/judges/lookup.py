@@ -11,6 +11,7 @@ from prefdata.judges.base import Judge
 from prefdata.judges.critique import CritiqueJudge
 from prefdata.judges.embedding_reward import EmbeddingRewardJudge
 from prefdata.judges.hindsight import HindsightJudge
+from prefdata.judges.honesty import HonestyJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
@@ -24,6 +25,7 @@ JUDGES: dict[str, type[Judge]] = {
         CritiqueJudge,
         EmbeddingRewardJudge,
         HindsightJudge,
+        HonestyJudge,
         ImplicitRewardJudge,
         PairwiseJudge,
         PointwiseJudge,
