@@ -13,6 +13,7 @@ from prefdata.judges.embedding_reward import EmbeddingRewardJudge
 from prefdata.judges.hindsight import HindsightJudge
 from prefdata.judges.honesty import HonestyJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
+from prefdata.judges.listwise import ListwiseJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.judges.reasoning import ReasoningJudge
@@ -27,6 +28,7 @@ JUDGES: dict[str, type[Judge]] = {
         HindsightJudge,
         HonestyJudge,
         ImplicitRewardJudge,
+        ListwiseJudge,
         PairwiseJudge,
         PointwiseJudge,
         ReasoningJudge,
