@@ -1,6 +1,6 @@
 """A reasoning judge: a rubric or a solution first, then the comparison, then the verdict.
 
-RM-R1 (Chen et al., arXiv 2505.02387, Section 3): for chat the judge writes a rubric for the
+RM-R1 (Chen et al., arXiv 2505.02387): for chat the judge writes a rubric for the
 question, for questions with a right answer it solves them, and weighs both answers against that.
 The rubric is written from the question alone, so no answer has a say in it, and once a prompt. Both
 orders are compared, each in a text of its own; all of it is kept as the trace.

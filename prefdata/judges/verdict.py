@@ -30,7 +30,7 @@ WAYS: tuple[Way, ...] = ("logits", "choice", "json_schema", "regex", "text")
 
 _SPACE = r"[ \t\r\n]*"
 _MARK = r"\[\[[ \t]*([^\[\]\r\n]*?)[ \t]*\]\]"
-_LAST_LINE = rf"(?:\A|\n)[ \t]*{_MARK}\s*\z"
+LAST_LINE = rf"(?:\A|\n)[ \t]*{_MARK}\s*\z"
 
 
 class AskingConfig(JudgeConfig):
@@ -156,7 +156,7 @@ def said(
     own = pl.col("own")
     reason = pl.lit(None, dtype=pl.String)
     if way == "text":
-        found = own.str.extract(_LAST_LINE)
+        found = own.str.extract(LAST_LINE)
         marks = own.str.extract_all(_MARK).list.eval(pl.element().str.strip_chars("[] \t"))
         alike = marks.list.eval(pl.element().filter(pl.element().str.contains(like)))
         form = f"no_verdict: the last line has to be {known} in double square brackets"

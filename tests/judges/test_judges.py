@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from judges.panels import Panel, asking, by_text, candidates, panels, scripted
 
 from prefdata.config.params import Part
-from prefdata.engines.base import Options, first_met
+from prefdata.consensus.mean import Mean
+from prefdata.engines.base import (
+    Engine,
+    Operation,
+    Options,
+    Sampling,
+    Scoring,
+    Settings,
+    first_met,
+    results,
+)
 from prefdata.errors import ConfigError
 from prefdata.inference import Inference
 from prefdata.judges import lookup
@@ -140,6 +150,67 @@ def test_a_failed_call_is_unscored_with_its_reason_and_takes_no_other_along(
     assert failed.height == (pairs if judge.kind == "listwise" else len(answers) - 1)
     assert (failed["unscored"] == "model_error: scripted failure").all()
     assert reasons["unscored"].null_count() == reasons.height - failed.height
+
+
+@properties
+@given(panels, st.integers(2, 7))
+def test_the_number_of_buckets_changes_no_verdict_and_so_no_chosen_text(
+    judge: Judge, panel: Panel, buckets: int
+) -> None:
+    given_ = candidates(panel)
+    whole = by_text(judge.judge(given_, models()), given_)
+    apart: dict[Any, Any] = {}
+    for number in range(buckets):
+        here = pl.col("prompt_id").str.head(8).str.to_integer(base=16) % buckets == number
+        frames = (given_.prompts, given_.responses, given_.comparisons)
+        bucket = Candidates(*(frame.filter(here) for frame in frames))
+        apart |= by_text(judge.judge(bucket, models()), bucket)
+    assert apart.keys() == whole.keys()
+    for compared, preference in whole.items():
+        assert apart[compared] == pytest.approx(preference, abs=1e-9)
+        assert (apart[compared] > 0.5) is (preference > 0.5) or abs(preference - 0.5) < 1e-9
+
+
+class Indifferent(Engine):
+    """A model to which all answers are alike, or that answers nothing at all."""
+
+    def __init__(self, error: str | None = None) -> None:
+        self.name = "indifferent"
+        self.fingerprint = scripted().fingerprint
+        self.error = error
+
+    def _all(self, operation: Operation, rows: pl.DataFrame, **columns: Any) -> pl.DataFrame:
+        found = {name: [value] * rows.height for name, value in columns.items()}
+        if self.error is not None:
+            found = {"error": [self.error] * rows.height}
+        return results(operation, rows["key"], **found)
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        yield self._all("generate", rows, text="All alike.", n_tokens=3, finish_reason="stop")
+
+    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+        yield self._all("score", rows, logprob=-3.0, n_tokens=3)
+
+    def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
+        yield self._all("choose", rows, logprobs=[-2.0] * len(settings.options))
+
+    def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        yield self._all("embed", rows, embedding=[DIMENSION**-0.5] * DIMENSION)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(None, "tie"), ("timeout: 60 s", "too_few_opinions")]
+)
+def test_a_tie_or_a_missing_score_makes_no_pair(
+    judge: Judge, error: str | None, reason: str
+) -> None:
+    given_ = candidates({"Why?": ["Because.", "No.", "Ask."], "When?": ["Now.", "Never."]})
+    engine = Indifferent(error)
+    found = judge.judge(given_, asking(policy=engine, reference=engine))
+    assert set(found["preference"]) == ({0.5} if error is None else {None})
+    assert set(found["unscored"]) == {error}
+    decided = Mean({}, "judge.consensus").decide(found)
+    assert decided["reason"].to_list() == [reason] * 4
 
 
 def test_a_question_that_fails_leaves_its_comparisons_unscored_with_the_reason(
