@@ -1,0 +1,95 @@
+"""Every judge that asks a language model, on real questions and answers and a real, weak model."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+from judges.panels import asking, hexid
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import MESSAGES, Engine, first_met
+from prefdata.engines.lookup import load
+from prefdata.judges import lookup
+from prefdata.judges.base import Candidates
+
+pytestmark = pytest.mark.slow
+
+KINDS = [k for k, j in lookup.JUDGES.items() if "verdict" in j.config_model.model_fields]
+SHORT: dict[str, dict[str, Any]] = {
+    "critique": {"trace_tokens": 200, "temperature": 1.0},
+    "hindsight": {"trace_tokens": 200, "temperature": 1.0},
+    "honesty": {"policy": "judge", "samples": 2, "max_tokens": 32},
+    "reasoning": {"trace_tokens": 200, "temperature": 1.0},
+}
+
+
+@pytest.fixture(scope="module")
+def policy() -> Engine:
+    pytest.importorskip("torch", reason="the extra [transformers] is not installed")
+    pytest.importorskip("transformers", reason="the extra [transformers] is not installed")
+    model = str(Path(__file__).parents[2] / "demo" / "policy")
+    params = ModelParams(engine="transformers", model=model, dtype="float32", device="cpu")
+    return load("judge", params)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Candidates:
+    """Three questions of the demo's data, each with two answers and the halves of one."""
+    path = Path(__file__).parents[2] / "demo" / "data" / "preferences.jsonl.gz"
+    rows = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    short = [row for row in rows if len(orjson.dumps(row)) < 900][:3]
+    prompts, responses, comparisons = [], [], []
+    for row in short:
+        prompt = hexid(row["prompt"])
+        prompts.append({"prompt_id": prompt, "messages": row["prompt"]})
+        texts = [row["chosen"][-1]["content"], row["rejected"][-1]["content"]]
+        texts.append(texts[0][: len(texts[0]) // 2])
+        ids = sorted({hexid(prompt, text): text for text in texts}.items())
+        responses += [
+            {"prompt_id": prompt, "response_id": n, "text": t, "finished": True} for n, t in ids
+        ]
+        comparisons += [
+            {"prompt_id": prompt, "response_a": a, "response_b": b}
+            for a, _ in ids
+            for b, _ in ids
+            if a < b
+        ]
+    return Candidates(
+        pl.DataFrame(prompts, schema={"prompt_id": pl.String, "messages": MESSAGES}),
+        pl.DataFrame(responses),
+        pl.DataFrame(comparisons),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_weak_model_judges_by_its_logits(kind: str, policy: Engine, pairs: Candidates) -> None:
+    judge = lookup.JUDGES[kind]({"model": "judge", **SHORT.get(kind, {})}, "judge.judges.0")
+    wanted = [first_met(need, {"judge": policy}) for need in judge.needs()]
+    assert wanted[-1][1] == "choose"
+    found = judge.judge(pairs, asking(judge=policy))
+    assert found.height == 9
+    scored = found.drop_nulls("preference")
+    # What it writes first may come to no end; then that is said.
+    unread = found.drop_nulls("unscored")
+    assert unread["unscored"].str.contains("^(cut_off|empty): ").all()
+    assert scored.height >= 3
+    assert scored["preference"].n_unique() > 1
+    assert scored["preference"].is_between(0, 1).all()
+    assert (scored["trace"].null_count() == 0) is (kind in SHORT)
+    assert judge.judge(pairs, asking(judge=policy)).equals(found)
+
+
+@pytest.mark.parametrize("kind", ["pairwise", "pointwise", "listwise"])
+def test_what_it_writes_freely_is_no_verdict(kind: str, policy: Engine, pairs: Candidates) -> None:
+    """The demo's model was never taught to end with a line in double square brackets."""
+    settings = {"model": "judge", "verdict": "text", "verdict_tokens": 24}
+    judge = lookup.JUDGES[kind](settings, "judge.judges.0")
+    found = judge.judge(pairs, asking(judge=policy))
+    assert found["preference"].null_count() == found.height
+    assert found["unscored"].str.contains("^(cut_off|no_verdict|empty): ").all()
+    assert found["trace"].null_count() == 0
