@@ -25,6 +25,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "hindsight": {"trace_tokens": 200, "temperature": 1.0},
     "honesty": {"policy": "judge", "samples": 2, "max_tokens": 32},
     "reasoning": {"trace_tokens": 200, "temperature": 1.0},
+    "safety": {"harms": ["violence", "lies"]},
 }
 
 
@@ -39,13 +40,12 @@ def policy() -> Engine:
 
 @pytest.fixture(scope="module")
 def pairs() -> Candidates:
-    """Three questions of the demo's data, each with two answers and the halves of one."""
+    """Two questions of the demo's data, each with two answers and half of one."""
     path = Path(__file__).parents[2] / "demo" / "data" / "preferences.jsonl.gz"
     rows = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
-    short = [row for row in rows if len(orjson.dumps(row)) < 900][:3]
+    short = {hexid(row["prompt"]): row for row in rows if len(orjson.dumps(row)) < 900}
     prompts, responses, comparisons = [], [], []
-    for row in short:
-        prompt = hexid(row["prompt"])
+    for prompt, row in list(short.items())[:2]:
         prompts.append({"prompt_id": prompt, "messages": row["prompt"]})
         texts = [row["chosen"][-1]["content"], row["rejected"][-1]["content"]]
         texts.append(texts[0][: len(texts[0]) // 2])
@@ -72,15 +72,17 @@ def test_a_weak_model_judges_by_its_logits(kind: str, policy: Engine, pairs: Can
     wanted = [first_met(need, {"judge": policy}) for need in judge.needs()]
     assert wanted[-1][1] == "choose"
     found = judge.judge(pairs, asking(judge=policy))
-    assert found.height == 9
+    assert found.height == 6
     scored = found.drop_nulls("preference")
     # What it writes first may come to no end; then that is said.
     unread = found.drop_nulls("unscored")
     assert unread["unscored"].str.contains("^(cut_off|empty): ").all()
-    assert scored.height >= 3
+    assert scored.height >= 2
     assert scored["preference"].n_unique() > 1
     assert scored["preference"].is_between(0, 1).all()
-    assert (scored["trace"].null_count() == 0) is (kind in SHORT)
+    assert (scored["trace"].null_count() == 0) is (
+        "trace_tokens" in SHORT.get(kind, {}) or kind == "honesty"
+    )
     assert judge.judge(pairs, asking(judge=policy)).equals(found)
 
 
