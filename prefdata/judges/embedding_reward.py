@@ -49,9 +49,12 @@ class EmbeddingRewardJudge(Judge):
             .join(embedded, on="prompt_id", how="left", maintain_order="left")
         )
         usable = joined.filter(pl.col("answer").is_not_null() & pl.col("question").is_not_null())
-        scores = usable.select("response_id").with_columns(
-            score=head.score(features(matrix(usable["question"]), matrix(usable["answer"])))
-        )
+        # No rows make a matrix without a width, which fits no head.
+        score = pl.Series(dtype=pl.Float64)
+        if usable.height:
+            vectors = features(matrix(usable["question"]), matrix(usable["answer"]))
+            score = pl.Series(head.score(vectors))
+        scores = usable.select("response_id").with_columns(score=score)
         scored = joined.select("response_id", unscored=pl.coalesce("error", "unasked")).join(
             scores, on="response_id", how="left"
         )

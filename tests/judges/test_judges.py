@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from prefdata.engines.base import (
 from prefdata.errors import ConfigError
 from prefdata.inference import Inference
 from prefdata.judges import lookup
-from prefdata.judges.base import Candidates, Judge, from_scores, judgments
+from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.reward_head import RewardHead, save_head
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
@@ -228,70 +227,6 @@ def test_no_comparisons_make_no_judgments(judge: Judge) -> None:
     found = judge.judge(none, models())
     assert found.schema == polars_schema(Judgment)
     assert found.height == 0
-
-
-COMPARED = pl.DataFrame({"prompt_id": ["p"], "response_a": ["a"], "response_b": ["b"]})
-
-
-@pytest.mark.parametrize(
-    ("preference", "unscored", "kept", "reason"),
-    [
-        (0.0, None, 0.0, None),
-        (1.0, None, 1.0, None),
-        (0.3, None, 0.3, None),
-        (0.3, "timeout", None, "timeout"),
-        (None, "timeout", None, "timeout"),
-        (None, None, None, "missing"),
-        (math.nan, None, None, "not_a_probability: NaN"),
-        (1.5, None, None, "not_a_probability: 1.5"),
-        (-0.1, None, None, "not_a_probability: -0.1"),
-        (math.inf, None, None, "not_a_probability: inf"),
-    ],
-)
-def test_what_is_no_probability_is_unscored_and_never_both(
-    preference: float | None, unscored: str | None, kept: float | None, reason: str | None
-) -> None:
-    rows = COMPARED.with_columns(
-        preference=pl.lit(preference, dtype=pl.Float64), unscored=pl.lit(unscored, dtype=pl.String)
-    )
-    (row,) = judgments("some", rows).to_dicts()
-    assert (row["preference"], row["unscored"]) == (kept, reason)
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("side", ["a", "b"])
-def test_a_score_that_is_no_number_is_unscored_and_stays_out_of_the_table(
-    bad: float, side: str
-) -> None:
-    values = {"a": 1.0, "b": 2.0, side: bad}
-    scores = pl.DataFrame(
-        {"response_id": ["a", "b"], "score": [values["a"], values["b"]], "unscored": [None, None]},
-        schema_overrides={"unscored": pl.String},
-    )
-    (row,) = from_scores("some", COMPARED, scores).to_dicts()
-    other = "b" if side == "a" else "a"
-    assert row["preference"] is None
-    assert str(bad).lower() in row["unscored"].lower()
-    assert row[f"score_{side}"] is None
-    assert row[f"score_{other}"] == values[other]
-
-
-@settings(deadline=None)
-@given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
-def test_scores_become_the_bradley_terry_probability(a: float, b: float) -> None:
-    def preference(one: float, two: float) -> float:
-        scores = pl.DataFrame(
-            {"response_id": ["a", "b"], "score": [one, two], "unscored": [None, None]},
-            schema_overrides={"unscored": pl.String},
-        )
-        value = from_scores("some", COMPARED, scores)["preference"].item()
-        assert isinstance(value, float)
-        return value
-
-    found = preference(a, b)
-    expected = 1 / (1 + math.exp(min(700.0, max(-700.0, b - a))))
-    assert found == pytest.approx(expected, abs=1e-12)
-    assert found + preference(b, a) == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize(
