@@ -51,8 +51,6 @@ FLOW: dict[str, tuple[str, str]] = {
         f"judge.judges.{EMBEDDING}.head={{folder}}/copy-of-head",
         HIT,
     ),
-    "judge.judges.pairwise.name": (f"judge.judges.{PAIRWISE}.name=x", HIT),
-    "judge.judges.pairwise.model": (f"judge.judges.{PAIRWISE}.model=other", NEW),
     "judge.judges.implicit_reward.name": (f"judge.judges.{IMPLICIT}.name=x", HIT),
     "judge.judges.implicit_reward.policy": (f"judge.judges.{IMPLICIT}.policy=other", NEW),
     "judge.judges.implicit_reward.reference": (f"judge.judges.{IMPLICIT}.reference=other", NEW),
@@ -109,6 +107,46 @@ FLOW: dict[str, tuple[str, str]] = {
     "export.format.kind": ("export.format.kind=trl", HIT),
     "export.name": ("export.name=other", HIT),
     "export.license": ("export.license=mit", HIT),
+}
+
+# The judges that ask a model: their settings beside name and model, and how verdicts are read.
+_RATING = {
+    "rubric.criteria": ("[short]", NEW),
+    "rubric.low": ("0", NEW),
+    "rubric.high": ("9", NEW),
+    "rubric.anchors": ("{{1: bad}}", NEW),
+    "rating_temperature": ("2", HIT),
+}
+_WRITING = {"trace_tokens": ("99", NEW), "temperature": ("0.5", NEW)}
+ASKING: dict[str, dict[str, tuple[str, str]]] = {
+    "pairwise": {},
+    "critique": {**_RATING, **_WRITING},
+    "hindsight": {**_RATING, **_WRITING},
+    "honesty": {
+        "dimension": ("truth", HIT),
+        "policy": ("other", NEW),
+        "samples": ("5", MORE),
+        "temperature": ("0.5", NEW),
+        "max_tokens": ("99", NEW),
+        "seed": ("2", NEW),
+    },
+    # Two answers have two orders, which four permutations hold already.
+    "listwise": {"permutations": ("6", HIT), "max_answers": ("9", HIT)},
+    "pointwise": _RATING,
+    "reasoning": {**_WRITING, "first": ("solution", NEW)},
+    "safety": {"dimension": ("harm", HIT), "harms": ("[theft]", NEW)},
+}
+_PLACES = {kind: n + IMPLICIT for n, kind in enumerate(ASKING)} | {"pairwise": PAIRWISE}
+FLOW |= {
+    f"judge.judges.{kind}.{name}": (f"judge.judges.{_PLACES[kind]}.{name}={value}", expected)
+    for kind, own in ASKING.items()
+    for name, (value, expected) in {
+        "name": ("x", HIT),
+        "model": ("other", NEW),
+        "verdict": ("text", NEW),
+        "verdict_tokens": ("99", HIT),
+        **own,
+    }.items()
 }
 
 # In place of a filter that drops nothing. Those that ask embeddings ask more than the first run;

@@ -18,7 +18,7 @@ import orjson
 import polars as pl
 import pytest
 import yaml
-from inference.settings import AFTER, FLOW, HIT, MISS, MODEL, MORE, NEW, OPTIONS
+from inference.settings import AFTER, ASKING, FLOW, HIT, MISS, MODEL, MORE, NEW, OPTIONS
 from pydantic import BaseModel
 
 from pipelines.stages import STAGES
@@ -154,6 +154,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, asked: Asked) -> Path:
                 {"kind": "embedding_reward", "head": str(folder / "head")},
                 {"kind": "pairwise", "model": "policy"},
                 {"kind": "implicit_reward"},
+                *({"kind": kind, "model": "policy"} for kind in ASKING if kind != "pairwise"),
             ],
             "consensus": {"kind": "mean", "min_confidence": 0.5},
         },
