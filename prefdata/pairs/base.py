@@ -22,9 +22,9 @@ class Strategy(ABC):
 
     `comparisons` comes turned to the preferred side: prompt_id, chosen_id, rejected_id,
     soft_label (P(chosen ≻ rejected) > 0.5), agreement, flag, chosen, rejected (the texts, to
-    break ties by content and never by an id), and for a strategy that `needs_scores` ches, ches_normalized and
-    last_hidden_inner_product of that pair, null where the stage `score` has none. The result is
-    the same rows with `reason`: null makes a pair.
+    break ties by content and never by an id), and for a strategy that `needs_scores` ches,
+    ches_normalized and last_hidden_inner_product of that pair, null where the stage `score` has
+    none. The result is the same rows with `reason`: null makes a pair.
     """
 
     kind: ClassVar[str]

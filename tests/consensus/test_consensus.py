@@ -30,7 +30,15 @@ MEANS = ("mean", "scir")
 def judgments(*compared: Opinions) -> pl.DataFrame:
     """One comparison a list, the judges called j0, j1 …"""
     rows = [
-        (f"p{n}", "a", "b", f"j{j}", "helpfulness", preference, "timeout" if preference is None else None)
+        (
+            f"p{n}",
+            "a",
+            "b",
+            f"j{j}",
+            "helpfulness",
+            preference,
+            "timeout" if preference is None else None,
+        )
         for n, opinions in enumerate(compared)
         for j, preference in enumerate(opinions)
     ]
