@@ -74,9 +74,7 @@ def opinions(run: Run, bucket: int, inference: Inference) -> pl.DataFrame:
     return pl.concat(tables)
 
 
-def label(
-    run: Run, bucket: int, said: pl.DataFrame, across: pl.DataFrame | None = None
-) -> Outcome:
+def label(run: Run, bucket: int, said: pl.DataFrame, across: pl.DataFrame | None = None) -> Outcome:
     """The bucket's opinions with the consensus on them, and what it rejects."""
     prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source"])
     comparisons, identical = compare(answers(run, bucket))

@@ -63,6 +63,18 @@ much free space as the memo takes, loses nothing when it is killed, and can be c
 """
 
 
+_AUDIT_EPILOG = """\
+examples:
+  prefdata audit
+  prefdata audit --labels people.csv --json
+  prefdata audit --labels human --calibrate data/calibration.json
+  prefdata audit --win-matrices data/wins.parquet
+
+labels hold prompt_id, response_a, response_b and preference, the probability that a is better.
+Temperatures are used by judge.consensus.calibration. It reads tables and asks no model.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors go to standard error and into the exit code."""
     parser = build_parser()
@@ -100,12 +112,23 @@ def build_parser() -> argparse.ArgumentParser:
         _add(commands, name, text, _stage)
     _add(commands, "top-up", "plan more samples for prompts short of accepted pairs", _top_up)
     _add(commands, "status", "what each stage's table holds and what fell out", _status)
+    _add_audit(commands)
     _add_memo(commands)
     ches = _parser(commands, "ches", ches_command.HELP, _ches, ches_command.EPILOG)
     ches_command.add_arguments(ches)
     schemas = _add(commands, "schemas", "write the JSON Schema of every record", _schemas)
     schemas.add_argument("--out", default="schemas", help="folder (default: schemas)")
     return parser
+
+
+def _add_audit(commands: Any) -> None:
+    text = "what moves each judge's verdicts: order, length, itself; agreement and calibration"
+    audit = _add(commands, "audit", text, _audit, _AUDIT_EPILOG)
+    audit.add_argument(
+        "--labels", help="a judge of the run, or a .parquet, .csv or .jsonl file of labels"
+    )
+    audit.add_argument("--calibrate", metavar="FILE", help="fit temperatures to the labels; JSON")
+    audit.add_argument("--win-matrices", metavar="FILE", help="write every P(i > j); Parquet")
 
 
 def _add_memo(commands: Any) -> None:
@@ -165,7 +188,7 @@ def _check_beam(
 ) -> None:
     if not unknown:
         return
-    if given.command in ("status", "memo", "schemas", "reward-head", "ches"):
+    if given.command in ("status", "audit", "memo", "schemas", "reward-head", "ches"):
         parser.error(f"{given.command} runs no pipeline, so it takes no {' '.join(unknown)}")
     known, takes_value = _beam_flags()
     wrong, value_may_follow = [], False
@@ -261,6 +284,13 @@ def _status(given: argparse.Namespace, _: list[str]) -> int:
 
     params = _params(given)
     _say(given, summary(params, {}), funnel(params, {}))
+    return 0
+
+
+def _audit(given: argparse.Namespace, _: list[str]) -> int:
+    from pipelines.audit import run
+
+    _say(given, *run(_params(given), given.labels, given.calibrate, given.win_matrices))
     return 0
 
 

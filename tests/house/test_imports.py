@@ -13,7 +13,7 @@ import pytest
 # What a part may import, beside itself. Stage packages meet in records, never in each other.
 BASE = {"errors", "records", "config"}
 SHARED = BASE | {"tables", "inference", "engines.base"}
-STAGE_PACKAGES = {"sources", "judges", "consensus", "pairs", "augment", "filters", "dataset"}
+STAGE_PACKAGES = {"sources", "judges", "consensus", "pairs", "augment", "filters", "dataset", "audit"}
 ALLOWED = {
     "errors": set(),
     "records": {"errors"},
