@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines import ches_command
+from pipelines import audit_command, ches_command
 from pipelines.stopping import graceful
 from prefdata import __version__
 from prefdata.config import Params, load_params
@@ -63,18 +63,6 @@ much free space as the memo takes, loses nothing when it is killed, and can be c
 """
 
 
-_AUDIT_EPILOG = """\
-examples:
-  prefdata audit
-  prefdata audit --labels people.csv --json
-  prefdata audit --labels human --calibrate data/calibration.json
-  prefdata audit --win-matrices data/wins.parquet
-
-labels hold prompt_id, response_a, response_b and preference, the probability that a is better.
-Temperatures are used by judge.consensus.calibration. It reads tables and asks no model.
-"""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors go to standard error and into the exit code."""
     parser = build_parser()
@@ -112,23 +100,14 @@ def build_parser() -> argparse.ArgumentParser:
         _add(commands, name, text, _stage)
     _add(commands, "top-up", "plan more samples for prompts short of accepted pairs", _top_up)
     _add(commands, "status", "what each stage's table holds and what fell out", _status)
-    _add_audit(commands)
+    audit = _add(commands, "audit", audit_command.HELP, _audit, audit_command.EPILOG)
+    audit_command.add_arguments(audit)
     _add_memo(commands)
     ches = _parser(commands, "ches", ches_command.HELP, _ches, ches_command.EPILOG)
     ches_command.add_arguments(ches)
     schemas = _add(commands, "schemas", "write the JSON Schema of every record", _schemas)
     schemas.add_argument("--out", default="schemas", help="folder (default: schemas)")
     return parser
-
-
-def _add_audit(commands: Any) -> None:
-    text = "what moves each judge's verdicts: order, length, itself; agreement and calibration"
-    audit = _add(commands, "audit", text, _audit, _AUDIT_EPILOG)
-    audit.add_argument(
-        "--labels", help="a judge of the run, or a .parquet, .csv or .jsonl file of labels"
-    )
-    audit.add_argument("--calibrate", metavar="FILE", help="fit temperatures to the labels; JSON")
-    audit.add_argument("--win-matrices", metavar="FILE", help="write every P(i > j); Parquet")
 
 
 def _add_memo(commands: Any) -> None:

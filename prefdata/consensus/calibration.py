@@ -42,7 +42,12 @@ class Calibration(BaseModel):
 def temper(p: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities at another temperature, (n,) -> (n,): sigmoid(log-odds / temperature)."""
     inside = np.clip(p, 1e-6, 1 - 1e-6)
-    return 1 / (1 + ((1 - inside) / inside) ** (1 / temperature))
+    return _sigmoid(np.log(inside / (1 - inside)) / temperature)
+
+
+def _sigmoid(odds: np.ndarray) -> np.ndarray:
+    # Beyond 700 the exponential overflows, and the probability has long been 0 or 1.
+    return 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
 
 
 def fit(p: np.ndarray, label: np.ndarray) -> Temperature:
@@ -57,7 +62,7 @@ def fit(p: np.ndarray, label: np.ndarray) -> Temperature:
     for _ in range(_STEPS):
         middle = (low + high) / 2
         inverse = np.exp(-middle)
-        slope = float(((1 / (1 + np.exp(-odds * inverse)) - label) * odds).sum())
+        slope = float(((_sigmoid(odds * inverse) - label) * odds).sum())
         # Too cold (1/temperature too large) where the slope is positive.
         low, high = (middle, high) if slope > 0 else (low, middle)
     temperature = float(np.exp((low + high) / 2))

@@ -13,7 +13,7 @@ from prefdata.engines.base import Operation, Settings
 from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_scores
-from prefdata.judges.reward_head import features, load_head
+from prefdata.judges.reward_head import load_head
 from prefdata.judges.text import transcript
 
 
@@ -44,13 +44,15 @@ class EmbeddingRewardJudge(Judge):
             question=asked_q["embedding"], unasked=asked_q["error"]
         )
         joined = (
-            answers.select("response_id", prompt_id="place")
+            answers.select("response_id", "text", prompt_id="place")
             .with_columns(answer=asked_a["embedding"], error=asked_a["error"])
             .join(embedded, on="prompt_id", how="left", maintain_order="left")
         )
         usable = joined.filter(pl.col("answer").is_not_null() & pl.col("question").is_not_null())
         scores = usable.select("response_id").with_columns(
-            score=head.score(features(matrix(usable["question"]), matrix(usable["answer"])))
+            score=head.score(
+                head.rows(matrix(usable["question"]), matrix(usable["answer"]), usable["text"])
+            )
         )
         scored = joined.select("response_id", unscored=pl.coalesce("error", "unasked")).join(
             scores, on="response_id", how="left"
