@@ -29,6 +29,7 @@ from machine import report
 
 from prefdata.config.params import ModelParams, Part, RewardHeadParams
 from prefdata.consensus import lookup as consensuses
+from prefdata.consensus.calibration import fit, temper
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.engines.transformers import TransformersEngine
 from prefdata.inference import Inference, Memo
@@ -46,13 +47,13 @@ HEADS: dict[str, dict[str, Any]] = {
     "embedding_and_surface": {"features": ["answer", "relevance", "surface"]},
 }
 L2 = 10.0
-ANSWERS_SCORED = 6
+ANSWERS_SCORED = 8
 """Of each instruction, where the demo's policy and reference read them too."""
 
 
 def hashed(text: pl.Expr) -> pl.Expr:
     """A number in [0, 1) that depends on the text alone."""
-    return text.chash.sha256().str.head(8).str.to_integer(base=16).cast(pl.Float64) / 2**32
+    return text.chash.sha2_256().str.head(8).str.to_integer(base=16).cast(pl.Float64) / 2**32
 
 
 def alpaca(data: Path, quick: bool) -> pl.DataFrame:
@@ -70,8 +71,8 @@ def alpaca(data: Path, quick: bool) -> pl.DataFrame:
         "model",
         text="output",
         y="preference_over_baseline",
-        prompt_id=pl.col("instruction").chash.sha256().str.head(32),
-        response_id=(pl.col("instruction") + "\0" + pl.col("model")).chash.sha256().str.head(32),
+        prompt_id=pl.col("instruction").chash.sha2_256().str.head(32),
+        response_id=(pl.col("instruction") + "\0" + pl.col("model")).chash.sha2_256().str.head(32),
         test=pl.col("place") < share[int(len(share) * 0.35)],
         unseen=pl.col("group") < pl.Series(rows["group"].unique().sort())[13],
         length=pl.col("output").str.len_chars().cast(pl.Float64).log1p(),
@@ -89,6 +90,7 @@ def comparisons(answers: pl.DataFrame) -> pl.DataFrame:
         response_a="response_id",
         response_b="response_id_b",
         label=(pl.col("y") > pl.col("y_b")).cast(pl.Float64),
+        ratio=pl.col("length") - pl.col("length_b"),
         longer=((pl.col("length") - pl.col("length_b")).sign() + 1) / 2,
         matched=(pl.col("length") - pl.col("length_b")).abs() < MATCHED,
     ).sort("prompt_id", "response_a", "response_b")  # fmt: skip
@@ -203,6 +205,10 @@ def on_alpaca(
     )
     rate = dict(wins.group_by("model").agg(pl.col("won").mean()).iter_rows())
     known = pl.col("model").replace_strict(rate) - pl.col("model_b").replace_strict(rate)
+    # Length as an opinion of its own: as sure as it was right on the training instructions.
+    p = [(1 / (1 + np.exp(-side["ratio"].to_numpy()))) for side in (train, test)]
+    temperature = fit(p[0], train["label"].to_numpy()).temperature
+    test = test.with_columns(pl.Series("length", temper(p[1], temperature)))
     test = test.with_columns(
         model_identity=(known.sign() + 1) / 2,
         majority=pl.lit(float(train["label"].mean() > 0.5)),
@@ -276,7 +282,7 @@ def consensus_pays(
     answers: pl.DataFrame, test: pl.DataFrame, inference: Inference, quick: bool
 ) -> dict[str, Any]:
     """SCIR over opinions that differ in kind, against each alone at as many pairs."""
-    prompts = test["prompt_id"].unique().sort().head(20 if quick else 150)
+    prompts = test["prompt_id"].unique().sort().head(20 if quick else 280)
     of_these = answers.filter(pl.col("prompt_id").is_in(prompts.implode()))
     few = of_these.with_columns(draw=pl.col("response_id").rank().over("prompt_id")).filter(
         pl.col("draw") <= ANSWERS_SCORED
@@ -286,13 +292,13 @@ def consensus_pays(
     judged = candidates_of(few, some)
     implicit = said("implicit_reward", judged, inference, per_token=True)["preference"]
     some = some.with_columns(implicit.alias("implicit_reward")).drop_nulls("implicit_reward")
-    two = ["embedding", "surface"]
-    three = [*two, "implicit_reward"]
+    matched = test.filter("matched")
+    kinds = ["embedding", "surface", "length"]
     return {
-        "embedding_surface_implicit": compared_with_singles(some, three),
-        "embedding_surface_length": compared_with_singles(
-            test.with_columns(length=0.25 + pl.col("longer") / 2),
-            ["embedding_length_controlled", "surface", "length"],
+        "embedding_surface_implicit": compared_with_singles(some, [*kinds[:2], "implicit_reward"]),
+        "embedding_surface_length": compared_with_singles(test, kinds),
+        "embedding_surface_controlled_on_length_matched": compared_with_singles(
+            matched, ["embedding", "surface", "embedding_length_controlled"]
         ),
     }
 
@@ -303,7 +309,9 @@ def compared_with_singles(test: pl.DataFrame, names: list[str]) -> dict[str, Any
     opinions = test.select(*keys, *names).unpivot(
         names, index=keys, variable_name="judge", value_name="preference"
     )
-    opinions = opinions.with_columns(dimension=pl.lit("helpfulness"))
+    opinions = opinions.with_columns(
+        dimension=pl.lit("helpfulness"), unscored=pl.lit(None, dtype=pl.String)
+    )
     prompt = test["prompt_id"].rank("dense").to_numpy().astype(np.int64) - 1
     found: dict[str, Any] = {"pairs": test.height}
     for confidence in (0.5, 0.7, 0.8):
