@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,11 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     if name in rows["judge"].unique().to_list():
         own = rows.filter(pl.col("judge") == name).drop_nulls("preference")
         return own.select(*_LABELS, "verdict").unique(KEYS, keep="first", maintain_order=True)
-    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
+    readers: dict[str, Callable[[bytes], pl.DataFrame]] = {
+        ".parquet": pl.read_parquet,
+        ".csv": pl.read_csv,
+        ".jsonl": pl.read_ndjson,
+    }
     reader = readers.get(Path(name).suffix)
     content = storage.read_bytes(name)
     if reader is None or content is None:
@@ -203,9 +207,9 @@ def _shown(figures: dict[str, dict[str, Any]]) -> str:
     if agree:
         head = ("judge", "and", "both scored", "agree", "kappa", "tau")
         parts.append(columns([head, *agree], right=range(2, 6)))
-    head = ("judge", "moved most by (log-odds a standard deviation, 95 %)")
+    title = ("judge", "moved most by (log-odds a standard deviation, 95 %)")
     moved = [(name, _moved(f["drivers"])) for name, f in figures.items()]
-    parts.append(columns([head, *moved], right=()))
+    parts.append(columns([title, *moved], right=()))
     reasons = [
         f"{name} unscored: " + ", ".join(f"{code} {count}" for code, count in f["reasons"].items())
         for name, f in figures.items()

@@ -39,6 +39,7 @@ from prefdata.records import CONSENSUS, Judgment, Rejection
 from prefdata.records.base import polars_schema
 from prefdata.tables import write_bucket
 
+READS = ["prompts", "responses"]
 SLICE_PROMPTS = 1024
 """Judged at once: a judge's prompts are many times the size of the answers they are made of."""
 
@@ -134,7 +135,7 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     """Run the stage; twice over the buckets where labels depend on each other across them."""
     if not consensuses.build(params.judge.consensus).across_buckets:
         return STAGE.execute(params, arguments, quiet)
-    run = start(params, STAGE.name, STAGE.reads, needs(params), quiet)
+    run = start(params, STAGE.name, READS, needs(params), quiet)
     output = run.table("judgments")
     begin_tables(run, output)
 
@@ -199,4 +200,4 @@ def needs(params: Params) -> list[Need]:
     return [need for judge in panel for need in judge.needs()]
 
 
-STAGE = Stage("judge", "comparisons", ["prompts", "responses"], work, needs)
+STAGE = Stage("judge", "comparisons", READS, work, needs)

@@ -18,11 +18,15 @@ def kappa(one: pl.Series, other: pl.Series) -> float | None:
     n = len(one)
     if not n:
         return None
-    observed = (one == other).mean()
-    ties = [(side == 0).mean() for side in (one, other)]
+    observed = _share(one == other)
+    ties = [_share(side == 0) for side in (one, other)]
     # Both ways round, 1 and -1 are equally frequent.
     expected = ties[0] * ties[1] + 2 * ((1 - ties[0]) / 2) * ((1 - ties[1]) / 2)
-    return None if expected >= 1 else float((observed - expected) / (1 - expected))
+    return None if expected >= 1 else (observed - expected) / (1 - expected)
+
+
+def _share(values: pl.Series) -> float:
+    return float(values.cast(pl.Float64).sum()) / len(values)
 
 
 def tau(rows: pl.DataFrame) -> float | None:
@@ -36,7 +40,7 @@ def tau(rows: pl.DataFrame) -> float | None:
         / ((pl.col("one") != 0).sum() * (pl.col("other") != 0).sum()).sqrt()
     )
     found = each.filter(pl.col("tau").is_finite()).sort("prompt_id")["tau"]
-    return float(found.mean()) if len(found) else None
+    return _share(found) if len(found) else None
 
 
 def between(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def between(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
     )
     return {
         "comparisons": both.height,
-        "agree": float((both["one"] == both["other"]).mean()) if both.height else None,
+        "agree": _share(both["one"] == both["other"]) if both.height else None,
         "kappa": kappa(both["one"], both["other"]),
         "tau": tau(both),
     }

@@ -133,7 +133,7 @@ def drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
     LLM Preferences, arXiv 2402.11296; PROFILE, arXiv 2410.06965). The strongest first.
     """
     some = rows.drop_nulls(["preference", *NAMES])
-    names = [name for name in NAMES if some.height and some[name].abs().max() > 0]
+    names = [name for name in NAMES if (some[name] != 0).any()]
     if some.height < _LEAST or not names:
         return []
     some = some.sort("prompt_id", "response_a", "response_b")

@@ -2,9 +2,9 @@
 
 Selfie (arXiv 2406.04412, Section 4.3): labels made by a model are partly wrong, and wrong ones
 lie among the least confident, so these are smoothed and the rest is taken at its word. PSLE
-(arXiv 2408.02599): the threshold under which a label does not count is no constant. There it decays from
-round to round; here it follows what the data of this round look like: both limits are quantiles
-of the confidence of all labels, whichever bucket they lie in.
+(arXiv 2408.02599): the threshold under which a label does not count is no constant. There it
+decays from round to round; here it follows what the data of this round look like: both limits are
+quantiles of the confidence of all labels, whichever bucket they lie in.
 """
 
 from __future__ import annotations

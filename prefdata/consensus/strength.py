@@ -101,7 +101,9 @@ class Strength(Consensus):
             .otherwise(given)
         )
         missing = given.is_null() | pl.col("strength").is_null()
-        reason = pl.when(missing).then(pl.lit("too_few_opinions")).when(tie).then(pl.lit("tie"))
+        reason: pl.Expr = (
+            pl.when(missing).then(pl.lit("too_few_opinions")).when(tie).then(pl.lit("tie"))
+        )
         if config.ambiguous == "drop":
             reason = pl.coalesce(reason, pl.when(weak).then(pl.lit(AMBIGUOUS)))
         flag = pl.when(weak).then(pl.lit(AMBIGUOUS)).when(flipped).then(pl.lit(FLIPPED))

@@ -47,9 +47,14 @@ Kind = Literal["answer", "relevance", "surface"]
 class HeadConfig(Protocol):
     """What of the section `reward_head` decides the fit."""
 
-    features: list[Kind]
-    control_length: bool
-    l2: float | Literal["auto"]
+    @property
+    def features(self) -> list[Kind]: ...
+
+    @property
+    def control_length(self) -> bool: ...
+
+    @property
+    def l2(self) -> float | Literal["auto"]: ...
 
 
 class RewardHead(BaseModel):
@@ -124,8 +129,8 @@ def train_head(path: str, model: str, config: HeadConfig, inference: Inference) 
         )
     vectors = matrix(asked["embedding"])
     question, chosen, rejected = np.split(vectors, 3)
-    texts = [pairs["chosen"], pairs["rejected"]]
-    counted = [surface(text, config.control_length) for text in texts]
+    answers = [pairs["chosen"], pairs["rejected"]]
+    counted = [surface(text, config.control_length) for text in answers]
     train = (pairs["split"] != "heldout").to_numpy()
     if not train.any() or train.all():
         raise SourceError(f"{path}: both train and heldout pairs are needed", "Set `split`.")
@@ -136,7 +141,7 @@ def train_head(path: str, model: str, config: HeadConfig, inference: Inference) 
         for answer, some in zip((chosen, rejected), counted, strict=True)
     )
     difference = good - bad
-    lengths = [text.str.len_chars().cast(pl.Float64).log1p().to_numpy() for text in texts]
+    lengths = [text.str.len_chars().cast(pl.Float64).log1p().to_numpy() for text in answers]
     ratio = (lengths[0] - lengths[1])[train] if config.control_length else None
     places = pairs.filter(pl.Series(train))["place"].rank("dense").to_numpy()
     l2 = config.l2 if config.l2 != "auto" else _best_l2(difference[train], ratio, places)
