@@ -17,6 +17,7 @@ import gzip
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from prefdata.judges.reward_head import RewardHead, save_head, train_head
 from prefdata.sources.hh import to_messages
 
 ROOT = Path(__file__).resolve().parent.parent
+MATH = "math_answer"
 GAP, MATCHED, RESAMPLES = 0.3, 0.15, 2000
 HEADS: dict[str, dict[str, Any]] = {
     "embedding": {"features": ["answer", "relevance"]},
@@ -278,6 +280,54 @@ def on_hh(data: Path, folder: Path, inference: Inference) -> dict[str, Any]:
     }
 
 
+def on_gsm8k(data: Path) -> dict[str, Any]:
+    """The math verifier against is_correct on every solution, and where the two differ."""
+    if MATH not in judges.JUDGES:
+        return {"agreement": None, "because": f"no judge is called {MATH} in the lookup"}
+    with gzip.open(data / "gsm8k_solutions.jsonl.gz") as lines:
+        raw = [orjson.loads(line) for line in lines]
+    rows = pl.DataFrame(
+        [
+            {
+                "prompt_id": f"{place:05}",
+                "response_id": f"{place:05} {model}",
+                "instruction": row["question"],
+                "reference": row["ground_truth"],
+                "text": told["solution"],
+                "correct": told["is_correct"],
+            }
+            for place, row in enumerate(raw)
+            for model, told in row.items()
+            if isinstance(told, dict)
+        ]
+    )
+    side = rows.select("prompt_id", "response_id")
+    every = side.join(side, on="prompt_id", suffix="_b").select(
+        "prompt_id", response_a="response_id", response_b="response_id_b"
+    )
+    judged = candidates_of(rows, every.filter(pl.col("response_a") < pl.col("response_b")))
+    references = rows.select("prompt_id", "reference").unique()
+    judged = replace(judged, prompts=judged.prompts.join(references, on="prompt_id"))
+    found = said(MATH, judged, Inference({}, None))
+    scores = pl.concat(
+        [found.select(response_id=f"response_{s}", score=f"score_{s}") for s in ("a", "b")]
+    )
+    scores = scores.group_by("response_id").agg(pl.col("score").drop_nulls().first())
+    checked = rows.join(scores, on="response_id", how="left").sort("response_id")
+    same = (checked["score"] == checked["correct"].cast(pl.Float64)).fill_null(False)
+    return {
+        "solutions": rows.height,
+        "agreement": round(float(same.mean()), 5),
+        "unscored": int(checked["score"].null_count()),
+        "disagreements": checked.filter(~same)
+        .select(
+            "response_id", "score", "correct", end=pl.col("text").str.tail(80),
+            reference=pl.col("reference").str.tail(20),
+        )
+        .to_dicts(),
+    }  # fmt: skip
+
+
 def consensus_pays(
     answers: pl.DataFrame, test: pl.DataFrame, inference: Inference, quick: bool
 ) -> dict[str, Any]:
@@ -393,6 +443,7 @@ def main() -> None:
         benchmark="labels",
         quick=given.quick,
         alpaca_eval=figures,
+        gsm8k=on_gsm8k(data),
         hh=hh,
         consensus=pays,
         seconds=round(time.monotonic() - started),
