@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 import polars as pl
 
-from pipelines import layout
+from pipelines import audit, layout
 from pipelines.accounting import prices_of
 from pipelines.errors import carry
 from pipelines.flow import (
@@ -86,7 +86,7 @@ class ExportBucket(beam.DoFn):
 def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
     """Run the stage."""
     lookup.build(params.export.format)
-    run = start(params, "export", ["filtered", "prompts", "responses"], [], quiet)
+    run = start(params, "export", ["filtered", "prompts", "responses", "judgments"], [], quiet)
     folder = layout.dataset_folder(params)
     begin(folder)
     begin_table(layout.rejections(params, "export"))
@@ -149,5 +149,8 @@ def _manifest(params: Params, folder: str, stats: Stats) -> Manifest:
         },
         stages=stages,
         files=[file_entry(folder, name) for name in sorted(stats.shards)],
-        labels={"judges": [judge.name for judge in judges.build(params.judge.judges)]},
+        labels={
+            "judges": [judge.name for judge in judges.build(params.judge.judges)],
+            "audit": audit.summary(params),
+        },
     )

@@ -6,57 +6,153 @@ with its reason; the judges' opinions on it stay in the table.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import apache_beam as beam
 import polars as pl
 
-from pipelines.flow import Outcome, Run, Stage
+from pipelines.errors import carry
+from pipelines.flow import (
+    Outcome,
+    Run,
+    Stage,
+    begin_tables,
+    buckets,
+    complete,
+    execute,
+    keep_stats,
+    record,
+    start,
+)
+from pipelines.shuffle import pack, unpack
+from pipelines.stats import Stats
 from prefdata.config.params import Params
 from prefdata.consensus import lookup as consensuses
+from prefdata.consensus.base import FAULTS, Consensus
 from prefdata.engines.base import Wanted
+from prefdata.inference import Inference
+from prefdata.inference.usage import Usage
 from prefdata.judges import lookup as judges
 from prefdata.judges.base import Candidates, judgments
-from prefdata.records import CONSENSUS, Rejection
+from prefdata.records import CONSENSUS, Judgment, Rejection
 from prefdata.records.base import polars_schema
+from prefdata.tables import write_bucket
 
+READS = ["prompts", "responses"]
 SLICE_PROMPTS = 1024
 """Judged at once: a judge's prompts are many times the size of the answers they are made of."""
 
 _JUDGED = ["response_id", "prompt_id", "text", "finish_reason"]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A bucket whose opinions are written, on its way to labels that need all the others."""
+
+    bucket: int
+    summary: bytes
+    usage: dict[str, Usage]
+
+
 def work(run: Run, bucket: int) -> Outcome:
     """Judge one bucket's answers."""
+    inference = run.inference(bucket)
+    outcome = label(run, bucket, opinions(run, bucket, inference))
+    return replace(outcome, inference=inference)
+
+
+def opinions(run: Run, bucket: int, inference: Inference) -> pl.DataFrame:
+    """Every judge's opinions of the bucket's answers."""
     prompts = run.read("prompts", bucket, ["prompt_id", "messages"])
     responses = answers(run, bucket)
     panel = judges.build(run.params.judge.judges)
-    consensus = consensuses.build(run.params.judge.consensus)
-    inference = run.inference(bucket)
-
-    tables, rejections, compared, agreed = [], [], 0, 0
+    tables = [pl.DataFrame(schema=polars_schema(Judgment))]
     for some in prompts.iter_slices(SLICE_PROMPTS):
         of_these = responses.join(some.select("prompt_id"), on="prompt_id", how="semi")
-        comparisons, identical = compare(of_these)
-        candidates = Candidates(some, of_these, comparisons)
-        opinions = pl.concat([judge.judge(candidates, inference) for judge in panel])
-        decided = consensus.decide(opinions)
-        labels = judgments(
-            CONSENSUS,
-            decided.filter(pl.col("reason").is_null())
-            .drop("reason", "detail")
-            .with_columns(unscored=pl.lit(None, dtype=pl.String)),
-        )
-        tables += [opinions, labels]
-        undecided = decided.filter(pl.col("reason").is_not_null())
-        rejections += [rejected(identical, fault=False), rejected(undecided, fault=None)]
-        compared += comparisons.height + identical.height
-        agreed += labels.height
+        candidates = Candidates(some, of_these, compare(of_these)[0])
+        tables += [judge.opinions(candidates, inference) for judge in panel]
+    return pl.concat(tables)
+
+
+def label(run: Run, bucket: int, said: pl.DataFrame, across: pl.DataFrame | None = None) -> Outcome:
+    """The bucket's opinions with the consensus on them, and what it rejects."""
+    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source"])
+    comparisons, identical = compare(answers(run, bucket))
+    decided = _consensus(run).label(said, prompts, across)
+    labels = judgments(
+        CONSENSUS,
+        decided.filter(pl.col("reason").is_null())
+        .drop("reason", "detail")
+        .with_columns(unscored=pl.lit(None, dtype=pl.String)),
+    )
+    undecided = decided.filter(pl.col("reason").is_not_null())
     empty = pl.DataFrame(schema=polars_schema(Rejection))
     return Outcome(
-        compared,
-        pl.concat(tables) if tables else judgments(CONSENSUS, _no_comparisons()),
-        pl.concat([empty, *rejections]),
-        rows_out=agreed,
-        inference=inference,
+        comparisons.height + identical.height,
+        pl.concat([said, labels]),
+        pl.concat([empty, rejected(identical, fault=False), rejected(undecided, fault=None)]),
+        rows_out=labels.height,
     )
+
+
+class JudgeBucket(beam.DoFn):
+    """Writes a bucket's opinions; hands on what the labels elsewhere must know of them."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def process(self, bucket: int) -> Iterator[Judged]:
+        with carry():
+            run = self.run
+            inference = run.inference(bucket)
+            said = opinions(run, bucket, inference)
+            write_bucket(run.table("judgments"), bucket, run.buckets, said)
+            prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source"])
+            consensus = _consensus(run)
+            summary = consensus.summarize(consensus.label(said, prompts))
+            yield Judged(bucket, pack(summary), inference.usage)
+
+
+class LabelBucket(beam.DoFn):
+    """Labels a bucket's written opinions, knowing all summaries; safe to run again."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def process(self, judged: Judged, summaries: list[bytes]) -> Iterator[Stats]:
+        with carry():
+            run = self.run
+            said = run.read("judgments", judged.bucket).filter(pl.col("judge") != CONSENSUS)
+            # Summaries come in any order; the labels may not depend on it.
+            across = pl.concat([unpack(summary) for summary in sorted(summaries)])
+            outcome = label(run, judged.bucket, said, across)
+            stats = record(run, run.table("judgments"), judged.bucket, outcome)
+            yield stats.model_copy(update={"usage": judged.usage})
+
+
+def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
+    """Run the stage; twice over the buckets where labels depend on each other across them."""
+    if not consensuses.build(params.judge.consensus).across_buckets:
+        return STAGE.execute(params, arguments, quiet)
+    run = start(params, STAGE.name, READS, needs(params), quiet)
+    output = run.table("judgments")
+    begin_tables(run, output)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        judged = buckets(pipeline, run) | "Judge" >> beam.ParDo(JudgeBucket(run))
+        summaries = judged | "Summaries" >> beam.Map(lambda one: one.summary)
+        labelled = judged | "Label" >> beam.ParDo(
+            LabelBucket(run), summaries=beam.pvalue.AsList(summaries)
+        )
+        keep_stats(run, labelled)
+
+    execute(build, arguments)
+    return complete(run, output, STAGE.unit)
+
+
+def _consensus(run: Run) -> Consensus:
+    return consensuses.build(run.params.judge.consensus)
 
 
 def answers(run: Run, bucket: int) -> pl.DataFrame:
@@ -85,8 +181,8 @@ def compare(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def rejected(rows: pl.DataFrame, fault: bool | None) -> pl.DataFrame:
-    """Rejections of comparisons; with `fault` None, a lack of opinions is one, the rest is not."""
-    faulty = pl.col("reason") == "too_few_opinions" if fault is None else pl.lit(fault)
+    """Rejections of comparisons; with `fault` None, a missing opinion is one, the rest is not."""
+    faulty = pl.col("reason").is_in(FAULTS) if fault is None else pl.lit(fault)
     return rows.select(
         stage=pl.lit("judge"),
         reason="reason",
@@ -97,15 +193,11 @@ def rejected(rows: pl.DataFrame, fault: bool | None) -> pl.DataFrame:
     )
 
 
-def _no_comparisons() -> pl.DataFrame:
-    names = ("prompt_id", "response_a", "response_b", "unscored")
-    return pl.DataFrame(schema={**dict.fromkeys(names, pl.String), "preference": pl.Float64})
-
-
 def needs(params: Params) -> list[Wanted]:
     """The models and operations the judges ask for; checks their settings on the way."""
-    consensuses.build(params.judge.consensus)
-    return [need for judge in judges.build(params.judge.judges) for need in judge.needs()]
+    panel = judges.build(params.judge.judges)
+    consensuses.build(params.judge.consensus, [judge.name for judge in panel])
+    return [need for judge in panel for need in judge.needs()]
 
 
-STAGE = Stage("judge", "comparisons", ["prompts", "responses"], work, needs)
+STAGE = Stage("judge", "comparisons", READS, work, needs)

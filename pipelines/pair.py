@@ -23,7 +23,7 @@ _IDS = ["prompt_id", "chosen_id", "rejected_id"]
 def work(run: Run, bucket: int) -> Outcome:
     """Choose the pairs of one bucket."""
     strategy = lookup.build(run.params.pair.strategy)
-    columns = ["prompt_id", "judge", "response_a", "response_b", "preference", "agreement"]
+    columns = ["prompt_id", "judge", "response_a", "response_b", "preference", "agreement", "flag"]
     consensus = run.read("judgments", bucket, columns).filter(pl.col("judge") == CONSENSUS)
     comparisons = oriented(consensus)
     texts = run.read("responses", bucket, ["response_id", "text"])

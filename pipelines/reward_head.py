@@ -24,7 +24,7 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     progress = Progress(quiet)
     memo = Memo(params.memo) if params.memo else None
     inference = Inference(engines(params), memo, progress, "reward-head")
-    head = train_head(config.data, config.model, config.l2, inference)
+    head = train_head(config.data, config.model, config, inference)
     save_head(config.out, head)
     progress.line(f"  {describe(head)}")
     pairs = head.pairs_train + head.pairs_heldout

@@ -15,7 +15,7 @@ STAGES: dict[str, RunStage] = {
     "reward-head": reward_head.run_stage,
     "ingest": ingest.run_stage,
     "generate": generate.STAGE.execute,
-    "judge": judge.STAGE.execute,
+    "judge": judge.run_stage,
     "score": score.STAGE.execute,
     "pair": pair.STAGE.execute,
     "augment": augment.STAGE.execute,

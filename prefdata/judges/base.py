@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.config.load import validated
 from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
 from prefdata.records.base import polars_schema
-from prefdata.records.judgment import Judgment
+from prefdata.records.judgment import HELPFULNESS, Judgment
 
 COMPARISON = ("prompt_id", "response_a", "response_b")
 
@@ -30,6 +30,9 @@ class JudgeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = None
+    dimension: str = Field(
+        HELPFULNESS, min_length=1, description="The quality that its opinions are about."
+    )
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,15 @@ class Judge(ABC):
 
     @abstractmethod
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        """One row a comparison, in the columns of `Judgment`."""
+        """One row a comparison in the columns of `Judgment`, or one a comparison and dimension.
+
+        `dimension` may stay null: `opinions` puts the settings' one there.
+        """
+
+    def opinions(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
+        """What `judge` says, with the quality that it is about in every row."""
+        named = pl.coalesce("dimension", pl.lit(self.config.dimension))
+        return self.judge(candidates, inference).with_columns(dimension=named)
 
 
 def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from prefdata.engines.base import Operation, Settings
 from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_scores
-from prefdata.judges.reward_head import features, load_head
+from prefdata.judges.reward_head import load_head
 from prefdata.judges.text import transcript
 
 
@@ -44,7 +44,7 @@ class EmbeddingRewardJudge(Judge):
             question=asked_q["embedding"], unasked=asked_q["error"]
         )
         joined = (
-            answers.select("response_id", prompt_id="place")
+            answers.select("response_id", "text", prompt_id="place")
             .with_columns(answer=asked_a["embedding"], error=asked_a["error"])
             .join(embedded, on="prompt_id", how="left", maintain_order="left")
         )
@@ -52,8 +52,8 @@ class EmbeddingRewardJudge(Judge):
         # No rows make a matrix without a width, which fits no head.
         score = pl.Series(dtype=pl.Float64)
         if usable.height:
-            vectors = features(matrix(usable["question"]), matrix(usable["answer"]))
-            score = pl.Series(head.score(vectors))
+            vectors = matrix(usable["question"]), matrix(usable["answer"])
+            score = pl.Series(head.score(head.rows(*vectors, usable["text"])))
         scores = usable.select("response_id").with_columns(score=score)
         scored = joined.select("response_id", unscored=pl.coalesce("error", "unasked")).join(
             scores, on="response_id", how="left"

@@ -2,16 +2,20 @@
 
 Trained as logistic regression on feature differences, the Bradley-Terry likelihood of the pairs
 (Reusing Embeddings, arXiv 2502.04357). Question and answer are embedded apart, so that a long
-question can't push the answer out of the embedder's window; the features are the answer's
-embedding and its elementwise product with the question's, which a linear head can read as
-relevance. The answer's length is no feature.
+question can't push the answer out of the embedder's window. Three kinds of features: `answer`, its
+embedding; `relevance`, the elementwise product with the question's, which a linear head can read
+as relevance; `surface`, what can be counted in the text (records/text_features.py), its length
+with it. With `control_length` the lengths' log ratio is fitted along and then left out: what
+length explains is explained by it and by no feature that only goes with it, and the reward pays
+nothing for length.
 """
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import orjson
@@ -24,18 +28,45 @@ from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
 from prefdata.judges.text import transcript
 from prefdata.records.ids import prompt_id
+from prefdata.records.text_features import LENGTH, text_features
 from prefdata.tables import storage
 
 FILE = "head.json"
+L2_GRID = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""The penalties that `l2: auto` tries."""
+_SURFACE_SCALE = 3.0
+"""A surface feature stands beside hundreds of embedding entries: the penalty is eased so far."""
+_UNPENALISED = 30.0
+_LEAST_SPREAD = 1e-6
+_NEWTON = 2048
+_FOLDS = 3
+
+Kind = Literal["answer", "relevance", "surface"]
+
+
+class HeadConfig(Protocol):
+    """What of the section `reward_head` decides the fit."""
+
+    @property
+    def features(self) -> list[Kind]: ...
+
+    @property
+    def control_length(self) -> bool: ...
+
+    @property
+    def l2(self) -> float | Literal["auto"]: ...
 
 
 class RewardHead(BaseModel):
-    """The head and what is known of it. `weights` has two numbers an embedding dimension."""
+    """The head and what is known of it; `spread` is the surface features' typical difference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     embedder: str
+    features: list[Kind] = ["answer", "relevance"]
+    control_length: bool = False
     weights: list[float]
+    spread: list[float] = []
     l2: float
     pairs_train: int
     pairs_heldout: int
@@ -50,16 +81,36 @@ class RewardHead(BaseModel):
         # score may not depend on the bucket that an answer lies in.
         return np.einsum("ij,j->i", rows, np.asarray(self.weights))
 
+    def rows(self, question: np.ndarray, answer: np.ndarray, text: pl.Series) -> np.ndarray:
+        """The feature rows (n, f) of answers: unit embeddings (n, d) twice, and the texts."""
+        counted = np.zeros((len(text), 0))
+        if "surface" in self.features:
+            counted = surface(text, self.control_length) / np.asarray(self.spread)
+        return features(self.features, question, answer, counted)
 
-def features(question: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """(n, d) and (n, d) unit embeddings -> (n, 2d)."""
+
+def features(
+    kinds: Sequence[Kind], question: np.ndarray, answer: np.ndarray, counted: np.ndarray
+) -> np.ndarray:
+    """(n, d) and (n, d) unit embeddings and (n, s) surface features -> (n, f), by `kinds`."""
     # Entries of a unit vector are of size 1/sqrt(d): brought to size 1, so that l2 means the
     # same for every embedder; the product once more.
     scale = np.sqrt(answer.shape[1]) if answer.size else 1.0
-    return np.hstack([answer * scale, answer * question * scale**2])
+    parts = {
+        "answer": lambda: answer * scale,
+        "relevance": lambda: answer * question * scale**2,
+        "surface": lambda: counted * _SURFACE_SCALE,
+    }
+    return np.hstack([parts[kind]() for kind in kinds])
 
 
-def train_head(path: str, model: str, l2: float, inference: Inference) -> RewardHead:
+def surface(text: pl.Series, control_length: bool) -> np.ndarray:
+    """(n, s) text features; the length is left out where it is controlled."""
+    counted = text.to_frame("text").select(text_features(pl.col("text")))
+    return counted.drop(LENGTH if control_length else []).to_numpy()
+
+
+def train_head(path: str, model: str, config: HeadConfig, inference: Inference) -> RewardHead:
     """Train on the JSONL (.gz) of pairs at `path`; rows with split = heldout only measure."""
     pairs = read_pairs(path)
     texts = pl.concat(
@@ -78,18 +129,33 @@ def train_head(path: str, model: str, l2: float, inference: Inference) -> Reward
         )
     vectors = matrix(asked["embedding"])
     question, chosen, rejected = np.split(vectors, 3)
-    difference = features(question, chosen) - features(question, rejected)
+    answers = [pairs["chosen"], pairs["rejected"]]
+    counted = [surface(text, config.control_length) for text in answers]
     train = (pairs["split"] != "heldout").to_numpy()
     if not train.any() or train.all():
         raise SourceError(f"{path}: both train and heldout pairs are needed", "Set `split`.")
-    weights = _fit(difference[train], l2)
+    # Brought to size 1 by how much two answers of the training pairs differ.
+    spread = np.sqrt(((counted[0] - counted[1])[train] ** 2).mean(axis=0)) + _LEAST_SPREAD
+    good, bad = (
+        features(config.features, question, answer, some / spread)
+        for answer, some in zip((chosen, rejected), counted, strict=True)
+    )
+    difference = good - bad
+    lengths = [text.str.len_chars().cast(pl.Float64).log1p().to_numpy() for text in answers]
+    ratio = (lengths[0] - lengths[1])[train] if config.control_length else None
+    places = pairs.filter(pl.Series(train))["place"].rank("dense").to_numpy()
+    l2 = config.l2 if config.l2 != "auto" else _best_l2(difference[train], ratio, places)
+    weights = fit_head(difference[train], l2, ratio)
     right = difference @ weights > 0
     longer = (pairs["chosen"].str.len_chars() > pairs["rejected"].str.len_chars()).to_numpy()
     heldout = pairs.with_columns(right=pl.Series(right)).filter(~pl.Series(train))
     by_source = heldout.group_by("source").agg(pl.col("right").mean()).sort("source")
     return RewardHead(
         embedder=inference.fingerprint(model),
+        features=config.features,
+        control_length=config.control_length,
         weights=weights.tolist(),
+        spread=spread.tolist(),
         l2=l2,
         pairs_train=int(train.sum()),
         pairs_heldout=int((~train).sum()),
@@ -100,15 +166,46 @@ def train_head(path: str, model: str, l2: float, inference: Inference) -> Reward
     )
 
 
-def _fit(difference: np.ndarray, l2: float) -> np.ndarray:
+def fit_head(
+    difference: np.ndarray, l2: float, length_ratio: np.ndarray | None = None
+) -> np.ndarray:
+    """Weights (f,) from chosen's minus rejected's features (n, f), by logistic regression.
+
+    `length_ratio` (n,), the lengths' log ratio, is fitted along and left out of the weights.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    # Each pair both ways round, without intercept: swapping the answers flips the sign exactly.
-    rows = np.vstack([difference, -difference])
-    labels = np.repeat([1, 0], len(difference))
-    strength = 1 / (l2 * difference.shape[1])
-    model = LogisticRegression(C=strength, fit_intercept=False, max_iter=1000)
-    return np.asarray(model.fit(rows, labels).coef_[0])
+    columns = difference.shape[1]
+    if length_ratio is not None:
+        # Large, so that the penalty hardly holds its weight back.
+        difference = np.hstack([difference, length_ratio[:, None] * _UNPENALISED])
+    # Every other pair the other way round: the likelihood is the same, and there are two classes.
+    # Without intercept, so swapping the answers flips the sign exactly.
+    side = np.where(np.arange(len(difference)) % 2, -1.0, 1.0)
+    model = LogisticRegression(
+        C=2 / (l2 * columns),
+        fit_intercept=False,
+        max_iter=1000,
+        solver="newton-cholesky" if columns <= _NEWTON else "lbfgs",
+    )
+    return np.asarray(model.fit(difference * side[:, None], side > 0).coef_[0][:columns])
+
+
+def _best_l2(difference: np.ndarray, ratio: np.ndarray | None, place: np.ndarray) -> float:
+    """The penalty of L2_GRID that leaves out prompts best: three folds, whole prompts each."""
+    fold = place % _FOLDS
+    losses = []
+    for l2 in L2_GRID:
+        loss = 0.0
+        for out in range(_FOLDS):
+            kept = fold != out
+            if kept.all() or not kept.any():
+                continue
+            weights = fit_head(difference[kept], l2, None if ratio is None else ratio[kept])
+            right = difference[~kept] @ weights
+            loss += float(np.logaddexp(0, -right).sum())
+        losses.append(loss)
+    return L2_GRID[int(np.argmin(losses))]
 
 
 def read_pairs(path: str) -> pl.DataFrame:

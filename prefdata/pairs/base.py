@@ -21,10 +21,10 @@ class Strategy(ABC):
     """Chooses pairs from the comparisons on which there is a label.
 
     `comparisons` comes turned to the preferred side: prompt_id, chosen_id, rejected_id,
-    soft_label (P(chosen ≻ rejected) > 0.5), agreement, chosen, rejected (the texts, to break ties
-    by content and never by an id), and for a strategy that `needs_scores` ches, ches_normalized and
-    last_hidden_inner_product of that pair, null where the stage `score` has none. The result is
-    the same rows with `reason`: null makes a pair.
+    soft_label (P(chosen ≻ rejected) > 0.5), agreement, flag, chosen, rejected (the texts, to
+    break ties by content and never by an id), and for a strategy that `needs_scores` ches,
+    ches_normalized and last_hidden_inner_product of that pair, null where the stage `score` has
+    none. The result is the same rows with `reason`: null makes a pair.
     """
 
     kind: ClassVar[str]
@@ -54,4 +54,5 @@ def oriented(consensus: pl.DataFrame) -> pl.DataFrame:
         rejected_id=pl.when(a_wins).then("response_b").otherwise("response_a"),
         soft_label=pl.when(a_wins).then("preference").otherwise(1 - pl.col("preference")),
         agreement="agreement",
+        flag="flag",
     )

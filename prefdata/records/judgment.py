@@ -11,6 +11,9 @@ from prefdata.records.base import Record
 CONSENSUS = "consensus"
 """The `judge` of the rows in which the judges' opinions were combined into one label."""
 
+HELPFULNESS = "helpfulness"
+"""The quality that an opinion is about, where the judge's settings name no other."""
+
 
 class Judgment(Record):
     """One row of data/judgments: a judge, two answers and P(a ≻ b).
@@ -20,10 +23,15 @@ class Judgment(Record):
     is Unscored with its reason, never a number.
     """
 
-    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "judge", "response_a", "response_b")
+    sort_by: ClassVar[tuple[str, ...]] = (
+        "prompt_id", "judge", "dimension", "response_a", "response_b",
+    )  # fmt: skip
 
     prompt_id: str
     judge: str = Field(description="The judge's name in params.yaml, or 'consensus'.")
+    dimension: str | None = Field(
+        description="The quality that the opinion is about; null in consensus rows, which join all."
+    )
     response_a: str
     response_b: str
     preference: float | None = Field(description="P(a ≻ b) in [0, 1].")
@@ -33,6 +41,10 @@ class Judgment(Record):
     reverse: float | None = Field(description="P(a ≻ b) with b shown first, by a pairwise judge.")
     agreement: float | None = Field(
         description="Consensus rows: share of the scored opinions that prefer the same answer."
+    )
+    flag: str | None = Field(
+        description="Consensus rows: what it says of a label that it is less sure of, such as "
+        "least_confident, ambiguous, flipped or cycle."
     )
     unscored: str | None = Field(description="Why there is no verdict.")
     trace: str | None = Field(

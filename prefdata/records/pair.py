@@ -32,6 +32,7 @@ class Pair(Record):
     strategy: str = Field(description="The strategy that made the pair.")
     soft_label: float = Field(description="The consensus' P(chosen ≻ rejected), above 0.5.")
     agreement: float = Field(description="Share of the scored opinions on the chosen one's side.")
+    flag: str | None = Field(description="The consensus' mark on the label; see Judgment.")
 
 
 class AugmentedPair(Pair):

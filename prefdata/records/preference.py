@@ -25,6 +25,7 @@ class Preference(Record):
     strategy: str
     soft_label: float
     agreement: float
+    flag: str | None = Field(description="The consensus' mark on the label; see Judgment.")
     reward_chosen: float | None
     reward_rejected: float | None
     margin: float | None

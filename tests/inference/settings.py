@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from inference.consensus_settings import overrides
+
 # What the second run asks, held against the first one.
 HIT = "nothing that the first one did not ask"
 MORE = "all that the first one asked, and more"
@@ -30,6 +32,8 @@ FLOW: dict[str, tuple[str, str]] = {
     "ingest.max_rejected_fraction": ("ingest.max_rejected_fraction=1", HIT),
     "reward_head.data": ("reward_head.data={folder}/copy-of-pairs.jsonl", HIT),
     "reward_head.model": ("reward_head.model=other", MISS),
+    "reward_head.features": ("reward_head.features=[answer, relevance, surface]", HIT),
+    "reward_head.control_length": ("reward_head.control_length=true", HIT),
     "reward_head.l2": ("reward_head.l2=7", HIT),
     "reward_head.out": ("reward_head.out={folder}/another-head", HIT),
     "generate.model": ("generate.model=other", MISS),
@@ -45,31 +49,26 @@ FLOW: dict[str, tuple[str, str]] = {
     "generate.max_n": ("generate={{n: 2, target_pairs: 1, max_n: 6}}", HIT),
     "generate.max_rejected_fraction": ("generate.max_rejected_fraction=1", HIT),
     "judge.judges.kind": ("judge.judges=[{{kind: pairwise, model: policy}}]", HIT),
+    "judge.judges.embedding_reward.dimension": (f"judge.judges.{EMBEDDING}.dimension=wit", HIT),
     "judge.judges.embedding_reward.name": (f"judge.judges.{EMBEDDING}.name=x", HIT),
     "judge.judges.embedding_reward.model": (f"judge.judges.{EMBEDDING}.model=twin", HIT),
     "judge.judges.embedding_reward.head": (
         f"judge.judges.{EMBEDDING}.head={{folder}}/copy-of-head",
         HIT,
     ),
+    "judge.judges.implicit_reward.dimension": (f"judge.judges.{IMPLICIT}.dimension=wit", HIT),
     "judge.judges.implicit_reward.name": (f"judge.judges.{IMPLICIT}.name=x", HIT),
     "judge.judges.implicit_reward.policy": (f"judge.judges.{IMPLICIT}.policy=other", NEW),
     "judge.judges.implicit_reward.reference": (f"judge.judges.{IMPLICIT}.reference=other", NEW),
     "judge.judges.implicit_reward.beta": (f"judge.judges.{IMPLICIT}.beta=0.5", HIT),
     "judge.judges.implicit_reward.per_token": (f"judge.judges.{IMPLICIT}.per_token=true", HIT),
     "judge.consensus.kind": ("judge.consensus.kind=scir", HIT),
-    **{
-        f"judge.consensus.{kind}.{name}": (
-            f"judge.consensus={{{{kind: {kind}, {name}: {value}}}}}",
-            HIT,
-        )
-        for kind in ("mean", "scir")
-        for name, value in (("min_opinions", 2), ("min_confidence", 0.9))
-    },
+    **{setting: (override, HIT) for setting, override in overrides().items()},
     "judge.max_rejected_fraction": ("judge.max_rejected_fraction=1", HIT),
     "score.model": ("score.model=other", MISS),
     "score.max_rejected_fraction": ("score.max_rejected_fraction=1", HIT),
     "pair.strategy.kind": ("pair.strategy={{kind: best_worst}}", HIT),
-    "pair.strategy.all_above_margin.min_margin": ("pair.strategy.min_margin=0.3", HIT),
+    "pair.strategy.all_above_margin.min_margin": ("pair.strategy.min_margin=0.05", HIT),
     **{
         f"pair.strategy.lowest_ches.{name}": (
             f"pair.strategy={{{{kind: lowest_ches, {name}: {value}}}}}",
@@ -142,6 +141,7 @@ FLOW |= {
     for kind, own in ASKING.items()
     for name, (value, expected) in {
         "name": ("x", HIT),
+        "dimension": ("wit", HIT),
         "model": ("other", NEW),
         "verdict": ("text", NEW),
         "verdict_tokens": ("99", HIT),

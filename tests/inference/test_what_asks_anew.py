@@ -190,6 +190,7 @@ def test_what_a_change_asks_anew(setting: str, base: Path, asked: Asked, tmp_pat
     shutil.copytree(base / "head", tmp_path / "copy-of-head")
     shutil.copy(base / "prompts.jsonl", tmp_path / "copy.jsonl")
     shutil.copy(base / "pairs.jsonl", tmp_path / "copy-of-pairs.jsonl")
+    (tmp_path / "calibration.json").write_text('{"judges": {}}')
     own = [f"data={tmp_path}/data", f"reward_head.out={tmp_path}/head"]
     params = load_params(base / "params.yaml", [*own, override.format(folder=tmp_path)])
     stages = list(AFTER.get(setting.split(".")[0], tuple(STAGES)))

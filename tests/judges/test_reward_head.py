@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from judges.panels import asking, by_text, candidates, scripted
 
-from prefdata.config.params import ModelParams
+from prefdata.config.params import ModelParams, RewardHeadParams
 from prefdata.engines.base import Engine, Settings
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.errors import ModelError, SourceError
@@ -30,6 +30,7 @@ from prefdata.judges.reward_head import (
 
 pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
 
+SETTINGS = RewardHeadParams(data="pairs.jsonl")
 QUESTIONS = {
     "How do I boil an egg?": "Put the egg into boiling water for eight minutes.",
     "What is the capital of France?": "The capital of France is Paris.",
@@ -88,7 +89,7 @@ def test_a_head_over_minilm_learns_which_answer_is_to_the_question(
     minilm: Engine, tmp_path: Path
 ) -> None:
     inference = asking(embedder=minilm)
-    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", 1.0, inference)
+    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", SETTINGS, inference)
     assert head.embedder == minilm.fingerprint
     assert len(head.weights) == 2 * 384
     assert (head.pairs_train, head.pairs_heldout) == (6, 2)
@@ -125,7 +126,7 @@ def test_minilm_embeds_every_text_alike_whatever_the_batch(minilm: Engine) -> No
 def test_training_is_deterministic_and_does_not_depend_on_compression(tmp_path: Path) -> None:
     plain = write(tmp_path / "pairs.jsonl", pairs())
     packed = write(tmp_path / "pairs.jsonl.gz", pairs())
-    heads = [train_head(path, "embedder", 1.0, fake()) for path in (plain, plain, packed)]
+    heads = [train_head(path, "embedder", SETTINGS, fake()) for path in (plain, plain, packed)]
     assert heads[0] == heads[1] == heads[2]
 
 
@@ -133,19 +134,20 @@ def test_swapping_all_answers_flips_the_head_and_swapping_two_flips_a_verdict(
     tmp_path: Path,
 ) -> None:
     swapped = [{**p, "chosen": p["rejected"], "rejected": p["chosen"]} for p in pairs()]
-    one = train_head(write(tmp_path / "a.jsonl", pairs()), "embedder", 1.0, fake())
-    other = train_head(write(tmp_path / "b.jsonl", swapped), "embedder", 1.0, fake())
+    one = train_head(write(tmp_path / "a.jsonl", pairs()), "embedder", SETTINGS, fake())
+    other = train_head(write(tmp_path / "b.jsonl", swapped), "embedder", SETTINGS, fake())
     assert np.abs(one.weights).max() > 1e-3
     assert np.allclose(one.weights, -np.array(other.weights), atol=1e-5)
     question, better, worse = np.eye(16)[:3]
-    gain = one.score(features(question[None], better[None]))
-    loss = one.score(features(question[None], worse[None]))
+    text = pl.Series(["any"])
+    gain = one.score(one.rows(question[None], better[None], text))
+    loss = one.score(one.rows(question[None], worse[None], text))
     assert gain - loss == pytest.approx(-(loss - gain))
 
 
 def test_figures_are_those_of_the_pairs(tmp_path: Path) -> None:
     rows = pairs()
-    head = train_head(write(tmp_path / "pairs.jsonl", rows), "embedder", 1.0, fake())
+    head = train_head(write(tmp_path / "pairs.jsonl", rows), "embedder", SETTINGS, fake())
     longer = [len(r["chosen"][0]["content"]) > len(r["rejected"][0]["content"]) for r in rows[6:]]
     assert head.longer_wins_heldout == sum(longer) / 2
     assert set(head.accuracy_heldout_by_source) == {"even", "odd"}
@@ -157,7 +159,7 @@ def test_held_out_pairs_teach_nothing(tmp_path: Path) -> None:
     rows = pairs()
     other = [*rows[:6], row("Anything?", "yes " * 9, "no", split="heldout", source="odd")]
     heads = [
-        train_head(write(tmp_path / f"{i}.jsonl", some), "embedder", 1.0, fake())
+        train_head(write(tmp_path / f"{i}.jsonl", some), "embedder", SETTINGS, fake())
         for i, some in enumerate((rows, other))
     ]
     assert heads[0].weights == heads[1].weights
@@ -165,18 +167,19 @@ def test_held_out_pairs_teach_nothing(tmp_path: Path) -> None:
 
 def test_features_are_the_answer_and_its_product_with_the_question() -> None:
     question, answer = np.array([[0.6, 0.8]]), np.array([[1.0, 0.0]])
-    assert np.allclose(features(question, answer), [[np.sqrt(2), 0, 2 * 0.6, 0]])
+    found = features(["answer", "relevance"], question, answer, np.zeros((1, 0)))
+    assert np.allclose(found, [[np.sqrt(2), 0, 2 * 0.6, 0]])
 
 
 def test_a_head_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
-    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", 1.0, fake())
+    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", SETTINGS, fake())
     folder = str(tmp_path / "deep" / "head")
     save_head(folder, head)
     assert load_head(folder, head.embedder) == head
 
 
 def test_a_head_is_refused_for_another_embedder(tmp_path: Path) -> None:
-    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", 1.0, fake())
+    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", SETTINGS, fake())
     save_head(str(tmp_path), head)
     judge = EmbeddingRewardJudge({"head": str(tmp_path)}, "judge.judges.0")
     other = asking(embedder=scripted("embedder", dimension=3))
@@ -241,14 +244,14 @@ def test_files_that_hold_no_pairs_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"")
     for name in ("missing.jsonl", "broken.jsonl.gz", "plain.jsonl.gz", "empty.jsonl"):
         with pytest.raises(SourceError, match=name):
-            train_head(str(tmp_path / name), "embedder", 1.0, fake())
+            train_head(str(tmp_path / name), "embedder", SETTINGS, fake())
 
 
 @pytest.mark.parametrize("split", ["train", "heldout"])
 def test_both_splits_are_needed(tmp_path: Path, split: str) -> None:
     path = write(tmp_path / "pairs.jsonl", [{**p, "split": split} for p in pairs()])
     with pytest.raises(SourceError, match="heldout"):
-        train_head(path, "embedder", 1.0, fake())
+        train_head(path, "embedder", SETTINGS, fake())
 
 
 def test_a_text_that_cannot_be_embedded_stops_the_training_with_its_reason(
@@ -256,7 +259,9 @@ def test_a_text_that_cannot_be_embedded_stops_the_training_with_its_reason(
 ) -> None:
     path = write(tmp_path / "pairs.jsonl", pairs())
     with pytest.raises(ModelError, match="scripted failure"):
-        train_head(path, "embedder", 1.0, asking(embedder=scripted("embedder", fail=["Hamlet"])))
+        train_head(
+            path, "embedder", SETTINGS, asking(embedder=scripted("embedder", fail=["Hamlet"]))
+        )
 
 
 def test_a_score_does_not_depend_on_the_rows_beside_it() -> None:

@@ -41,7 +41,8 @@ def comparisons(verdicts: Verdicts, salt: int = 0) -> pl.DataFrame:
         "preference": pl.Float64,
         "agreement": pl.Float64,
     }
-    frame = oriented(pl.DataFrame(rows, schema=schema, orient="row"))
+    said = pl.DataFrame(rows, schema=schema, orient="row")
+    frame = oriented(said.with_columns(flag=pl.lit(None, dtype=pl.String)))
     return frame.with_columns(
         chosen=pl.col("chosen_id").replace_strict(texts, return_dtype=pl.String),
         rejected=pl.col("rejected_id").replace_strict(texts, return_dtype=pl.String),
@@ -144,12 +145,14 @@ def test_oriented_turns_to_the_preferred_side() -> None:
             "response_b": ["y"] * 3,
             "preference": [0.2, 0.7, 0.5],
             "agreement": [1.0, 0.5, 0.5],
+            "flag": [None, "cycle", None],
         }
     )
     found = oriented(rows).to_dicts()
     assert [(r["chosen_id"], r["rejected_id"]) for r in found] == [("y", "x"), ("x", "y")]
     assert [r["soft_label"] for r in found] == pytest.approx([0.8, 0.7])
     assert [r["agreement"] for r in found] == [1.0, 0.5]
+    assert [r["flag"] for r in found] == [None, "cycle"]
 
 
 texts = st.sampled_from(["a", "b", "c", "d", "e"])

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from failing import ERRORS, FailingEngine, error_of
 
+from pipelines import flow
 from prefdata import cli
 from prefdata.engines import lookup
 
@@ -18,6 +19,8 @@ CODES = {error.partition(":")[0] for error in ERRORS}
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A flow over 600 prompts, where both judges must have an opinion."""
+    # Engines are kept between runs, also those of another test that are called the same.
+    monkeypatch.setattr(flow, "_engines", {})
     monkeypatch.setitem(lookup.ENGINES, "scripted", f"{FailingEngine.__module__}:FailingEngine")
     monkeypatch.setattr(FailingEngine, "asked", [])
     flows.write_prompts(tmp_path, 600)

@@ -16,9 +16,6 @@ from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring
 from prefdata.engines.transformers import TransformersEngine
 from prefdata.engines.vllm import VllmEngine
 
-peft = pytest.importorskip("peft", reason="peft makes the adapter; make test-vllm installs it")
-torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
-
 pytestmark = pytest.mark.vllm
 
 POLICY = Path(__file__).resolve().parents[3] / "demo" / "policy"
@@ -27,6 +24,8 @@ POLICY = Path(__file__).resolve().parents[3] / "demo" / "policy"
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """(the adapter's folder, the folder of the model it was merged into)."""
+    import peft
+    import torch
     from transformers import AutoModelForCausalLM
 
     folder = tmp_path_factory.mktemp("lora")

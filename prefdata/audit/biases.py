@@ -1,0 +1,163 @@
+"""What moves a judge's verdicts beside the answers' quality.
+
+Each function takes one judge's rows of `compared` and gives plain figures; rates are null where
+nothing counts into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from prefdata.audit.comparisons import verdict
+from prefdata.audit.logistic import logistic
+from prefdata.records.text_features import LENGTH, NAMES
+
+MATCHED = 0.15
+"""Answers whose lengths' log ratio is below this count as equally long."""
+_LEAST = 20
+
+
+def unscored(rows: pl.DataFrame) -> dict[str, Any]:
+    """The share without a verdict, and the reasons' codes (what stands before the colon)."""
+    code = pl.col("unscored").str.split(":").list.first()
+    reasons = rows.filter(pl.col("unscored").is_not_null()).group_by(code=code).len().sort("code")
+    ties = _mean(rows.drop_nulls("verdict")["verdict"] == 0)
+    return {
+        "comparisons": rows.height,
+        "unscored": _mean(rows["preference"].is_null()),
+        "reasons": dict(reasons.iter_rows()),
+        "ties": ties,
+    }
+
+
+def position(rows: pl.DataFrame) -> dict[str, Any]:
+    """Flips when the order is swapped, and how often the one shown first is preferred.
+
+    Of judges that are asked in both orders (`forward`, `reverse`); others have none.
+    """
+    both = rows.drop_nulls(["forward", "reverse"]).select(
+        a_first=verdict(pl.col("forward")), b_first=verdict(pl.col("reverse"))
+    )
+    if not both.height:
+        return {"asked_both_ways": 0, "flips": None, "prefers_first": None}
+    first = pl.concat([both["a_first"].alias("v"), (-both["b_first"]).alias("v")])
+    return {
+        "asked_both_ways": both.height,
+        "flips": _mean(both["a_first"] * both["b_first"] == -1),
+        "prefers_first": _mean(first.replace_strict({1: 1.0, 0: 0.5, -1: 0.0})),
+    }
+
+
+def length(rows: pl.DataFrame) -> dict[str, Any]:
+    """How often the longer answer is preferred, of all and of about equally long ones."""
+    decided = rows.drop_nulls(["verdict", LENGTH]).filter(
+        pl.col("verdict") != 0, pl.col(LENGTH) != 0
+    )
+    longer = decided["verdict"].sign() == decided[LENGTH].sign().cast(pl.Int8)
+    matched = decided[LENGTH].abs() < MATCHED
+    return {
+        "prefers_longer": _mean(longer),
+        "prefers_longer_matched": _mean(longer.filter(matched)),
+        "matched_comparisons": int(matched.sum()),
+    }
+
+
+def win_rates(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Each two models' win rate, raw and after length control.
+
+    Length-controlled AlpacaEval (arXiv 2404.04475) in small: the verdict is explained by who
+    answered and by the log ratio of the lengths, and the win rate is what is left where the
+    lengths are equal.
+    """
+    two = rows.drop_nulls(["preference", LENGTH, "model_a", "model_b"]).filter(
+        pl.col("model_a") != pl.col("model_b")
+    )
+    turn = pl.col("model_a") > pl.col("model_b")
+    p, difference = pl.col("preference"), pl.col(LENGTH)
+    turned = two.select(
+        "prompt_id",
+        model=pl.min_horizontal("model_a", "model_b"),
+        against=pl.max_horizontal("model_a", "model_b"),
+        p=pl.when(turn).then(1 - p).otherwise(p),
+        length=pl.when(turn).then(-difference).otherwise(difference),
+    )
+    found = []
+    for (model, against), some in sorted(turned.group_by("model", "against"), key=lambda g: g[0]):
+        if some.height < _LEAST:
+            continue
+        some = some.sort(some.columns)
+        design = np.column_stack([np.ones(some.height), some["length"].to_numpy()])
+        fitted = logistic(design, some["p"].to_numpy(), _clusters(some))
+        found.append(
+            {
+                "model": model,
+                "against": against,
+                "comparisons": some.height,
+                "win_rate": _figure(some["p"].mean()),
+                "length_controlled": _figure(1 / (1 + np.exp(-fitted.coefficient[0]))),
+            }
+        )
+    return found
+
+
+def self_preference(
+    rows: pl.DataFrame, others: pl.DataFrame, own: Collection[str]
+) -> dict[str, Any]:
+    """How often the judge prefers its own model's answer, beside what all others say of these.
+
+    `own` are the fingerprints of the judge's models; counts comparisons with exactly one answer
+    of theirs. A judge without models, or that judges none of its own answers, has no rate.
+    """
+    a, b = pl.col("model_a").is_in(list(own)), pl.col("model_b").is_in(list(own))
+
+    def wins(some: pl.DataFrame) -> tuple[int, float | None]:
+        mixed = some.drop_nulls("preference").filter(a != b)
+        p = mixed.select(p=pl.when(a).then("preference").otherwise(1 - pl.col("preference")))
+        return mixed.height, _figure(p["p"].mean())
+
+    count, rate = wins(rows)
+    there = others.join(
+        rows.select("response_a", "response_b"), on=["response_a", "response_b"], how="semi"
+    )
+    return {"comparisons": count, "prefers_own": rate, "others_prefer_it": wins(there)[1]}
+
+
+def drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Which features of an answer drive the verdicts: log-odds a standard deviation, 95 %.
+
+    All features at once, so each is what it does where the others are equal (Dissecting Human and
+    LLM Preferences, arXiv 2402.11296; PROFILE, arXiv 2410.06965). The strongest first.
+    """
+    some = rows.drop_nulls(["preference", *NAMES])
+    names = [name for name in NAMES if (some[name] != 0).any()]
+    if some.height < _LEAST or not names:
+        return []
+    some = some.sort("prompt_id", "response_a", "response_b")
+    difference = some.select(names).to_numpy()
+    # The root mean square, not the deviation from a mean that the ids' order decides.
+    spread = np.sqrt((difference**2).mean(axis=0))
+    fitted = logistic(difference / spread, some["preference"].to_numpy(), _clusters(some))
+    found = [
+        {"feature": name, "log_odds": _figure(w), "low": _figure(low), "high": _figure(high)}
+        for name, w, low, high in zip(
+            names, fitted.coefficient, fitted.low, fitted.high, strict=True
+        )
+    ]
+    return sorted(found, key=lambda row: (-abs(row["log_odds"]), row["feature"]))
+
+
+def _clusters(rows: pl.DataFrame) -> np.ndarray:
+    return rows["prompt_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+
+
+def _mean(values: pl.Series) -> float | None:
+    return _figure(values.mean())
+
+
+def _figure(value: Any) -> Any:
+    """Rounded: the last digits depend on the order of ids and buckets."""
+    return None if value is None else round(float(value), 6)

@@ -1,0 +1,238 @@
+"""The audit's figures against plain computations, and the command on a whole run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefdata.audit import biases
+from prefdata.audit.agreement import between, kappa, tau
+from prefdata.audit.comparisons import KEYS, compared, sides
+from prefdata.audit.logistic import logistic
+from prefdata.judges.base import judgments
+from prefdata.records.text_features import NAMES, text_features
+
+verdicts = st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.sampled_from([-1, 0, 1])), min_size=1)
+
+
+def plain_kappa(pairs: list[tuple[int, int]]) -> float | None:
+    both = [*pairs, *((-x, -y) for x, y in pairs)]
+    n = len(both)
+    observed = sum(x == y for x, y in both) / n
+    chance = sum(
+        sum(x == v for x, _ in both) / n * (sum(y == v for _, y in both) / n) for v in (-1, 0, 1)
+    )
+    return None if chance >= 1 else (observed - chance) / (1 - chance)
+
+
+@settings(max_examples=100, deadline=None)
+@given(verdicts)
+def test_kappa_is_that_of_a_plain_count(pairs: list[tuple[int, int]]) -> None:
+    one, other = (pl.Series(c, dtype=pl.Int64) for c in zip(*pairs, strict=True))
+    expected = plain_kappa(pairs)
+    found = kappa(one, other)
+    assert (found is None) == (expected is None)
+    assert found is None or found == pytest.approx(expected, abs=1e-12)
+
+
+def test_kappa_is_that_of_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="the extra [embeddings] is missing")
+    rng = np.random.default_rng(1)
+    one, other = rng.integers(-1, 2, (2, 200))
+    found = kappa(pl.Series(one), pl.Series(other))
+    both = np.concatenate([one, -one]), np.concatenate([other, -other])
+    assert found == pytest.approx(metrics.cohen_kappa_score(*both))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=5),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_tau_is_that_of_a_plain_count(prompts: list[list[tuple[int, int]]]) -> None:
+    rows, taus = [], []
+    for number, scores in enumerate(prompts):
+        concordant = discordant = first = second = 0
+        for i in range(len(scores)):
+            for j in range(i + 1, len(scores)):
+                x = (scores[i][0] > scores[j][0]) - (scores[i][0] < scores[j][0])
+                y = (scores[i][1] > scores[j][1]) - (scores[i][1] < scores[j][1])
+                rows.append({"prompt_id": str(number), "one": x, "other": y})
+                concordant += x * y > 0
+                discordant += x * y < 0
+                first += x != 0
+                second += y != 0
+        if first and second:
+            taus.append((concordant - discordant) / math.sqrt(first * second))
+    found = tau(pl.DataFrame(rows))
+    assert (found is None) == (not taus)
+    assert found is None or found == pytest.approx(sum(taus) / len(taus), abs=1e-12)
+
+
+def rows(*said: dict[str, Any], texts: dict[str, str] | None = None) -> pl.DataFrame:
+    """Opinions of one judge on answers a and b of prompts p0, p1 …, in `compared`'s columns."""
+    frames, answers = [], []
+    for number, opinion in enumerate(said):
+        a, b = f"{number:04}a", f"{number:04}b"
+        text = {"preference": None, "unscored": None, **opinion}
+        frames.append({"prompt_id": f"p{number:04}", "response_a": a, "response_b": b, **text})
+        for side, name in (("a", a), ("b", b)):
+            answers.append(
+                {
+                    "response_id": name,
+                    "text": opinion.get(f"text_{side}", "word " * 5),
+                    "model": opinion.get(f"model_{side}", "m"),
+                }
+            )
+    table = pl.DataFrame(
+        [{k: v for k, v in f.items() if k[:5] not in ("text_", "model")} for f in frames],
+        schema_overrides={"preference": pl.Float64, "unscored": pl.String},
+    )
+    return compared(judgments("j", table), sides(pl.DataFrame(answers)))
+
+
+def test_unscored_are_counted_by_the_code_of_their_reason() -> None:
+    found = biases.unscored(
+        rows(
+            {"preference": 0.7},
+            {"preference": 0.5},
+            {"unscored": "too_long: 9 tokens"},
+            {"unscored": "too_long: 8 tokens"},
+        )
+    )
+    assert found == {"comparisons": 4, "unscored": 0.5, "reasons": {"too_long": 2}, "ties": 0.5}
+
+
+def test_a_judge_that_likes_the_first_place_is_found_out() -> None:
+    found = biases.position(
+        rows(
+            {"preference": 0.5, "forward": 0.9, "reverse": 0.1},
+            {"preference": 0.5, "forward": 0.8, "reverse": 0.3},
+            {"preference": 0.8, "forward": 0.9, "reverse": 0.7},
+            {"preference": 0.8, "forward": 0.5, "reverse": 0.9},
+            {"preference": 0.8},
+        )
+    )
+    # Shown first: a, a, a, - in the one order; b, b, a, a in the other.
+    assert found == {"asked_both_ways": 4, "flips": 0.5, "prefers_first": (3.5 + 2) / 8}
+
+
+def test_length_bias_of_all_and_of_about_equally_long_answers() -> None:
+    long, short, similar = "w" * 200, "w" * 50, "w" * 210
+    found = biases.length(
+        rows(
+            {"preference": 0.9, "text_a": long, "text_b": short},
+            {"preference": 0.2, "text_a": short, "text_b": long},
+            {"preference": 0.2, "text_a": similar, "text_b": long},
+            {"preference": 0.5, "text_a": similar, "text_b": long},
+            {"preference": 0.9, "text_a": long, "text_b": long},
+        )
+    )
+    assert found["prefers_longer"] == round(2 / 3, 6)
+    assert found["prefers_longer_matched"] == 0
+    assert found["matched_comparisons"] == 1
+
+
+def test_length_control_takes_away_what_length_explains() -> None:
+    rng = np.random.default_rng(0)
+    said = []
+    for _ in range(300):
+        words = rng.integers(20, 400, 2)
+        # m answers at greater length; the judge looks at the length alone.
+        words[0] *= 2
+        p = 1 / (1 + math.exp(-2 * math.log(words[0] / words[1])))
+        texts = {"text_a": "w" * int(words[0]), "text_b": "w" * int(words[1])}
+        said.append({"preference": p, "model_a": "m", "model_b": "n", **texts})
+    (found,) = biases.win_rates(rows(*said))
+    assert (found["model"], found["against"], found["comparisons"]) == ("m", "n", 300)
+    assert found["win_rate"] > 0.6
+    assert found["length_controlled"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_self_preference_stands_beside_what_the_others_say() -> None:
+    said = [
+        {"preference": 0.9, "model_a": "me", "model_b": "n"},
+        {"preference": 0.3, "model_a": "n", "model_b": "me"},
+        {"preference": 0.1, "model_a": "me", "model_b": "me"},
+    ]
+    other = [{**one, "preference": 0.5} for one in said]
+    found = biases.self_preference(rows(*said), rows(*other), ["me"])
+    assert found == {"comparisons": 2, "prefers_own": 0.8, "others_prefer_it": 0.5}
+    none = biases.self_preference(rows(*said), rows(*other), [])
+    assert none["prefers_own"] is None
+
+
+def test_the_regression_finds_what_a_judge_goes_by() -> None:
+    rng = np.random.default_rng(3)
+    said = []
+    for _ in range(400):
+        lists = rng.integers(0, 4, 2)
+        odds = 2 * (math.log1p(lists[0]) - math.log1p(lists[1]))
+        p = float(rng.random() < 1 / (1 + math.exp(-odds)))
+        texts = {
+            f"text_{side}": "x" * int(rng.integers(50, 300))
+            + "?" * int(rng.integers(0, 3))
+            + "\n- item" * int(n)
+            for side, n in zip("ab", lists, strict=True)
+        }
+        said.append({"preference": p, **texts})
+    found = biases.drivers(rows(*said))
+    assert found[0]["feature"] == "lists"
+    assert found[0]["low"] > 0
+    covers = [f["low"] <= 0 <= f["high"] for f in found if f["feature"] in ("questions", "length")]
+    assert covers == [True, True]
+
+
+def test_the_logistic_fit_is_that_of_scikit_learn_and_turns_with_the_answers() -> None:
+    linear = pytest.importorskip("sklearn.linear_model", reason="[embeddings] is not installed")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 3))
+    y = (rng.random(500) < 1 / (1 + np.exp(-x @ [1.0, -0.5, 0.0]))).astype(float)
+    found = logistic(x, y, np.arange(500))
+    plain = linear.LogisticRegression(C=1000, fit_intercept=False, tol=1e-10).fit(x, y)
+    assert np.allclose(found.coefficient, plain.coef_[0], atol=1e-4)
+    turned = logistic(-x, 1 - y, np.arange(500))
+    assert np.allclose(found.coefficient, turned.coefficient)
+    # One observation a cluster: the sandwich is close to the likelihood's own errors.
+    p = 1 / (1 + np.exp(-x @ found.coefficient))
+    own = np.sqrt(np.diag(np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x)))
+    assert np.allclose((found.high - found.low) / 2 / 1.96, own, rtol=0.15)
+
+
+def test_copies_of_a_prompt_make_no_interval_narrower() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(100, 1)), rng.random(100)
+    once = logistic(x, y, np.arange(100))
+    copied = logistic(np.tile(x, (5, 1)), np.tile(y, 5), np.tile(np.arange(100), 5))
+    assert np.allclose(once.high - once.low, copied.high - copied.low, rtol=0.01)
+
+
+def test_features_are_counts_of_what_stands_in_the_text() -> None:
+    text = "# Title\n\nI'm sorry, **you** may:\n- one?\n2. two!\n`code` 3.5"
+    (row,) = pl.DataFrame({"t": [text]}).select(text_features(pl.col("t"))).to_dicts()
+    assert tuple(row) == NAMES
+    counts = {k: round(math.expm1(v)) for k, v in row.items() if k != "ends_whole"}
+    assert counts == {
+        "length": len(text), "lists": 2, "headings": 1, "bold": 1, "code": 1, "paragraphs": 1,
+        "questions": 1, "exclamations": 1, "numbers": 2, "quotes": 0, "hedging": 1, "refusal": 1,
+        "first_person": 1, "address": 1,
+    }  # fmt: skip
+    assert row["ends_whole"] == 0
+
+
+def test_nothing_judged_gives_nulls() -> None:
+    none = rows({"preference": 0.5}).clear()
+    assert biases.unscored(none)["unscored"] is None
+    assert biases.length(none)["prefers_longer"] is None
+    assert biases.drivers(none) == []
+    assert biases.win_rates(none) == []
+    assert between(none.select(*KEYS, "verdict"), none)["kappa"] is None

@@ -1,0 +1,128 @@
+"""The command `prefdata audit` on a whole run, and the labels it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import flows
+import orjson
+import polars as pl
+import pytest
+from audit.test_audit import rows
+
+from pipelines.audit import read_labels, summary
+from pipelines.stages import STAGES
+from prefdata.cli import main
+from prefdata.config import load_params
+from prefdata.dataset.manifest import read_manifest
+from prefdata.errors import SourceError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit")
+    params = flows.params(folder)
+    for name, stage in STAGES.items():
+        if name != "reward-head":
+            stage(params, [], True)
+    return folder
+
+
+def command(run: Path, capsys: pytest.CaptureFixture[str], *more: str) -> Any:
+    assert main(["audit", "--params", str(run / "params.yaml"), "--json", *more]) == 0
+    return orjson.loads(capsys.readouterr().out)
+
+
+def test_the_command_reports_every_judge(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = command(run, capsys)["judges"]
+    assert sorted(found) == ["implicit_reward", "pairwise"]
+    pairwise = found["pairwise"]
+    assert pairwise["comparisons"] == 120
+    assert 0 < pairwise["position"]["flips"] < 1
+    # All answers are the policy's own: there is nothing to prefer.
+    assert pairwise["self_preference"]["comparisons"] == 0
+    assert (
+        pairwise["agreement"]["implicit_reward"]
+        == found["implicit_reward"]["agreement"]["pairwise"]
+    )
+    assert pairwise["agreement"]["implicit_reward"]["comparisons"] == 120
+    assert main(["audit", "--params", str(run / "params.yaml")]) == 0
+    shown = capsys.readouterr().out
+    assert "kappa" in shown
+    assert "pairwise" in shown
+
+
+def test_labels_calibrate_and_the_next_run_takes_the_temperatures(
+    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    judged = pl.read_parquet(run / "data/judgments/*.parquet").filter(judge="pairwise")
+    # Labels the other way round in the file, with the judge's verdicts, so it is always right.
+    labels = judged.select(
+        "prompt_id",
+        response_a="response_b",
+        response_b="response_a",
+        preference=(pl.col("preference") < 0.5).cast(pl.Float64),
+    )
+    path, out = str(tmp_path / "labels.csv"), str(tmp_path / "calibration.json")
+    labels.write_csv(path)
+    wins = tmp_path / "wins.parquet"
+    found = command(run, capsys, "--labels", path, "--calibrate", out, "--win-matrices", str(wins))[
+        "judges"
+    ]["pairwise"]
+    assert found["labels"]["agree"] == 1
+    assert found["labels"]["tau"] == pytest.approx(1)
+    assert found["calibration"]["ece_after"] < found["calibration"]["ece_before"]
+    assert sum(bin["comparisons"] for bin in found["calibration"]["curve"]) == 120
+    assert pl.read_parquet(wins).height == 40
+    changed = [f"judge.consensus={{kind: mean, calibration: {out}}}"]
+    params = load_params(run / "params.yaml", [*changed, f"data={tmp_path / 'data'}"])
+    for stage in ("ingest", "generate", "judge"):
+        STAGES[stage](params, [], True)
+    tempered, plain = (
+        pl.read_parquet(folder / "judgments/*.parquet").filter(judge="consensus")
+        for folder in (tmp_path / "data", run / "data")
+    )
+    assert not tempered["preference"].equals(plain["preference"])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("prompt_id,response_a\n1,2\n", "preference"),
+        ("prompt_id,response_a,response_b,preference\n1,2,3,7\n", "outside 0 to 1"),
+        ("prompt_id,response_a,response_b,preference\n1,2,3,much\n", "much"),
+    ],
+)
+def test_labels_that_are_none_are_refused(tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(content)
+    with pytest.raises(SourceError) as caught:
+        read_labels(str(path), rows({"preference": 0.5}))
+    assert says in f"{caught.value} {caught.value.remedy}"
+
+
+def test_a_name_that_is_neither_judge_nor_file_is_refused_with_those_there_are() -> None:
+    with pytest.raises(SourceError, match=r"this run \(j\)"):
+        read_labels("people", rows({"preference": 0.5}))
+
+
+def test_several_people_who_labelled_the_same_are_averaged(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text(
+        '{"prompt_id":"p","response_a":"x","response_b":"y","preference":1}\n'
+        '{"prompt_id":"p","response_a":"y","response_b":"x","preference":0.5}\n'
+    )
+    (found,) = read_labels(str(path), rows({"preference": 0.5})).to_dicts()
+    assert found == {
+        "prompt_id": "p", "response_a": "x", "response_b": "y", "preference": 0.75, "verdict": 1
+    }  # fmt: skip
+
+
+def test_the_manifest_holds_the_summary(run: Path) -> None:
+    params = load_params(run / "params.yaml")
+    found = read_manifest(str(run / "data/dataset")).labels["audit"]
+    assert found == summary(params)
+    assert found["pairwise"]["unscored"] == 0
+    assert 0 < found["pairwise"]["flips"] < 1
+    assert found["implicit_reward"]["flips"] is None

@@ -1,0 +1,297 @@
+"""Every way of reaching a consensus on cases small enough to check by hand."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import flows
+import numpy as np
+import polars as pl
+import pytest
+from consensus.table import World, build, chosen, decided, name, tables
+
+from pipelines.stages import STAGES
+from prefdata.config.params import Part
+from prefdata.consensus import lookup
+from prefdata.consensus.bradley_terry import fit
+from prefdata.consensus.win_matrix import in_cycle, win_matrices
+from prefdata.errors import ConfigError
+
+Q = "why?"
+
+
+def world(scores: dict[str, dict[str, float | None]], question: str = Q) -> World:
+    """judge -> answer -> score, on one question; a judge that is left out scores all 0."""
+    answers = sorted({a for some in scores.values() for a in some})
+    every = {j: scores.get(j, dict.fromkeys(answers, 0.0)) for j in ("one", "two", "safe")}
+    flat = {(j, question, a): s for j, some in every.items() for a, s in some.items()}
+    return World({question: answers}, flat)
+
+
+def labels(kind: str, given: World, **settings: Any) -> dict[str, Any]:
+    """ "xy" -> the chosen answer, or the reason."""
+    found = chosen(given, decided(build(kind, **settings), *tables(given)), 0)
+    return {"".join(sorted(both)): better or why for (_, both), (better, why, _) in found.items()}
+
+
+def rows(kind: str, given: World, **settings: Any) -> dict[str, dict[str, Any]]:
+    """ "xy" -> the row, its preference that of x (the first in the alphabet)."""
+    found = decided(build(kind, **settings), *tables(given))
+    names = {name(0, Q, a): a for a in given.answers[Q]}
+    result = {}
+    for row in found.to_dicts():
+        a, b = names[row["response_a"]], names[row["response_b"]]
+        if a > b:
+            row["preference"] = 1 - row["preference"]
+        result["".join(sorted((a, b)))] = row
+    return result
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def test_the_second_criterion_is_asked_only_where_the_first_cannot_decide() -> None:
+    given = world({"one": {"x": 2.0, "y": 0.0, "z": 0.1}, "two": {"x": 0.0, "y": 5.0, "z": 0.0}})
+    assert labels("hierarchical", given) == {"xy": "x", "xz": "x", "yz": "y"}
+    assert rows("hierarchical", given)["xy"]["preference"] == pytest.approx(sigmoid(2))
+
+
+def test_a_criterion_that_failed_is_not_passed_over() -> None:
+    given = world({"one": {"x": None, "y": 0.0}, "two": {"x": 0.0, "y": 5.0}})
+    assert labels("hierarchical", given) == {"xy": "missing_criterion"}
+    # What comes after the one that decides may be missing.
+    given = world({"one": {"x": 3.0, "y": 0.0}, "two": {"x": None, "y": 5.0}})
+    assert labels("hierarchical", given) == {"xy": "x"}
+
+
+def test_criteria_that_all_find_the_answers_alike_make_a_tie() -> None:
+    given = world({"one": {"x": 0.1, "y": 0.0}, "two": {"x": 0.1, "y": 0.0}})
+    assert labels("hierarchical", given) == {"xy": "tie"}
+
+
+def test_a_mixture_hears_the_judges_of_the_kind_of_prompt() -> None:
+    scores = {"one": {"x": 2.0, "y": 0.0}, "two": {"x": 0.0, "y": 3.0}}
+    assert labels("mixture", world(scores)) == {"xy": "y"}
+    assert labels("mixture", world(scores, "2 + 2?")) == {"xy": "x"}
+
+
+def test_a_constraint_vetoes_the_preferred_answer_and_never_prefers_the_other() -> None:
+    scores: dict[str, Any] = {"one": {"x": 2.0, "y": 0.0}, "two": {"x": 2.0, "y": 0.0}}
+    assert labels("mixture", world({**scores, "safe": {"x": -3.0, "y": 3.0}})) == {"xy": "vetoed"}
+    assert labels("mixture", world({**scores, "safe": {"x": 3.0, "y": -3.0}})) == {"xy": "x"}
+    # A constraint that nobody checked is not met.
+    assert labels("mixture", world({**scores, "safe": {"x": None, "y": 1.0}})) == {"xy": "vetoed"}
+
+
+def test_a_constraint_on_the_score_looks_at_the_preferred_answer_alone() -> None:
+    scores = {"one": {"x": 2.0, "y": 0.0}, "two": {"x": 2.0, "y": 0.0}}
+    veto = {"constraints": [{"judge": "safe", "min_preference": 0, "min_score": 0}]}
+    for safe, wanted in (((-0.1, -3.0), "vetoed"), ((0.1, -3.0), "x")):
+        given = world({**scores, "safe": dict(zip("xy", safe, strict=True))})
+        assert labels("mixture", given, **veto) == {"xy": wanted}
+
+
+def test_a_mixture_may_ask_for_agreement() -> None:
+    given = world({"one": {"x": 2.0, "y": 0.0}, "two": {"x": 0.0, "y": 3.0}})
+    assert labels("mixture", given, unanimous=True) == {"xy": "disagreement"}
+
+
+def test_weights_of_dimensions_are_shares_of_log_odds() -> None:
+    given = world(
+        {"one": {"x": 2.0, "y": 0.0}, "two": {"x": 1.0, "y": 0.0}, "safe": {"x": 0.0, "y": 4.0}}
+    )
+    weights = {"helpfulness": 3.0, "safety": 1.0}
+    row = rows("weighted_sum", given, weights=weights)["xy"]
+    assert row["preference"] == pytest.approx(sigmoid((3 * 1.5 - 4) / 4))
+    assert labels("weighted_sum", given, weights={"helpfulness": 0, "safety": 2}) == {"xy": "y"}
+    given = world({"one": {"x": 2.0, "y": 0.0}, "safe": {"x": None, "y": 4.0}})
+    assert labels("weighted_sum", given, weights=weights) == {"xy": "missing_dimension"}
+
+
+def test_log_sigmoid_sum_wants_an_answer_that_is_good_by_all() -> None:
+    # x is excellent by one judge and poor by the other; y is fair by both. The sum of raw
+    # rewards would prefer x.
+    given = world({"one": {"x": 9.0, "y": 1.0, "z": 0.0}, "two": {"x": -5.0, "y": 1.0, "z": 0.0}})
+    assert labels("log_sigmoid_sum", given)["xy"] == "y"
+    # By hand: medians are 1 and 0.
+    x = math.log(sigmoid(9 - 1)) + math.log(sigmoid(-5 - 0))
+    y = math.log(sigmoid(1 - 1)) + math.log(sigmoid(1 - 0))
+    assert rows("log_sigmoid_sum", given)["xy"]["preference"] == pytest.approx(sigmoid(x - y))
+
+
+def test_strengths_are_the_likeliest_ones() -> None:
+    # Of consistent comparisons Bradley-Terry gives back the strengths they come from.
+    true = np.array([1.0, 0.2, -1.2])
+    wins = 1 / (1 + np.exp(-(true[:, None] - true[None, :])))
+    np.fill_diagonal(wins, np.nan)
+    found = fit(wins[None], 1e-9)[0]
+    assert np.allclose(found - found.mean(), true, atol=1e-6)
+    # One answer that wins everything for sure stays finite, and at the likelihood's maximum.
+    sure = np.array([[[np.nan, 1.0], [0.0, np.nan]]])
+    strength = fit(sure, 0.01)[0]
+    gap = strength[0] - strength[1]
+    assert 1 - sigmoid(gap) == pytest.approx(0.01 * strength[0], abs=1e-8)
+
+
+def test_a_circle_is_a_tie_to_bradley_terry_and_kept_by_general_preferences() -> None:
+    given = world({"one": dict.fromkeys("xyz", 0.0)})
+    for judge in ("one", "two", "safe"):
+        for a, b in ("xy", "yz", "zx"):
+            given.against[judge, Q, a, b] = 0.8
+    assert set(labels("bradley_terry", given).values()) == {"tie"}
+    assert labels("general", given) == {"xy": "x", "yz": "y", "xz": "z"}
+    assert {r["flag"] for r in rows("general", given).values()} == {"cycle"}
+    assert set(labels("general", given, cycles="drop").values()) == {"cycle"}
+
+
+def test_a_circle_holds_those_on_it_alone() -> None:
+    wins = np.full((4, 4), 0.9)
+    for i, j in ((0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)):
+        wins[i, j], wins[j, i] = 0.9, 0.1
+    circle = in_cycle(wins[None])[0]
+    assert circle[:3, :3].all()
+    assert not circle[3, :3].any()
+    assert not circle[:3, 3].any()
+
+
+def test_the_win_matrix_holds_what_each_judge_said() -> None:
+    given = world({"one": {"x": 2.0, "y": 0.0, "z": None}})
+    judgments, _ = tables(given)
+    found = win_matrices(judgments)
+    assert found.height == 3
+    one = found.filter(pl.col("judge") == "one").to_dicts()[0]
+    said = judgments.filter(pl.col("judge") == "one").to_dicts()
+    assert one["responses"] == sorted(
+        {r["response_a"] for r in said} | {r["response_b"] for r in said}
+    )
+    for row in said:
+        i, j = (one["responses"].index(row[c]) for c in ("response_a", "response_b"))
+        p = row["preference"]
+        assert one["wins"][i][j] == p
+        assert one["wins"][j][i] == (None if p is None else 1 - p)
+        assert one["wins"][i][i] is None
+
+
+def test_the_common_order_keeps_the_longest_chain_both_judges_see() -> None:
+    # one: w x y z; two: x y z w. Both see x y z in this order; w is out of place.
+    given = world(
+        {
+            "one": {"w": 4.5, "x": 3.0, "y": 2.0, "z": 1.0},
+            "two": {"w": 0.0, "x": 3.0, "y": 2.0, "z": 1.0},
+        }
+    )
+    found = labels("agreement_ranking", given)
+    assert {k: v for k, v in found.items() if "w" not in k} == {"xy": "x", "xz": "x", "yz": "y"}
+    assert {v for k, v in found.items() if "w" in k} == {"not_in_common_order"}
+
+
+def test_what_both_judges_see_outside_the_longest_order_is_dropped() -> None:
+    # Both see x > y > z, and w > v, but w and v stand to the others differently.
+    given = world(
+        {
+            "one": {"x": 9.0, "y": 8.0, "z": 7.0, "w": 2.0, "v": 1.0},
+            "two": {"x": 3.0, "y": 2.0, "z": 1.0, "w": 9.0, "v": 8.0},
+        }
+    )
+    found = labels("agreement_ranking", given)
+    assert found["xy"] == "x"
+    assert found["vw"] == "not_in_common_order"
+
+
+def test_the_least_confident_are_marked_smoothed_and_dropped() -> None:
+    given = world({j: {"x": 4.0, "y": 1.0, "z": 0.5} for j in ("one", "two", "safe")})
+    # Margins: xy 3, xz 3.5, yz 0.5.
+    found = rows("noise_aware", given, least_confident=0.4, smoothing=0.2, drop=0)
+    p = sigmoid(0.5)
+    assert found["yz"]["preference"] == pytest.approx(0.8 * p + 0.2 * (1 - p))
+    assert [found[k]["flag"] for k in ("xy", "xz", "yz")] == [None, None, "least_confident"]
+    assert found["xy"]["preference"] == pytest.approx(sigmoid(3))
+    assert labels("noise_aware", given, drop=0.4)["yz"] == "below_threshold"
+
+
+@pytest.mark.parametrize(
+    ("one", "others", "flag", "preference"),
+    [
+        (2.0, 1.5, None, sigmoid(2)),
+        (2.0, 0.2, "ambiguous", 0.9 * sigmoid(2) + 0.1 * (1 - sigmoid(2))),
+        (2.0, -0.9, "ambiguous", 0.9 * sigmoid(2) + 0.1 * (1 - sigmoid(2))),
+        (2.0, -1.5, "flipped", 1 - sigmoid(2)),
+        (-2.0, 1.5, "flipped", sigmoid(2)),
+    ],
+)
+def test_strength_bands(one: float, others: float, flag: str | None, preference: float) -> None:
+    scores = {j: {"x": others, "y": 0.0} for j in ("two", "safe")}
+    row = rows("strength", world({"one": {"x": one, "y": 0.0}, **scores}))["xy"]
+    assert row["flag"] == flag
+    assert row["preference"] == pytest.approx(preference)
+
+
+def test_judges_who_are_far_apart_make_a_label_ambiguous() -> None:
+    given = world(
+        {"one": {"x": 3.0, "y": 0.0}, "two": {"x": 5.0, "y": 0.0}, "safe": {"x": 0.0, "y": 0.0}}
+    )
+    assert rows("strength", given)["xy"]["flag"] is None
+    assert rows("strength", given, max_spread=2)["xy"]["flag"] == "ambiguous"
+    assert labels("strength", given, max_spread=2, ambiguous="drop") == {"xy": "ambiguous"}
+
+
+def test_agreement_without_confidence_of_each_makes_no_label() -> None:
+    given = world(
+        {"one": {"x": 4.0, "y": 0.0}, "two": {"x": 0.1, "y": 0.0}, "safe": {"x": 4.0, "y": 0.0}}
+    )
+    assert labels("scir", given) == {"xy": "x"}
+    assert labels("scir", given, min_each=0.6) == {"xy": "unsure_opinion"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "says"),
+    [
+        ("mixture", {"kinds": [{"name": "a", "text": "(", "judges": ["one"]}]}, "not a regex"),
+        ("mixture", {"kinds": [{"name": "a", "judges": ["three"]}]}, "'three'"),
+        ("hierarchical", {"criteria": [{"judge": "tow"}]}, "'tow'"),
+        ("hierarchical", {"criteria": []}, "criteria"),
+        ("weighted_sum", {"weights": {"helpfulness": 0.0}}, "one above 0"),
+        ("weighted_sum", {"weights": {"helpfulness": 1.0, "safety": -1.0}}, "0 or more"),
+        ("log_sigmoid_sum", {"rewards": ["no"]}, "'no'"),
+        ("strength", {"flip_below": -0.1}, "keep_above"),
+        ("agreement_ranking", {"rankers": ["one"]}, "rankers"),
+        ("mean", {"calibration": "nowhere.json"}, "prefdata audit"),
+    ],
+)
+def test_wrong_settings_are_refused_before_any_work(
+    kind: str, settings: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(kind, **settings)
+    assert says in f"{caught.value} {caught.value.remedy}"
+
+
+def test_the_stage_labels_the_same_whatever_the_buckets(tmp_path: Path) -> None:
+    found = []
+    for buckets in (1, 4):
+        folder = tmp_path / str(buckets)
+        folder.mkdir()
+        judge = {
+            **flows.SCRIPTED["judge"],
+            "consensus": {"kind": "noise_aware", "least_confident": 0.3, "drop": 0.2},
+        }
+        params = flows.params(folder, judge=judge, buckets=buckets)
+        for stage in ("ingest", "generate", "judge", "pair"):
+            STAGES[stage](params, [], True)
+        rows_ = pl.read_parquet(folder / "data/judgments/*.parquet").filter(judge="consensus")
+        found.append(rows_.sort("prompt_id", "response_a", "response_b"))
+        rejected = pl.read_parquet(folder / "data/rejections/judge/*.parquet")
+        # 20 prompts of 4 answers: 120 comparisons, a fifth of them dropped.
+        assert rejected["reason"].to_list().count("below_threshold") == 24
+        assert rows_["flag"].to_list().count("least_confident") == 12
+        pairs = pl.read_parquet(folder / "data/pairs/*.parquet")
+        assert "flag" in pairs.columns
+    assert found[0].equals(found[1])
+
+
+def test_the_lookup_refuses_no_name_where_no_judges_are_given() -> None:
+    part = Part(kind="hierarchical", criteria=[{"judge": "any"}])
+    assert lookup.build(part).judges() == ["any"]
