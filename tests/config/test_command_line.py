@@ -35,7 +35,7 @@ def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
     [
         (
             {"judge": judge({**JUDGE, "modl": "x"})},
-            "judge.judges.0:\n  modl: unknown key; valid here: model, name",
+            "judge.judges.0:\n  modl: unknown key; valid here: dimension, model, name",
         ),
         (
             {"judge": judge(JUDGE, {"kind": "implicit_reward", "beta": 0})},
@@ -54,7 +54,7 @@ def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
         ),
         (
             {"judge": judge(JUDGE, consensus={"kind": "vote"})},
-            "judge.consensus.kind: 'vote' is unknown; known: mean, scir",
+            "judge.consensus.kind: 'vote' is unknown; known: agreement_ranking, bradley_terry, ",
         ),
         (
             {"judge": judge(JUDGE, consensus={"kind": "mean", "confidence": 1})},

@@ -54,7 +54,11 @@ def test_the_repositorys_own_params_are_valid(root: Path) -> None:
         (["models", "policy", "name"], "models.policy.name: unknown key", "device, dtype, engine"),
         (["judge", "judge"], "judge.judge: unknown key", "consensus, judges, max_rejected_frac"),
         (["augment"], "augment.reward: unknown key", "valid here: rewards"),
-        (["reward_head"], "reward_head.reward: unknown key", "data, l2, model, out"),
+        (
+            ["reward_head"],
+            "reward_head.reward: unknown key",
+            "control_length, data, features, l2, model",
+        ),
     ],
 )
 def test_an_unknown_key_is_named_with_those_that_are_valid(

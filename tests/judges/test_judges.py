@@ -208,7 +208,7 @@ def test_a_tie_or_a_missing_score_makes_no_pair(
     found = judge.judge(given_, asking(policy=engine, reference=engine))
     assert set(found["preference"]) == ({0.5} if error is None else {None})
     assert set(found["unscored"]) == {error}
-    decided = Mean({}, "judge.consensus").decide(found)
+    decided = Mean({}, "judge.consensus").decide(found, given_.prompts)
     assert decided["reason"].to_list() == [reason] * 4
 
 
