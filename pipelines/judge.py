@@ -25,7 +25,7 @@ _JUDGED = ["response_id", "prompt_id", "text", "finish_reason"]
 
 def work(run: Run, bucket: int) -> Outcome:
     """Judge one bucket's answers."""
-    prompts = run.read("prompts", bucket, ["prompt_id", "messages"])
+    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "reference"])
     responses = answers(run, bucket)
     panel = judges.build(run.params.judge.judges)
     consensus = consensuses.build(run.params.judge.consensus)

@@ -14,6 +14,7 @@ from prefdata.judges.hindsight import HindsightJudge
 from prefdata.judges.honesty import HonestyJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.listwise import ListwiseJudge
+from prefdata.judges.math_answer import MathAnswerJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.judges.reasoning import ReasoningJudge
@@ -29,6 +30,7 @@ JUDGES: dict[str, type[Judge]] = {
         HonestyJudge,
         ImplicitRewardJudge,
         ListwiseJudge,
+        MathAnswerJudge,
         PairwiseJudge,
         PointwiseJudge,
         ReasoningJudge,

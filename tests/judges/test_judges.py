@@ -1,4 +1,4 @@
-"""What must hold of every judge."""
+"""What must hold of every judge that asks models."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from prefdata.inference import Inference
 from prefdata.judges import lookup
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.reward_head import RewardHead, save_head
+from prefdata.judges.verified import Verifier
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 
@@ -62,7 +63,11 @@ def head(embedder: str, weights: list[float]) -> RewardHead:
     )
 
 
-@pytest.fixture(scope="module", params=list(lookup.JUDGES))
+ASKING = [kind for kind, judge in lookup.JUDGES.items() if not issubclass(judge, Verifier)]
+"""What must hold of the others is in test_verifiers.py."""
+
+
+@pytest.fixture(scope="module", params=ASKING)
 def judge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """One judge of each kind; all ask the model `policy`, `reference` or both."""
     kind: str = request.param
