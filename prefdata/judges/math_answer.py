@@ -11,7 +11,7 @@ from pydantic import Field
 
 from prefdata.judges.base import JudgeConfig
 from prefdata.judges.final_answer import Number, final_number, reference_number
-from prefdata.judges.verified import Verifier, shown
+from prefdata.judges.verified import CHECKED, Verifier, shown
 
 
 class MathAnswerConfig(JudgeConfig):
@@ -35,8 +35,7 @@ class MathAnswerJudge(Verifier):
             self._check(expected[reference], reference, text, finished)
             for text, finished, reference in rows
         ]
-        schema = {"score": pl.Float64, "unscored": pl.String, "trace": pl.String}
-        return pl.DataFrame(checked, schema=schema, orient="row")
+        return pl.DataFrame(checked, schema=CHECKED, orient="row")
 
     def _check(
         self, expected: Number | None, reference: str, text: str, finished: bool

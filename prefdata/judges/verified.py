@@ -13,15 +13,18 @@ from prefdata.judges.verdict import own_text
 
 SHOWN_CHARS = 80
 
+CHECKED = {"score": pl.Float64, "unscored": pl.String, "trace": pl.String}
+"""What `verify` returns."""
+
 
 class Verifier(Judge):
-    """Scores an answer by how far it passes, from 0 to 1; a pass beats a failure with certainty.
+    """Scores an answer by how far it passes, from 0 to 1; a pass beats a failure with certainty."""
 
-    `by_reference` says whether answers are checked against their prompt's reference: a prompt
-    without one is Unscored then.
-    """
-
-    by_reference = True
+    @property
+    def by_reference(self) -> bool:
+        """Whether answers are checked against their prompt's reference; where a prompt has none
+        they are Unscored then."""
+        return True
 
     def needs(self) -> list[Wanted]:
         return []

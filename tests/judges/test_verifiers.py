@@ -16,14 +16,38 @@ from prefdata.judges.verified import Verifier
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 
-SETTINGS: dict[str, dict[str, Any]] = {"math_answer": {}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "constraints": {},
+    "exact_match": {},
+    "json_schema": {},
+    "math_answer": {},
+    "regex_match": {},
+    "unit_tests": {"seconds": 2},
+}
 """What each kind is built with; a kind that is missing here fails."""
-REFERENCES = {"math_answer": "#### 18"}
-GOOD = {"math_answer": "#### 18"}
+REFERENCES = {
+    "constraints": '{"min_words": 4}',
+    "exact_match": "Paris, of course",
+    "json_schema": '{"type": "object"}',
+    "math_answer": "#### 18",
+    "regex_match": "[0-9]{3}x",
+    "unit_tests": "assert double(2) == 4",
+}
+GOOD = {
+    "constraints": "one two three four",
+    "exact_match": "paris of course!",
+    "json_schema": '```json\n{"a": 1}\n```',
+    "math_answer": "#### 18",
+    "regex_match": "it is 123x",
+    "unit_tests": "def double(x):\n    return 2 * x",
+}
 KINDS = [kind for kind, judge in lookup.JUDGES.items() if issubclass(judge, Verifier)]
 
 properties = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    # unit_tests starts a process for every answer.
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 texts = st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3, unique=True)
 
