@@ -18,6 +18,7 @@ from prefdata.judges.implicit_reward import ImplicitRewardJudge
 from prefdata.judges.json_schema import JsonSchemaJudge
 from prefdata.judges.listwise import ListwiseJudge
 from prefdata.judges.math_answer import MathAnswerJudge
+from prefdata.judges.mean_logprob import MeanLogprobJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.judges.reasoning import ReasoningJudge
@@ -39,6 +40,7 @@ JUDGES: dict[str, type[Judge]] = {
         JsonSchemaJudge,
         ListwiseJudge,
         MathAnswerJudge,
+        MeanLogprobJudge,
         PairwiseJudge,
         PointwiseJudge,
         ReasoningJudge,

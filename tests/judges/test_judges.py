@@ -41,6 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "honesty": {"model": "reference", "policy": "policy", "samples": 2},
     "implicit_reward": {"beta": 0.1},
     "listwise": {"model": "policy"},
+    "mean_logprob": {},
     "pairwise": {"model": "policy"},
     "pointwise": {"model": "policy"},
     "reasoning": {"model": "policy"},
