@@ -23,6 +23,7 @@ from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.judges.reasoning import ReasoningJudge
 from prefdata.judges.regex_match import RegexMatchJudge
+from prefdata.judges.reward_model import RewardModelJudge
 from prefdata.judges.safety import SafetyJudge
 from prefdata.judges.unit_tests import UnitTestsJudge
 from prefdata.records.judgment import CONSENSUS
@@ -45,6 +46,7 @@ JUDGES: dict[str, type[Judge]] = {
         PointwiseJudge,
         ReasoningJudge,
         RegexMatchJudge,
+        RewardModelJudge,
         SafetyJudge,
         UnitTestsJudge,
     )

@@ -45,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pairwise": {"model": "policy"},
     "pointwise": {"model": "policy"},
     "reasoning": {"model": "policy"},
+    "reward_model": {"models": ["policy", "reference"]},
     "safety": {"model": "policy"},
 }
 """What each kind is built with; a kind that is missing here fails every property."""
@@ -201,6 +202,9 @@ class Indifferent(Engine):
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         yield self._all("embed", rows, embedding=[DIMENSION**-0.5] * DIMENSION)
+
+    def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        yield self._all("reward", rows, rewards=[0.5])
 
 
 @pytest.mark.parametrize(
