@@ -39,7 +39,8 @@ class ExactMatchJudge(Verifier):
         )
         part = pl.col("text")
         if self.config.extract is not None:
-            group = 1 if "(" in self.config.extract else 0
+            groups = pl.Series([""]).str.extract_groups(self.config.extract).struct.fields
+            group = 1 if groups else 0
             part = part.str.extract(self.config.extract, group)
         compared = (
             answers.join(accepted, on="reference", how="left", maintain_order="left")

@@ -51,12 +51,12 @@ _OTHER_JUDGES: dict[str, tuple[str, dict[str, str], str]] = {
         NEW,
     ),
     "unit_tests": (
-        "",
+        "require_no_network: false, ",
         {
             "seconds": "seconds: 2",
             "memory_mb": "memory_mb: 512",
             "partial": "partial: true",
-            "require_no_network": "require_no_network: false",
+            "require_no_network": "",
         },
         HIT,
     ),

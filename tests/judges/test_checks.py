@@ -45,6 +45,8 @@ def reason(kind: str, answer: str, reference: str | None = None, **settings_: An
         ("LA", '["New York", "NYC"]', {}, 0.0),
         ("[1, 2]", "[1, 2]", {}, 1.0),
         ("I pick (B) for sure", "b", {"extract": r"\(([A-D])\)"}, 1.0),
+        ("I pick (B) for sure", "b", {"extract": r"\([A-D]\)"}, 1.0),
+        ("I pick (B) for sure", "b", {"extract": r"\((?:A|B)\)"}, 1.0),
         ("I pick C", "b", {"extract": r"\(([A-D])\)"}, 0.0),
         ("e\u0301te\u0301", "été", {}, 1.0),
     ],

@@ -31,14 +31,16 @@ factorial(3)
 """
 TESTS = '["assert factorial(0) == 1", "assert factorial(5) == 120"]'
 WRONG = "def factorial(n):\n    return 1"
+ANYWHERE = {"seconds": 2, "require_no_network": False}
+"""Also where the system does not let code be cut off."""
 LIMITS = Limits(seconds=1, memory_mb=256)
 
 
 def test_what_passes_its_tests_is_right() -> None:
     for tests in (TESTS, "def check(f):\n    assert f(5) == 120\n\ncheck(factorial)"):
-        found = scores("unit_tests", [FACTORIAL, WRONG, "I can't code."], tests, seconds=2)
+        found = scores("unit_tests", [FACTORIAL, WRONG, "I can't code."], tests, **ANYWHERE)
         assert [score for score, _ in found.values()] == [1.0, 0.0, 0.0]
-    found = scores("unit_tests", [FACTORIAL, WRONG, "I can't."], TESTS, seconds=2, partial=True)
+    found = scores("unit_tests", [FACTORIAL, WRONG, "I can't."], TESTS, partial=True, **ANYWHERE)
     assert found == {
         FACTORIAL: (1.0, "2 of 2 tests pass"),
         WRONG: (0.5, "1 of 2 tests pass; 'assert factorial(5) == 120': AssertionError"),
@@ -55,7 +57,7 @@ def test_the_longest_block_is_the_code() -> None:
     ("tests", "reason"), [("", "no_tests: "), ("[]", "no_tests: "), ("f( ==", "bad_tests: ")]
 )
 def test_a_bad_reference_is_no_answers_fault(tests: str, reason: str) -> None:
-    (found,) = scores("unit_tests", [FACTORIAL], tests).values()
+    (found,) = scores("unit_tests", [FACTORIAL], tests, **ANYWHERE).values()
     assert found[0] is None
     assert found[1].startswith(reason)
 
