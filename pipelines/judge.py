@@ -64,7 +64,7 @@ def work(run: Run, bucket: int) -> Outcome:
 
 def opinions(run: Run, bucket: int, inference: Inference) -> pl.DataFrame:
     """Every judge's opinions of the bucket's answers."""
-    prompts = run.read("prompts", bucket, ["prompt_id", "messages"])
+    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "reference"])
     responses = answers(run, bucket)
     panel = judges.build(run.params.judge.judges)
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]

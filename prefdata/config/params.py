@@ -62,6 +62,9 @@ class SourceParams(Section):
     format: Literal["auto", "jsonl", "parquet", "hh"] = "auto"
     prompt_field: str = Field("prompt", description="A string or a list of messages.")
     messages_field: str = Field("messages", description="A list of messages.")
+    reference_field: str = Field(
+        "reference", description="What verifiers check answers against; a row need not have it."
+    )
     limit: int | None = Field(None, gt=0, description="Read this many rows and no more.")
 
 

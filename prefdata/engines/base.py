@@ -15,6 +15,7 @@ be answered comes back with its reason in `error`, and never takes others with i
 | choose      | messages                       | logprobs (one an option, nats)              |
 | embed       | text                           | embedding (float32, unit length)            |
 | hidden_sums | messages, completion, finished | hidden_sum, last_hidden (float32), n_tokens |
+| reward      | messages, completion           | rewards (one an output of the model's head) |
 
 `messages` is a list of {role, content}; `finished` says that the answer ended its turn, so the
 end-of-turn token belongs to it. `n_tokens` counts the answer's tokens. Every result also has
@@ -37,7 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prefdata.errors import ModelError
 
-Operation = Literal["generate", "score", "choose", "embed", "hidden_sums"]
+Operation = Literal["generate", "score", "choose", "embed", "hidden_sums", "reward"]
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
@@ -157,6 +158,7 @@ OPERATIONS: dict[Operation, OperationSpec] = {
             "n_tokens": pl.Int64(),
         },
     ),
+    "reward": OperationSpec(("messages", "completion"), {"rewards": pl.List(pl.Float64())}),
 }
 
 
@@ -268,6 +270,10 @@ class Engine(ABC):
         the end-of-turn token being y's last where the answer is finished (arXiv 2410.08847,
         Definition 2).
         """
+        raise NotImplementedError
+
+    def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        """What a reward model gives the whole, ended answer: one number an output of its head."""
         raise NotImplementedError
 
 

@@ -16,6 +16,7 @@ ENGINES = {
     "openai": "prefdata.engines.openai:OpenAIEngine",
     "vllm": "prefdata.engines.vllm:VllmEngine",
     "sentence": "prefdata.engines.sentence:SentenceEngine",
+    "reward_model": "prefdata.engines.reward_model:RewardModelEngine",
     "scripted": "prefdata.engines.scripted:ScriptedEngine",
 }
 

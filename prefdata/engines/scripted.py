@@ -132,6 +132,11 @@ class ScriptedEngine(Engine):
                 n_tokens=n_tokens,
             )
 
+    def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        for batch, numbers in self._batches(rows):
+            rewards = self._vectors(numbers)[:, :1].astype(np.float64)
+            yield self._results("reward", batch, rewards=_lists(rewards, pl.Float64()))
+
     def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
         """Slices of the rows, each with a 64-bit number a row, drawn from its key."""
         for batch in rows.iter_slices(BATCH):

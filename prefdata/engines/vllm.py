@@ -83,8 +83,8 @@ class VllmEngine(Engine):
         self._starting = threading.RLock()
 
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
-        needed = RUNNER[operation]
-        if self.options.runner != needed:
+        needed = RUNNER.get(operation)
+        if needed is not None and self.options.runner != needed:
             return (
                 f"vLLM loads a model for one thing, and this one is loaded with options.runner "
                 f"{self.options.runner}; {operation} needs a model with options.runner {needed} "

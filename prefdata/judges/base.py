@@ -39,7 +39,8 @@ class JudgeConfig(BaseModel):
 class Candidates:
     """What is judged.
 
-    `prompts`: prompt_id, messages. `responses`: prompt_id, response_id, text, finished.
+    `prompts`: prompt_id, messages, reference (what a verifier checks against; null where there is
+    none). `responses`: prompt_id, response_id, text, finished.
     `comparisons`: prompt_id, response_a, response_b with response_a < response_b.
     """
 

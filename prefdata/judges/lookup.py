@@ -8,31 +8,47 @@ from prefdata.config.load import known
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.judges.base import Judge
+from prefdata.judges.constraints import ConstraintsJudge
 from prefdata.judges.critique import CritiqueJudge
 from prefdata.judges.embedding_reward import EmbeddingRewardJudge
+from prefdata.judges.exact_match import ExactMatchJudge
 from prefdata.judges.hindsight import HindsightJudge
 from prefdata.judges.honesty import HonestyJudge
 from prefdata.judges.implicit_reward import ImplicitRewardJudge
+from prefdata.judges.json_schema import JsonSchemaJudge
 from prefdata.judges.listwise import ListwiseJudge
+from prefdata.judges.math_answer import MathAnswerJudge
+from prefdata.judges.mean_logprob import MeanLogprobJudge
 from prefdata.judges.pairwise import PairwiseJudge
 from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.judges.reasoning import ReasoningJudge
+from prefdata.judges.regex_match import RegexMatchJudge
+from prefdata.judges.reward_model import RewardModelJudge
 from prefdata.judges.safety import SafetyJudge
+from prefdata.judges.unit_tests import UnitTestsJudge
 from prefdata.records.judgment import CONSENSUS
 
 JUDGES: dict[str, type[Judge]] = {
     judge.kind: judge
     for judge in (
+        ConstraintsJudge,
         CritiqueJudge,
         EmbeddingRewardJudge,
+        ExactMatchJudge,
         HindsightJudge,
         HonestyJudge,
         ImplicitRewardJudge,
+        JsonSchemaJudge,
         ListwiseJudge,
+        MathAnswerJudge,
+        MeanLogprobJudge,
         PairwiseJudge,
         PointwiseJudge,
         ReasoningJudge,
+        RegexMatchJudge,
+        RewardModelJudge,
         SafetyJudge,
+        UnitTestsJudge,
     )
 }
 

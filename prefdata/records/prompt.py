@@ -23,7 +23,7 @@ class Prompt(Record):
 
     `{"prompt": "Hi\\r\\n"}` in line 7 of q.jsonl becomes
     `{"prompt_id": "1f…", "messages": [{"role": "user", "content": "Hi"}], "split": "train",
-    "source": "q.jsonl", "origin": "q.jsonl:7"}`.
+    "source": "q.jsonl", "origin": "q.jsonl:7", "reference": null}`.
     """
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id",)
@@ -35,3 +35,7 @@ class Prompt(Record):
     split: Literal["train", "test"] = Field(description="Fixed by the prompt id alone.")
     source: str = Field(description="What the prompt came from: the row's own, or the file.")
     origin: str = Field(description="file:row of the first occurrence; rows count from 1.")
+    reference: str | None = Field(
+        description="What verifiers check answers against, as the source has it: the right answer, "
+        "tests, constraints. No model is shown it."
+    )

@@ -112,7 +112,8 @@ def _columns(source: SourceParams, parquet: pq.ParquetFile) -> list[str]:
             f"{source.messages_field!r}; it has: {', '.join(sorted(names))}",
             "Set prompt_field or messages_field of the source to one of its columns.",
         )
-    return sorted({source.prompt_field, source.messages_field, "source"} & names)
+    wanted = {source.prompt_field, source.messages_field, source.reference_field, "source"}
+    return sorted(wanted & names)
 
 
 def _values(batch: pa.RecordBatch) -> list[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+import orjson
+
 from prefdata.config.params import SourceParams
 from prefdata.errors import RejectRecord
 
@@ -51,6 +53,25 @@ def conversation(row: Any, source: SourceParams, max_chars: int) -> list[Turn]:
 def normalize(text: str) -> str:
     r"""NFC, `\n` line ends, no blanks at either end: "Hi\r\n" and "Hi" are one prompt."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def reference(value: Any, field: str) -> str | None:
+    """What a row gives to check answers against: text as it is, anything else as JSON."""
+    if value is None:
+        return None
+    try:
+        # Keys in order: what a Parquet file and a JSONL file say of one prompt is the same text.
+        text = (
+            value
+            if isinstance(value, str)
+            else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        )
+        text.encode()
+    except (TypeError, UnicodeEncodeError) as error:
+        raise RejectRecord(
+            "wrong_type", f"{field}: {error}; expected text or what JSON can say"
+        ) from error
+    return text
 
 
 def check_size(turns: list[Turn], max_chars: int) -> None:

@@ -18,7 +18,7 @@ from prefdata.records.prompt import Prompt
 from prefdata.records.rejection import Rejection
 from prefdata.sources.files import format_of, read_rows
 from prefdata.sources.hh import to_messages
-from prefdata.sources.prompt_rows import Turn, conversation
+from prefdata.sources.prompt_rows import Turn, conversation, reference
 
 CHUNK_ROWS = 20_000
 RECORD_CHARS = 2_000
@@ -36,21 +36,33 @@ def read_prompts(
         conversations: list[list[Turn]] = []
         numbers: list[int] = []
         sources: list[str] = []
+        references: list[str | None] = []
         rejections: list[dict[str, Any]] = []
         for number, raw, value in chunk:
             try:
                 if isinstance(value, RejectRecord):
                     raise value
                 row = to_messages(value) if transcripts else value
-                conversations.append(conversation(row, source, params.max_prompt_chars))
+                turns = conversation(row, source, params.max_prompt_chars)
+                found = reference(value.get(source.reference_field), source.reference_field)
             except RejectRecord as reject:
                 rejections.append(_rejection(reject, f"{source.path}:{number}", raw))
                 continue
-            named = value.get("source") if isinstance(value, dict) else None
+            named = value.get("source")
+            conversations.append(turns)
+            references.append(found)
             numbers.append(number)
             sources.append(named if isinstance(named, str) else source.path)
         yield (
-            _prompts(conversations, numbers, sources, source.path, position, params.test_fraction),
+            _prompts(
+                conversations,
+                numbers,
+                sources,
+                references,
+                source.path,
+                position,
+                params.test_fraction,
+            ),
             pl.DataFrame(rejections, schema=polars_schema(Rejection)),
         )
 
@@ -59,6 +71,7 @@ def _prompts(
     conversations: list[list[Turn]],
     numbers: list[int],
     sources: list[str],
+    references: list[str | None],
     path: str,
     position: int,
     test_fraction: float,
@@ -83,8 +96,12 @@ def _prompts(
                 "messages": pl.Series(messages),
                 "source": sources,
                 "number": numbers,
+                "reference": references,
             },
-            schema_overrides={"prompt_id": pl.String, "source": pl.String, "number": pl.Int64},
+            schema_overrides={
+                **dict.fromkeys(("prompt_id", "source", "reference"), pl.String),
+                "number": pl.Int64,
+            },
         )
         .select(
             "prompt_id",
@@ -92,6 +109,7 @@ def _prompts(
             split=pl.when(is_test).then(pl.lit("test")).otherwise(pl.lit("train")),
             source="source",
             origin=pl.format("{}:{}", pl.lit(path), "number"),
+            reference="reference",
             order=(position << 40) + pl.col("number"),
         )
         .cast(schema)

@@ -57,7 +57,7 @@ def test_the_repositorys_own_params_are_valid(root: Path) -> None:
         (
             ["reward_head"],
             "reward_head.reward: unknown key",
-            "control_length, data, features, l2, model",
+            "control_length, data, features, l2",
         ),
     ],
 )

@@ -8,15 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from inference.consensus_settings import overrides
-
-# What the second run asks, held against the first one.
-HIT = "nothing that the first one did not ask"
-MORE = "all that the first one asked, and more"
-NEW = "some of it anew"
-MISS = "all of it anew"
-
-NEAR_IDENTICAL, DUPLICATES, CHES = 0, 1, 2
-EMBEDDING, PAIRWISE, IMPLICIT = 0, 1, 2
+from inference.expected import (
+    CHES,
+    DUPLICATES,
+    EMBEDDING,
+    HIT,
+    IMPLICIT,
+    MISS,
+    MORE,
+    NEAR_IDENTICAL,
+    NEW,
+    PAIRWISE,
+)
+from inference.judge_settings import OTHER_JUDGES
 
 FLOW: dict[str, tuple[str, str]] = {
     "data": ("data={folder}/elsewhere", HIT),
@@ -26,6 +30,7 @@ FLOW: dict[str, tuple[str, str]] = {
     "ingest.sources.format": ("ingest.sources.0.format=jsonl", HIT),
     "ingest.sources.prompt_field": ("ingest.sources.0.prompt_field=question", NEW),
     "ingest.sources.messages_field": ("ingest.sources.0.messages_field=turns", NEW),
+    "ingest.sources.reference_field": ("ingest.sources.0.reference_field=question", HIT),
     "ingest.sources.limit": ("ingest.sources.0.limit=3", HIT),
     "ingest.test_fraction": ("ingest.test_fraction=0.5", HIT),
     "ingest.max_prompt_chars": ("ingest.max_prompt_chars=99", HIT),
@@ -149,6 +154,8 @@ FLOW |= {
     }.items()
 }
 
+FLOW |= OTHER_JUDGES
+
 # In place of a filter that drops nothing. Those that ask embeddings ask more than the first run;
 # the others drop pairs, if any, before CHES is asked.
 _OTHER_FILTERS: dict[str, tuple[str, dict[str, str], str]] = {
@@ -270,6 +277,7 @@ OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
         "latency_seconds": (1.0, HIT),
     },
     "openai": {},  # tests/engines/openai/test_options.py
+    "reward_model": {},
     "sentence": {},
     "transformers": {},
     "vllm": {},  # tests/engines/test_vllm_options.py

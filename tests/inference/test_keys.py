@@ -63,6 +63,7 @@ SETTINGS: dict[Operation, Settings] = {
     "choose": Options(options=("A", "B")),
     "embed": Settings(),
     "hidden_sums": Settings(),
+    "reward": Settings(),
 }
 
 

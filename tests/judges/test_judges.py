@@ -1,4 +1,4 @@
-"""What must hold of every judge."""
+"""What must hold of every judge that asks models."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from prefdata.inference import Inference
 from prefdata.judges import lookup
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.reward_head import RewardHead, save_head
+from prefdata.judges.verified import Verifier
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 
@@ -40,9 +41,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "honesty": {"model": "reference", "policy": "policy", "samples": 2},
     "implicit_reward": {"beta": 0.1},
     "listwise": {"model": "policy"},
+    "mean_logprob": {},
     "pairwise": {"model": "policy"},
     "pointwise": {"model": "policy"},
     "reasoning": {"model": "policy"},
+    "reward_model": {"models": ["policy", "reference"]},
     "safety": {"model": "policy"},
 }
 """What each kind is built with; a kind that is missing here fails every property."""
@@ -62,7 +65,11 @@ def head(embedder: str, weights: list[float]) -> RewardHead:
     )
 
 
-@pytest.fixture(scope="module", params=list(lookup.JUDGES))
+ASKING = [kind for kind, judge in lookup.JUDGES.items() if not issubclass(judge, Verifier)]
+"""What must hold of the others is in test_verifiers.py."""
+
+
+@pytest.fixture(scope="module", params=ASKING)
 def judge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """One judge of each kind; all ask the model `policy`, `reference` or both."""
     kind: str = request.param
@@ -195,6 +202,9 @@ class Indifferent(Engine):
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         yield self._all("embed", rows, embedding=[DIMENSION**-0.5] * DIMENSION)
+
+    def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        yield self._all("reward", rows, rewards=[0.5])
 
 
 @pytest.mark.parametrize(

@@ -204,3 +204,36 @@ def test_other_turns_have_another_id(
     one: list[tuple[str, str]], other: list[tuple[str, str]]
 ) -> None:
     assert prompt_id(one) != prompt_id(other)
+
+
+def test_a_row_brings_its_reference_along(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "a", "answer": "#### 18"},
+        {"prompt": "b", "answer": 18},
+        {"prompt": "c", "answer": {"keywords": ["x"], "a": None}},
+        {"prompt": "d", "answer": None},
+        {"prompt": "e", "reference": "of another field"},
+        {"prompt": "a", "answer": "another one, of a duplicate"},
+    ]
+    wanted = {"a": "#### 18", "b": "18", "c": '{"a":null,"keywords":["x"]}', "d": None, "e": None}
+    jsonl, parquet = tmp_path / "q.jsonl", tmp_path / "q.parquet"
+    jsonl.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    told = [{**row, "answer": row.get("answer") and str(row["answer"])} for row in rows[:2]]
+    pl.DataFrame(told).write_parquet(parquet)
+    for path, expected in ((jsonl, wanted), (parquet, dict(list(wanted.items())[:2]))):
+        source = SourceParams(path=str(path), reference_field="answer")
+        frames = list(read_prompts(source, 0, IngestParams(sources=[source])))
+        kept, _ = drop_duplicates(pl.concat([prompts for prompts, _ in frames]))
+        found = {row["messages"][0]["content"]: row["reference"] for row in kept.to_dicts()}
+        assert found == expected
+        assert kept.schema == polars_schema(Prompt)
+
+
+def test_a_reference_that_json_cannot_say_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "q.parquet"
+    pl.DataFrame({"prompt": ["a"], "reference": [b"\xff"]}).write_parquet(path)
+    source = SourceParams(path=str(path))
+    ((prompts, rejected),) = read_prompts(source, 0, IngestParams(sources=[source]))
+    assert prompts.height == 0
+    assert rejected["reason"].to_list() == ["wrong_type"]
+    assert rejected["detail"][0].startswith("reference: ")

@@ -1,0 +1,210 @@
+"""The number that a worked answer ends in, as an exact fraction.
+
+Where it stands, in order of how explicitly it is marked: `#### 18` (GSM8K, arXiv 2110.14168),
+`\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18", "the answer is 18"; the last of these that holds a
+number counts. Without one it is the last number of the text, if the text came to its end. Numbers,
+no algebra: `2x`, `2\\pi`, `3:5` and `5 or 6` are none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Number:
+    """`said`: as it was written. `value` is what stands before a percent sign."""
+
+    said: str
+    value: Fraction
+    percent: bool
+
+    def same(self, other: Number, tolerance: float) -> bool:
+        """Whether both are one number, but for the relative tolerance between numbers that aren't
+        both whole.
+
+        A percentage is equal to its number, with the sign or without ("50%" and "50"), and to its
+        share ("50%" and "0.5"); two percentages are compared by their numbers alone.
+        """
+        pairs = [(self.value, other.value)]
+        if self.percent != other.percent:
+            pairs.append((self._share(), other._share()))
+        return any(_close(a, b, tolerance) for a, b in pairs)
+
+    def _share(self) -> Fraction:
+        return self.value / 100 if self.percent else self.value
+
+
+def _close(a: Fraction, b: Fraction, tolerance: float) -> bool:
+    if a.denominator == b.denominator == 1:
+        return a == b
+    return abs(a - b) <= Fraction(tolerance) * max(abs(a), abs(b))
+
+
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_CLEANINGS: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(pattern), to)
+    for pattern, to in (
+        (r"<<[^<>\n]*>>", ""),  # GSM8K's calculator notes
+        (r"\{,\}", ","),
+        (r"\\[!,;:]|\\(?:left|right)\b", ""),
+        (r"\\([$%#&])", r"\1"),
+        (r"\\[()\[\]]|\\q?quad\b|~", " "),
+        (r"\\(?:text|textbf|mathrm|mathbf|textit|mbox)\s*\{([^{}]*)\}", r" \1 "),
+        (r"\\[dtc]?frac\s*(\d)\s*(\d)", r" \1/\2 "),
+        (r"\\[dtc]?frac\s*\{\s*-\s*([\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}", r" -\1/\2 "),
+        (r"\\[dtc]?frac\s*\{\s*([\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}", r" \1/\2 "),
+        (r"(?<=-) (?=\d{1,30}/)", ""),  # -\frac{1}{2}
+        (r"\\(?:times|cdot)\b|×", "*"),
+        (r"\\(?:approx|equiv)\b|≈|＝", "="),
+        (r"\^\s*\{?\s*\\circ\s*\}?|°", " "),
+        (r"\*\*|__|`", ""),
+        (r"[−–‐‑](?=\s?[$€£¥₹]?\.?\d)", "-"),
+    )
+]
+
+_INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,30})"
+_DECIMAL = rf"(?:{_INTEGER}(?:\.\d{{1,30}})?|\.\d{{1,30}})"
+_NUMBER = re.compile(
+    rf"""
+    (?<![\w^])(?<!\d[.,:/])
+    (?P<sign>(?<![\w)\]])[-+])? [$€£¥₹]?[ ]? (?P<inner>-)?
+    (?:
+        (?P<whole>\d{{1,30}})[ ]+(?P<of>\d{{1,30}})/(?P<parts>\d{{1,30}})
+      | (?P<above>{_DECIMAL})[ ]?/[ ]?(?P<below>{_DECIMAL})
+      | (?P<base>\d{{1,6}})\^\{{?(?P<raised>\d{{1,2}})\}}?
+      | (?P<plain>{_DECIMAL})
+        (?: [eE](?P<e>[-+]?\d{{1,3}}) | [ ]?[*x][ ]?10[ ]?\^[ ]?\{{?(?P<power>-?\d{{1,3}})\}}? )?
+    )
+    (?![\d:]\d|\d|[.,]\d|[ ]?\^|[eE][-+]?\d|[ ]?(?:\\(?:pi|sqrt)|[xyzπ√](?![a-z])))
+    (?:[ ]?(?P<times>thousand|million|billion|trillion)\b)?
+    (?P<percent>[ ]?%|[ ]?per[ ]?cent(?:age)?\b)?
+    """,
+    re.VERBOSE,
+)
+_TIMES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_MARK = re.compile(
+    r"(?P<hashes>\#{4}(?!\#))"
+    r"|(?P<boxed>\\(?:boxed|fbox)\s*\{)"
+    r"|(?P<said>(?:^|(?<=\n))[ \t]*A:"
+    r"|\b(?i:answers?)\b(?:[^\n.=]{0,80}?(?i:\bis\b|\bare\b|\bequals\b|:|=)|[^\w\n]{0,8}\n))"
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;")
+# What makes the number before it a part of something else: a choice, a range, a calculation.
+_MORE = re.compile(
+    r"[^\d\n.;,()]{0,20}?(?:\bor\b|\band/or\b|[-+*/]|\bto\b|\bx\b)\s?[-+]?[$€£¥₹]?\.?\d"
+)
+_HEADING = re.compile(r"[.)]\s+\w")
+_NOT = re.compile(r"\s*(?:not|n't|never)\b", re.IGNORECASE)
+_NO_UNIT = re.compile(r"[\d\\+*=^/:;<>|]")
+_UNIT_CHARS = 60
+_REGION_CHARS = 400
+
+
+def final_number(text: str, finished: bool = True) -> Number | None:
+    """The number that the text ends in, or None; a text that was cut off has to mark it."""
+    cleaned = _clean(text)
+    for region, phrase in reversed(_regions(cleaned)):
+        # "The answer is 5 or 6" is an answer, and no number: the last number there is not meant.
+        if any(c.isdecimal() for c in region):
+            return _first(region, phrase)
+    if not finished:
+        return None
+    return next((n for m in reversed(list(_NUMBER.finditer(cleaned))) if (n := _number(m))), None)
+
+
+def reference_number(reference: str) -> Number | None:
+    """The number that a reference is, with its unit or at the end of a worked solution, or None.
+
+    What holds more than that one number and a unit is None: nothing may be checked by half of it.
+    """
+    cleaned = _clean(reference)
+    marked = _regions(cleaned)
+    region = marked[-1][0] if marked else cleaned
+    matches = list(_NUMBER.finditer(region))
+    if len(matches) != 1:
+        return None
+    (match,) = matches
+    around = region[: match.start()] + " " + region[match.end() :]
+    if _NO_UNIT.search(around) or len(around.strip()) > _UNIT_CHARS:
+        return None
+    return _number(match)
+
+
+def _clean(text: str) -> str:
+    """Notations of one and the same number made alike."""
+    text = re.sub(r"(?<=\d)[\u00a0\u202f\u2009](?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + m.group().translate(_SUPERSCRIPTS), text)
+    text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
+    for pattern, to in _CLEANINGS:
+        text = pattern.sub(to, text)
+    return text
+
+
+def _regions(text: str) -> list[tuple[str, bool]]:
+    """What stands behind each mark, in order; True where it may be a sentence."""
+    found = []
+    for match in _MARK.finditer(text):
+        if match["boxed"]:
+            found.append((_braced(text, match.end()), False))
+            continue
+        # The number may stand in the next line, or in one of its own.
+        line = text[match.end() : match.end() + _REGION_CHARS].lstrip().partition("\n")[0]
+        if match["hashes"]:
+            number = _NUMBER.match(line)
+            # "#### 3. Conclusion" is a heading.
+            if number and not _HEADING.match(line, number.end()):
+                found.append((line, False))
+        elif not _NOT.match(line):
+            found.append((_SENTENCE_END.split(line, maxsplit=1)[0], True))
+    return found
+
+
+def _braced(text: str, start: int) -> str:
+    """What stands from `start` to the brace that closes it."""
+    depth = 1
+    for place in range(start, min(len(text), start + _REGION_CHARS)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return text[start:place]
+    return ""
+
+
+def _first(region: str, phrase: bool) -> Number | None:
+    """The region's number, behind its last "="; None where there is none or more than one."""
+    last = region.rpartition("=")[2]
+    match = _NUMBER.search(last)
+    if match is None or _MORE.match(last, match.end()):
+        return None
+    if not phrase and _NUMBER.search(last, match.end()):
+        return None
+    return _number(match)
+
+
+def _number(match: re.Match[str]) -> Number | None:
+    try:
+        value = _value(match)
+    except ZeroDivisionError:
+        return None
+    negative = (match["sign"] == "-") != (match["inner"] == "-")
+    return Number(match.group().strip(), -value if negative else value, bool(match["percent"]))
+
+
+def _value(match: re.Match[str]) -> Fraction:
+    if match["whole"]:
+        value = int(match["whole"]) + Fraction(int(match["of"]), int(match["parts"]))
+    elif match["base"]:
+        value = Fraction(int(match["base"]) ** int(match["raised"]))
+    elif match["above"]:
+        value = _decimal(match["above"]) / _decimal(match["below"])
+    else:
+        value = _decimal(match["plain"]) * Fraction(10) ** int(match["e"] or match["power"] or 0)
+    return value * _TIMES.get(match["times"] or "", 1)
+
+
+def _decimal(text: str) -> Fraction:
+    return Fraction(text.replace(",", ""))

@@ -1,0 +1,147 @@
+"""Runs an answer's Python code against given tests in a process of its own, with limits.
+
+What it is: a subprocess in an empty folder of its own, without the parent's environment, with
+limits on CPU time, wall time, memory, file size, open files and new processes, cut off from the
+network where Linux lets an unprivileged process do that, and killed with its process group.
+
+What it is not: a wall against code that means harm. It can read every file that the user can read
+and write where the user can write; as root it can start processes, and leave its process group;
+and it shares an interpreter with the tests, which code that looks for them can cheat. Run answers
+that nobody may trust in a container or a virtual machine around prefdata.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+
+import orjson
+
+RESULT_BYTES = 1 << 20
+"""Files that the code writes may be no larger; what it prints goes nowhere."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """CPU seconds (four times as many on the clock), and megabytes of address space."""
+
+    seconds: int = 5
+    memory_mb: int = 1024
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of each test, "" being that it passed; or of all, in `stopped`.
+
+    `isolated`: the code said its end, and had no network.
+    """
+
+    tests: tuple[str, ...] = ()
+    stopped: str | None = None
+    isolated: bool = False
+
+
+def run(code: str, tests: list[str], limits: Limits) -> Outcome:
+    """Run the code, and then each test where the code's names are known."""
+    nonce = secrets.token_hex(16)
+    job = {"code": code, "tests": tests, "nonce": nonce, "bytes": RESULT_BYTES}
+    job |= {"seconds": limits.seconds, "memory": limits.memory_mb << 20}
+    with (
+        tempfile.TemporaryDirectory(prefix="prefdata-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as result,
+    ):
+        # As isolated as -I, which would also ignore the hash seed: sets keep their order.
+        process = subprocess.Popen(
+            [sys.executable, "-s", "-P", "-c", _HARNESS],
+            stdin=subprocess.PIPE,
+            stdout=result,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={"PYTHONHASHSEED": "0", "HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+        )
+        try:
+            process.communicate(orjson.dumps(job), timeout=4 * limits.seconds)
+        except subprocess.TimeoutExpired:
+            return Outcome(stopped=f"out of time: {4 * limits.seconds} s on the clock")
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        result.seek(0)
+        return _outcome(result.read(RESULT_BYTES), nonce, process.returncode, limits)
+
+
+def _outcome(written: bytes, nonce: str, code: int, limits: Limits) -> Outcome:
+    if code == -signal.SIGXCPU:
+        return Outcome(stopped=f"out of time: {limits.seconds} s of CPU")
+    # Code that ends the process before the tests has passed none of them.
+    for line in reversed(written.splitlines()):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            found = orjson.loads(line)
+            if isinstance(found, dict) and found.get("nonce") == nonce:
+                return Outcome(tuple(found["tests"]), found["stopped"], found["isolated"])
+    return Outcome(stopped="ended before the tests did")
+
+
+_HARNESS = r"""
+import ctypes, gc, json, os, resource, signal, sys
+job = json.loads(sys.stdin.buffer.read())
+uid, gid = os.getuid(), os.getgid()
+isolated = False
+if sys.platform == "linux":
+    libc = ctypes.CDLL(None, use_errno=True)
+    isolated = libc.unshare(0x10000000 | 0x40000000) == 0  # a user and a network namespace
+    if isolated:
+        # Without a map of ids no file can be made.
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"),
+                           ("gid_map", f"{gid} {gid} 1")):
+            try:
+                with open("/proc/self/" + name, "w") as file:
+                    file.write(text)
+            except OSError:
+                pass
+    else:
+        isolated = libc.unshare(0x40000000) == 0  # root may without
+null = os.open(os.devnull, os.O_RDWR)
+out = os.dup(1)
+for fd in (0, 1, 2):
+    os.dup2(null, fd)
+def limit(name, value):
+    try:
+        resource.setrlimit(getattr(resource, name), (value, value))
+    except (AttributeError, ValueError, OSError):
+        pass  # not every system has every limit
+soft = job["seconds"]
+resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 1))
+limit("RLIMIT_AS", job["memory"])
+limit("RLIMIT_FSIZE", job["bytes"])
+limit("RLIMIT_NOFILE", 64)
+limit("RLIMIT_NPROC", 0)
+limit("RLIMIT_CORE", 0)
+def named(error):
+    return type(error).__name__[:60]
+tests, stopped = [], None
+names = {"__name__": "answer"}
+try:
+    exec(compile(job["code"], "answer", "exec"), names)
+except BaseException as error:
+    stopped = "the code fails: " + named(error)
+else:
+    for test in job["tests"]:
+        try:
+            exec(compile(test, "test", "exec"), names)
+            tests.append("")
+        except BaseException as error:
+            tests.append(named(error))
+said = json.dumps({"nonce": job["nonce"], "tests": tests, "stopped": stopped,
+                   "isolated": isolated})
+os.write(out, b"\n" + said.encode() + b"\n")
+os._exit(0)
+"""
