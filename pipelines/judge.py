@@ -55,30 +55,50 @@ class Judged:
     usage: dict[str, Usage]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is judged of a bucket; `identical` are the comparisons that are not."""
+
+    prompts: pl.DataFrame
+    responses: pl.DataFrame
+    comparisons: pl.DataFrame
+    identical: pl.DataFrame
+
+
+def asked_of(run: Run, bucket: int) -> Asked:
+    """The bucket's prompts, answers and comparisons."""
+    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source", "reference"])
+    responses = answers(run, bucket)
+    return Asked(prompts, responses, *compare(responses))
+
+
 def work(run: Run, bucket: int) -> Outcome:
     """Judge one bucket's answers."""
-    inference = run.inference(bucket)
-    outcome = label(run, bucket, opinions(run, bucket, inference))
+    asked, inference = asked_of(run, bucket), run.inference(bucket)
+    outcome = label(run, asked, opinions(run, asked, inference))
     return replace(outcome, inference=inference)
 
 
-def opinions(run: Run, bucket: int, inference: Inference) -> pl.DataFrame:
+def opinions(run: Run, asked: Asked, inference: Inference) -> pl.DataFrame:
     """Every judge's opinions of the bucket's answers."""
-    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "reference"])
-    responses = answers(run, bucket)
     panel = judges.build(run.params.judge.judges)
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]
-    for some in prompts.iter_slices(SLICE_PROMPTS):
-        of_these = responses.join(some.select("prompt_id"), on="prompt_id", how="semi")
-        candidates = Candidates(some, of_these, compare(of_these)[0])
-        tables += [judge.opinions(candidates, inference) for judge in panel]
+    whole = Candidates(
+        asked.prompts.select("prompt_id", "messages", "reference"),
+        asked.responses,
+        asked.comparisons,
+    )
+    for some in whole.slices(SLICE_PROMPTS):
+        tables += [judge.opinions(some, inference) for judge in panel]
     return pl.concat(tables)
 
 
-def label(run: Run, bucket: int, said: pl.DataFrame, across: pl.DataFrame | None = None) -> Outcome:
+def label(
+    run: Run, asked: Asked, said: pl.DataFrame, across: pl.DataFrame | None = None
+) -> Outcome:
     """The bucket's opinions with the consensus on them, and what it rejects."""
-    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source"])
-    comparisons, identical = compare(answers(run, bucket))
+    prompts = asked.prompts.select("prompt_id", "messages", "source")
+    comparisons, identical = asked.comparisons, asked.identical
     decided = _consensus(run).label(said, prompts, across)
     labels = judgments(
         CONSENSUS,
@@ -106,9 +126,10 @@ class JudgeBucket(beam.DoFn):
         with carry():
             run = self.run
             inference = run.inference(bucket)
-            said = opinions(run, bucket, inference)
+            asked = asked_of(run, bucket)
+            said = opinions(run, asked, inference)
             write_bucket(run.table("judgments"), bucket, run.buckets, said)
-            prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source"])
+            prompts = asked.prompts.select("prompt_id", "messages", "source")
             consensus = _consensus(run)
             summary = consensus.summarize(consensus.label(said, prompts))
             yield Judged(bucket, pack(summary), inference.usage)
@@ -126,7 +147,7 @@ class LabelBucket(beam.DoFn):
             said = run.read("judgments", judged.bucket).filter(pl.col("judge") != CONSENSUS)
             # Summaries come in any order; the labels may not depend on it.
             across = pl.concat([unpack(summary) for summary in sorted(summaries)])
-            outcome = label(run, judged.bucket, said, across)
+            outcome = label(run, asked_of(run, judged.bucket), said, across)
             stats = record(run, run.table("judgments"), judged.bucket, outcome)
             yield stats.model_copy(update={"usage": judged.usage})
 

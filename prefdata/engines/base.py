@@ -176,11 +176,20 @@ def results(
 
     Columns are lists, polars series, or arrays with one row a key.
     """
-    schema = result_schema(operation)
-    keyed = pl.Series("key", keys, dtype=pl.Binary)
-    rows = [keyed, *(pl.Series(n, v, strict=False) for n, v in columns.items())]
-    none = [pl.lit(None).alias(name) for name in schema if name not in ("key", *columns)]
-    return pl.DataFrame(rows).with_columns(none).select(schema.names()).cast(schema)
+    given = {"key": pl.Series("key", keys, dtype=pl.Binary)}
+    given |= {name: pl.Series(name, values, strict=False) for name, values in columns.items()}
+    count = len(given["key"])
+    # Series by series: a query would hand the interpreter's lock on and wait for it each time.
+    found = {
+        name: given[name].cast(kind) if name in given else pl.Series([None], dtype=kind)
+        for name, kind in result_schema(operation).items()
+    }
+    return pl.DataFrame(
+        [
+            (each if name in given else each.new_from_index(0, count)).alias(name)
+            for name, each in found.items()
+        ]
+    )
 
 
 def error_code(error: pl.Expr) -> pl.Expr:

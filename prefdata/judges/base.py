@@ -8,7 +8,7 @@ alone, so that every call is remembered.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -47,6 +47,19 @@ class Candidates:
     prompts: pl.DataFrame
     responses: pl.DataFrame
     comparisons: pl.DataFrame
+
+    def slices(self, prompts: int) -> Iterator[Candidates]:
+        """The same, so many prompts at a time."""
+        if self.prompts.height <= prompts:
+            yield self
+            return
+        for some in self.prompts.iter_slices(prompts):
+            ids = some.select("prompt_id")
+            yield Candidates(
+                some,
+                self.responses.join(ids, on="prompt_id", how="semi", maintain_order="left"),
+                self.comparisons.join(ids, on="prompt_id", how="semi", maintain_order="left"),
+            )
 
 
 class Judge(ABC):
