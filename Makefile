@@ -15,7 +15,7 @@ demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
 
 test: $(VENV)/dev.done
-	pytest
+	pytest -n auto
 
 test-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm tests/engines

@@ -43,8 +43,8 @@ def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
         ),
         (
             {"judge": judge({"kind": "oracle"})},
-            "judge.judges.0.kind: 'oracle' is unknown; known: critique, embedding_reward, "
-            "hindsight, honesty, implicit_reward, listwise, pairwise, pointwise, reasoning, safety",
+            "judge.judges.0.kind: 'oracle' is unknown; known: constraints, critique, "
+            "embedding_reward, exact_match, hindsight, honesty, implicit_reward, json_schema, ",
         ),
         ({"judge": judge(JUDGE, JUDGE)}, "the name 'pairwise' is taken"),
         ({"judge": judge({**JUDGE, "name": "consensus"})}, "the name 'consensus' is taken"),

@@ -29,13 +29,13 @@ torch = pytest.importorskip("torch", reason="the extra [transformers] is not ins
 
 from prefdata.engines import pieces  # noqa: E402
 
-SETTINGS: dict[str, Settings] = {
+SETTINGS: dict[Operation, Settings] = {
     "generate": Sampling(max_tokens=8),
     "score": Scoring(per_token=True),
     "choose": Options(options=("A", "the second one")),
     "hidden_sums": Settings(),
 }
-DONE: list[Operation] = [operation for operation in OPERATIONS if operation != "embed"]
+DONE: list[Operation] = list(SETTINGS)
 
 
 def made(root: Path, **changes: Any) -> TransformersEngine:
