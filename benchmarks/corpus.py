@@ -132,6 +132,7 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         strategy=pl.lit("best_worst"),
         soft_label=0.5 + digits / 2**25,
         agreement=1.0,
+        flag=pl.lit(None, dtype=pl.String),
         reward_chosen=digits / 2**24,
         reward_rejected=0.0,
         margin=digits / 2**24,
@@ -143,5 +144,6 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         split=pl.lit("train"),
         source=pl.lit("corpus"),
         origin=pl.lit("corpus"),
+        reference=pl.lit(None, dtype=pl.String),
     )
     return {"prompts": asked, "responses": pl.concat(answers), "augmented": pairs}
