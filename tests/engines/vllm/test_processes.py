@@ -114,6 +114,7 @@ def test_a_run_that_is_interrupted_keeps_what_was_finished(tmp_path: Path, root:
         tmp_path,
         models={**flows.SCRIPTED["models"], "policy": policy},
         generate={"n": 4, "max_tokens": 16},
+        score=None,
         filter=None,
     )
     command = [sys.executable, "-m", "prefdata.cli"]

@@ -48,6 +48,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
         tmp_path,
         models={**models, "reference": {**model(), "model": str(POLICY.parent / "reference")}},
         generate={"n": 3, "max_tokens": 32},
+        score=None,
         filter={"filters": [{"kind": "near_identical"}, ches]},
     )
     first = run(params)["stages"]
