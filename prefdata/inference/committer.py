@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import polars as pl
 
-COMMIT_SECONDS = 5.0
-"""At most this much finished work is lost when the process is killed."""
 WAIT_SECONDS = 3.0
-"""So long finished results wait for others to share their segment; the rest is for the write."""
+"""So long finished results wait for others to share their segment. At most 5 s of finished work are
+lost when the process is killed: the rest is for the write."""
 
 IN_FLIGHT: set[Committer] = set()
 """One for each call of an engine that this process waits for just now."""
