@@ -19,7 +19,6 @@ ROUNDING = 1e-9
 """Opinions closer than this to 0.5 are ties: which answer's id comes first decides the last bits
 of a probability, and may not decide a label."""
 NO_REASON = pl.lit(None, dtype=pl.String)
-_SURE = 1e-6
 
 
 class ConsensusConfig(BaseModel):
@@ -74,17 +73,6 @@ class Consensus(ABC):
     def summarize(self, decided: pl.DataFrame) -> pl.DataFrame:
         """What the labels of other buckets must know of these."""
         raise NotImplementedError(f"{self.kind} decides bucket by bucket")
-
-
-def log_odds(p: pl.Expr) -> pl.Expr:
-    """Log-odds of a probability; certainty counts as one in a million, not as infinite."""
-    inside = p.clip(_SURE, 1 - _SURE)
-    return (inside / (1 - inside)).log()
-
-
-def sigmoid(odds: pl.Expr) -> pl.Expr:
-    """The probability of the log-odds."""
-    return 1 / (1 + (-odds).exp())
 
 
 def whole_mean() -> pl.Expr:

@@ -19,8 +19,8 @@ from prefdata.consensus.base import (
     ConsensusConfig,
     labelled,
     opinions,
-    sigmoid,
 )
+from prefdata.records.odds import sigmoid
 
 
 class LogSigmoidSumConfig(ConsensusConfig):

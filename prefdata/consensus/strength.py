@@ -22,10 +22,9 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    log_odds,
     opinions,
-    sigmoid,
 )
+from prefdata.records.odds import log_odds, sigmoid
 
 FLIPPED, AMBIGUOUS = "flipped", "ambiguous"
 

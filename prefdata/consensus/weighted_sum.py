@@ -16,10 +16,9 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    log_odds,
     opinions,
-    sigmoid,
 )
+from prefdata.records.odds import log_odds, sigmoid
 
 
 class WeightedSumConfig(ConsensusConfig):

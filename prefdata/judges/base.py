@@ -20,6 +20,7 @@ from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import HELPFULNESS, Judgment
+from prefdata.records.odds import sigmoid
 
 COMPARISON = ("prompt_id", "response_a", "response_b")
 
@@ -175,8 +176,3 @@ def both_traces(one: str, other: str, heads: tuple[str, str]) -> pl.Expr:
     ]
     joined = pl.concat_str(parts, separator="\n\n", ignore_nulls=True)
     return pl.when(pl.any_horizontal(pl.col(one, other).is_not_null())).then(joined)
-
-
-def sigmoid(odds: pl.Expr) -> pl.Expr:
-    """The probability of the log-odds."""
-    return 1 / (1 + (-odds).exp())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from prefdata.judges.base import COMPARISON, Candidates, both_traces, judgments, sigmoid
+from prefdata.judges.base import COMPARISON, Candidates, both_traces, judgments
 from prefdata.judges.delimiters import neutral
 from prefdata.judges.text import transcript
+from prefdata.records.odds import sigmoid
 
 OPTIONS = ("A", "B")
 
