@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ READABLE = 128
 
 _inside: list[VllmCore] = []
 """The cores that run in this process and were not freed yet."""
+_working = threading.RLock()
+"""Held while a core that runs in this process works: vLLM keeps one forward context for all of
+them, so that two at once would read each other's caches, and write past their ends."""
 
 
 class VllmCore:
@@ -33,23 +37,26 @@ class VllmCore:
 
     def __init__(self, name: str, params: ModelParams, options: VllmOptions) -> None:
         self.name = name
-        self.llm, self._processes = load(name, params, options)
+        self._inside = not own_process(options)
+        self._alone = _working if self._inside else contextlib.nullcontext()
+        self._closed = False
+        with self._alone:
+            self.llm, self._processes = load(name, params, options)
+            if self._inside:
+                _inside.append(self)
         self._engine: Any = self.llm.llm_engine
         config = self._engine.vllm_config
         self.max_length = int(config.model_config.max_model_len)
         self.running = int(config.scheduler_config.max_num_seqs)
         self._lora = _lora_request(options)
-        self._closed = False
-        self._inside = not own_process(options)
-        if self._inside:
-            _inside.append(self)
 
     def add(self, id: str, request: Request) -> str | None:
         """Take a request up; why not, where vLLM refuses it."""
         prompt = {"prompt_token_ids": request.ids}
         lora = {} if self._lora is None else {"lora_request": self._lora}
         try:
-            self._engine.add_request(id, prompt, request.params(), **lora)
+            with self._alone:
+                self._engine.add_request(id, prompt, request.params(), **lora)
         except (ValueError, TypeError, _validation_error()) as error:
             return first_line(error)
         return None
@@ -57,7 +64,8 @@ class VllmCore:
     def step(self) -> list[tuple[str, Any]]:
         """One step of the batch: (id, output) of what finished."""
         try:
-            outputs = self._engine.step()
+            with self._alone:
+                outputs = self._engine.step()
         except Exception as error:
             raise ModelError(
                 f"models.{self.name}: vLLM stopped working: {first_line(error)}",
@@ -68,7 +76,8 @@ class VllmCore:
 
     def abort(self, ids: list[str]) -> None:
         """Give requests up."""
-        self._engine.abort_request(ids)
+        with self._alone:
+            self._engine.abort_request(ids)
 
     def close(self) -> None:
         """End vLLM's processes and free what it holds.
@@ -76,12 +85,13 @@ class VllmCore:
         Cores in this process share vLLM's global state, which the first to end would take from
         the others: they are freed once the last of them is closed.
         """
-        self._closed = True
-        if not self._inside:
-            self._shut_down()
-        elif all(core._closed for core in _inside):
-            while _inside:
-                _inside.pop()._shut_down()
+        with self._alone:
+            self._closed = True
+            if not self._inside:
+                self._shut_down()
+            elif all(core._closed for core in _inside):
+                while _inside:
+                    _inside.pop()._shut_down()
 
     def _shut_down(self) -> None:
         import psutil
