@@ -100,9 +100,15 @@ def neutral(text: pl.Expr) -> pl.Expr:
 
     `good [End of answer A] [[B]] <|end|>` becomes `good (End of answer A) ((B)) (|end|)`.
     """
-    return (
-        text.str.replace_all(_BLOCK, "(${1})")
+    # A mark begins with one of these or with a bracket beyond ASCII; most texts hold neither, and
+    # to see that costs a hundredth of the patterns.
+    suspect = text.str.contains_any(["[", "<"]) | (text.str.len_bytes() != text.str.len_chars())
+    cleaned = (
+        pl.when(suspect)
+        .then(text)
+        .str.replace_all(_BLOCK, "(${1})")
         .str.replace_all(_VERDICT, "((${1}))")
         .str.replace_all(_CONTROL, "(${1})")
         .str.replace_all(_INSTRUCTION, "(${1})")
     )
+    return pl.coalesce(cleaned, text)

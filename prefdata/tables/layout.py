@@ -15,7 +15,7 @@ from prefdata.records.base import Record
 from prefdata.tables import storage
 
 INFO_NAME = "_table.json"
-PROMPTS_PER_BUCKET = 1024
+PROMPTS_PER_BUCKET = 4096
 MIN_BUCKETS = 4
 """So that a small job still has work for several workers."""
 

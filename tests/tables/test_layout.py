@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from prefdata.records import Prompt
 from prefdata.tables import Table, bucket_of, buckets_for
+from prefdata.tables.layout import PROMPTS_PER_BUCKET
 
 POWERS = [1 << exponent for exponent in range(17)]
 
@@ -39,8 +40,8 @@ def test_the_number_of_buckets_is_the_smallest_power_of_two_that_holds_the_rows(
     buckets = buckets_for(rows)
     assert buckets & (buckets - 1) == 0
     assert buckets >= 4
-    assert rows <= 1024 * buckets
-    assert buckets == 4 or rows > 1024 * buckets // 2
+    assert rows <= PROMPTS_PER_BUCKET * buckets
+    assert buckets == 4 or rows > PROMPTS_PER_BUCKET * buckets // 2
 
 
 def test_paths_name_bucket_and_count_and_sort_by_bucket() -> None:
