@@ -40,7 +40,7 @@ from prefdata.records.base import polars_schema
 from prefdata.tables import write_bucket
 
 READS = ["prompts", "responses"]
-SLICE_PROMPTS = 1024
+SLICE_COMPARISONS = 8_192
 """Judged at once: a judge's prompts are many times the size of the answers they are made of."""
 
 _JUDGED = ["response_id", "prompt_id", "text", "finish_reason"]
@@ -88,7 +88,7 @@ def opinions(run: Run, asked: Asked, inference: Inference) -> pl.DataFrame:
         asked.responses,
         asked.comparisons,
     )
-    for some in whole.slices(SLICE_PROMPTS):
+    for some in whole.slices(SLICE_COMPARISONS):
         tables += [judge.opinions(some, inference) for judge in panel]
     return pl.concat(tables)
 

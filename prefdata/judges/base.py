@@ -49,11 +49,12 @@ class Candidates:
     responses: pl.DataFrame
     comparisons: pl.DataFrame
 
-    def slices(self, prompts: int) -> Iterator[Candidates]:
-        """The same, so many prompts at a time."""
-        if self.prompts.height <= prompts:
+    def slices(self, comparisons: int) -> Iterator[Candidates]:
+        """The same, some prompts at a time: so many that have about so many comparisons."""
+        if self.comparisons.height <= comparisons:
             yield self
             return
+        prompts = max(1, comparisons * self.prompts.height // self.comparisons.height)
         for some in self.prompts.iter_slices(prompts):
             ids = some.select("prompt_id")
             yield Candidates(
