@@ -1,6 +1,9 @@
-"""Generate: data/prompts -> data/responses. n on-policy samples a prompt."""
+"""Generate: data/prompts -> data/responses. n on-policy samples a prompt, beside the answers that
+its source brought."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import polars as pl
 
@@ -15,9 +18,31 @@ from prefdata.tables import read_bucket, read_info, storage
 
 
 def work(run: Run, bucket: int) -> Outcome:
-    """Ask for the samples of one bucket's prompts."""
+    """One bucket's brought answers, and its samples."""
+    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source", "answers"])
+    brought = _brought(prompts)
+    if run.params.generate.n == 0:
+        return Outcome(brought.height, brought, pl.DataFrame(schema=polars_schema(Rejection)))
+    drawn = _drawn(run, bucket, prompts.select("prompt_id", "messages"))
+    rows = pl.concat([brought, drawn.rows])
+    return replace(drawn, rows_in=brought.height + drawn.rows_in, rows=rows)
+
+
+def _brought(prompts: pl.DataFrame) -> pl.DataFrame:
+    """The answers that the sources brought, as responses."""
+    schema = polars_schema(Response)
+    answers = prompts.select("prompt_id", "source", "answers").drop_nulls("answers")
+    rows = answers.explode("answers", empty_as_null=False).unnest("answers")
+    given = rows.with_columns(
+        model=pl.coalesce("model", "source"), finish_reason=pl.lit("stop")
+    ).drop("source")
+    absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in given.columns]
+    return given.with_columns(absent).select(schema.names())
+
+
+def _drawn(run: Run, bucket: int, prompts: pl.DataFrame) -> Outcome:
+    """Ask for the samples."""
     config = run.params.generate
-    prompts = run.read("prompts", bucket, ["prompt_id", "messages"])
     counts = prompts.join(
         _topped_up(run, bucket), on="prompt_id", how="left", maintain_order="left"
     )
@@ -77,7 +102,9 @@ def sampling(config: GenerateParams) -> Sampling:
 
 
 def needs(params: Params) -> list[Need]:
-    """The model and operation the stage asks for."""
+    """The model and operation the stage asks for; none where no samples are drawn."""
+    if params.generate.n == 0:
+        return []
     return [(params.generate.model, "generate", sampling(params.generate))]
 
 

@@ -17,6 +17,7 @@ from prefdata.records import Prompt, Rejection
 from prefdata.records.base import polars_schema
 from prefdata.records.ids import digest
 from prefdata.sources.files import count_rows
+from prefdata.sources.labels import join_labels
 from prefdata.sources.prompts import drop_duplicates, read_prompts
 from prefdata.tables import bucket_of, buckets_for
 
@@ -64,8 +65,14 @@ class WriteBucket(beam.DoFn):
             for kind, content in parts:
                 frames[kind].append(unpack(content))
             prompts, rejected = pl.concat(frames["prompts"]), pl.concat(frames["rejected"])
-            kept, again = drop_duplicates(prompts)
-            outcome = Outcome(prompts.height + rejected.height, kept, pl.concat([rejected, again]))
+            rows, refused, joined = join_labels(prompts)
+            kept, again = drop_duplicates(rows)
+            outcome = Outcome(
+                prompts.height + rejected.height,
+                kept,
+                pl.concat([rejected, refused, again]),
+                rows_out=kept.height + joined,
+            )
             yield record(self.run, self.run.table("prompts"), bucket, outcome)
 
 

@@ -43,6 +43,7 @@ READS = ["prompts", "responses"]
 SLICE_COMPARISONS = 8_192
 """Judged at once: a judge's prompts are many times the size of the answers they are made of."""
 
+_PROMPTS = ["prompt_id", "messages", "source", "reference", "answers", "labels"]
 _JUDGED = ["response_id", "prompt_id", "text", "finish_reason"]
 
 
@@ -67,7 +68,7 @@ class Asked:
 
 def asked_of(run: Run, bucket: int) -> Asked:
     """The bucket's prompts, answers and comparisons."""
-    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source", "reference"])
+    prompts = run.read("prompts", bucket, _PROMPTS)
     responses = answers(run, bucket)
     return Asked(prompts, responses, *compare(responses))
 
@@ -84,7 +85,7 @@ def opinions(run: Run, asked: Asked, inference: Inference) -> pl.DataFrame:
     panel = judges.build(run.params.judge.judges)
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]
     whole = Candidates(
-        asked.prompts.select("prompt_id", "messages", "reference"),
+        asked.prompts.drop("source"),
         asked.responses,
         asked.comparisons,
     )

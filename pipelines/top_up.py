@@ -139,7 +139,7 @@ def _standing(params: Params) -> tuple[int, int]:
     """(pairs there are, pairs wanted)."""
     config = params.generate
     got = read_info(layout.table(params, "filtered")).rows_out
-    prompts = read_info(layout.table(params, "prompts")).rows_out
+    prompts = read_info(layout.table(params, "prompts")).rows
     return got, config.target_pairs or (config.accepted_per_prompt or 1) * prompts
 
 
@@ -169,9 +169,9 @@ def work(run: Run, bucket: int, reached: bool) -> Outcome:
     prompts = run.read("prompts", bucket, ["prompt_id"])
     fallen = _fallen(run, bucket)
     of_generate = fallen.filter(pl.col("stage") == "generate")
-    drawn = pl.concat(
-        [run.read("responses", bucket, ["prompt_id"]), of_generate.select("prompt_id")]
-    )
+    # An answer that the source brought is no sample: it has no sample_index.
+    sampled = run.read("responses", bucket, ["prompt_id", "sample_index"]).drop_nulls()
+    drawn = pl.concat([sampled.select("prompt_id"), of_generate.select("prompt_id")])
     # Another sample of the same prompt would fail, or be dropped, for the same reason.
     hopeless = pl.col("fault") | pl.col("reason").is_in(
         sorted({reason for f in parts for reason in f.prompt_reasons})

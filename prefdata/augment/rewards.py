@@ -8,7 +8,7 @@ import polars as pl
 
 from prefdata.errors import ConfigError
 from prefdata.records.base import polars_schema
-from prefdata.records.judgment import CONSENSUS
+from prefdata.records.judgment import CONSENSUS, SPEAKER
 from prefdata.records.pair import AugmentedPair
 
 
@@ -27,7 +27,7 @@ def add_rewards(
         reward_chosen=pl.col("score_chosen").mean(),
         reward_rejected=pl.col("score_rejected").mean(),
     )
-    fields = ("judge", "preference", "score_chosen", "score_rejected")
+    fields = [*SPEAKER, "preference", "score_chosen", "score_rejected"]
     listed = opinions.group_by("pair_id", maintain_order=True).agg(opinions=pl.struct(fields))
     joined = pairs.join(means, on="pair_id", how="left").join(listed, on="pair_id", how="left")
     schema = polars_schema(AugmentedPair)
@@ -38,7 +38,7 @@ def add_rewards(
 
 
 def turned(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
-    """One row a pair and judge, sorted by judge, with P(chosen ≻ rejected)."""
+    """One row a pair and opinion, sorted by whose it is, with P(chosen ≻ rejected)."""
     keys = pairs.select(
         "pair_id",
         "prompt_id",
@@ -50,11 +50,11 @@ def turned(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
     is_a = pl.col("chosen_is_a")
     return joined.select(
         "pair_id",
-        "judge",
+        *SPEAKER,
         preference=pl.when(is_a).then("preference").otherwise(1 - pl.col("preference")),
         score_chosen=pl.when(is_a).then("score_a").otherwise("score_b"),
         score_rejected=pl.when(is_a).then("score_b").otherwise("score_a"),
-    ).sort("pair_id", "judge")
+    ).sort("pair_id", *SPEAKER)
 
 
 def check_names(rewards: Sequence[str] | None, judges: Sequence[str]) -> None:

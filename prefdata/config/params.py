@@ -55,6 +55,40 @@ class ModelParams(Section):
     prices: PricesParams | None = Field(None, description="For the summary and the manifest.")
 
 
+class LabelsParams(Section):
+    """What people said of existing answers: one row one annotator's word."""
+
+    kind: Literal["rating", "ranking", "thumb"] = Field(
+        description="rating: a number, more is better; thumb: up or down, true or false, 1 or 0; "
+        "ranking: a rank an answer, the lowest is the best."
+    )
+    response_field: str | None = Field(
+        None, description="The answer; of a ranking, the list of them. Not set: response(s)."
+    )
+    value_field: str | None = Field(
+        None, description="What was said; of a ranking, a list. Not set: the kind's name."
+    )
+    annotator_field: str = Field("annotator", description="Who said it; every row needs one.")
+    group_field: str = Field("group", description="The annotator's group; a row need not have it.")
+    model_field: str = Field(
+        "model", description="Who wrote the answer, or a list of them; a row need not have it."
+    )
+    dimension: str | None = Field(
+        None, min_length=1, description="The quality it is about; not set: the judge's."
+    )
+
+    def columns(self) -> dict[str, str]:
+        """What is read -> the field that holds it."""
+        several = self.kind == "ranking"
+        return {
+            "response": self.response_field or ("responses" if several else "response"),
+            "value": self.value_field or self.kind,
+            "annotator": self.annotator_field,
+            "group": self.group_field,
+            "model": self.model_field,
+        }
+
+
 class SourceParams(Section):
     """A file of prompts."""
 
@@ -64,6 +98,9 @@ class SourceParams(Section):
     messages_field: str = Field("messages", description="A list of messages.")
     reference_field: str = Field(
         "reference", description="What verifiers check answers against; a row need not have it."
+    )
+    labels: LabelsParams | None = Field(
+        None, description="Its rows hold existing answers and what people said of them."
     )
     limit: int | None = Field(None, gt=0, description="Read this many rows and no more.")
 
@@ -79,7 +116,9 @@ class GenerateParams(Section):
     """Sampling of the policy's answers."""
 
     model: str = "policy"
-    n: int = Field(4, gt=0, description="Samples a prompt.")
+    n: int = Field(
+        4, ge=0, description="Samples a prompt; 0: none, only answers that the sources brought."
+    )
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: all tokens.")
@@ -99,6 +138,11 @@ class GenerateParams(Section):
 
     @model_validator(mode="after")
     def _enough_samples(self) -> GenerateParams:
+        if self.n == 0 and self.wants_pairs():
+            raise ValueError(
+                "n: 0 draws no samples, so accepted_per_prompt and target_pairs can't be reached "
+                "by more of them; set n above 0, or leave those out"
+            )
         if self.max_n is None:
             return self
         if self.max_n < self.n:

@@ -3,7 +3,8 @@
 CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a prompt's answers; the
 longest order on which both agree is the pseudo label. A comparison makes a label where its two
 answers stand, the same way round, in a longest common order; the rest is dropped. A judge ranks
-by the mean of an answer's P(win) against all others (Borda).
+by the mean of an answer's P(win) against all others (Borda). Each annotator is a judge of their
+own, on the prompts of which they labelled every answer.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from prefdata.consensus.base import (
     opinions,
 )
 from prefdata.consensus.win_matrix import batches
+from prefdata.records.judgment import NOT_LABELLED, SPEAKER
 
 _NEVER = -1.0e6
 
@@ -68,18 +70,35 @@ class AgreementRanking(Consensus):
 
 
 def _by_candidates(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, np.ndarray]]:
-    """(comparisons, (judges, n, k, k) wins) of all prompts with equally many candidates."""
-    speakers = rows.select("judge", "dimension").unique().sort("judge", "dimension")
+    """(comparisons, (seats, n, k, k) wins) of all prompts with equally many candidates."""
     every = rows.select(COMPARISON).unique()
+    seated = _seated(rows, every)
+    most = seated["seats"].max()
     tables: list[list[tuple[pl.DataFrame, np.ndarray]]] = []
-    for judge, dimension in speakers.iter_rows():
-        own = rows.filter(pl.col("judge") == judge, pl.col("dimension").eq_missing(dimension))
+    for seat in range(most if isinstance(most, int) else 1):
+        # Where a prompt has fewer rankers some sit twice, which changes nothing they all agree on.
+        own = seated.filter(pl.col("seat") == pl.lit(seat) % pl.col("seats"))
         own = every.join(own, on=COMPARISON, how="left").select(*COMPARISON, p="preference")
         tables.append(list(batches(own.sort(COMPARISON))))
     return [
         (sizes[0][0], np.stack([matrices for _, matrices in sizes]))
         for sizes in zip(*tables, strict=True)
     ]
+
+
+def _seated(rows: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:
+    """The rankers' rows with `seat`, from 0 within the prompt, and `seats`, how many it has."""
+    said = rows.filter(~pl.col("unscored").str.starts_with(NOT_LABELLED).fill_null(False))
+    numbered = said.select(SPEAKER).unique().sort(SPEAKER).with_row_index("speaker")
+    asked = every.group_by("prompt_id").agg(asked=pl.len())
+    scored = pl.col("preference").count().over("prompt_id", "speaker")
+    return (
+        said.join(numbered, on=SPEAKER, nulls_equal=True)
+        .join(asked, on="prompt_id")
+        .filter(pl.col("annotator").is_null() | (scored == pl.col("asked")))
+        .with_columns(seat=pl.col("speaker").rank("dense").over("prompt_id").cast(pl.Int64) - 1)
+        .with_columns(seats=pl.col("seat").max().over("prompt_id") + 1)
+    )
 
 
 def _on_common_order(some: tuple[pl.DataFrame, np.ndarray]) -> pl.DataFrame:

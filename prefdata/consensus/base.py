@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.config.load import validated
 from prefdata.consensus.calibration import calibrated, load_temperatures
+from prefdata.records.judgment import NOT_LABELLED, SPEAKER
 
 COMPARISON = ("prompt_id", "response_a", "response_b")
 FAULTS = ("too_few_opinions", "missing_criterion", "missing_dimension", "missing_score")
@@ -78,24 +79,27 @@ class Consensus(ABC):
 def whole_mean() -> pl.Expr:
     """A group's mean opinion; null where one of them is unscored."""
     p = pl.col("preference")
-    return pl.when(p.null_count() == 0).then(p.sort_by("dimension").mean())
+    return pl.when(p.null_count() == 0).then(p.sort_by(SPEAKER).mean())
 
 
 def opinions(judgments: pl.DataFrame) -> pl.DataFrame:
     """One row a comparison: its scored opinions counted, averaged and their extremes.
 
-    `scored`, `unscored`, `mean`, `low`, `high` (of P(a ≻ b)), `for_a` and `for_b` (how many
-    prefer which), `said` (the opinions as text).
+    `scored`, `unscored` (that failed to come), `people` (rows of the judge `people`), `mean`,
+    `low`, `high` (of P(a ≻ b)), `for_a` and `for_b` (how many prefer which), `said` (as text).
     """
     p = pl.col("preference")
-    said = pl.format("{} {}", "judge", pl.coalesce(p.round(3).cast(pl.String), "unscored"))
+    whose = pl.concat_str("judge", "annotator", separator=" ", ignore_nulls=True)
+    said = pl.format("{} {}", whose, pl.coalesce(p.round(3).cast(pl.String), "unscored"))
+    unlabelled = pl.col("unscored").str.starts_with(NOT_LABELLED)
     return (
         # Sorted first: floating-point sums must not depend on the order of the judges.
-        judgments.sort("judge", "dimension", *COMPARISON)
+        judgments.sort(*SPEAKER, *COMPARISON)
         .group_by(COMPARISON, maintain_order=True)
         .agg(
             scored=p.count(),
-            unscored=p.null_count(),
+            unscored=(p.is_null() & ~unlabelled).sum(),
+            people=(pl.col("annotator").is_not_null() | unlabelled.fill_null(False)).sum(),
             mean=p.mean(),
             low=p.min(),
             high=p.max(),
@@ -138,6 +142,14 @@ def labelled(
             .then(pl.lit("low_confidence")),
             detail="said",
         )
-        .with_columns(flag=pl.when(pl.col("reason").is_null()).then("flag"))
+        .with_columns(
+            flag=pl.when(pl.col("reason").is_null()).then("flag"),
+            # Nobody failed: people have labelled what they have labelled.
+            reason=pl.when(
+                pl.col("reason").is_in(FAULTS) & (pl.col("people") > 0) & (pl.col("unscored") == 0)
+            )
+            .then(pl.lit(NOT_LABELLED))
+            .otherwise("reason"),
+        )
         .select(*COMPARISON, "preference", "agreement", "flag", "reason", "detail")
     )

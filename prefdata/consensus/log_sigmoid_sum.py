@@ -20,6 +20,7 @@ from prefdata.consensus.base import (
     labelled,
     opinions,
 )
+from prefdata.records.judgment import SPEAKER
 from prefdata.records.odds import sigmoid
 
 
@@ -64,31 +65,34 @@ class LogSigmoidSum(Consensus):
             [
                 rows.select(
                     "prompt_id",
-                    "judge",
-                    "dimension",
+                    *SPEAKER,
                     response=f"response_{side}",
                     score=f"score_{side}",
                 )
                 for side in ("a", "b")
             ]
-        ).unique(["prompt_id", "judge", "dimension", "response", "score"])
+        ).unique(["prompt_id", *SPEAKER, "response", "score"])
         # An answer stands in several comparisons; one of them may lack the score.
-        each = scores.group_by("prompt_id", "judge", "dimension", "response").agg(
+        each = scores.group_by("prompt_id", *SPEAKER, "response").agg(
             pl.col("score").drop_nulls().min()
         )
-        group = ["prompt_id", "judge", "dimension"]
+        group = ["prompt_id", *SPEAKER]
         centre = pl.col("score").quantile(self.config.reference, "linear").over(group)
         centred = pl.col("score") - centre
         # log sigmoid(x), without overflow where x is far below 0.
         utility = pl.min_horizontal(centred, 0.0) - (1 + (-centred.abs()).exp()).log()
         return (
-            each.with_columns(utility=utility)
-            .sort("judge", "dimension", "prompt_id", "response")
+            each.with_columns(
+                utility=utility, speakers=pl.struct(SPEAKER).n_unique().over("prompt_id")
+            )
+            .sort(*SPEAKER, "prompt_id", "response")
             .group_by("prompt_id", "response", maintain_order=True)
             .agg(
                 utility=pl.when(
                     pl.col("utility").null_count() == 0,
                     pl.col("judge").n_unique() == len(rewards),
+                    # Sums of more and of fewer annotators can't be compared.
+                    pl.len() == pl.col("speakers").first(),
                 ).then(pl.col("utility").sum())
             )
         )

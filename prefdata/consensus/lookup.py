@@ -10,6 +10,7 @@ from prefdata.consensus.agreement_ranking import AgreementRanking
 from prefdata.consensus.base import Consensus
 from prefdata.consensus.bradley_terry import BradleyTerry
 from prefdata.consensus.general import General
+from prefdata.consensus.groups import Groups
 from prefdata.consensus.hierarchical import Hierarchical
 from prefdata.consensus.log_sigmoid_sum import LogSigmoidSum
 from prefdata.consensus.mean import Mean
@@ -26,6 +27,7 @@ CONSENSUSES: dict[str, type[Consensus]] = {
         AgreementRanking,
         BradleyTerry,
         General,
+        Groups,
         Hierarchical,
         LogSigmoidSum,
         Mean,

@@ -24,6 +24,7 @@ from prefdata.consensus.base import (
     labelled,
     opinions,
 )
+from prefdata.records.judgment import SPEAKER
 from prefdata.records.odds import log_odds, sigmoid
 
 FLIPPED, AMBIGUOUS = "flipped", "ambiguous"
@@ -71,7 +72,7 @@ class Strength(Consensus):
         ensemble = judgments if config.label is None else judgments.filter(~examined)
         odds = log_odds(pl.col("preference"))
         margins = (
-            ensemble.sort("judge", "dimension", *COMPARISON)
+            ensemble.sort(*SPEAKER, *COMPARISON)
             .group_by(COMPARISON, maintain_order=True)
             .agg(strength=odds.mean(), spread=odds.std(ddof=0))
         )
@@ -80,7 +81,7 @@ class Strength(Consensus):
         )
         given = sigmoid(pl.col("strength"))
         if config.label is not None:
-            own = judgments.filter(examined).group_by(COMPARISON)
+            own = judgments.filter(examined).sort(*SPEAKER, *COMPARISON).group_by(COMPARISON)
             said = own.agg(given=pl.col("preference").mean())
             counted = counted.join(said, on=COMPARISON, how="left", maintain_order="left")
             given = pl.col("given")

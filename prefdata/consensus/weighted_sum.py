@@ -18,6 +18,7 @@ from prefdata.consensus.base import (
     labelled,
     opinions,
 )
+from prefdata.records.judgment import SPEAKER
 from prefdata.records.odds import log_odds, sigmoid
 
 
@@ -51,7 +52,7 @@ class WeightedSum(Consensus):
                 continue
             odds = (
                 judgments.filter(pl.col("dimension") == dimension)
-                .sort("judge", *COMPARISON)
+                .sort(*SPEAKER, *COMPARISON)
                 .group_by(COMPARISON, maintain_order=True)
                 .agg(log_odds(pl.col("preference")).mean().alias(f"odds{place}"))
             )

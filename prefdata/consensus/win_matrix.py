@@ -14,7 +14,7 @@ import polars as pl
 
 from prefdata.consensus.base import COMPARISON, ROUNDING
 
-_KEYS = ("prompt_id", "judge")
+_KEYS = ("prompt_id", "judge", "annotator", "group")
 
 
 def batches(wins: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
@@ -75,7 +75,7 @@ def circular(wins: pl.DataFrame) -> pl.DataFrame:
 
 
 def win_matrices(judgments: pl.DataFrame) -> pl.DataFrame:
-    """One row a prompt and judge: `responses` (k ids) and `wins` (k lists of k), sorted.
+    """One row a prompt and judge or annotator: `responses` (k ids), `wins` (k lists of k), sorted.
 
     `wins[i][j]` is P(response i ≻ response j): null on the diagonal and where it is Unscored.
     `{"responses": ["x", "y"], "wins": [[null, 0.8], [0.2, null]]}`.
@@ -87,8 +87,8 @@ def win_matrices(judgments: pl.DataFrame) -> pl.DataFrame:
     back = rows.select(*_KEYS, row="response_b", column="response_a", p=1 - pl.col("p"))
     sides = pl.concat([there, back])
     ids = sides.select(*_KEYS, row="row").unique()
-    full = ids.join(ids.rename({"row": "column"}), on=_KEYS).join(
-        sides, on=[*_KEYS, "row", "column"], how="left"
+    full = ids.join(ids.rename({"row": "column"}), on=_KEYS, nulls_equal=True).join(
+        sides, on=[*_KEYS, "row", "column"], how="left", nulls_equal=True
     )
     return (
         full.sort(*_KEYS, "row", "column")

@@ -41,7 +41,8 @@ class Candidates:
     """What is judged.
 
     `prompts`: prompt_id, messages, reference (what a verifier checks against; null where there is
-    none). `responses`: prompt_id, response_id, text, finished.
+    none), answers and labels (what people said of them; null where there are none).
+    `responses`: prompt_id, response_id, text, finished.
     `comparisons`: prompt_id, response_a, response_b with response_a < response_b.
     """
 
@@ -81,7 +82,8 @@ class Judge(ABC):
 
     @abstractmethod
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        """One row a comparison in the columns of `Judgment`, or one a comparison and dimension.
+        """One row a comparison in the columns of `Judgment`, or one a comparison and dimension,
+        or a comparison and annotator: at least one row a comparison.
 
         `dimension` may stay null: `opinions` puts the settings' one there.
         """

@@ -20,6 +20,7 @@ from prefdata.judges.listwise import ListwiseJudge
 from prefdata.judges.math_answer import MathAnswerJudge
 from prefdata.judges.mean_logprob import MeanLogprobJudge
 from prefdata.judges.pairwise import PairwiseJudge
+from prefdata.judges.people import PeopleJudge
 from prefdata.judges.pointwise import PointwiseJudge
 from prefdata.judges.reasoning import ReasoningJudge
 from prefdata.judges.regex_match import RegexMatchJudge
@@ -43,6 +44,7 @@ JUDGES: dict[str, type[Judge]] = {
         MathAnswerJudge,
         MeanLogprobJudge,
         PairwiseJudge,
+        PeopleJudge,
         PointwiseJudge,
         ReasoningJudge,
         RegexMatchJudge,

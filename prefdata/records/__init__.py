@@ -2,6 +2,7 @@
 
 from prefdata.records.base import SCHEMA_VERSION, Record
 from prefdata.records.judgment import CONSENSUS, Judgment
+from prefdata.records.label import Answer, Label
 from prefdata.records.pair import AugmentedPair, FilteredPair, Opinion, Pair
 from prefdata.records.preference import Preference
 from prefdata.records.prompt import Message, Prompt
@@ -27,9 +28,11 @@ __all__ = [
     "CONSENSUS",
     "RECORDS",
     "SCHEMA_VERSION",
+    "Answer",
     "AugmentedPair",
     "FilteredPair",
     "Judgment",
+    "Label",
     "Message",
     "Opinion",
     "Pair",

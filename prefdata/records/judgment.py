@@ -15,8 +15,15 @@ HELPFULNESS = "helpfulness"
 """The quality that an opinion is about, where the judge's settings name no other."""
 
 
+NOT_LABELLED = "not_labelled"
+"""The code of `unscored` where nobody labelled both answers: nothing failed, nothing was said."""
+
+SPEAKER = ("judge", "dimension", "annotator", "group")
+"""Whose opinion a row is: each annotator's is one of its own."""
+
+
 class Judgment(Record):
-    """One row of data/judgments: a judge, two answers and P(a ≻ b).
+    """One row of data/judgments: a judge, two answers and P(a ≻ b); of people, one an annotator.
 
     `response_a` < `response_b` always, so the order in which candidates came can't matter.
     Exactly one of `preference` and `unscored` is null: a verdict that is missing or unreadable
@@ -24,7 +31,7 @@ class Judgment(Record):
     """
 
     sort_by: ClassVar[tuple[str, ...]] = (
-        "prompt_id", "judge", "dimension", "response_a", "response_b",
+        "prompt_id", "judge", "dimension", "response_a", "response_b", "annotator", "group",
     )  # fmt: skip
 
     prompt_id: str
@@ -32,6 +39,8 @@ class Judgment(Record):
     dimension: str | None = Field(
         description="The quality that the opinion is about; null in consensus rows, which join all."
     )
+    annotator: str | None = Field(description="The person whose opinion it is; null: a model's.")
+    group: str | None = Field(description="The annotator's group; null: none, or a model's.")
     response_a: str
     response_b: str
     preference: float | None = Field(description="P(a ≻ b) in [0, 1].")

@@ -10,11 +10,14 @@ from prefdata.records.base import Record
 
 
 class Opinion(BaseModel):
-    """What one judge says of a pair, turned to chosen against rejected."""
+    """What one judge, or one annotator, says of a pair, turned to chosen against rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str
+    dimension: str = Field(description="The quality that the opinion is about.")
+    annotator: str | None = Field(description="The person whose opinion it is; null: a model's.")
+    group: str | None = Field(description="The annotator's group.")
     preference: float | None = Field(description="P(chosen ≻ rejected); null where unscored.")
     score_chosen: float | None
     score_rejected: float | None
@@ -41,7 +44,7 @@ class AugmentedPair(Pair):
     reward_chosen: float | None = Field(description="Mean reward of the chosen answer.")
     reward_rejected: float | None
     margin: float | None = Field(description="reward_chosen - reward_rejected.")
-    opinions: list[Opinion] = Field(description="Every judge's opinion, sorted by judge.")
+    opinions: list[Opinion] = Field(description="Every judge's and annotator's own, sorted.")
 
 
 class FilteredPair(AugmentedPair):

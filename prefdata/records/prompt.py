@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.records.base import Record
+from prefdata.records.label import Answer, Label
 
 
 class Message(BaseModel):
@@ -23,7 +24,8 @@ class Prompt(Record):
 
     `{"prompt": "Hi\\r\\n"}` in line 7 of q.jsonl becomes
     `{"prompt_id": "1f…", "messages": [{"role": "user", "content": "Hi"}], "split": "train",
-    "source": "q.jsonl", "origin": "q.jsonl:7", "reference": null}`.
+    "source": "q.jsonl", "origin": "q.jsonl:7", "reference": null, "answers": null,
+    "labels": null}`.
     """
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id",)
@@ -38,4 +40,10 @@ class Prompt(Record):
     reference: str | None = Field(
         description="What verifiers check answers against, as the source has it: the right answer, "
         "tests, constraints. No model is shown it."
+    )
+    answers: list[Answer] | None = Field(
+        description="Answers that the sources brought, sorted by text; null: none."
+    )
+    labels: list[Label] | None = Field(
+        description="What people said of them, one a source row, sorted by annotator; null: none."
     )

@@ -1,4 +1,4 @@
-"""A response: one sampled answer of one model to one prompt."""
+"""A response: one answer to one prompt, sampled from a model or brought by the prompt's source."""
 
 from __future__ import annotations
 
@@ -14,14 +14,25 @@ class Response(Record):
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "sample_index", "response_id")
 
-    response_id: str = Field(description="The content key of the request that made it.")
+    response_id: str = Field(
+        description="The content key of the request that made it; the content id of prompt and "
+        "text where the source brought it."
+    )
     prompt_id: str
-    sample_index: int = Field(description="0 … n-1 within the prompt.")
+    sample_index: int | None = Field(
+        description="0 … n-1 within the prompt; null where the source brought it."
+    )
     text: str = Field(description="The answer without special tokens.")
-    model: str = Field(description="Fingerprint of the model that answered.")
-    n_tokens: int = Field(description="Generated tokens, the end-of-turn token included.")
+    model: str = Field(
+        description="Fingerprint of the model that answered; the author, or else the source, of "
+        "an answer that a source brought."
+    )
+    n_tokens: int | None = Field(
+        description="Generated tokens, the end-of-turn token included; null where none were."
+    )
     finish_reason: Literal["stop", "length"] = Field(
-        description="stop: the model ended its turn; length: cut off at max_tokens."
+        description="stop: the model ended its turn; length: cut off at max_tokens. What a source "
+        "brought counts as ended."
     )
     cumulative_logprob: float | None = Field(
         description="Sum over the generated tokens of log p under the model at temperature 1, "

@@ -113,6 +113,8 @@ def _columns(source: SourceParams, parquet: pq.ParquetFile) -> list[str]:
             "Set prompt_field or messages_field of the source to one of its columns.",
         )
     wanted = {source.prompt_field, source.messages_field, source.reference_field, "source"}
+    if source.labels is not None:
+        wanted |= set(source.labels.columns().values())
     return sorted(wanted & names)
 
 

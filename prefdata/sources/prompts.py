@@ -18,6 +18,7 @@ from prefdata.records.prompt import Prompt
 from prefdata.records.rejection import Rejection
 from prefdata.sources.files import format_of, read_rows
 from prefdata.sources.hh import to_messages
+from prefdata.sources.labels import Labelled, labelled
 from prefdata.sources.prompt_rows import Turn, conversation, reference
 
 CHUNK_ROWS = 20_000
@@ -37,6 +38,7 @@ def read_prompts(
         numbers: list[int] = []
         sources: list[str] = []
         references: list[str | None] = []
+        said: list[Labelled | None] = []
         rejections: list[dict[str, Any]] = []
         for number, raw, value in chunk:
             try:
@@ -45,12 +47,14 @@ def read_prompts(
                 row = to_messages(value) if transcripts else value
                 turns = conversation(row, source, params.max_prompt_chars)
                 found = reference(value.get(source.reference_field), source.reference_field)
+                label = None if source.labels is None else labelled(value, turns, source.labels)
             except RejectRecord as reject:
                 rejections.append(_rejection(reject, f"{source.path}:{number}", raw))
                 continue
             named = value.get("source")
             conversations.append(turns)
             references.append(found)
+            said.append(label)
             numbers.append(number)
             sources.append(named if isinstance(named, str) else source.path)
         yield (
@@ -59,6 +63,7 @@ def read_prompts(
                 numbers,
                 sources,
                 references,
+                said,
                 source.path,
                 position,
                 params.test_fraction,
@@ -72,6 +77,7 @@ def _prompts(
     numbers: list[int],
     sources: list[str],
     references: list[str | None],
+    said: list[Labelled | None],
     path: str,
     position: int,
     test_fraction: float,
@@ -97,10 +103,14 @@ def _prompts(
                 "source": sources,
                 "number": numbers,
                 "reference": references,
+                "answers": [None if one is None else one.answers for one in said],
+                "labels": [None if one is None else [one.label] for one in said],
             },
             schema_overrides={
                 **dict.fromkeys(("prompt_id", "source", "reference"), pl.String),
                 "number": pl.Int64,
+                "answers": schema["answers"],
+                "labels": schema["labels"],
             },
         )
         .select(
@@ -110,6 +120,8 @@ def _prompts(
             source="source",
             origin=pl.format("{}:{}", pl.lit(path), "number"),
             reference="reference",
+            answers="answers",
+            labels="labels",
             order=(position << 40) + pl.col("number"),
         )
         .cast(schema)

@@ -35,7 +35,7 @@ def opinion(
     score_b: float | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    row = dict.fromkeys(Judgment.model_fields)
+    row = {**dict.fromkeys(Judgment.model_fields), "dimension": "wit"}
     sides = {"prompt_id": "p", "response_a": "x", "response_b": "y"}
     said = {"preference": preference, "score_a": score_a, "score_b": score_b}
     unscored = {"unscored": "timeout" if preference is None else None}
@@ -69,12 +69,14 @@ OPINIONS = [
 
 def test_opinions_and_scores_are_turned_to_the_chosen_side() -> None:
     (row,) = augment([pair("y", "x")], OPINIONS)
-    assert row["opinions"] == [
+    whose = {"dimension": "wit", "annotator": None, "group": None}
+    wanted = [
         {"judge": "implicit", "preference": 0.6, "score_chosen": 1.0, "score_rejected": 0.5},
         {"judge": "pairwise", "preference": 0.75, "score_chosen": None, "score_rejected": None},
         {"judge": "reward", "preference": 0.7, "score_chosen": 2.0, "score_rejected": -1.0},
         {"judge": "silent", "preference": None, "score_chosen": None, "score_rejected": None},
     ]
+    assert row["opinions"] == [{**one, **whose} for one in wanted]
     (other,) = augment([pair("x", "y")], OPINIONS)
     assert [o["preference"] for o in other["opinions"]] == [0.4, 0.25, 0.3, None]
     assert [o["score_chosen"] for o in other["opinions"]] == [0.5, None, -1.0, None]

@@ -18,6 +18,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "agreement_ranking": {"rankers": ["one", "two"]},
     "bradley_terry": {},
     "general": {},
+    "groups": {},
     "hierarchical": {
         "criteria": [{"judge": "one", "margin": 0.2}, {"judge": "two", "margin": 0.05}]
     },

@@ -19,6 +19,8 @@ SCHEMA: dict[str, Any] = {
     "response_b": pl.String,
     "judge": pl.String,
     "dimension": pl.String,
+    "annotator": pl.String,
+    "group": pl.String,
     "preference": pl.Float64,
     "unscored": pl.String,
 }
@@ -36,6 +38,8 @@ def judgments(*compared: Opinions) -> pl.DataFrame:
             "b",
             f"j{j}",
             "helpfulness",
+            None,
+            None,
             preference,
             "timeout" if preference is None else None,
         )

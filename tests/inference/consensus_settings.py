@@ -18,6 +18,7 @@ CONSENSUSES: dict[str, dict[str, str]] = {
     "agreement_ranking": {"rankers": "rankers: [pairwise, implicit_reward]"},
     "bradley_terry": {"prior": "prior: 0.5"},
     "general": {"cycles": "cycles: drop"},
+    "groups": {"groups": "groups: [g]", "disagreeing": "disagreeing: flag"},
     "hierarchical": {
         "criteria.judge": "criteria: [{{judge: implicit_reward}}]",
         "criteria.dimension": "criteria: [{{judge: pairwise, dimension: helpfulness}}]",

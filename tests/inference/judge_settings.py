@@ -40,6 +40,11 @@ _OTHER_JUDGES: dict[str, tuple[str, dict[str, str], str]] = {
     "math_answer": ("", {"tolerance": "tolerance: 0.1"}, HIT),
     # The score of every answer by `policy` is asked by the implicit reward too.
     "mean_logprob": ("", {"temperature": "temperature: 2"}, HIT),
+    "people": (
+        "labels: rating, ",
+        {"labels": "", "annotators": "annotators: [a]", "groups": "groups: [g]"},
+        HIT,
+    ),
     "regex_match": (
         "",
         {"pattern": "pattern: moon", "whole": "whole: true", "ignore_case": "ignore_case: true"},

@@ -31,6 +31,21 @@ FLOW: dict[str, tuple[str, str]] = {
     "ingest.sources.prompt_field": ("ingest.sources.0.prompt_field=question", NEW),
     "ingest.sources.messages_field": ("ingest.sources.0.messages_field=turns", NEW),
     "ingest.sources.reference_field": ("ingest.sources.0.reference_field=question", HIT),
+    **{
+        f"ingest.sources.labels.{name}": (
+            f"ingest.sources.0.labels={{{{kind: rating, {change}}}}}",
+            HIT,
+        )
+        for name, change in {
+            "kind": "",
+            "response_field": "response_field: question",
+            "value_field": "value_field: number",
+            "annotator_field": "annotator_field: question",
+            "group_field": "group_field: question",
+            "model_field": "model_field: question",
+            "dimension": "dimension: wit",
+        }.items()
+    },
     "ingest.sources.limit": ("ingest.sources.0.limit=3", HIT),
     "ingest.test_fraction": ("ingest.test_fraction=0.5", HIT),
     "ingest.max_prompt_chars": ("ingest.max_prompt_chars=99", HIT),
