@@ -13,7 +13,7 @@ from pipelines import layout
 from pipelines.flow import engines
 from pipelines.summary import columns
 from prefdata.audit import biases
-from prefdata.audit.agreement import between
+from prefdata.audit.agreement import annotators, between
 from prefdata.audit.comparisons import KEYS, compared, sides, verdict
 from prefdata.config.params import Params
 from prefdata.consensus import calibration
@@ -21,10 +21,13 @@ from prefdata.consensus.win_matrix import win_matrices
 from prefdata.engines.base import first_met
 from prefdata.errors import ConfigError, SourceError
 from prefdata.judges import lookup as judges
+from prefdata.records.judgment import SPEAKER
 from prefdata.tables import read_bucket, read_info, storage
 
 SUMMARY_PROMPTS = 10_000
 """What the manifest's figures are taken over, at most."""
+SHOWN_ANNOTATORS = 20
+"""Pairs of annotators in the table, those with the most comparisons first; --json has all."""
 _SAID = ["judge", "unscored", "ties", "flips", "first", "longer", "matched", "own", "labels", "ECE"]
 _LABELS = [*KEYS, "preference"]
 
@@ -63,8 +66,9 @@ def audit(
     """All figures of one judge; `rows` are all judges' comparisons."""
     mine = rows.filter(pl.col("judge") == judge)
     others = rows.filter(pl.col("judge") != judge)
+    said = [*KEYS, "dimension", "annotator", "group", "verdict"]
     agree = {
-        name: between(mine.select(*KEYS, "verdict"), others.filter(pl.col("judge") == name))
+        name: between(mine.select(said), others.filter(pl.col("judge") == name).select(said))
         for name in others["judge"].unique().sort().to_list()
     }
     return {
@@ -74,7 +78,10 @@ def audit(
         "win_rates": biases.win_rates(mine),
         "self_preference": biases.self_preference(mine, others, own),
         "agreement": agree,
-        "labels": None if labels is None else between(mine.select(*KEYS, "verdict"), labels),
+        "annotators": annotators(mine),
+        "labels": None
+        if labels is None
+        else between(mine.select(said), labels.select(*KEYS, "verdict")),
         "calibration": None if labels is None else calibrated(mine, labels),
         "drivers": biases.drivers(mine),
     }
@@ -87,7 +94,7 @@ def calibrated(mine: pl.DataFrame, labels: pl.DataFrame) -> dict[str, Any] | Non
     )
     if not both.height:
         return None
-    both = both.sort(*KEYS, "dimension")
+    both = both.sort(*KEYS, *SPEAKER)
     p, label = both["preference"].to_numpy(), (both["label"] > 0).to_numpy().astype(np.float64)
     curve = [
         {"comparisons": n, "confidence": round(sure, 6), "accuracy": round(right, 6)}
@@ -138,7 +145,7 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     """
     if name in rows["judge"].unique().to_list():
         own = rows.filter(pl.col("judge") == name).drop_nulls("preference")
-        return own.select(*_LABELS, "verdict").unique(KEYS, keep="first", maintain_order=True)
+        return _mean_labels(own.select(_LABELS))
     readers: dict[str, Callable[[bytes], pl.DataFrame]] = {
         ".parquet": pl.read_parquet,
         ".csv": pl.read_csv,
@@ -174,8 +181,12 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
         response_b=pl.max_horizontal("response_a", "response_b"),
         preference=pl.when(turn).then(1 - p).otherwise(p),
     )
-    # Several people may have labelled the same two.
-    mean = turned.group_by(KEYS).agg(pl.col("preference").sort().mean()).sort(KEYS)
+    return _mean_labels(turned)
+
+
+def _mean_labels(rows: pl.DataFrame) -> pl.DataFrame:
+    """One label a comparison: several people may have labelled the same two."""
+    mean = rows.group_by(KEYS).agg(pl.col("preference").sort().mean()).sort(KEYS)
     return mean.with_columns(verdict=verdict(pl.col("preference")))
 
 
@@ -218,7 +229,7 @@ def _shown(figures: dict[str, dict[str, Any]]) -> str:
         rows.append((name, *(_rate(value) for value in values)))
     parts = [columns(rows, right=range(1, len(_SAID)))]
     agree = [
-        (one, other, f"{a['comparisons']:,}", _rate(a["agree"]), _rate(a["kappa"]), _rate(a["tau"]))
+        (one, other, f"{a['comparisons']:,}", *map(_rate, _agreed(a)))
         for one, f in figures.items()
         for other, a in f["agreement"].items()
         if one < other
@@ -226,6 +237,17 @@ def _shown(figures: dict[str, dict[str, Any]]) -> str:
     if agree:
         head = ("judge", "and", "both scored", "agree", "kappa", "tau")
         parts.append(columns([head, *agree], right=range(2, 6)))
+    pairs = [pair for f in figures.values() for pair in f["annotators"]]
+    if pairs:
+        most = sorted(pairs, key=lambda pair: -pair["comparisons"])[:SHOWN_ANNOTATORS]
+        people = [
+            (p["annotator"], p["other"], f"{p['comparisons']:,}", *map(_rate, _agreed(p)))
+            for p in most
+        ]
+        head = ("annotator", "and", "both labelled", "agree", "kappa", "tau")
+        parts.append(columns([head, *people], right=range(2, 6)))
+        if len(pairs) > len(most):
+            parts.append(f"{len(pairs) - len(most):,} more pairs of annotators: --json")
     title = ("judge", "moved most by (log-odds a standard deviation, 95 %)")
     moved = [(name, _moved(f["drivers"])) for name, f in figures.items()]
     parts.append(columns([title, *moved], right=()))
@@ -235,6 +257,10 @@ def _shown(figures: dict[str, dict[str, Any]]) -> str:
         if f["reasons"]
     ]
     return "\n\n".join([*parts, *reasons])
+
+
+def _agreed(figures: dict[str, Any]) -> tuple[float | None, ...]:
+    return figures["agree"], figures["kappa"], figures["tau"]
 
 
 def _moved(found: list[dict[str, Any]]) -> str:

@@ -1,4 +1,9 @@
-"""How much two judges, or a judge and labels, agree: shares, Cohen's kappa, Kendall's tau."""
+"""How much two judges, two annotators, or a judge and labels agree: shares, Cohen's kappa,
+Kendall's tau.
+
+Each annotator is a judge of their own: what is counted are opinions, and an order of candidates is
+one annotator's, never that of several together.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,9 @@ from typing import Any
 import polars as pl
 
 from prefdata.audit.comparisons import KEYS
+
+_ONE, _OTHER = pl.col("one"), pl.col("other")
+_TAU = (_ONE * _OTHER).sum() / ((_ONE != 0).sum() * (_OTHER != 0).sum()).sqrt()
 
 
 def kappa(one: pl.Series, other: pl.Series) -> float | None:
@@ -32,22 +40,25 @@ def _share(values: pl.Series) -> float:
 def tau(rows: pl.DataFrame) -> float | None:
     """Kendall's tau-b of two judges' orders of a prompt's candidates, the mean over prompts.
 
-    `rows` hold prompt_id, one and other (verdicts). Prompts where one of them prefers nothing
-    are left out; null where that leaves none.
+    `rows` hold prompt_id, one and other (verdicts); the other columns say whose orders they are,
+    where there are several of a prompt. Where one of the two prefers nothing they are left out;
+    null where that leaves none.
     """
-    each = rows.group_by("prompt_id").agg(
-        tau=(pl.col("one") * pl.col("other")).sum()
-        / ((pl.col("one") != 0).sum() * (pl.col("other") != 0).sum()).sqrt()
-    )
-    found = each.filter(pl.col("tau").is_finite()).sort("prompt_id")["tau"]
+    whose = [column for column in rows.columns if column not in ("one", "other")]
+    each = rows.group_by(whose).agg(tau=_TAU)
+    found = each.filter(pl.col("tau").is_finite()).sort(whose)["tau"]
     return _share(found) if len(found) else None
 
 
 def between(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
-    """Two judges' verdicts (KEYS, verdict), on the comparisons that both scored."""
+    """Two judges' verdicts on the comparisons that both scored.
+
+    Each holds KEYS, verdict, and columns that say whose it is; several of a comparison meet each of
+    the other's.
+    """
     rows = one.join(other, on=KEYS, suffix="_other").drop_nulls(["verdict", "verdict_other"])
     both = rows.select(
-        "prompt_id",
+        pl.exclude("response_a", "response_b", "verdict", "verdict_other"),
         one=pl.col("verdict").cast(pl.Int64),
         other=pl.col("verdict_other").cast(pl.Int64),
     )
@@ -57,3 +68,48 @@ def between(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
         "kappa": kappa(both["one"], both["other"]),
         "tau": tau(both),
     }
+
+
+def annotators(mine: pl.DataFrame) -> list[dict[str, Any]]:
+    """`between` of every two annotators of a judge who labelled the same comparisons.
+
+    Sorted by their ids; `group` and `other_group` are theirs.
+    """
+    own = mine.drop_nulls(["annotator", "verdict"])
+    people = own.select("annotator", "group").unique().sort("annotator", "group")
+    numbered = people.with_row_index("who")
+    said = own.join(numbered, on=["annotator", "group"], nulls_equal=True).select(
+        *KEYS, "dimension", "who", verdict=pl.col("verdict").cast(pl.Int64)
+    )
+    both = (
+        said.join(said, on=[*KEYS, "dimension"], suffix="_other", nulls_equal=True)
+        .filter(pl.col("who") < pl.col("who_other"))
+        .rename({"verdict": "one", "verdict_other": "other"})
+    )
+    two = ["who", "who_other"]
+    orders = both.group_by(*two, "prompt_id", "dimension").agg(tau=_TAU)
+    taus = (
+        orders.filter(pl.col("tau").is_finite())
+        .sort(*two, "prompt_id", "dimension")
+        .group_by(two, maintain_order=True)
+        .agg(pl.col("tau").mean())
+    )
+    ties = [(side == 0).mean() for side in (_ONE, _OTHER)]
+    agree, chance = pl.col("agree"), pl.col("chance")
+    figures = (
+        both.group_by(two)
+        .agg(
+            comparisons=pl.len(),
+            agree=(_ONE == _OTHER).mean(),
+            # As in `kappa`: both ways round.
+            chance=ties[0] * ties[1] + (1 - ties[0]) * (1 - ties[1]) / 2,
+        )
+        .with_columns(kappa=pl.when(chance < 1).then((agree - chance) / (1 - chance)))
+        .join(taus, on=two, how="left")
+        .join(numbered, on="who")
+        .join(
+            numbered.select(who_other="who", other="annotator", other_group="group"), on="who_other"
+        )
+    )
+    names = ("annotator", "group", "other", "other_group")
+    return figures.sort(two).select(*names, "comparisons", "agree", "kappa", "tau").to_dicts()

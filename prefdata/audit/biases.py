@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from prefdata.audit.comparisons import verdict
+from prefdata.audit.comparisons import KEYS, verdict
 from prefdata.audit.logistic import logistic
+from prefdata.records.judgment import SPEAKER
 from prefdata.records.text_features import LENGTH, NAMES
 
 MATCHED = 0.15
@@ -136,7 +137,7 @@ def drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
     names = [name for name in NAMES if (some[name] != 0).any()]
     if some.height < _LEAST or not names:
         return []
-    some = some.sort("prompt_id", "response_a", "response_b")
+    some = some.sort(*KEYS, *SPEAKER)
     difference = some.select(names).to_numpy()
     # The root mean square, not the deviation from a mean that the ids' order decides.
     spread = np.sqrt((difference**2).mean(axis=0))
