@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from prefdata.config.params import IngestParams, SourceParams
 from prefdata.errors import RejectRecord
-from prefdata.records.base import polars_schema
+from prefdata.records.base import arrow_schema, polars_schema
 from prefdata.records.ids import fraction, prompt_id
 from prefdata.records.prompt import Prompt
 from prefdata.records.rejection import Rejection
@@ -93,6 +93,11 @@ def _prompts(
             names=["role", "content"],
         ),
     )
+
+    def nested(column: str, values: list[Any]) -> pl.Series:
+        # By Arrow: polars would make a series a row.
+        return pl.Series(pa.array(values, arrow_schema(Prompt).field(column).type))
+
     is_test = pl.Series([fraction(i) for i in ids], dtype=pl.Float64) < test_fraction
     schema = pl.Schema({**polars_schema(Prompt), "order": pl.Int64()})
     return (
@@ -103,14 +108,12 @@ def _prompts(
                 "source": sources,
                 "number": numbers,
                 "reference": references,
-                "answers": [None if one is None else one.answers for one in said],
-                "labels": [None if one is None else [one.label] for one in said],
+                "answers": nested("answers", [one and one.answers for one in said]),
+                "labels": nested("labels", [one and [one.label] for one in said]),
             },
             schema_overrides={
                 **dict.fromkeys(("prompt_id", "source", "reference"), pl.String),
                 "number": pl.Int64,
-                "answers": schema["answers"],
-                "labels": schema["labels"],
             },
         )
         .select(

@@ -38,11 +38,11 @@ FLOW: dict[str, tuple[str, str]] = {
         )
         for name, change in {
             "kind": "",
-            "response_field": "response_field: question",
-            "value_field": "value_field: number",
-            "annotator_field": "annotator_field: question",
-            "group_field": "group_field: question",
-            "model_field": "model_field: question",
+            "response_field": "response_field: answer",
+            "value_field": "value_field: stars",
+            "annotator_field": "annotator_field: who",
+            "group_field": "group_field: team",
+            "model_field": "model_field: author",
             "dimension": "dimension: wit",
         }.items()
     },

@@ -119,7 +119,10 @@ def base(tmp_path_factory: pytest.TempPathFactory, asked: Asked) -> Path:
     ]
     near = rows[0]["prompt"].replace("0 words", "0  words, please")
     rows.append({"prompt": near, "question": "What else?"})
-    _write(folder / "prompts.jsonl", rows)
+    # For the settings of labels, which are none of the first run's.
+    said = {"response": "So.", "rating": 1, "thumb": "up", "annotator": "a", "group": "g"}
+    other = {"answer": "Or so.", "stars": 2, "who": "b", "team": "h", "author": "c"}
+    _write(folder / "prompts.jsonl", [{**row, **said, **other} for row in rows])
     pairs = [
         {
             "prompt": [{"role": "user", "content": f"Q{n}?"}],

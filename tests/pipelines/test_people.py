@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import audit
+from pipelines import audit, top_up
 from pipelines.stages import STAGES
 from pipelines.stats import Stats
 from prefdata.config import Params, load_params
@@ -228,6 +228,25 @@ def test_samples_stand_beside_the_answers_that_were_brought(
     assert silent.height == silent.filter(~sides).height > 0
     assert said.filter(sides)["annotator"].null_count() == 0
     assert stats["judge"].faults == 0
+
+
+def test_an_answer_that_was_brought_is_no_sample(
+    whole: tuple[Path, dict[str, Stats]], tmp_path: Path
+) -> None:
+    """Else prompts with four of them could not be topped up to max_n."""
+    folder, _ = whole
+    judge = {"kind": "people", "labels": "thumb", "annotators": ["nobody"]}
+    params = people(
+        folder,
+        models={"policy": {"engine": "scripted", "model": "policy"}},
+        generate={"n": 2, "accepted_per_prompt": 1, "max_n": 4},
+        judge={"judges": [judge], "consensus": {"kind": "mean"}},
+        pair={"strategy": {"kind": "best_worst"}},
+    )
+    params = params.model_copy(update={"data": str(tmp_path / "data")})
+    run(params, "ingest", "generate", "judge", "pair", "augment", "filter")
+    found = top_up.run_stage(params, [], True)
+    assert (found.pairs, found.wanted, found.drawn, found.samples) == (0, 40, 40, 80)
 
 
 def test_no_sample_can_make_up_for_pairs_that_are_wanted(tmp_path: Path) -> None:
