@@ -20,7 +20,7 @@ from prefdata.consensus.base import (
     labelled,
     opinions,
 )
-from prefdata.records.judgment import SPEAKER
+from prefdata.records.judgment import NOT_LABELLED, SPEAKER
 from prefdata.records.odds import sigmoid
 
 
@@ -60,7 +60,8 @@ class LogSigmoidSum(Consensus):
     def _utilities(self, judgments: pl.DataFrame) -> pl.DataFrame:
         """prompt_id, response, utility; null where one of the judges gave the answer no score."""
         rewards = sorted(set(self.config.rewards))
-        rows = judgments.filter(pl.col("judge").is_in(rewards))
+        unlabelled = pl.col("unscored").str.starts_with(NOT_LABELLED).fill_null(False)
+        rows = judgments.filter(pl.col("judge").is_in(rewards) & ~unlabelled)
         scores = pl.concat(
             [
                 rows.select(

@@ -45,35 +45,34 @@ class PeopleJudge(Judge):
         return []
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        said = self._said(candidates)
+        said, ranked = self._said(candidates), self.config.labels == "ranking"
         # Ranks of one ranking say nothing of those of another; ratings and thumbs do.
-        same = ["prompt_id", *_WHOSE, *(["ranking"] if self.config.labels == "ranking" else [])]
-        both = candidates.comparisons
-        for side, on in (("a", ["prompt_id"]), ("b", same)):
-            own = said.rename({"response_id": f"response_{side}", "value": f"value_{side}"})
-            shared = [*on, f"response_{side}"]
-            if side == "b":
-                own = own.select(*shared, "value_b")
-            both = both.join(own, on=shared, nulls_equal=True)
-        difference = pl.col("value_a") - pl.col("value_b")
-        if self.config.labels == "ranking":
-            difference = -difference
-        p = pl.when(difference > 0).then(1.0).when(difference < 0).then(0.0).otherwise(0.5)
-        ordinal = self.config.labels == "ranking"
-        score = pl.when(pl.lit(not ordinal)).then
+        same = ["prompt_id", *_WHOSE, *(["ranking"] if ranked else [])]
+        one = said.select(*same, response_a="response_id", value_a="value")
+        other = said.select(*same, response_b="response_id", value_b="value")
+        both = candidates.comparisons.join(one, on=["prompt_id", "response_a"]).join(
+            other, on=[*same, "response_b"], nulls_equal=True
+        )
+        better = pl.col("value_a") - pl.col("value_b")
+        better = -better if ranked else better
+        p = pl.when(better > 0).then(1.0).when(better < 0).then(0.0).otherwise(0.5)
+        differs = pl.col("p").n_unique() > 1
         opinions = (
             both.with_columns(p=p)
             .group_by(*COMPARISON, *_WHOSE)
             .agg(
-                preference=pl.when(pl.col("p").n_unique() == 1).then(pl.col("p").first()),
-                score_a=score(pl.col("value_a").first()),
-                score_b=score(pl.col("value_b").first()),
-                unscored=pl.when(pl.col("p").n_unique() > 1).then(
+                preference=pl.when(~differs).then(pl.col("p").first()),
+                score_a=pl.col("value_a").first(),
+                score_b=pl.col("value_b").first(),
+                unscored=pl.when(differs).then(
                     pl.lit("contradictory: the annotator's rankings order the two differently")
                 ),
             )
             .sort(*COMPARISON, *_WHOSE)
         )
+        if ranked:
+            # A rank among some answers is no score of one.
+            opinions = opinions.drop("score_a", "score_b")
         silent = candidates.comparisons.join(opinions, on=COMPARISON, how="anti").with_columns(
             preference=pl.lit(None, dtype=pl.Float64),
             unscored=pl.lit(f"{NOT_LABELLED}: nobody labelled both answers ({self.config.labels})"),

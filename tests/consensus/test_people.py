@@ -162,12 +162,17 @@ def test_sums_of_rewards_need_every_annotator() -> None:
     ]
     found = label("log_sigmoid_sum", table(full), rewards=["one"])
     assert {row["reason"] for row in found} == {None}
-    lacking = [row for row in full if row[2][0] == "a" or "z" not in row[:2]]
-    reasons = {
-        row["response_a"] + row["response_b"]: row["reason"]
-        for row in label("log_sigmoid_sum", table(lacking), rewards=["one"])
-    }
-    assert reasons == {"xy": None, "xz": "not_labelled", "yz": "not_labelled"}
+    nobody: Said = (None, None, None)
+    both = [row for row in full if "z" not in row[:2]]
+    for lacking in (
+        [row for row in full if row[2][0] == "a" or row in both],
+        [*both, ("x", "z", nobody), ("y", "z", nobody)],
+    ):
+        reasons = {
+            row["response_a"] + row["response_b"]: row["reason"]
+            for row in label("log_sigmoid_sum", table(lacking), rewards=["one"])
+        }
+        assert reasons == {"xy": None, "xz": "not_labelled", "yz": "not_labelled"}
 
 
 def test_every_annotator_has_a_matrix_of_wins() -> None:
