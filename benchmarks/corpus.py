@@ -138,6 +138,7 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         margin=digits / 2**24,
         opinions=pl.lit([], dtype=polars_schema(layout.RECORD_OF["augmented"])["opinions"]),
     )
+    schema = polars_schema(layout.RECORD_OF["prompts"])
     asked = prompts.select(
         "prompt_id",
         messages=pl.concat_list(message),
@@ -145,5 +146,6 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         source=pl.lit("corpus"),
         origin=pl.lit("corpus"),
         reference=pl.lit(None, dtype=pl.String),
+        **{name: pl.lit(None, dtype=schema[name]) for name in ("answers", "labels")},
     )
     return {"prompts": asked, "responses": pl.concat(answers), "augmented": pairs}
