@@ -9,7 +9,7 @@ import polars as pl
 from prefdata.errors import ConfigError
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import CONSENSUS
-from prefdata.records.pair import AugmentedPair
+from prefdata.records.pair import AugmentedPair, Opinion
 
 
 def add_rewards(
@@ -27,8 +27,8 @@ def add_rewards(
         reward_chosen=pl.col("score_chosen").mean(),
         reward_rejected=pl.col("score_rejected").mean(),
     )
-    fields = ("judge", "preference", "score_chosen", "score_rejected")
-    listed = opinions.group_by("pair_id", maintain_order=True).agg(opinions=pl.struct(fields))
+    fields = pl.struct(list(Opinion.model_fields))
+    listed = opinions.group_by("pair_id", maintain_order=True).agg(opinions=fields)
     joined = pairs.join(means, on="pair_id", how="left").join(listed, on="pair_id", how="left")
     schema = polars_schema(AugmentedPair)
     return joined.with_columns(
@@ -38,7 +38,7 @@ def add_rewards(
 
 
 def turned(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
-    """One row a pair and judge, sorted by judge, with P(chosen ≻ rejected)."""
+    """One row a pair, judge and dimension, sorted by these, with P(chosen ≻ rejected)."""
     keys = pairs.select(
         "pair_id",
         "prompt_id",
@@ -51,10 +51,12 @@ def turned(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
     return joined.select(
         "pair_id",
         "judge",
+        "dimension",
+        "spread",
         preference=pl.when(is_a).then("preference").otherwise(1 - pl.col("preference")),
         score_chosen=pl.when(is_a).then("score_a").otherwise("score_b"),
         score_rejected=pl.when(is_a).then("score_b").otherwise("score_a"),
-    ).sort("pair_id", "judge")
+    ).sort("pair_id", "judge", "dimension")
 
 
 def check_names(rewards: Sequence[str] | None, judges: Sequence[str]) -> None:

@@ -15,9 +15,13 @@ class Opinion(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str
+    dimension: str | None = Field(description="The quality that it is about.")
     preference: float | None = Field(description="P(chosen ≻ rejected); null where unscored.")
     score_chosen: float | None
     score_rejected: float | None
+    spread: float | None = Field(
+        description="How far an ensemble's margins lie apart; see Judgment."
+    )
 
 
 class Pair(Record):
@@ -41,7 +45,9 @@ class AugmentedPair(Pair):
     reward_chosen: float | None = Field(description="Mean reward of the chosen answer.")
     reward_rejected: float | None
     margin: float | None = Field(description="reward_chosen - reward_rejected.")
-    opinions: list[Opinion] = Field(description="Every judge's opinion, sorted by judge.")
+    opinions: list[Opinion] = Field(
+        description="Every judge's opinions, sorted by judge and dimension."
+    )
 
 
 class FilteredPair(AugmentedPair):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prefdata.augment.rewards import add_rewards, check_names
 from prefdata.errors import ConfigError
-from prefdata.records import CONSENSUS, AugmentedPair, Judgment, Pair
+from prefdata.records import CONSENSUS, AugmentedPair, Judgment, Opinion, Pair
 from prefdata.records.base import polars_schema
 
 
@@ -39,6 +39,7 @@ def opinion(
     sides = {"prompt_id": "p", "response_a": "x", "response_b": "y"}
     said = {"preference": preference, "score_a": score_a, "score_b": score_b}
     unscored = {"unscored": "timeout" if preference is None else None}
+    row["dimension"] = "helpfulness"
     return {**row, "judge": judge, **sides, **said, **unscored, **changes}
 
 
@@ -57,7 +58,7 @@ def augment(
 
 
 OPINIONS = [
-    opinion("reward", 0.3, -1.0, 2.0),
+    opinion("reward", 0.3, -1.0, 2.0, spread=0.5),
     opinion("implicit", 0.4, 0.5, 1.0),
     opinion("pairwise", 0.25),
     opinion("silent", None),
@@ -69,15 +70,31 @@ OPINIONS = [
 
 def test_opinions_and_scores_are_turned_to_the_chosen_side() -> None:
     (row,) = augment([pair("y", "x")], OPINIONS)
-    assert row["opinions"] == [
-        {"judge": "implicit", "preference": 0.6, "score_chosen": 1.0, "score_rejected": 0.5},
-        {"judge": "pairwise", "preference": 0.75, "score_chosen": None, "score_rejected": None},
-        {"judge": "reward", "preference": 0.7, "score_chosen": 2.0, "score_rejected": -1.0},
-        {"judge": "silent", "preference": None, "score_chosen": None, "score_rejected": None},
+    assert [tuple(o.values()) for o in row["opinions"]] == [
+        ("implicit", "helpfulness", 0.6, 1.0, 0.5, None),
+        ("pairwise", "helpfulness", 0.75, None, None, None),
+        ("reward", "helpfulness", 0.7, 2.0, -1.0, 0.5),
+        ("silent", "helpfulness", None, None, None, None),
     ]
+    assert list(row["opinions"][0]) == list(Opinion.model_fields)
     (other,) = augment([pair("x", "y")], OPINIONS)
     assert [o["preference"] for o in other["opinions"]] == [0.4, 0.25, 0.3, None]
     assert [o["score_chosen"] for o in other["opinions"]] == [0.5, None, -1.0, None]
+    # How far members lie apart has no side.
+    assert [o["spread"] for o in other["opinions"]] == [None, None, 0.5, None]
+
+
+def test_the_heads_of_one_judge_stay_apart() -> None:
+    heads = [
+        opinion("reward", 0.3, 1.0, 2.0, dimension="wit"),
+        opinion("reward", 0.9, 5.0, 3.0, dimension="care"),
+    ]
+    (row,) = augment([pair("y", "x")], heads)
+    assert [(o["dimension"], o["score_chosen"]) for o in row["opinions"]] == [
+        ("care", 3.0),
+        ("wit", 2.0),
+    ]
+    assert (row["reward_chosen"], row["reward_rejected"]) == (2.5, 3.0)
 
 
 @pytest.mark.parametrize(
