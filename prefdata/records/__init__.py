@@ -1,6 +1,7 @@
 """What flows between the stages: one record a file, each a pydantic model and an Arrow schema."""
 
 from prefdata.records.base import SCHEMA_VERSION, Record
+from prefdata.records.demonstration import Demonstration
 from prefdata.records.judgment import CONSENSUS, Judgment
 from prefdata.records.pair import AugmentedPair, FilteredPair, Opinion, Pair
 from prefdata.records.preference import Preference
@@ -21,6 +22,7 @@ RECORDS: tuple[type[Record], ...] = (
     Preference,
     Rejection,
     TopUp,
+    Demonstration,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "RECORDS",
     "SCHEMA_VERSION",
     "AugmentedPair",
+    "Demonstration",
     "FilteredPair",
     "Judgment",
     "Message",
