@@ -3,7 +3,8 @@
 CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a prompt's answers; the
 longest order on which both agree is the pseudo label. A comparison makes a label where its two
 answers stand, the same way round, in a longest common order; the rest is dropped. A judge ranks
-by the mean of an answer's P(win) against all others (Borda).
+by the mean of an answer's P(win) against all others (Borda). With judge.demonstrations the agreed
+comparisons are fed back to the judges (agreed.py).
 """
 
 from __future__ import annotations
