@@ -185,8 +185,8 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
             write_stats(params, STAGE.name, stats.model_copy(update={"usage": asked.usage}))
         if cycle < cycles.count(params):
             found = cycles.choose(run, arguments)
-            agreed = f"{stats.rows_out} agreed of {stats.rows_in}, {found} demonstrations"
-            Progress(quiet).line(f"  cycle {cycle}: {agreed}")
+            labels = f"{stats.rows_out} labels of {stats.rows_in}, {found} demonstrations"
+            Progress(quiet).line(f"  cycle {cycle}: {labels}")
     return complete(run, output, STAGE.unit)
 
 

@@ -5,10 +5,10 @@ that the prompted judge ranks by in the next cycle. There the white-box judge is
 the agreed rankings between cycles; prefdata trains nothing, so here the judges' prompts alone
 change.
 
-Taken are labels that the consensus makes and does not flag, of train prompts alone: else a test
-prompt would have a say in the labels that are trained on. Those that most judges agree on come
-first, then the surest, one a prompt. What decides follows from texts and probabilities, never from
-ids, so that neither their order nor the bucketing can.
+Taken are labels that the consensus makes and does not flag and on which every opinion is the same,
+of train prompts alone: else a test prompt would have a say in the labels that are trained on. The
+surest come first, one a prompt. What decides follows from texts and probabilities, never from ids,
+so that neither their order nor the bucketing can.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def agreed(
     """
     prefers_a = pl.col("preference") > 0.5
     rows = (
-        labels.filter(pl.col("flag").is_null())
+        labels.filter(pl.col("flag").is_null(), pl.col("agreement") == 1)
         .join(prompts.filter(pl.col("split") == "train"), on="prompt_id")
         .with_columns(
             rank=pl.lit(0, dtype=pl.Int64),
@@ -58,7 +58,7 @@ def first(rows: pl.DataFrame, count: int) -> pl.DataFrame:
     digests = row_digests(rows, ["messages", "chosen", "rejected"])
     return (
         rows.with_columns(sure=pl.col("soft_label").round(_DIGITS), digest=digests)
-        .sort("agreement", "sure", "digest", descending=[True, True, False])
+        .sort("sure", "digest", descending=[True, False])
         .unique("prompt_id", keep="first", maintain_order=True)
         .head(count)
         .with_columns(rank=pl.int_range(pl.len(), dtype=pl.Int64))

@@ -64,17 +64,16 @@ def shown(frame: pl.DataFrame) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_what_most_agree_on_comes_first_then_the_surest_and_one_a_prompt() -> None:
-    labels = [(0, 0.99, 0.5), (1, 0.2, 1.0), (1, 0.7, 1.0), (2, 0.9, 1.0), (3, 0.6, 1.0)]
+def test_the_surest_of_what_all_agree_on_come_first_and_one_a_prompt() -> None:
+    labels = [(0, 0.99, 0.75), (1, 0.2, 1.0), (1, 0.7, 1.0), (2, 0.9, 1.0), (3, 0.6, 1.0)]
     for salt in range(6):
         found = first(agreed(*tables(labels, salt), max_chars=99), 4)
         assert shown(found) == [
             ("Why 2?", "x3", "y3"),
             ("Why 1?", "y1", "x1"),
             ("Why 3?", "x4", "y4"),
-            ("Why 0?", "x0", "y0"),
         ]
-        assert found["soft_label"].to_list() == pytest.approx([0.9, 0.8, 0.6, 0.99])
+        assert found["soft_label"].to_list() == pytest.approx([0.9, 0.8, 0.6])
 
 
 def test_neither_flagged_labels_nor_test_prompts_nor_long_texts_are_shown() -> None:
@@ -112,4 +111,5 @@ def test_neither_ids_nor_order_nor_buckets_change_what_is_shown(
         parts.append(first(agreed(said, own, responses, 99), count))
     apart = first(pl.concat(parts[::-1]), count)
     assert shown(apart) == shown(whole)
-    assert whole["prompt_id"].n_unique() == whole.height == min(count, len({q for q, *_ in labels}))
+    agreed_on = {question for question, _, agreement in labels if agreement == 1}
+    assert whole["prompt_id"].n_unique() == whole.height == min(count, len(agreed_on))

@@ -44,7 +44,6 @@ def demonstrations(agreed: Sequence[Shown], count: int = 2, salt: int = 0) -> De
             "chosen": chosen,
             "rejected": rejected,
             "soft_label": 0.9,
-            "agreement": 1.0,
         }
         for rank, (question, chosen, rejected) in enumerate(agreed)
     ]
