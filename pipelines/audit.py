@@ -74,6 +74,7 @@ def audit(
     return {
         **biases.unscored(mine),
         "position": biases.position(mine),
+        "ensemble": biases.ensemble(mine),
         "length": biases.length(mine),
         "win_rates": biases.win_rates(mine),
         "self_preference": biases.self_preference(mine, others, own),

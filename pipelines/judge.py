@@ -1,29 +1,35 @@
 """Judge: data/prompts, data/responses -> data/judgments. Every judge's opinion, and the consensus.
 
 Of n answers all n(n-1)/2 comparisons are judged. A comparison without a consensus is rejected
-with its reason; the judges' opinions on it stay in the table.
+with its reason; the judges' opinions on it stay in the table. With judge.demonstrations all of it
+is done in cycles: see cycles.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import apache_beam as beam
 import polars as pl
 
+from pipelines import cycles
 from pipelines.errors import carry
 from pipelines.flow import (
     Outcome,
     Run,
     Stage,
+    WorkOnBucket,
     begin_tables,
     buckets,
     complete,
     execute,
     keep_stats,
+    read_stats,
     record,
     start,
+    write_stats,
 )
 from pipelines.shuffle import pack, unpack
 from pipelines.stats import Stats
@@ -32,6 +38,7 @@ from prefdata.consensus import lookup as consensuses
 from prefdata.consensus.base import FAULTS, Consensus
 from prefdata.engines.base import Wanted
 from prefdata.inference import Inference
+from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
 from prefdata.judges import lookup as judges
 from prefdata.judges.base import Candidates, judgments
@@ -73,23 +80,32 @@ def asked_of(run: Run, bucket: int) -> Asked:
     return Asked(prompts, responses, *compare(responses))
 
 
-def work(run: Run, bucket: int) -> Outcome:
+def work(run: Run, bucket: int, cycle: int = 1) -> Outcome:
     """Judge one bucket's answers."""
     asked, inference = asked_of(run, bucket), run.inference(bucket)
-    outcome = label(run, asked, opinions(run, asked, inference))
+    outcome = label(run, asked, opinions(run, bucket, cycle, asked, inference))
     return replace(outcome, inference=inference)
 
 
-def opinions(run: Run, asked: Asked, inference: Inference) -> pl.DataFrame:
+def opinions(run: Run, bucket: int, cycle: int, asked: Asked, inference: Inference) -> pl.DataFrame:
     """Every judge's opinions of the bucket's answers."""
     panel = judges.build(run.params.judge.judges)
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]
+    shown, size = None, SLICE_COMPARISONS
+    if cycle > 1 and run.params.judge.demonstrations:
+        names = cycles.taught(run.params.judge.demonstrations, panel)
+        kept = ~pl.col("judge").is_in([*names, CONSENSUS])
+        tables.append(run.read("judgments", bucket).filter(kept))
+        panel = [judge for judge in panel if judge.name in names]
+        shown = cycles.shown(run.params)
+        size = max(1, SLICE_COMPARISONS // (1 + shown.count))
     whole = Candidates(
         asked.prompts.drop("source"),
         asked.responses,
         asked.comparisons,
+        shown,
     )
-    for some in whole.slices(SLICE_COMPARISONS):
+    for some in whole.slices(size):
         tables += [judge.opinions(some, inference) for judge in panel]
     return pl.concat(tables)
 
@@ -120,15 +136,15 @@ def label(
 class JudgeBucket(beam.DoFn):
     """Writes a bucket's opinions; hands on what the labels elsewhere must know of them."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, cycle: int) -> None:
+        self.run, self.cycle = run, cycle
 
     def process(self, bucket: int) -> Iterator[Judged]:
         with carry():
             run = self.run
             inference = run.inference(bucket)
             asked = asked_of(run, bucket)
-            said = opinions(run, asked, inference)
+            said = opinions(run, bucket, self.cycle, asked, inference)
             write_bucket(run.table("judgments"), bucket, run.buckets, said)
             prompts = asked.prompts.select("prompt_id", "messages", "source")
             consensus = _consensus(run)
@@ -154,23 +170,41 @@ class LabelBucket(beam.DoFn):
 
 
 def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
-    """Run the stage; twice over the buckets where labels depend on each other across them."""
-    if not consensuses.build(params.judge.consensus).across_buckets:
-        return STAGE.execute(params, arguments, quiet)
+    """Run the stage; twice over the buckets where labels depend on each other across them, and
+    all that again where the judges are shown what they agreed on."""
     run = start(params, STAGE.name, READS, needs(params), quiet)
     output = run.table("judgments")
     begin_tables(run, output)
-
-    def build(pipeline: beam.Pipeline) -> None:
-        judged = buckets(pipeline, run) | "Judge" >> beam.ParDo(JudgeBucket(run))
-        summaries = judged | "Summaries" >> beam.Map(lambda one: one.summary)
-        labelled = judged | "Label" >> beam.ParDo(
-            LabelBucket(run), summaries=beam.pvalue.AsList(summaries)
-        )
-        keep_stats(run, labelled)
-
-    execute(build, arguments)
+    cycles.forget(params)
+    across, asked = _consensus(run).across_buckets, Stats()
+    for cycle in range(1, cycles.count(params) + 1):
+        # The table is marked whole after the last cycle, never between two.
+        execute(partial(_labelled_twice if across else _labelled, run, cycle), arguments)
+        stats = read_stats(params, STAGE.name)
+        asked = asked.plus(Stats(usage=stats.usage))
+        if cycle > 1:
+            write_stats(params, STAGE.name, stats.model_copy(update={"usage": asked.usage}))
+        if cycle < cycles.count(params):
+            found = cycles.choose(run, arguments)
+            labels = f"{stats.rows_out} labels of {stats.rows_in}, {found} demonstrations"
+            Progress(quiet).line(f"  cycle {cycle}: {labels}")
     return complete(run, output, STAGE.unit)
+
+
+def _labelled(run: Run, cycle: int, pipeline: beam.Pipeline) -> None:
+    """Judges and labels bucket by bucket."""
+    on_bucket = WorkOnBucket(run, partial(work, cycle=cycle), run.table("judgments"))
+    keep_stats(run, buckets(pipeline, run) | STAGE.name >> beam.ParDo(on_bucket))
+
+
+def _labelled_twice(run: Run, cycle: int, pipeline: beam.Pipeline) -> None:
+    """Judges and sums up every bucket, then labels each, knowing all summaries."""
+    judged = buckets(pipeline, run) | "Judge" >> beam.ParDo(JudgeBucket(run, cycle))
+    summaries = judged | "Summaries" >> beam.Map(lambda one: one.summary)
+    labelled = judged | "Label" >> beam.ParDo(
+        LabelBucket(run), summaries=beam.pvalue.AsList(summaries)
+    )
+    keep_stats(run, labelled)
 
 
 def _consensus(run: Run) -> Consensus:
@@ -219,6 +253,8 @@ def needs(params: Params) -> list[Wanted]:
     """The models and operations the judges ask for; checks their settings on the way."""
     panel = judges.build(params.judge.judges)
     consensuses.build(params.judge.consensus, [judge.name for judge in panel])
+    if params.judge.demonstrations:
+        cycles.taught(params.judge.demonstrations, panel)
     return [need for judge in panel for need in judge.needs()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefdata.config.params import Params
 from prefdata.records import (
     AugmentedPair,
+    Demonstration,
     FilteredPair,
     Judgment,
     Pair,
@@ -57,6 +58,11 @@ def table(params: Params, name: str) -> Table:
 def plan(params: Params) -> Table:
     """How many samples each prompt gets; the table that top-up writes."""
     return Table(join(params.data, "top_up"), TopUp)
+
+
+def demonstrations(params: Params) -> Table:
+    """The comparisons that judges are shown, in one bucket; written between two cycles of judge."""
+    return Table(join(params.data, "demonstrations"), Demonstration)
 
 
 def counting(params: Params) -> dict[str, Table]:

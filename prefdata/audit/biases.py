@@ -53,6 +53,17 @@ def position(rows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
+def ensemble(rows: pl.DataFrame) -> dict[str, Any]:
+    """How often an ensemble's members lie further apart than they prefer; others have none."""
+    spread = rows.drop_nulls("spread")
+    margin = (spread["score_a"] - spread["score_b"]).abs()
+    return {
+        "comparisons": spread.height,
+        "mean_spread": _mean(spread["spread"]),
+        "spread_above_margin": _mean(spread["spread"] > margin),
+    }
+
+
 def length(rows: pl.DataFrame) -> dict[str, Any]:
     """How often the longer answer is preferred, of all and of about equally long ones."""
     decided = rows.drop_nulls(["verdict", LENGTH]).filter(

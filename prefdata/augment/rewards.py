@@ -9,7 +9,7 @@ import polars as pl
 from prefdata.errors import ConfigError
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import CONSENSUS, SPEAKER
-from prefdata.records.pair import AugmentedPair
+from prefdata.records.pair import AugmentedPair, Opinion
 
 
 def add_rewards(
@@ -27,8 +27,8 @@ def add_rewards(
         reward_chosen=pl.col("score_chosen").mean(),
         reward_rejected=pl.col("score_rejected").mean(),
     )
-    fields = [*SPEAKER, "preference", "score_chosen", "score_rejected"]
-    listed = opinions.group_by("pair_id", maintain_order=True).agg(opinions=pl.struct(fields))
+    fields = pl.struct(list(Opinion.model_fields))
+    listed = opinions.group_by("pair_id", maintain_order=True).agg(opinions=fields)
     joined = pairs.join(means, on="pair_id", how="left").join(listed, on="pair_id", how="left")
     schema = polars_schema(AugmentedPair)
     return joined.with_columns(
@@ -51,6 +51,7 @@ def turned(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
     return joined.select(
         "pair_id",
         *SPEAKER,
+        "spread",
         preference=pl.when(is_a).then("preference").otherwise(1 - pl.col("preference")),
         score_chosen=pl.when(is_a).then("score_a").otherwise("score_b"),
         score_rejected=pl.when(is_a).then("score_b").otherwise("score_a"),

@@ -160,9 +160,21 @@ class GenerateParams(Section):
         return self.max_n or 4 * self.n
 
 
+class DemonstrationsParams(Section):
+    """Agreed comparisons that judges are shown before the one they are asked about."""
+
+    cycles: int = Field(2, ge=2, description="How often judges are asked; the first shows none.")
+    count: int = Field(4, gt=0, description="Comparisons shown, each of another prompt.")
+    max_chars: int = Field(2_000, gt=0, description="Of a shown question and its two answers.")
+    judges: list[str] | None = Field(
+        None, min_length=1, description="Judges that are shown them; not set: all that can be."
+    )
+
+
 class JudgeParams(Section):
     judges: list[Part] = Field(min_length=1)
     consensus: Part
+    demonstrations: DemonstrationsParams | None = Field(None, description="Left out: none.")
     max_rejected_fraction: float = Field(0.01, ge=0, le=1)
 
 

@@ -4,7 +4,8 @@ CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a pro
 longest order on which both agree is the pseudo label. A comparison makes a label where its two
 answers stand, the same way round, in a longest common order; the rest is dropped. A judge ranks
 by the mean of an answer's P(win) against all others (Borda). Each annotator is a judge of their
-own, on the prompts of which they labelled every answer.
+own, on the prompts of which they labelled every answer. With judge.demonstrations the agreed
+comparisons are fed back to the judges (agreed.py).
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ spread of several reward models' margins say how strong a preference is. Labels 
 negative strength are mostly wrong and better turned round; those around zero are ambiguous and
 are smoothed; those above are kept. `label` names the judge whose labels are examined (people's
 ratings, say), the others are the ensemble; without it the ensemble's own mean is the label, which
-can be ambiguous but not wrong.
+can be ambiguous but not wrong. A judge that is an ensemble itself brings its members' spread: the
+whole spread is that of all members, each judge weighing alike.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class StrengthConfig(ConsensusConfig):
         0.5, ge=0, description="Strength from which a label is kept as it is; below: ambiguous."
     )
     max_spread: float | None = Field(
-        None, gt=0, description="Standard deviation of the margins above which it is ambiguous."
+        None,
+        gt=0,
+        description="Standard deviation of the margins, in log-odds, above which it is ambiguous.",
     )
     ambiguous: Literal["smooth", "drop"] = "smooth"
     smoothing: float = Field(0.1, ge=0, lt=0.5, description="Of the ambiguous labels.")
@@ -71,10 +74,17 @@ class Strength(Consensus):
         examined = pl.col("judge") == pl.lit(config.label)
         ensemble = judgments if config.label is None else judgments.filter(~examined)
         odds = log_odds(pl.col("preference"))
+        # In scores; what a score is worth in log-odds, the judge's own margin says.
+        margin = (pl.col("score_a") - pl.col("score_b")).abs()
+        within = pl.when(margin > 0).then(pl.col("spread") * odds.abs() / margin).fill_null(0.0)
         margins = (
             ensemble.sort(*SPEAKER, *COMPARISON)
             .group_by(COMPARISON, maintain_order=True)
-            .agg(strength=odds.mean(), spread=odds.std(ddof=0))
+            .agg(
+                strength=odds.mean(),
+                # The variance of all is that between the judges and the mean of those within.
+                spread=(odds.var(ddof=0) + within.filter(odds.is_not_null()).pow(2).mean()).sqrt(),
+            )
         )
         counted = opinions(judgments).join(
             margins, on=COMPARISON, how="left", maintain_order="left"

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from prefdata.config.load import validated
 from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
+from prefdata.judges.demonstrations import Demonstrations
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import HELPFULNESS, Judgment
 from prefdata.records.odds import sigmoid
@@ -44,11 +45,13 @@ class Candidates:
     none), answers and labels (what people said of them; null where there are none).
     `responses`: prompt_id, response_id, text, finished.
     `comparisons`: prompt_id, response_a, response_b with response_a < response_b.
+    `demonstrations` are for the judges that take them, from the second cycle on.
     """
 
     prompts: pl.DataFrame
     responses: pl.DataFrame
     comparisons: pl.DataFrame
+    demonstrations: Demonstrations | None = None
 
     def slices(self, comparisons: int) -> Iterator[Candidates]:
         """The same, some prompts at a time: so many that have about so many comparisons."""
@@ -62,6 +65,7 @@ class Candidates:
                 some,
                 self.responses.join(ids, on="prompt_id", how="semi", maintain_order="left"),
                 self.comparisons.join(ids, on="prompt_id", how="semi", maintain_order="left"),
+                self.demonstrations,
             )
 
 
@@ -70,6 +74,7 @@ class Judge(ABC):
 
     kind: ClassVar[str]
     config_model: ClassVar[type[JudgeConfig]]
+    takes_demonstrations: ClassVar[bool] = False
 
     def __init__(self, settings: dict[str, Any], where: str) -> None:
         self.config = validated(self.config_model, settings, where)

@@ -13,6 +13,7 @@ P(a ≻ b) = (1 + s_a - s_b) / 2. A ranking that can't be read leaves the whole 
 from __future__ import annotations
 
 import string
+from functools import partial
 
 import orjson
 import polars as pl
@@ -22,12 +23,14 @@ from prefdata.engines.base import AnyOf, Need, Options, Structure, first_met
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, from_chances, from_scores
 from prefdata.judges.delimiters import neutral
+from prefdata.judges.demonstrations import Demonstrations, after
 from prefdata.judges.text import fill, template, transcript, turns
 from prefdata.judges.verdict import (
     FIRST,
     WAYS,
     AskingConfig,
     Way,
+    as_said,
     probabilities,
     said,
     said_how,
@@ -61,6 +64,7 @@ class ListwiseJudge(Judge):
     kind = "listwise"
     config_model = ListwiseConfig
     config: ListwiseConfig
+    takes_demonstrations = True
 
     def needs(self) -> list[AnyOf]:
         ways = [way for way in WAYS if way != "choice" and self.config.verdict in ("auto", way)]
@@ -82,7 +86,7 @@ class ListwiseJudge(Judge):
             if count > self.config.max_answers:
                 found.append(self._too_many(some))
             elif count > 1:
-                found.append(self._ranked(some, way, count, inference))
+                found.append(self._ranked(some, way, count, inference, candidates.demonstrations))
         placed = (
             pl.concat(found)
             .explode("texts", "scores", empty_as_null=True)
@@ -119,9 +123,7 @@ class ListwiseJudge(Judge):
             orders.append(ordered)
         letters = pl.Series(list(string.ascii_uppercase), dtype=pl.String)
         place = pl.int_range(pl.len()).over("prompt_id", "order")
-        block = pl.format(
-            "[Answer {}]\n{}\n[End of answer {}]", "letter", neutral(pl.col("text")), "letter"
-        )
+        block = _block(pl.col("letter"), neutral(pl.col("text")))
         return (
             pl.concat(orders)
             .with_columns(place=place)
@@ -138,19 +140,18 @@ class ListwiseJudge(Judge):
         )
 
     def _ranked(
-        self, lists: pl.DataFrame, way: Way, count: int, inference: Inference
+        self,
+        lists: pl.DataFrame,
+        way: Way,
+        count: int,
+        inference: Inference,
+        demonstrations: Demonstrations | None,
     ) -> pl.DataFrame:
         """The lists with `scores`, one an answer in the order shown, `unscored` and `written`."""
         model, operation, *settings = self._need(way, count)
-        name = "listwise_best" if way == "logits" else "listwise"
         letters = string.ascii_uppercase[:count]
-        asking = fill(
-            template(name),
-            question=pl.col("question"),
-            answers=pl.col("shown"),
-            letters=pl.lit(", ".join(letters)),
-        )
-        rows = lists.select(place="prompt_id", messages=turns(asking))
+        rows = lists.select(place="prompt_id", messages=_asking(way, pl.col("shown"), letters))
+        rows = after(demonstrations, rows, partial(_shown_two, way), _replies(way))
         if way == "logits":
             asked = weighed(inference.ask(model, operation, settings[0], rows))
             shares = probabilities(pl.col("logprobs"))
@@ -192,6 +193,34 @@ class ListwiseJudge(Judge):
             "regex": Structure(regex=f"{letter}( > {letter}){{{count - 1}}}"),
         }.get(way)
         return (self.config.model, "generate", written_verdict(self.config, structure))
+
+
+def _asking(way: Way, answers: pl.Expr, letters: str) -> pl.Expr:
+    """The conversation that asks for a ranking, or for the best of the answers."""
+    filled = fill(
+        template("listwise_best" if way == "logits" else "listwise"),
+        question=pl.col("question"),
+        answers=answers,
+        letters=pl.lit(", ".join(letters)),
+    )
+    return turns(filled)
+
+
+def _block(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
+    return pl.format("[Answer {}]\n{}\n[End of answer {}]", letter, text, letter)
+
+
+def _shown_two(way: Way, shown: pl.DataFrame) -> pl.DataFrame:
+    """The messages that ask for the ranking of two demonstrated answers."""
+    two = [_block(pl.lit(n), pl.col(text)) for n, text in (("A", "first"), ("B", "second"))]
+    asking = _asking(way, pl.concat_str(two, separator="\n\n"), "AB")
+    return said_how(shown.select(messages=asking), way, "A > B", "ranking")
+
+
+def _replies(way: Way) -> dict[str, str]:
+    """What a judge replies of two answers that prefers the one of this letter."""
+    kind = "verdict" if way == "logits" else "ranking"
+    return {ranking[0]: as_said(way, ranking, kind) for ranking in ("AB", "BA")}
 
 
 def _borda(asked: pl.DataFrame, way: Way, letters: str, tokens: str) -> pl.DataFrame:

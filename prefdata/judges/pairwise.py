@@ -14,8 +14,9 @@ from prefdata.engines.base import AnyOf
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.both_orders import OPTIONS, from_both_orders, in_both_orders, kept
+from prefdata.judges.demonstrations import after
 from prefdata.judges.text import fill, template, turns
-from prefdata.judges.verdict import AskingConfig, Verdicts
+from prefdata.judges.verdict import AskingConfig, Verdicts, as_said, said_how
 
 
 class PairwiseConfig(AskingConfig):
@@ -28,6 +29,7 @@ class PairwiseJudge(Judge):
     kind = "pairwise"
     config_model = PairwiseConfig
     config: PairwiseConfig
+    takes_demonstrations = True
 
     def needs(self) -> list[AnyOf]:
         return [self._verdicts().wanted()]
@@ -40,7 +42,18 @@ class PairwiseJudge(Judge):
             answer_b=pl.col("second"),
         )
         rows = in_both_orders(candidates).select(place="prompt_id", messages=turns(asking))
-        found = kept(self._verdicts().ask(inference, rows))
+        verdicts = self._verdicts()
+        if candidates.demonstrations is not None:
+            way = verdicts.way(inference)
+            rows = after(
+                candidates.demonstrations,
+                rows,
+                lambda shown: said_how(
+                    shown.select(messages=turns(asking)), way, ", ".join(OPTIONS)
+                ),
+                {letter: as_said(way, [letter]) for letter in OPTIONS},
+            )
+        found = kept(verdicts.ask(inference, rows))
         return from_both_orders(self.name, candidates, found)
 
     def _verdicts(self) -> Verdicts:

@@ -3,7 +3,8 @@
 Several are an ensemble: the preference's strength is the mean of their differences, and their
 spread says how far it can be trusted (Secrets of RLHF in Large Language Models Part II, Wang et
 al., arXiv 2401.06080, Section 2). A model with an output an attribute (helpfulness, correctness …)
-takes weights, as HelpSteer2 does (Wang et al., arXiv 2406.08673).
+takes weights, as HelpSteer2 does (Wang et al., arXiv 2406.08673); or each output is an opinion of
+its own, and a consensus weighs them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prefdata.engines.base import Operation, Settings
 from prefdata.errors import ConfigError
@@ -21,16 +22,40 @@ from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_scores
 
 class RewardModelConfig(JudgeConfig):
     models: list[str] = Field(min_length=1, description="Each by its name under `models`.")
+    heads: list[str] | None = Field(
+        None, min_length=1, description="What the outputs of the models' heads are about, in order."
+    )
     weights: list[float] | None = Field(
-        None, min_length=1, description="One an output of the models' heads; for a single one: 1."
+        None, min_length=1, description="One an output of the models' heads; not set: 1."
+    )
+    apart: bool = Field(
+        False, description="An opinion a head, its name the dimension; else one of their sum."
     )
     temperature: float = Field(
         1.0, gt=0, description="What one unit of log-odds is worth in rewards."
     )
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> RewardModelConfig:
+        heads, weights = self.heads or [], self.weights or []
+        if len(set(heads)) < len(heads):
+            raise ValueError(f"heads: {heads}: name each once")
+        if heads and weights and len(heads) != len(weights):
+            raise ValueError(f"weights: {len(weights)} for {len(heads)} heads; give one a head")
+        if self.apart and not heads:
+            raise ValueError("apart: name the heads, whose names become the dimensions")
+        if self.apart and "dimension" in self.model_fields_set:
+            raise ValueError("dimension: leave it out with apart, where each head is one")
+        return self
+
+    def factors(self) -> list[float]:
+        """The weight of each output."""
+        return self.weights or [1.0] * len(self.heads or [""])
+
 
 class RewardModelJudge(Judge):
-    """See the module. `score` is the mean reward; the ensemble's differences are in `trace`."""
+    """See the module. `score` is the mean reward, `spread` the deviation of the ensemble's
+    differences, which are in `trace`."""
 
     kind = "reward_model"
     config_model = RewardModelConfig
@@ -43,60 +68,72 @@ class RewardModelJudge(Judge):
         rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
             "response_id", "messages", place="prompt_id", completion="text"
         )
-        rewards, errors = [], []
+        outputs, errors = [], []
         for model in self.config.models:
             found = inference.ask(model, "reward", Settings(), rows)
-            rewards.append(self._weighted(model, found["rewards"]))
+            outputs.append(self._weighed(model, found["rewards"]))
             errors.append(found["error"])
+        answers = rows.select("response_id").with_columns(
+            unscored=pl.select(pl.min_horizontal(errors)).to_series()
+        )
+        if not self.config.apart:
+            sums = [
+                pl.select(pl.sum_horizontal(o, ignore_nulls=False)).to_series() for o in outputs
+            ]
+            return self._opinion(candidates, answers, sums)
+        return pl.concat(
+            self._opinion(candidates, answers, list(rewards)).with_columns(dimension=pl.lit(head))
+            for head, rewards in zip(
+                self.config.heads or (), zip(*outputs, strict=True), strict=True
+            )
+        )
+
+    def _weighed(self, model: str, rewards: pl.Series) -> list[pl.Series]:
+        """Each output times its weight. Raises ConfigError where they don't fit."""
+        factors = self.config.factors()
+        setting = "heads" if self.config.weights is None and self.config.heads else "weights"
+        for count in rewards.list.len().drop_nulls().unique():
+            if count != len(factors):
+                raise ConfigError(
+                    f"{self.where}.{setting}: {len(factors)} for the {count} outputs of {model}",
+                    f"Set {setting} to one an output of the model's head.",
+                )
+        return [rewards.list.get(n, null_on_oob=True) * w for n, w in enumerate(factors)]
+
+    def _opinion(
+        self, candidates: Candidates, answers: pl.DataFrame, rewards: Sequence[pl.Series]
+    ) -> pl.DataFrame:
+        """Judgments from a reward an answer of every model, in the order of `answers`."""
         each = pl.DataFrame([s.alias(f"reward_{n}") for n, s in enumerate(rewards)])
         names = each.columns
-        scores = rows.select("response_id").with_columns(
-            each,
-            score=each.select(
-                pl.sum_horizontal(names, ignore_nulls=False) / len(names)
-            ).to_series(),
-            unscored=pl.select(pl.min_horizontal(errors)).to_series(),
-        )
+        mean = pl.sum_horizontal(names, ignore_nulls=False) / len(names)
+        scores = answers.with_columns(each).with_columns(score=mean)
         found = from_scores(
             self.name,
             candidates.comparisons,
             scores.select("response_id", "score", "unscored"),
             self.config.temperature,
         )
-        return found if len(names) == 1 else self._with_spread(found, scores, names)
+        return found if len(names) == 1 else _with_spread(found, scores, names)
 
-    def _weighted(self, model: str, rewards: pl.Series) -> pl.Series:
-        """The weighted sum of each row's outputs. Raises ConfigError where they don't fit."""
-        weights = self.config.weights or [1.0]
-        for count in rewards.list.len().drop_nulls().unique():
-            if count != len(weights):
-                raise ConfigError(
-                    f"{self.where}.weights: {len(weights)} for the {count} outputs of {model}",
-                    "Set one weight an output of the model's head.",
-                )
-        parts = [rewards.list.get(n, null_on_oob=True) * w for n, w in enumerate(weights)]
-        return pl.select(pl.sum_horizontal(parts, ignore_nulls=False)).to_series()
 
-    def _with_spread(
-        self, found: pl.DataFrame, scores: pl.DataFrame, names: Sequence[str]
-    ) -> pl.DataFrame:
-        """The judgments with mean and standard deviation of the models' differences in `trace`."""
-        sides = [
-            scores.select(
-                pl.col("response_id").alias(f"response_{side}"),
-                *(pl.col(name).alias(f"{name}_{side}") for name in names),
-            )
-            for side in ("a", "b")
-        ]
-        joined = found
-        for frame in sides:
-            joined = joined.join(frame, on=frame.columns[0], how="left", maintain_order="left")
-        differences = pl.concat_list(pl.col(f"{n}_a") - pl.col(f"{n}_b") for n in names)
-        said = pl.format(
-            "a − b: {}, mean {}, standard deviation {}",
-            differences.list.eval(pl.element().round(4).cast(pl.String)).list.join(", "),
-            differences.list.mean().round(4),
-            differences.list.std(ddof=0).round(4),
+def _with_spread(found: pl.DataFrame, scores: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The judgments with the standard deviation of the models' differences; all in `trace`."""
+    joined = found.drop("spread")
+    for side in ("a", "b"):
+        of_side = scores.select(
+            pl.col("response_id").alias(f"response_{side}"),
+            *(pl.col(name).alias(f"{name}_{side}") for name in names),
         )
-        trace = pl.when(pl.col("preference").is_not_null()).then(said)
-        return joined.with_columns(trace=trace).select(found.columns)
+        joined = joined.join(of_side, on=f"response_{side}", how="left", maintain_order="left")
+    scored = pl.col("preference").is_not_null()
+    differences = pl.concat_list(pl.col(f"{n}_a") - pl.col(f"{n}_b") for n in names)
+    said = pl.format(
+        "a − b: {}, mean {}, standard deviation {}",
+        differences.list.eval(pl.element().round(4).cast(pl.String)).list.join(", "),
+        differences.list.mean().round(4),
+        differences.list.std(ddof=0).round(4),
+    )
+    return joined.with_columns(
+        spread=pl.when(scored).then(differences.list.std(ddof=0)), trace=pl.when(scored).then(said)
+    ).select(found.columns)

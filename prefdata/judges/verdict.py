@@ -74,6 +74,13 @@ class Verdicts:
         )
         return one_of(asked, way, self.options, f"{self.where}.verdict_tokens")
 
+    def way(self, inference: Inference) -> Way:
+        """How the verdict will be read."""
+        _, operation, *settings = first_met(self.wanted(), inference.engines)
+        return (
+            "logits" if operation == "choose" else way_of(getattr(settings[0], "structure", None))
+        )
+
     def _need(self, way: Way) -> Need:
         if way == "logits":
             return (self.config.model, "choose", Options(options=self.options))
@@ -106,9 +113,17 @@ def way_of(structure: Structure | None) -> Way:
     return next(way for way in WAYS if way in named)
 
 
+def as_said(way: Way, ranking: Sequence[str], kind: str = "verdict") -> str:
+    """What a judge writes who ranks the options so: all of them, or as its verdict the first."""
+    if way == "json_schema":
+        return orjson.dumps({kind: list(ranking) if kind == "ranking" else ranking[0]}).decode()
+    said = " > ".join(ranking) if kind == "ranking" else ranking[0]
+    return f"[[{said}]]" if way == "text" else said
+
+
 def said_how(rows: pl.DataFrame, way: Way, known: str, kind: str = "verdict") -> pl.DataFrame:
     """The rows with the form of the reply, templates/KIND_WAY.txt, at the end of the last turn."""
-    if way in ("choice", "regex"):
+    if way in ("logits", "choice", "regex"):
         return rows
     form = fill(template(f"{kind}_{way}"), known=pl.lit(known))
     messages = pl.col("messages")

@@ -1,6 +1,7 @@
 """What flows between the stages: one record a file, each a pydantic model and an Arrow schema."""
 
 from prefdata.records.base import SCHEMA_VERSION, Record
+from prefdata.records.demonstration import Demonstration
 from prefdata.records.judgment import CONSENSUS, Judgment
 from prefdata.records.label import Answer, Label
 from prefdata.records.pair import AugmentedPair, FilteredPair, Opinion, Pair
@@ -22,6 +23,7 @@ RECORDS: tuple[type[Record], ...] = (
     Preference,
     Rejection,
     TopUp,
+    Demonstration,
 )
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Answer",
     "AugmentedPair",
+    "Demonstration",
     "FilteredPair",
     "Judgment",
     "Label",

@@ -46,6 +46,10 @@ class Judgment(Record):
     preference: float | None = Field(description="P(a ≻ b) in [0, 1].")
     score_a: float | None = Field(description="The answer's own score, where the judge gives one.")
     score_b: float | None
+    spread: float | None = Field(
+        description="Standard deviation (of all members, not of a sample of them) of an ensemble's "
+        "margins score_a - score_b, in the units of the score; null where the judge is no ensemble."
+    )
     forward: float | None = Field(description="P(a ≻ b) with a shown first, by a pairwise judge.")
     reverse: float | None = Field(description="P(a ≻ b) with b shown first, by a pairwise judge.")
     agreement: float | None = Field(

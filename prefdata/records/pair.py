@@ -21,6 +21,9 @@ class Opinion(BaseModel):
     preference: float | None = Field(description="P(chosen ≻ rejected); null where unscored.")
     score_chosen: float | None
     score_rejected: float | None
+    spread: float | None = Field(
+        description="How far an ensemble's margins lie apart; see Judgment."
+    )
 
 
 class Pair(Record):

@@ -126,6 +126,19 @@ def test_a_judge_that_likes_the_first_place_is_found_out() -> None:
     assert found == {"asked_both_ways": 4, "flips": 0.5, "prefers_first": (3.5 + 2) / 8}
 
 
+def test_an_ensemble_whose_members_lie_apart_is_found_out() -> None:
+    found = biases.ensemble(
+        rows(
+            {"preference": 0.7, "score_a": 2.0, "score_b": 1.0, "spread": 0.5},
+            {"preference": 0.3, "score_a": 1.0, "score_b": 2.0, "spread": 3.5},
+            {"preference": 0.7, "score_a": 2.0, "score_b": 1.0},
+        )
+    )
+    assert found == {"comparisons": 2, "mean_spread": 2.0, "spread_above_margin": 0.5}
+    none = biases.ensemble(rows({"preference": 0.7}))
+    assert none == {"comparisons": 0, "mean_spread": None, "spread_above_margin": None}
+
+
 def test_length_bias_of_all_and_of_about_equally_long_answers() -> None:
     long, short, similar = "w" * 200, "w" * 50, "w" * 210
     found = biases.length(

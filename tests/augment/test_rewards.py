@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prefdata.augment.rewards import add_rewards, check_names
 from prefdata.errors import ConfigError
-from prefdata.records import CONSENSUS, AugmentedPair, Judgment, Pair
+from prefdata.records import CONSENSUS, AugmentedPair, Judgment, Opinion, Pair
 from prefdata.records.base import polars_schema
 
 
@@ -57,7 +57,7 @@ def augment(
 
 
 OPINIONS = [
-    opinion("reward", 0.3, -1.0, 2.0),
+    opinion("reward", 0.3, -1.0, 2.0, spread=0.5),
     opinion("implicit", 0.4, 0.5, 1.0),
     opinion("pairwise", 0.25),
     opinion("silent", None),
@@ -71,15 +71,32 @@ def test_opinions_and_scores_are_turned_to_the_chosen_side() -> None:
     (row,) = augment([pair("y", "x")], OPINIONS)
     whose = {"dimension": "wit", "annotator": None, "group": None}
     wanted = [
-        {"judge": "implicit", "preference": 0.6, "score_chosen": 1.0, "score_rejected": 0.5},
-        {"judge": "pairwise", "preference": 0.75, "score_chosen": None, "score_rejected": None},
-        {"judge": "reward", "preference": 0.7, "score_chosen": 2.0, "score_rejected": -1.0},
-        {"judge": "silent", "preference": None, "score_chosen": None, "score_rejected": None},
+        ("implicit", 0.6, 1.0, 0.5, None),
+        ("pairwise", 0.75, None, None, None),
+        ("reward", 0.7, 2.0, -1.0, 0.5),
+        ("silent", None, None, None, None),
     ]
-    assert row["opinions"] == [{**one, **whose} for one in wanted]
+    names = ("judge", "preference", "score_chosen", "score_rejected", "spread")
+    assert row["opinions"] == [{**dict(zip(names, one, strict=True)), **whose} for one in wanted]
+    assert list(row["opinions"][0]) == list(Opinion.model_fields)
     (other,) = augment([pair("x", "y")], OPINIONS)
     assert [o["preference"] for o in other["opinions"]] == [0.4, 0.25, 0.3, None]
     assert [o["score_chosen"] for o in other["opinions"]] == [0.5, None, -1.0, None]
+    # How far members lie apart has no side.
+    assert [o["spread"] for o in other["opinions"]] == [None, None, 0.5, None]
+
+
+def test_the_heads_of_one_judge_stay_apart() -> None:
+    heads = [
+        opinion("reward", 0.3, 1.0, 2.0, dimension="wit"),
+        opinion("reward", 0.9, 5.0, 3.0, dimension="care"),
+    ]
+    (row,) = augment([pair("y", "x")], heads)
+    assert [(o["dimension"], o["score_chosen"]) for o in row["opinions"]] == [
+        ("care", 3.0),
+        ("wit", 2.0),
+    ]
+    assert (row["reward_chosen"], row["reward_rejected"]) == (2.5, 3.0)
 
 
 @pytest.mark.parametrize(

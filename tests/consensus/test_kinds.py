@@ -238,6 +238,30 @@ def test_judges_who_are_far_apart_make_a_label_ambiguous() -> None:
     assert labels("strength", given, max_spread=2, ambiguous="drop") == {"xy": "ambiguous"}
 
 
+@pytest.mark.parametrize(("spread", "flag"), [(3.9, None), (4.1, "ambiguous"), (None, None)])
+def test_an_ensembles_own_spread_makes_a_label_ambiguous(
+    spread: float | None, flag: str | None
+) -> None:
+    """Scores of twice the log-odds: the margin 6 is 3 in log-odds, a spread of 4 is 2."""
+    judgments, prompts = tables(world({"one": {"x": 3.0, "y": 0.0}}))
+    doubled = judgments.filter(pl.col("judge") == "one").with_columns(
+        pl.col("score_a", "score_b") * 2, spread=pl.lit(spread, dtype=pl.Float64)
+    )
+    consensus = lookup.build(Part(kind="strength", max_spread=2))
+    assert decided(consensus, doubled, prompts)["flag"].to_list() == [flag]
+
+
+def test_the_spread_of_all_members_is_that_within_judges_and_between_them() -> None:
+    # Margins 3 and 1, the second's members 1 ± 2: variance 1 between, (0 + 4) / 2 within.
+    judgments, prompts = tables(world({"one": {"x": 3.0, "y": 0.0}, "two": {"x": 1.0, "y": 0.0}}))
+    said = judgments.filter(pl.col("judge") != "safe").with_columns(
+        spread=pl.when(pl.col("judge") == "two").then(2.0)
+    )
+    for limit, flag in ((1.74, None), (1.72, "ambiguous")):
+        consensus = lookup.build(Part(kind="strength", max_spread=limit))
+        assert decided(consensus, said, prompts)["flag"].to_list() == [flag]
+
+
 def test_agreement_without_confidence_of_each_makes_no_label() -> None:
     given = world(
         {"one": {"x": 4.0, "y": 0.0}, "two": {"x": 0.1, "y": 0.0}, "safe": {"x": 4.0, "y": 0.0}}

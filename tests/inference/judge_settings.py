@@ -52,7 +52,13 @@ _OTHER_JUDGES: dict[str, tuple[str, dict[str, str], str]] = {
     ),
     "reward_model": (
         "models: [policy], ",
-        {"models": "", "weights": "weights: [2]", "temperature": "temperature: 2"},
+        {
+            "models": "",
+            "heads": "heads: [wit]",
+            "weights": "weights: [2]",
+            "apart": "heads: [wit], apart: true",
+            "temperature": "temperature: 2",
+        },
         NEW,
     ),
     "unit_tests": (

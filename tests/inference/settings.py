@@ -84,6 +84,15 @@ FLOW: dict[str, tuple[str, str]] = {
     "judge.judges.implicit_reward.per_token": (f"judge.judges.{IMPLICIT}.per_token=true", HIT),
     "judge.consensus.kind": ("judge.consensus.kind=scir", HIT),
     **{setting: (override, HIT) for setting, override in overrides().items()},
+    **{
+        f"judge.demonstrations.{name}": (f"judge.demonstrations={{{{{name}: {value}}}}}", MORE)
+        for name, value in {
+            "cycles": 2,
+            "count": 1,
+            "max_chars": 999,
+            "judges": "[listwise]",
+        }.items()
+    },
     "judge.max_rejected_fraction": ("judge.max_rejected_fraction=1", HIT),
     "score.model": ("score.model=other", MISS),
     "score.max_rejected_fraction": ("score.max_rejected_fraction=1", HIT),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from judges.panels import asking, by_text, candidates
 
 from prefdata.config.params import ModelParams
+from prefdata.consensus.weighted_sum import WeightedSum
 from prefdata.engines.base import Engine, Settings, results
 from prefdata.engines.lookup import load
 from prefdata.errors import ConfigError, ModelError
@@ -48,6 +50,85 @@ def test_an_ensemble_says_its_mean_and_its_spread() -> None:
         "a − b: -2.0, 1.0, mean -0.5, standard deviation 1.5",
     )
     assert sorted(found.select("score_a", "score_b").row(0)) == [2.0, 2.5]
+    # In units of the score, whatever the temperature.
+    assert found["spread"].to_list() == [1.5]
+
+
+def test_the_spread_is_that_of_the_margins_and_has_no_side() -> None:
+    """Members whose rewards lie far apart, but not their margins, agree."""
+    models = {
+        "one": Rewards("one", {"good": [3.0], "bad": [1.0], "odd": [0.0]}),
+        "two": Rewards("two", {"good": [103.0], "bad": [101.0], "odd": [103.0]}),
+        "three": Rewards("three", {"good": [-97.0], "bad": [-99.0], "odd": [-94.0]}),
+    }
+    judge = RewardModelJudge({"models": list(models)}, "judge.judges.0")
+    for salt in range(4):
+        given_ = candidates({"Why?": ["good", "bad", "odd"]}, salt)
+        text = dict(given_.responses.select("response_id", "text").iter_rows())
+        found = {
+            frozenset((text[a], text[b])): spread
+            for a, b, spread in judge.judge(given_, asking(**models))
+            .select("response_a", "response_b", "spread")
+            .iter_rows()
+        }
+        # good - odd: 3, 0, -3; bad - odd: 1, -2, -5.
+        assert found == {
+            frozenset(("good", "bad")): 0.0,
+            frozenset(("good", "odd")): pytest.approx(math.sqrt(6)),
+            frozenset(("bad", "odd")): pytest.approx(math.sqrt(6)),
+        }
+
+
+def test_one_model_is_no_ensemble() -> None:
+    given_ = candidates({"Why?": ["good", "bad"]})
+    models = {"one": Rewards("one", {"good": [3.0], "bad": [1.0]})}
+    found = RewardModelJudge({"models": ["one"]}, "j").judge(given_, asking(**models))
+    assert (found["spread"].to_list(), found["trace"].to_list()) == ([None], [None])
+
+
+def test_named_heads_are_opinions_of_their_own_that_a_consensus_weighs() -> None:
+    given_ = candidates({"Why?": ["good", "bad"]})
+    models = {
+        "one": Rewards("one", {"good": [1.0, 4.0], "bad": [2.0, 0.0]}),
+        "two": Rewards("two", {"good": [3.0, 2.0], "bad": [2.0, 0.0]}),
+    }
+    heads = {"models": ["one", "two"], "heads": ["helpfulness", "verbosity"], "weights": [1, -0.5]}
+    judge = RewardModelJudge({**heads, "apart": True}, "judge.judges.0")
+    found = judge.opinions(given_, asking(**models))
+    by_head = {
+        dimension: by_text(rows, given_)["Why?", "good", "bad"]
+        for (dimension,), rows in found.group_by("dimension")
+    }
+    # Differences -1 and 1 of the one head; of the other, at its weight, -2 and -1.
+    assert by_head == {
+        "helpfulness": pytest.approx(0.5),
+        "verbosity": pytest.approx(1 / (1 + math.exp(1.5))),
+    }
+    assert dict(found.select("dimension", "spread").iter_rows()) == {
+        "helpfulness": 1.0,
+        "verbosity": 0.5,
+    }
+    weighing = WeightedSum({"weights": {"helpfulness": 1, "verbosity": 3}}, "judge.consensus")
+    label = by_text(weighing.label(found, given_.prompts), given_)["Why?", "good", "bad"]
+    assert label == pytest.approx(1 / (1 + math.exp(3 * 1.5 / 4)))
+    joined = RewardModelJudge(heads, "judge.judges.0").opinions(given_, asking(**models))
+    # The weighted sums' differences are -3 and 0.
+    assert joined.select("dimension", "spread").rows() == [("helpfulness", 1.5)]
+    assert by_text(joined, given_)["Why?", "good", "bad"] == pytest.approx(1 / (1 + math.exp(1.5)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"heads": ["wit", "wit"]}, "name each once"),
+        ({"heads": ["wit"], "weights": [1, 2]}, "2 for 1 heads"),
+        ({"apart": True}, "name the heads"),
+        ({"apart": True, "heads": ["wit"], "dimension": "care"}, "leave it out"),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        RewardModelJudge({"models": ["one"], **settings}, "judge.judges.0")
 
 
 def test_attributes_are_weighed() -> None:
@@ -56,8 +137,13 @@ def test_attributes_are_weighed() -> None:
     judge = RewardModelJudge({"models": ["one"], "weights": [1, 0.5]}, "judge.judges.0")
     found = judge.judge(given_, asking(**models))
     assert sorted(found.select("score_a", "score_b").row(0)) == [2.0, 3.0]
-    for weights, says in ((None, "1 for the 2 outputs of one"), ([1, 2, 3], "3 for the 2 outputs")):
-        judge = RewardModelJudge({"models": ["one"], "weights": weights}, "judge.judges.0")
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({}, "weights: 1 for the 2 outputs of one"),
+        ({"weights": [1, 2, 3]}, "weights: 3 for the 2 outputs"),
+        ({"heads": ["wit"]}, "heads: 1 for the 2 outputs"),
+    ]
+    for settings, says in wrong:
+        judge = RewardModelJudge({"models": ["one"], **settings}, "judge.judges.0")
         with pytest.raises(ConfigError, match=says):
             judge.judge(given_, asking(**models))
 

@@ -76,6 +76,20 @@ def test_every_runner_writes_the_same_bytes(
     assert len(reference) > 40
 
 
+@pytest.mark.parametrize("runner", ["multi_processing", "portable, worker process"])
+def test_the_judges_are_shown_the_same_on_every_runner(
+    runner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for name, more in (("one", []), ("other", RUNNERS[runner])):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        shown = ["--set", "judge.demonstrations={count: 2}"]
+        found.append(run(tmp_path / name, *shown, *more))
+    assert found[0] == found[1]
+    assert "demonstrations/_table.json" in found[0]
+
+
 def test_running_again_over_it_changes_nothing_and_asks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
