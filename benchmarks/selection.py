@@ -7,6 +7,7 @@ prompts have. Each selection runs as the filter's `merge` does, figures of diver
 
 - vendi: the Vendi score of what k_center keeps, the kind for diversity above all; for the others,
   which also ask for quality or for likeness to the rest, vendi_KIND
+- left_distance: the mean distance of all to the nearest that stays; facility_location is for that
 - vendi_random: of as many at random
 - vendi_dedup: of as many at random from what semantic_duplicates at 0.95 leaves; that filter is
   timed too, at this size and at half of it, its exchange run in one process (seconds_dedup)
@@ -143,6 +144,7 @@ def main() -> None:
         figures[f"vendi{name}"] = round(found["vendi_after"], 2)
         figures[f"neighbour_distance{name}"] = round(found["neighbour_distance_after"], 4)
         figures[f"coverage{name}"] = round(found["coverage_after"], 3)
+        figures[f"left_distance{name}"] = round(float(summary["distance"].to_numpy().mean()), 4)
         if step is KCenter:
             figures["vendi_random"] = round(found["vendi_random"], 2)
             figures["vendi_all"] = round(found["vendi_before"], 2)
