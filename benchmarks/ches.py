@@ -9,9 +9,12 @@ way is `score_pairs` on the transformers engine: tokens, keys, packing, sums, an
 The usual way is timed on a sample of the pairs drawn at random, in slices that alternate with
 slices of prefdata's work, and scaled to all pairs by count. `speedup` is of wall time and means
 something on a machine with nothing else to do; `speedup_cpu_time` is of the processors' time.
-`max_relative_error` compares, for the sampled pairs, both forms of CHES with the float64 formula on
-float64 passes of the usual kind, relative to CHES itself; `max_error_of_terms` relative to
-|S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms it is the difference of.
+`max_relative_error` compares, for the sampled pairs, both forms of CHES with Definition 2 evaluated
+in float64 throughout (ches_exact.py), relative to CHES itself, which may nearly cancel. So beside
+it stand `max_relative_error_float32_pass`, of a plain float32 pass an answer with its states summed
+in float64; `max_relative_error_sums`, of prefdata's sums against float64 ones of the same packed
+states; `share_above_1e-4` of each; and `max_error_of_terms`, prefdata's relative to
+|S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms CHES is the difference of.
 `prefix_saving` is the tokens run with each prompt read for every answer, over those run with it
 read once, on the same requests.
 
@@ -43,12 +46,13 @@ import numpy as np
 import orjson
 import polars as pl
 import torch
+from ches_exact import errors
+from ches_gpu import SHAPES, gpu
 from machine import report
 
 from prefdata.config.params import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import Sampling
-from prefdata.engines.hidden import HiddenSums
 from prefdata.engines.transformers import TransformersEngine
 from prefdata.inference import Inference
 from prefdata.inference.ches import score_pairs
@@ -57,16 +61,6 @@ from prefdata.inference.keys import request_keys
 ROOT = Path(__file__).resolve().parent.parent
 CANDIDATES = 8
 SLICES = 4
-SHAPES = {
-    "1b": {
-        "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
-        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
-    },
-    "8b": {
-        "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32,
-        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
-    },
-}  # fmt: skip
 
 
 def candidates(given: argparse.Namespace, engine: TransformersEngine) -> pl.DataFrame:
@@ -145,16 +139,12 @@ def plain_states(model: Any, prompt: list[int], answer: list[int]) -> Any:
 
 
 def usual(model: Any, one: tuple[list[int], list[int]], other: tuple[list[int], list[int]]) -> Any:
-    """(CHES, normalised) of both orders of a pair, with what the errors are relative to."""
+    """(CHES, normalised) of both orders of a pair."""
     states = [plain_states(model, *one), plain_states(model, *other)]
-    sums = [s.sum(0) for s in states]
-    means = [s.mean(0) for s in states]
     result = []
     for mine, yours in ((0, 1), (1, 0)):
-        for form in (sums, means):
-            own = form[mine] @ form[mine]
-            scale = form[mine].norm() * max(form[mine].norm(), form[yours].norm())
-            result.append((float(form[mine] @ form[yours] - own), float(scale)))
+        for form in ([s.sum(0) for s in states], [s.mean(0) for s in states]):
+            result.append(float(form[mine] @ form[yours] - form[mine] @ form[mine]))
     return result
 
 
@@ -203,20 +193,27 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     scale = once.height / len(drawn)
     wall, busy = (scale * clocks["usual"][n] / clocks["ours"][n] for n in (0, 1))
 
-    found = pl.concat(scored)
-    exact = type(engine.model).from_pretrained(params.model, dtype=torch.float64)
-    errors = []
-    by_ids = {(r["chosen_id"], r["rejected_id"]): r for r in found.to_dicts()}
-    for one, other in drawn:
-        wanted = usual(exact, sequences[one], sequences[other])
-        mine, back = by_ids[one, other], by_ids[other, one]
-        got = [mine["ches"], mine["ches_normalized"], back["ches"], back["ches_normalized"]]
-        errors += [
-            (abs(g - w) / abs(w), abs(g - w) / s) for g, (w, s) in zip(got, wanted, strict=True)
-        ]
+    by_ids = {(r["chosen_id"], r["rejected_id"]): r for r in pl.concat(scored).to_dicts()}
+    assert engine.hidden is not None
+    wrong = errors(
+        engine.model,
+        engine.hidden,
+        [
+            (
+                sequences[one],
+                sequences[other],
+                [
+                    by_ids[ids][name]
+                    for name in ("ches", "ches_normalized")
+                    for ids in ((one, other), (other, one))
+                ],
+            )
+            for one, other in drawn
+        ],
+    )
 
     keys = [i.to_bytes(16, "big") for i in range(answers.height)]
-    hidden = HiddenSums(engine.model, pad=0)
+    hidden = engine.hidden
     limit = params.max_batch_tokens
     shared = sum(
         hidden.size([prompts[i] for i in batch], [texts[i] for i in batch])
@@ -226,8 +223,7 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "speedup": round(wall, 2),
         "speedup_cpu_time": round(busy, 2),
-        "max_relative_error": float(f"{max(to_value for to_value, _ in errors):.2e}"),
-        "max_error_of_terms": float(f"{max(to_terms for _, to_terms in errors):.2e}"),
+        **wrong,
         "prefix_saving": round(apart / shared, 3),
         "prompts": len(asked),
         "ordered_pairs": pairs.height,
@@ -237,6 +233,7 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
         "mean_prompt_tokens": round(float(np.mean([len(p) for p in prompts])), 1),
         "mean_answer_tokens": round(float(np.mean([len(t) for t in texts])), 1),
         "tokens_per_s_cpu": round(shared / clocks["ours"][0]),
+        "threads": torch.get_num_threads(),
     }
 
 
@@ -254,88 +251,6 @@ class Clock:
         self.into[1] += time.process_time() - self.start[1]
 
 
-def gpu(given: argparse.Namespace) -> dict[str, Any]:
-    """Tokens a second, and the share of a plain product's rate, of a Llama of the given shape."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    device = torch.device(given.device)
-    config = LlamaConfig(**SHAPES[given.shape], max_position_embeddings=4096)
-    with device:
-        model = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16).eval()
-    hidden = HiddenSums(model, pad=0)
-    draw = random.Random(0)
-    prompts, answers = [], []
-    for _ in range(8 if given.quick else 32):
-        prompt = [draw.randrange(config.vocab_size) for _ in range(draw.randrange(50, 500))]
-        for _ in range(CANDIDATES):
-            prompts.append(prompt)
-            size = draw.randrange(50, 800)
-            answers.append([draw.randrange(config.vocab_size) for _ in range(size)])
-    keys = [i.to_bytes(16, "big") for i in range(len(prompts))]
-    rows = range(len(keys))
-    batches = [
-        ([prompts[i] for i in batch], [answers[i] for i in batch])
-        for batch in hidden.batches(prompts, answers, keys, rows, given.batch_tokens)
-    ]
-
-    def run() -> float:
-        torch.cuda.synchronize(device)
-        started = time.monotonic()
-        for batch in batches:
-            hidden.run(*batch)
-        torch.cuda.synchronize(device)
-        return time.monotonic() - started
-
-    run()
-    torch.cuda.reset_peak_memory_stats(device)
-    seconds = min(run() for _ in range(3))
-    tokens = sum(hidden.size(*batch) for batch in batches)
-    rate = _operations(config, batches) / seconds
-    return {
-        "shape": given.shape,
-        "gpu": torch.cuda.get_device_name(device),
-        "shares_prefixes": hidden.shares,
-        "tokens_per_s": round(tokens / seconds),
-        "tokens": tokens,
-        "matrix_rate_share": round(rate / _matrix_rate(device), 3),
-        "tflops": round(rate / 1e12, 1),
-        "peak_gib": round(torch.cuda.max_memory_allocated(device) / 2**30, 1),
-    }
-
-
-def _operations(config: Any, batches: list[Any]) -> float:
-    """Floating-point operations of the products that causal attention and the layers need."""
-    size, inner = config.hidden_size, config.intermediate_size
-    head = size // config.num_attention_heads
-    projections = 2 * size * size + 2 * size * head * config.num_key_value_heads
-    total = 0.0
-    for prompts, answers in batches:
-        read: set[tuple[int, ...]] = set()
-        for prompt, answer in zip(prompts, answers, strict=True):
-            first, own = len(prompt), len(answer) - 1
-            if tuple(prompt) not in read:
-                read.add(tuple(prompt))
-                total += 2 * first * (projections + 3 * size * inner) + 2 * size * first * (
-                    first + 1
-                )
-            total += 2 * own * (projections + 3 * size * inner)
-            total += 2 * size * own * (own + 1) + 4 * size * own * first
-    return total * config.num_hidden_layers
-
-
-def _matrix_rate(device: torch.device) -> float:
-    """Operations a second of a bf16 product of 8,192 x 8,192."""
-    a, b = (torch.randn(8192, 8192, device=device, dtype=torch.bfloat16) for _ in range(2))
-    for _ in range(5):
-        a @ b
-    torch.cuda.synchronize(device)
-    started = time.monotonic()
-    for _ in range(20):
-        a @ b
-    torch.cuda.synchronize(device)
-    return 20 * 2 * 8192**3 / (time.monotonic() - started)
-
-
 def main() -> None:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -350,7 +265,7 @@ def main() -> None:
     given.batch_tokens = given.batch_tokens or (2048 if on_cpu else 16_384)
     none = dict.fromkeys(("tokens_per_s", "matrix_rate_share"))
     cpu_none = dict.fromkeys(("speedup", "max_relative_error", "prefix_saving"))
-    figures = {**none, **cpu(given)} if on_cpu else {**cpu_none, **gpu(given)}
+    figures = {**none, **cpu(given)} if on_cpu else {**cpu_none, **gpu(given, CANDIDATES)}
     report(benchmark="ches", device=given.device, batch_tokens=given.batch_tokens, **figures)
 
 

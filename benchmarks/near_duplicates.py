@@ -10,7 +10,9 @@ replaced, of a known Jaccard similarity between 0.5 and 1, computed here in plai
 - precision: of all rejections, planted or not, the share whose named nearest text has a true
   similarity of 0.8 and above.
 
-Time: tables of recombined texts, two sizes; seconds, CPU seconds and peak memory of the stage.
+Time: tables of recombined texts, two sizes; seconds, CPU seconds and peak memory of the stage. And
+of the worst case, `crowd`: as many texts as in the smaller one, all of them one text of 60 words
+with a word replaced, so that any two are duplicates; `crowd_left` of them stay.
 
     python benchmarks/near_duplicates.py            100,000 texts; time: 100,000, 1,000,000
     python benchmarks/near_duplicates.py --quick    10,000 texts; time: 10,000, 50,000
@@ -146,6 +148,17 @@ def quality(data: Path, count: int) -> dict[str, float]:
     }
 
 
+def crowd(count: int) -> list[str]:
+    """Distinct texts, each one word away from the same one."""
+    draw = random.Random(3)
+    base = [f"word{n}" for n in range(60)]
+    made = []
+    for number in range(count):
+        place = draw.randrange(len(base))
+        made.append(" ".join([*base[:place], f"other{number}", *base[place + 1 :]]))
+    return made
+
+
 def main() -> None:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -163,6 +176,12 @@ def main() -> None:
             prepare(Path(name), texts(arguments.data, rows, seed=2)[0])
             costs[rows] = run(Path(name))
         print(rows, costs[rows], flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        prepare(Path(name), crowd(few))
+        crowded = run(Path(name))
+        gone = pl.scan_parquet(f"{name}/data/rejections/filter/*.parquet")
+        crowded["left"] = few - gone.select(pl.len()).collect().item()
+    print("crowd", crowded, flush=True)
     report(
         benchmark="near_duplicates",
         data=str(arguments.data.name),
@@ -173,6 +192,7 @@ def main() -> None:
         seconds_small=costs[few]["seconds"],
         cpu_seconds_small=costs[few]["cpu_seconds"],
         peak_mib_small=costs[few]["peak_mib"],
+        **{f"crowd_{name}": figure for name, figure in crowded.items()},
         own_peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     )
 

@@ -5,9 +5,12 @@ MiniLM, 384 numbers each, brought up to size by recombination: a text's vector m
 way towards another's, plus noise; popular texts, drawn by a Zipf law, have many variants, as
 prompts have. Each selection runs as the filter's `merge` does, figures of diversity included.
 
-- vendi: the Vendi score of what k_center keeps; for the others vendi_KIND
+- vendi: the Vendi score of what k_center keeps, the kind for diversity above all; for the others,
+  which also ask for quality or for likeness to the rest, vendi_KIND
+- left_distance: the mean distance of all to the nearest that stays; facility_location is for that
 - vendi_random: of as many at random
-- vendi_dedup: of as many at random from what semantic deduplication at 0.95 leaves
+- vendi_dedup: of as many at random from what semantic_duplicates at 0.95 leaves; that filter is
+  timed too, at this size and at half of it, its exchange run in one process (seconds_dedup)
 
     python benchmarks/selection.py            10,000 of 200,000
     python benchmarks/selection.py --quick    1,000 of 20,000
@@ -28,17 +31,19 @@ import polars as pl
 from corpus import DEMO, real_texts
 from machine import report
 
+from pipelines.exchange import parts_for
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Settings
 from prefdata.engines.sentence import SentenceEngine
+from prefdata.filters.base import Here, Message
 from prefdata.filters.diversity import vendi
-from prefdata.filters.duplicates import components
 from prefdata.filters.embedded import normalized, packed
 from prefdata.filters.facility_location import FacilityLocation
 from prefdata.filters.k_center import KCenter
 from prefdata.filters.quality_diversity import QualityDiversity
-from prefdata.filters.semantic_duplicates import linked
+from prefdata.filters.semantic_duplicates import SemanticDuplicates
 from prefdata.inference import Inference
+from prefdata.tables import buckets_for
 
 
 def embeddings(data: Path, count: int) -> np.ndarray:
@@ -57,11 +62,47 @@ def embeddings(data: Path, count: int) -> np.ndarray:
     return normalized((1 - share) * real[one] + share * real[other] + noise)
 
 
-def deduplicated(vectors: np.ndarray) -> np.ndarray:
-    """The rows that stay where of each group of semantic duplicates the first does."""
-    edges = linked(vectors, 0.95)
-    groups = components(edges["one"].to_numpy(), edges["other"].to_numpy(), len(vectors))
-    return np.unique(groups)
+def deduplicated(vectors: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """(the rows that stay, seconds, CPU seconds): semantic_duplicates, all its steps but the
+    embedding and the stage's tables."""
+    count = len(vectors)
+    buckets = buckets_for(count)
+    parts = parts_for(buckets)
+    draw = np.random.default_rng(2)
+    rows = pl.DataFrame(
+        {
+            "prompt_id": [f"{n:032x}" for n in range(count)],
+            "messages": [[{"role": "user", "content": str(n)}] for n in range(count)],
+            "content": draw.integers(0, 1 << 64, count, dtype=np.uint64),
+            "vector": packed(vectors),
+            "margin": draw.random(count),
+            "soft_label": 0.9,
+        }
+    )
+    tables = [rows[np.arange(number, count, buckets)] for number in range(buckets)]
+    step = SemanticDuplicates({}, "filter.filters.0")
+
+    def here(number: int) -> Here:
+        return Here(number, buckets, parts, lambda bucket, _: tables[bucket])
+
+    started, used = time.monotonic(), cpu()
+    summary = step.merge([step.summarize(table) for table in tables])
+    mail: dict[int, list[Message]] = {}
+    for number, table in enumerate(tables):
+        for message in step.scatter(table, summary, here(number)):
+            mail.setdefault(message.to, []).append(message)
+    found: list[Message] = []
+    for part in sorted(mail):
+        texts = pl.concat(message.frame for message in mail.pop(part))
+        found += step.relay(1, {"texts": texts}, here(part))
+    settled = step.settle(
+        {
+            topic: pl.concat(m.frame for m in found if m.topic == topic)
+            for topic in {m.topic for m in found}
+        }
+    )
+    stays = rows.with_row_index("row").join(settled, left_on="prompt_id", right_on="id", how="anti")
+    return stays["row"].to_numpy(), time.monotonic() - started, cpu() - used
 
 
 def cpu() -> float:
@@ -103,16 +144,19 @@ def main() -> None:
         figures[f"vendi{name}"] = round(found["vendi_after"], 2)
         figures[f"neighbour_distance{name}"] = round(found["neighbour_distance_after"], 4)
         figures[f"coverage{name}"] = round(found["coverage_after"], 3)
+        figures[f"left_distance{name}"] = round(float(summary["distance"].to_numpy().mean()), 4)
         if step is KCenter:
             figures["vendi_random"] = round(found["vendi_random"], 2)
             figures["vendi_all"] = round(found["vendi_before"], 2)
             figures["coverage_random"] = round(found["coverage_random"], 3)
-    # All with all: for the comparison alone, so on a part, where all would take long.
-    part = vectors[: min(count, 40_000)]
-    left = deduplicated(part)
+    for name, some in (("_dedup_half", vectors[: count // 2]), ("_dedup", vectors)):
+        left, seconds, cpu_seconds = deduplicated(some)
+        print(name, len(left), "stay", round(seconds, 1), round(cpu_seconds, 1), flush=True)
+        figures[f"seconds{name}"] = round(seconds, 1)
+        figures[f"cpu_seconds{name}"] = round(cpu_seconds, 1)
     kept = left[draw.permutation(len(left))[:budget]]
-    figures["vendi_dedup"] = round(vendi(part[kept]), 2)
-    figures["dedup_left_share"] = round(len(left) / len(part), 3)
+    figures["vendi_dedup"] = round(vendi(vectors[kept]), 2)
+    figures["dedup_left_share"] = round(len(left) / count, 3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     report(benchmark="selection", budget=budget, rows=count, peak_mib=round(peak), **figures)
 

@@ -64,12 +64,19 @@ def hidden_sums(
     ids, mask, positions = padded(sequences, pad, model.device)
     hidden = model.base_model(
         input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
-    ).last_hidden_state.float()
+    ).last_hidden_state
     lengths = torch.tensor(list(counts), device=hidden.device)
     places = torch.arange(hidden.shape[1] - 1, -1, -1, device=hidden.device)
-    inside = (places[None, :] < lengths[:, None]).to(hidden.dtype)
-    sums = torch.einsum("bt,bth->bh", inside, hidden).cpu().numpy()
-    return list(zip(sums, hidden[:, -1, :].cpu().numpy(), strict=True))
+    kind = summing_type(hidden.device)
+    inside = (places[None, :] < lengths[:, None]).to(kind)
+    sums = torch.einsum("bt,bth->bh", inside, hidden.to(kind)).float().cpu().numpy()
+    return list(zip(sums, hidden[:, -1, :].float().cpu().numpy(), strict=True))
+
+
+def summing_type(device: torch.device) -> torch.dtype:
+    """What hidden states are summed in. CHES is a difference that may nearly cancel: float64 where
+    it costs nothing; accelerators are slow at it, or don't have it."""
+    return torch.float64 if device.type == "cpu" else torch.float32
 
 
 def _logits(

@@ -3,8 +3,8 @@
 The tokens of several prompts and of their answers lie behind one another in a single row, without
 padding. An answer's tokens attend to their prompt's and to their own alone, and stand at the
 positions they would have behind the prompt, so every hidden state is that of a pass over this
-answer alone. The base model is run without its head, the sums are taken on its device in float32,
-and two vectors an answer leave it.
+answer alone. The base model is run without its head, the sums are taken on its device (in float64
+on a CPU, else in float32), and two vectors an answer leave it.
 
 Where a model can't do that (its attention can't be replaced, or it carries state along the row),
 each answer takes a row of its own, padded on the left. A model is tried on a few tokens first.
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from prefdata.engines.batches import plan
-from prefdata.engines.forward import hidden_sums
+from prefdata.engines.forward import hidden_sums, summing_type
 from prefdata.engines.packing import packed_view, packing_of
 
 _TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
@@ -119,25 +119,22 @@ class HiddenSums:
                     spans.append((start, end, first, len(ids)))
                 inside[row] = (end - 1, first, len(ids))
         device = self.model.device
-        states = (
-            self.packed(
-                input_ids=torch.tensor([ids], device=device),
-                position_ids=torch.tensor([positions], device=device),
-                use_cache=False,
-                packing=packing_of(spans, device),
-            )
-            .last_hidden_state[0]
-            .float()
-        )
-        weights = torch.zeros(len(answers), len(ids))
+        states = self.packed(
+            input_ids=torch.tensor([ids], device=device),
+            position_ids=torch.tensor([positions], device=device),
+            use_cache=False,
+            packing=packing_of(spans, device),
+        ).last_hidden_state[0]
+        kind = summing_type(device)
+        weights = torch.zeros(len(answers), len(ids), dtype=kind)
         ends = []
         for row in range(len(answers)):
             before, first, last = inside[row]
             weights[row, before] = 1
             weights[row, first:last] = 1
             ends.append(last - 1 if last > first else before)
-        sums = (weights.to(device) @ states).cpu().numpy()
-        last_states = states[torch.tensor(ends, device=device)].cpu().numpy()
+        sums = (weights.to(device) @ states.to(kind)).float().cpu().numpy()
+        last_states = states[torch.tensor(ends, device=device)].float().cpu().numpy()
         return list(zip(sums, last_states, strict=True))
 
     def _apart(self, prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> Found:

@@ -16,6 +16,9 @@ NAME = "prefdata_packed"
 _MASK_ENTRIES = 1 << 26
 """On an accelerator spans of like length are attended to at once, up to a mask of this size."""
 
+_BLOCK = 512
+"""Torch's attention on a CPU leaves out what a causal row hides by blocks of so many keys."""
+
 
 @dataclass(frozen=True)
 class Spans:
@@ -63,11 +66,14 @@ class Span:
 def packing_of(spans: Sequence[tuple[int, int, int, int]], device: Any) -> list[Span | Spans]:
     """Attention calls for spans of (first and end of the prefix, first and end of its own)."""
     calls: list[Span | Spans] = []
+    on_cpu = device.type == "cpu"
     # Behind a short prefix it is cheaper to attend from the prefix as well and drop that, because
-    # plain causal attention needs no mask and leaves out the half that it would hide.
+    # plain causal attention needs no mask and leaves out the half that it would hide: on a CPU
+    # only what fills a block.
+    spare = _BLOCK if on_cpu else 0
     for causal in (True, False):
-        some = [s for s in spans if (s[1] - s[0] <= s[3] - s[2]) == causal]
-        if device.type == "cpu":
+        some = [s for s in spans if _causal(*s, spare) == causal]
+        if on_cpu:
             calls += [Span(*s, None if causal else _mask(*_sizes([s]), device)) for s in some]
             continue
         some.sort(key=lambda s: (s[1] - s[0] + s[3] - s[2], s[3]), reverse=True)
@@ -78,6 +84,11 @@ def packing_of(spans: Sequence[tuple[int, int, int, int]], device: Any) -> list[
             calls.append(places_of(some[start : start + size], causal, device))
             start += size
     return calls
+
+
+def _causal(first: int, end: int, own: int, last: int, spare: int) -> bool:
+    """Whether a span is attended to without a mask, from its prefix as well."""
+    return first == end or end - first + spare <= last - own
 
 
 def _sizes(spans: Sequence[tuple[int, int, int, int]]) -> tuple[Any, Any]:

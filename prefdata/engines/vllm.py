@@ -264,10 +264,11 @@ class VllmEngine(Engine):
                 yield done
                 continue
             states = [vllm_api.vectors(output)[-len(answers[i]) :] for i, output in done]
+            sums = [each.sum(0, dtype=np.float64).astype(np.float32) for each in states]
             yield results(
                 "hidden_sums",
                 [keys[i] for i, _ in done],
-                hidden_sum=np.stack([each.sum(0) for each in states]),
+                hidden_sum=np.stack(sums),
                 last_hidden=np.stack([each[-1] for each in states]),
                 n_tokens=[len(answers[i]) for i, _ in done],
                 n_prompt_tokens=[len(prompts.ids[i]) + len(answers[i]) for i, _ in done],

@@ -1,5 +1,8 @@
 """Facility location: the prompts or pairs that represent all others best.
 
+The sum counts every text, so what is common gets more of the budget than what is rare: a small set
+in place of the large one. For the most diverse set take k_center.
+
 Maximises the sum over all texts of their cosine similarity (0 where it is negative) to the most
 similar one that stays. Exact lazy greedy (Minoux, 1978), within (1 - 1/e) of the best possible
 (Nemhauser et al., 1978), of that sum with one simplification: a text is represented only by texts

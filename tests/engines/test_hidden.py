@@ -128,17 +128,26 @@ def test_the_packed_view_takes_no_second_copy_of_the_weights() -> None:
     assert made.config._attn_implementation != hidden.packed.config._attn_implementation
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_sums_of_less_precise_states_are_taken_in_float32(dtype: str) -> None:
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("shares", [True, False], ids=["packed", "apart"])
+def test_sums_are_those_of_float64_on_the_same_states(dtype: str, shares: bool) -> None:
+    """What a pass in a less precise type adds is its own error, not that of the sums."""
     made = MODELS["llama"]().to(getattr(torch, dtype))
     hidden = HiddenSums(made, pad=0)
     assert hidden.shares
-    ((total, _),) = hidden.run([[5, 6, 7]], [[8] * 100])
-    with torch.inference_mode():
-        states = made.base_model(torch.tensor([[5, 6, 7, *[8] * 99]])).last_hidden_state[0]
-    wanted = states[2:].double().sum(0).numpy()
-    assert total.dtype == np.float32
-    assert np.linalg.norm(total - wanted) < 0.02 * np.linalg.norm(wanted)
+    hidden.shares = shares
+    states = []
+    for model in (hidden.packed, made.model):
+        model.register_forward_hook(
+            lambda _, given, output: states.append(output.last_hidden_state[0])
+        )
+    prompt, answer = [5, 6, 7], np.random.default_rng(0).integers(1, 97, 240).tolist()
+    ((total, last),) = hidden.run([prompt], [answer])
+    (seen,) = states
+    exact = seen[2:].double().numpy()
+    assert total.dtype == last.dtype == np.float32
+    assert total == pytest.approx(exact.sum(0), rel=1e-7, abs=1e-9)
+    assert last.tolist() == exact[-1].tolist()
 
 
 @pytest.mark.parametrize("limit", [90, 200])

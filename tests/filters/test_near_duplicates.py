@@ -14,6 +14,7 @@ from filters.bucket import Decided, pairs, texts, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefdata.filters import near_duplicates
 from prefdata.filters.base import Texts
 from prefdata.filters.duplicates import components, forest
 from prefdata.filters.near_duplicates import NearDuplicates
@@ -206,3 +207,25 @@ def test_components_are_named_by_their_least_node(edges: list[tuple[int, int]]) 
     assert label.tolist() == least
     assert components(one[used], other[used], 31).tolist() == least
     assert len(used) == 31 - len(set(least))
+
+
+def test_a_crowd_of_variants_is_one_group_without_comparing_all_with_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count, base = 3000, words(random.Random(4), 60)
+    made = {
+        f"{n:032x}": " ".join([*base[: n % 60], f"v{n}", *base[n % 60 + 1 :]]) for n in range(count)
+    }
+    compared = []
+    plain = near_duplicates.jaccard
+
+    def counting(left: Any, right: Any, rows: np.ndarray) -> np.ndarray:
+        compared.append(len(rows))
+        return plain(left, right, rows)
+
+    monkeypatch.setattr(near_duplicates, "jaccard", counting)
+    margins = {p: 1 - n / count for n, p in enumerate(made)}
+    gone = dropped(whole(filter_(), spread(made, margins, [700, 2000])))
+    assert sorted(gone) == sorted(made)[1:]
+    # 37 a text; all that share a band would be nearly all, 1,500 a text.
+    assert count <= sum(compared) < 50 * count

@@ -1,0 +1,105 @@
+"""The figures of benchmarks/ches.py on a GPU."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from typing import Any
+
+import torch
+
+from prefdata.engines.hidden import HiddenSums
+
+SHAPES = {
+    "1b": {
+        "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
+    },
+    "8b": {
+        "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
+    },
+}  # fmt: skip
+
+
+def gpu(given: argparse.Namespace, candidates: int) -> dict[str, Any]:
+    """Tokens a second, and the share of a plain product's rate, of a Llama of the given shape."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    device = torch.device(given.device)
+    config = LlamaConfig(**SHAPES[given.shape], max_position_embeddings=4096)
+    with device:
+        model = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16).eval()
+    hidden = HiddenSums(model, pad=0)
+    draw = random.Random(0)
+    prompts, answers = [], []
+    for _ in range(8 if given.quick else 32):
+        prompt = [draw.randrange(config.vocab_size) for _ in range(draw.randrange(50, 500))]
+        for _ in range(candidates):
+            prompts.append(prompt)
+            size = draw.randrange(50, 800)
+            answers.append([draw.randrange(config.vocab_size) for _ in range(size)])
+    keys = [i.to_bytes(16, "big") for i in range(len(prompts))]
+    rows = range(len(keys))
+    batches = [
+        ([prompts[i] for i in batch], [answers[i] for i in batch])
+        for batch in hidden.batches(prompts, answers, keys, rows, given.batch_tokens)
+    ]
+
+    def run() -> float:
+        torch.cuda.synchronize(device)
+        started = time.monotonic()
+        for batch in batches:
+            hidden.run(*batch)
+        torch.cuda.synchronize(device)
+        return time.monotonic() - started
+
+    run()
+    torch.cuda.reset_peak_memory_stats(device)
+    seconds = min(run() for _ in range(3))
+    tokens = sum(hidden.size(*batch) for batch in batches)
+    rate = _operations(config, batches) / seconds
+    return {
+        "shape": given.shape,
+        "gpu": torch.cuda.get_device_name(device),
+        "shares_prefixes": hidden.shares,
+        "tokens_per_s": round(tokens / seconds),
+        "tokens": tokens,
+        "matrix_rate_share": round(rate / _matrix_rate(device), 3),
+        "tflops": round(rate / 1e12, 1),
+        "peak_gib": round(torch.cuda.max_memory_allocated(device) / 2**30, 1),
+    }
+
+
+def _operations(config: Any, batches: list[Any]) -> float:
+    """Floating-point operations of the products that causal attention and the layers need."""
+    size, inner = config.hidden_size, config.intermediate_size
+    head = size // config.num_attention_heads
+    projections = 2 * size * size + 2 * size * head * config.num_key_value_heads
+    total = 0.0
+    for prompts, answers in batches:
+        read: set[tuple[int, ...]] = set()
+        for prompt, answer in zip(prompts, answers, strict=True):
+            first, own = len(prompt), len(answer) - 1
+            if tuple(prompt) not in read:
+                read.add(tuple(prompt))
+                total += 2 * first * (projections + 3 * size * inner) + 2 * size * first * (
+                    first + 1
+                )
+            total += 2 * own * (projections + 3 * size * inner)
+            total += 2 * size * own * (own + 1) + 4 * size * own * first
+    return total * config.num_hidden_layers
+
+
+def _matrix_rate(device: torch.device) -> float:
+    """Operations a second of a bf16 product of 8,192 x 8,192."""
+    a, b = (torch.randn(8192, 8192, device=device, dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(5):
+        a @ b
+    torch.cuda.synchronize(device)
+    started = time.monotonic()
+    for _ in range(20):
+        a @ b
+    torch.cuda.synchronize(device)
+    return 20 * 2 * 8192**3 / (time.monotonic() - started)
