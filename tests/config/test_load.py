@@ -52,7 +52,7 @@ def test_the_repositorys_own_params_are_valid(root: Path) -> None:
             "format, limit, messages_field, path, prompt_field",
         ),
         (["models", "policy", "name"], "models.policy.name: unknown key", "device, dtype, engine"),
-        (["judge", "judge"], "judge.judge: unknown key", "consensus, judges, max_rejected_frac"),
+        (["judge", "judge"], "judge.judge: unknown key", "consensus, demonstrations, judges"),
         (["augment"], "augment.reward: unknown key", "valid here: rewards"),
         (
             ["reward_head"],

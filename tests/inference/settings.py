@@ -84,13 +84,18 @@ FLOW: dict[str, tuple[str, str]] = {
     "judge.judges.implicit_reward.per_token": (f"judge.judges.{IMPLICIT}.per_token=true", HIT),
     "judge.consensus.kind": ("judge.consensus.kind=scir", HIT),
     **{setting: (override, HIT) for setting, override in overrides().items()},
+    # Judges who agree on something; what they are shown is part of what they are asked.
     **{
-        f"judge.demonstrations.{name}": (f"judge.demonstrations={{{{{name}: {value}}}}}", MORE)
+        f"judge.demonstrations.{name}": (
+            "judge={{judges: [{{kind: pairwise, model: policy}}, {{kind: implicit_reward}}], "
+            f"consensus: {{{{kind: mean}}}}, demonstrations: {{{{{name}: {value}}}}}}}}}",
+            NEW,
+        )
         for name, value in {
             "cycles": 2,
             "count": 1,
             "max_chars": 999,
-            "judges": "[listwise]",
+            "judges": "[pairwise]",
         }.items()
     },
     "judge.max_rejected_fraction": ("judge.max_rejected_fraction=1", HIT),
