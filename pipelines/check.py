@@ -10,8 +10,28 @@ from pipelines.flow import check_needs
 from pipelines.ingest import bucket_count
 from prefdata.config.params import Params
 from prefdata.dataset.exports import lookup as exports
+from prefdata.errors import ConfigError
 from prefdata.filters import lookup as filters
+from prefdata.judges import lookup as judges
+from prefdata.judges.people import PeopleJudge
 from prefdata.sources.files import check_source
+
+
+def check_labels(params: Params) -> None:
+    """Refuse what would wait in vain for people's labels: a judge of them, or no samples beside."""
+    kinds = {source.labels.kind for source in params.ingest.sources if source.labels}
+    for position, one in enumerate(judges.build(params.judge.judges)):
+        if isinstance(one, PeopleJudge) and one.config.labels not in kinds:
+            raise ConfigError(
+                f"judge.judges.{position}: {one.name} hears labels of the kind "
+                f"{one.config.labels}, and no source has them",
+                f"Set `labels: {{kind: {one.config.labels}}}` of a source in ingest.sources.",
+            )
+    if params.generate.n == 0 and not kinds:
+        raise ConfigError(
+            "generate.n: 0 draws no samples, and no source brings answers",
+            "Set n above 0, or `labels` of a source in ingest.sources.",
+        )
 
 
 def check_parts(params: Params, names: Sequence[str]) -> None:
@@ -22,6 +42,7 @@ def check_parts(params: Params, names: Sequence[str]) -> None:
     if "ingest" in names:
         for source in params.ingest.sources:
             check_source(source)
+    check_labels(params)
     exports.build(params.export.format)
     top_up.check(params)
     stages = [generate, judge, pair, augment]

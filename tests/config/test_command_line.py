@@ -93,7 +93,7 @@ def judge(*judges: dict[str, Any], consensus: Any = None) -> dict[str, Any]:
         ({"generate": {"N": 4}}, "generate.N: unknown key; valid here: "),
         (
             {"ingest": {"sources": [{"path": "a.jsonl", "file": "b"}]}},
-            "ingest.sources.0.file: unknown key; valid here: format, limit, messages_field, path",
+            "ingest.sources.0.file: unknown key; valid here: format, labels, limit, messages_field",
         ),
         ({"buckets": 3}, "buckets: 3 is no power of two\n  remedy: Set 1, 2, 4, 8 … or auto."),
         ({"buckets": 0}, "buckets: 0 is no power of two"),

@@ -49,7 +49,7 @@ def test_the_repositorys_own_params_are_valid(root: Path) -> None:
         (
             ["ingest", "sources", 0, "file"],
             "ingest.sources.0.file: unknown key",
-            "format, limit, messages_field, path, prompt_field",
+            "format, labels, limit, messages_field, path, prompt_field",
         ),
         (["models", "policy", "name"], "models.policy.name: unknown key", "device, dtype, engine"),
         (["judge", "judge"], "judge.judge: unknown key", "consensus, demonstrations, judges"),
@@ -79,7 +79,7 @@ def test_a_models_own_name_does_not_hide_its_valid_keys(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
-    path = edited(tmp_path, ["generate"], {"n": 0, "temperature": -1, "typo": 1})
+    path = edited(tmp_path, ["generate"], {"n": -1, "temperature": -1, "typo": 1})
     said = problem(path)
     for key in ("generate.n: ", "generate.temperature: ", "generate.typo: unknown key"):
         assert key in said

@@ -150,6 +150,7 @@ def test_an_order_has_to_be_that_of_every_annotator_who_ranked_all() -> None:
     half = {"xy": 1.0, "xz": 1.0, "yz": "tie"}
     assert orders(said("a", "x", "y", "z"), said("b", "x", "z", "y")) == half
     # Who ranked two of the three has no order of all, but an opinion on the two.
+    assert orders(said("a", "x", "y", "z"), said("b", "x", "z")) == alike
     assert orders(said("a", "x", "y", "z"), said("b", "y", "x"))["xy"] == "tie"
     assert orders(said("b", "y", "x"), said("a", "z", "x")) == {"xy": off, "xz": off}
 

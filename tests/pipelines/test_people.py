@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from pipelines import audit, top_up
+from pipelines.check import check_labels
 from pipelines.stages import STAGES
 from pipelines.stats import Stats
 from prefdata.config import Params, load_params
@@ -252,6 +253,18 @@ def test_an_answer_that_was_brought_is_no_sample(
 def test_no_sample_can_make_up_for_pairs_that_are_wanted(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="n: 0 draws no samples"):
         people(tmp_path, generate={"n": 0, "target_pairs": 5})
+
+
+def test_what_would_wait_in_vain_for_labels_is_refused(tmp_path: Path) -> None:
+    ratings = {"sources": [{"path": "r.jsonl", "labels": {"kind": "rating"}}]}
+    check_labels(people(tmp_path))
+    with pytest.raises(ConfigError, match=r"judges\.1: by_ranking hears .* kind ranking"):
+        check_labels(people(tmp_path, ingest=ratings))
+    plain = {"ingest": {"sources": [{"path": "p.jsonl"}]}}
+    judge = {"judges": [{"kind": "constraints"}], "consensus": {"kind": "mean"}}
+    with pytest.raises(ConfigError, match="no source brings answers"):
+        check_labels(people(tmp_path, judge=judge, **plain))
+    check_labels(people(tmp_path, judge=judge, generate={"n": 2}, **plain))
 
 
 def test_labels_are_read_from_parquet(tmp_path: Path) -> None:
