@@ -12,6 +12,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
+from hypothesis import settings
+
+# No test is about time: a busy machine would make it fail.
+settings.register_profile("prefdata", deadline=None)
+settings.load_profile("prefdata")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).parent))

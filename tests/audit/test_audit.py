@@ -31,7 +31,7 @@ def plain_kappa(pairs: list[tuple[int, int]]) -> float | None:
     return None if chance >= 1 else (observed - chance) / (1 - chance)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(verdicts)
 def test_kappa_is_that_of_a_plain_count(pairs: list[tuple[int, int]]) -> None:
     one, other = (pl.Series(c, dtype=pl.Int64) for c in zip(*pairs, strict=True))
@@ -50,7 +50,7 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     assert found == pytest.approx(metrics.cohen_kappa_score(*both))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=5),

@@ -137,7 +137,7 @@ def test_a_pair_that_nobody_judged_has_no_opinions_and_no_reward() -> None:
 scores = st.one_of(st.none(), st.floats(-100, 100))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.floats(0, 1), scores, scores), min_size=1, max_size=4),
     st.randoms(use_true_random=False),

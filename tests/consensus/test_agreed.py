@@ -98,7 +98,7 @@ labelled = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labelled, st.integers(1, 5), st.integers(1, 50), st.integers(1, 4))
 def test_neither_ids_nor_order_nor_buckets_change_what_is_shown(
     labels: list[Label], count: int, salt: int, buckets: int

@@ -47,7 +47,7 @@ def loss(p: np.ndarray, label: np.ndarray) -> float:
     return float(-(label * np.log(p) + (1 - label) * np.log(1 - p)).sum())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(labelled)
 def test_ece_is_that_of_a_plain_loop_and_does_not_ask_which_answer_is_a(
     rows: list[tuple[float, bool]],

@@ -164,7 +164,7 @@ limits = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(kinds, limits, compared, st.randoms(use_true_random=False))
 def test_the_order_of_judgments_changes_no_bit(
     kind: str, limit: dict[str, Any], opinions: list[Opinions], random: Any
@@ -176,7 +176,7 @@ def test_the_order_of_judgments_changes_no_bit(
     assert repr(decide(kind, rows, **limit)) == repr(decide(kind, rows[order], **limit))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(kinds, limits, compared)
 def test_a_label_is_sure_enough_and_a_missing_one_has_its_reason(
     kind: str, limit: dict[str, Any], opinions: list[Opinions]
@@ -204,7 +204,7 @@ def test_a_label_is_sure_enough_and_a_missing_one_has_its_reason(
             assert row["reason"] in ("tie", "low_confidence")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(kinds, st.lists(st.integers(0, 64), min_size=1, max_size=4))
 def test_looking_from_the_other_answer_mirrors_the_label(kind: str, parts: list[int]) -> None:
     # Multiples of 1/64 add up exactly.

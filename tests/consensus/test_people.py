@@ -199,7 +199,7 @@ crowds = st.lists(
 
 
 @pytest.mark.parametrize("kind", lookup.CONSENSUSES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(crowd=crowds, salt=st.integers(1, 99))
 def test_neither_names_nor_order_nor_ids_change_a_choice(kind: str, crowd: Any, salt: int) -> None:
     """x < y < z as ids, and the other way round; everybody under another name, in another order."""

@@ -42,7 +42,7 @@ def test_every_kind_is_tried_here() -> None:
 
 
 @kinds
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(world=worlds(), salt=st.integers(1, 1000), buckets=st.integers(1, 5))
 def test_names_order_and_buckets_change_no_choice(
     kind: str, world: World, salt: int, buckets: int
@@ -53,7 +53,7 @@ def test_names_order_and_buckets_change_no_choice(
 
 
 @kinds
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(world=worlds())
 def test_every_comparison_is_answered_once_with_a_label_or_a_reason(
     kind: str, world: World
@@ -77,7 +77,7 @@ def test_every_comparison_is_answered_once_with_a_label_or_a_reason(
 
 
 @kinds
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(world=worlds(st.just(1.0)))
 def test_a_tie_makes_no_pair(kind: str, world: World) -> None:
     world.against.clear()
@@ -87,7 +87,7 @@ def test_a_tie_makes_no_pair(kind: str, world: World) -> None:
 
 
 @kinds
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(world=worlds(), failed=st.lists(st.sampled_from("uvwx"), min_size=1, max_size=2))
 def test_an_answer_that_nobody_could_score_is_in_no_pair(
     kind: str, world: World, failed: list[str]
@@ -122,7 +122,7 @@ def test_judges_that_all_agree_strongly_make_the_label(kind: str) -> None:
 
 
 @kinds
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(world=worlds())
 def test_temperatures_are_applied_before_anything_is_combined(kind: str, world: World) -> None:
     judgments, prompts = tables(world)

@@ -67,7 +67,7 @@ def requests(rows: range, refused: frozenset[int] = frozenset()) -> list[Request
     return [Request(row, [row], lambda row=row: None if row in refused else row) for row in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 60), min_size=1, max_size=5),
     running=st.integers(1, 9),

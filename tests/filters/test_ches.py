@@ -88,7 +88,6 @@ states = st.lists(st.lists(st.integers(-5, 5), min_size=3, max_size=3), min_size
 )
 
 
-@settings(deadline=None)
 @given(states, states)
 def test_the_two_orders_of_a_pair_add_up_to_minus_the_squared_distance(
     one: np.ndarray, other: np.ndarray
@@ -114,7 +113,7 @@ def decide(values: list[float | None], cuts: int = 1, **config: Any) -> list[str
     return [r for b in buckets for r in step.decide(b, summary)["reason"]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(-1000, 1000), min_size=1, max_size=40, unique=True),
     st.integers(1, 100),
@@ -209,7 +208,7 @@ def test_each_answer_is_asked_once_however_many_pairs_it_is_in() -> None:
     assert filter_().needs() == [("policy", "hidden_sums")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.integers(1, 4))
 def test_the_lowest_of_each_prompt_stay_whatever_the_order(data: st.DataObject, k: int) -> None:
     sizes = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))

@@ -66,7 +66,7 @@ def test_weights_make_both_kinds_of_a_bin_count_the_same() -> None:
 sizes = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, st.integers(1, 4), st.integers(1, 4), st.sampled_from(["matched", "reweighted"]))
 def test_the_bias_is_gone_whatever_the_buckets(
     lengths: list[tuple[int, int]], bins: int, cuts: int, method: str

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from filters.bucket import nobody, pairs, texts
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.errors import ConfigError
@@ -66,7 +66,6 @@ def test_equals_go_by_content_id() -> None:
     assert kept(limited([near], pairs=1)) == ["p:a>b"]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(51, 99)), max_size=30),
     st.one_of(st.none(), st.integers(1, 4)),

@@ -78,7 +78,7 @@ def test_of_a_group_the_prompt_with_the_largest_margin_stays() -> None:
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 5), max_size=5), st.integers(0, 1000))
 def test_neither_buckets_nor_the_order_of_arrival_change_what_stays(
     cuts: list[int], seed: int

@@ -62,7 +62,7 @@ some_texts = st.lists(
 ).flatmap(lambda words: st.sampled_from([" ", "  ", "\n", "\t "]).map(lambda gap: gap.join(words)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(some_texts, some_texts), max_size=8))
 def test_similarity_equals_the_plain_one_row_by_row(compared: list[tuple[str, str]]) -> None:
     left = pl.Series([one for one, _ in compared], dtype=pl.String)

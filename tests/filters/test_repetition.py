@@ -35,7 +35,7 @@ def test_a_short_text_is_not_looked_at() -> None:
     assert decided(["", "?"], min_words=3) == [(None, None)] * 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from("abc"), min_size=3, max_size=30), st.floats(0, 0.99))
 def test_the_share_is_that_of_a_plain_count(words: list[str], limit: float) -> None:
     trigrams = [tuple(words[n : n + 3]) for n in range(len(words) - 2)]

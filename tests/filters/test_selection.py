@@ -199,7 +199,7 @@ def test_principal_axes_are_those_of_the_largest_variance() -> None:
     assert projected(vectors, "random", 3).shape == (500, 3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 40), st.integers(1, 6), st.integers(0, 99))
 def test_k_means_gives_every_vector_its_closest_centre(n: int, count: int, seed: int) -> None:
     vectors = some_vectors(n, seed)

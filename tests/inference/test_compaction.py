@@ -93,7 +93,7 @@ def test_duplicates_go_and_what_several_places_ask_for_stays_found(tmp_path: Pat
     assert {p.name[:17] for p in segments(tmp_path)} == {"11111111-44444444", "11111111-ffffffff"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_merges_between_any_commits_change_no_lookup(data: st.DataObject) -> None:
     where = places(ids(12))

@@ -144,7 +144,7 @@ rows = st.fixed_dictionaries(
 operations: st.SearchStrategy[Operation] = st.sampled_from(list(OPERATIONS))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(operations, st.lists(rows, min_size=2, max_size=5))
 def test_keys_are_equal_exactly_where_the_requests_are(
     operation: Operation, records: list[dict[str, Any]]
@@ -157,7 +157,7 @@ def test_keys_are_equal_exactly_where_the_requests_are(
             assert (key == other) == (request[i] == request[j])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(operations, st.lists(rows, min_size=2, max_size=6), st.data())
 def test_a_key_depends_on_its_own_row_alone(
     operation: Operation, records: list[dict[str, Any]], data: st.DataObject

@@ -75,7 +75,7 @@ def test_failures_are_not_kept(tmp_path: Path) -> None:
 ids = st.integers(0, 2**32 - 1).map(lambda n: f"{n:08x}" + "0" * 24)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(ids, min_size=1, max_size=12), st.sampled_from([1, 2, 8]), st.integers(0, 6))
 def test_every_bucketing_finds_what_another_one_kept(
     prompt_ids: list[str], before: int, after: int

@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.judges.base import both_traces, from_chances, from_scores, judgments
@@ -57,7 +57,6 @@ def test_a_score_that_is_no_number_is_unscored_and_stays_out_of_the_table(
     assert row[f"score_{other}"] == values[other]
 
 
-@settings(deadline=None)
 @given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
 def test_scores_become_the_bradley_terry_probability(a: float, b: float) -> None:
     def preference(one: float, two: float) -> float:

@@ -184,7 +184,7 @@ def test_any_json_value_is_json(text: str, wanted: float) -> None:
     assert score("constraints", text, format=["json"]) == wanted
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.from_regex(r"\A[a-z]{2,8}\Z"), min_size=1, max_size=9), st.integers(1, 12))
 def test_a_text_of_n_words_holds_to_every_bound_that_n_does(words: list[str], bound: int) -> None:
     text = " ".join(words)

@@ -121,7 +121,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(pieces | st.sampled_from(["answer", "End of", "<think>", "x"]), max_size=16))
 def test_no_text_ends_in_what_reads_as_a_verdict_or_holds_a_mark(parts: list[str]) -> None:
     left = neutralised("".join(parts))

@@ -93,9 +93,7 @@ def models(fail: list[str] | None = None) -> Inference:
     )
 
 
-properties = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+properties = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @properties

@@ -91,7 +91,7 @@ def test_one_ranking_that_is_none_leaves_the_prompt_unscored(said: str) -> None:
     assert failed["trace"].str.contains(f"[[{said}]]", literal=True).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(list("abcdef")), st.integers(0, 99))
 def test_the_orders_follow_from_the_texts_alone(answers: list[str], salt: int) -> None:
     def orders(panel: list[str], salt: int) -> list[list[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from judges.panels import asking, by_text, candidates
 from judges.verifying import scores
@@ -119,7 +119,6 @@ WRAPPED = [
 ]
 
 
-@settings(deadline=None)
 @given(
     st.decimals(-(10**6), 10**6, places=2, allow_nan=False),
     st.sampled_from(WRAPPED),
@@ -141,7 +140,6 @@ def test_every_notation_of_a_number_is_that_number_and_no_other(
     assert not answer.same(wrong, 1e-9)
 
 
-@settings(deadline=None)
 @given(st.text() | st.text("0123456789.,/-+eE$%:= ^{}\\boxedanswrifc#A\n", max_size=80))
 def test_any_text_is_read_in_the_end(text: str) -> None:
     found = final_number(text)

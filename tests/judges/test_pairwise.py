@@ -73,7 +73,7 @@ plain_panels: st.SearchStrategy[Panel] = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(plain_panels)
 def test_every_comparison_is_asked_in_both_orders(panel: Panel) -> None:
     wanted = {
@@ -88,7 +88,7 @@ def test_every_comparison_is_asked_in_both_orders(panel: Panel) -> None:
     assert set(read) == wanted
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(plain_panels, st.floats(-20, 20), st.integers(0, 100))
 def test_a_liking_for_the_first_place_cancels(panel: Panel, bias: float, salt: int) -> None:
     given_ = candidates(panel, salt)
@@ -178,7 +178,7 @@ fragments = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(fragments, max_size=14).map("".join))
 def test_no_text_whatever_can_open_or_close_a_block(text: str) -> None:
     left = pl.select(neutral(pl.lit(text))).item()
@@ -275,7 +275,7 @@ def test_filling_in_reads_the_template_once(text: str, a: str, b: str) -> None:
     assert pl.select(fill(text, a=pl.lit(a), b=pl.lit(b))).item() == wanted
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(panels)
 def test_any_text_at_all_can_be_judged(panel: Panel) -> None:
     engine = Judging(lambda _: (-0.5, -0.9))

@@ -200,7 +200,7 @@ worlds = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds, st.sampled_from(["rating", "ranking", "thumb"]), st.integers(1, 99), st.randoms())
 def test_neither_ids_nor_orders_nor_names_change_an_opinion(
     said: list[Said], kind: str, salt: int, order: Any

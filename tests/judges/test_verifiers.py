@@ -46,7 +46,6 @@ KINDS = [kind for kind, judge in lookup.JUDGES.items() if issubclass(judge, Veri
 properties = settings(
     # unit_tests starts a process for every answer.
     max_examples=8,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 texts = st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3, unique=True)

@@ -180,7 +180,7 @@ strategies = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(strategies, verdicts(), st.integers(1, 10_000))
 def test_renaming_and_reordering_never_change_which_texts_are_paired(
     strategy: tuple[str, dict[str, Any]], given_: Verdicts, salt: int
@@ -192,7 +192,7 @@ def test_renaming_and_reordering_never_change_which_texts_are_paired(
     assert chosen(select(kind, comparisons(other, salt), **options)) == wanted
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(strategies, verdicts())
 def test_every_comparison_becomes_a_pair_or_has_a_reason(
     strategy: tuple[str, dict[str, Any]], given_: Verdicts
@@ -209,7 +209,7 @@ def test_every_comparison_becomes_a_pair_or_has_a_reason(
         assert share > 0.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(verdicts())
 def test_best_worst_makes_exactly_one_pair_a_prompt(given_: Verdicts) -> None:
     decided = {prompt for (prompt, _, _), share in given_.items() if share != 0.5}

@@ -112,7 +112,6 @@ def check(folder: Path, kinds: list[str]) -> Stats:
 
 @settings(
     max_examples=4,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

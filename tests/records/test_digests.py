@@ -70,7 +70,7 @@ def plain(value: Any) -> str:
     return f"{str(value).lower()};"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(rows, min_size=1, max_size=5), st.lists(texts, max_size=2))
 def test_a_digest_is_the_sha256_of_the_plain_encoding(
     records: list[dict[str, Any]], context: list[str]
@@ -83,7 +83,7 @@ def test_a_digest_is_the_sha256_of_the_plain_encoding(
     assert digests(frame(records), COLUMNS, *context) == wanted
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows, rows, st.sampled_from(COLUMNS))
 def test_rows_have_one_digest_exactly_where_they_are_equal(
     one: dict[str, Any], other: dict[str, Any], changed: str
@@ -94,7 +94,7 @@ def test_rows_have_one_digest_exactly_where_they_are_equal(
         assert (a == b) == all(same)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(rows, min_size=2, max_size=6), st.data())
 def test_order_other_rows_slices_and_chunks_change_no_digest(
     records: list[dict[str, Any]], data: st.DataObject

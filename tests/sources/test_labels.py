@@ -213,7 +213,7 @@ labels = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(labels, min_size=1, max_size=12), order=st.randoms())
 def test_the_order_of_the_rows_changes_neither_labels_nor_what_is_counted(
     rows: list[dict[str, Any]], order: Any, tmp_path_factory: pytest.TempPathFactory

@@ -61,7 +61,7 @@ lines = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(lines, max_size=8), st.sampled_from(["jsonl", "hh"]))
 def test_every_line_is_a_prompt_or_a_rejection(made: list[bytes], file_format: str) -> None:
     """Whatever the bytes: nothing crashes, nothing is lost, and both fit their tables."""
@@ -84,7 +84,7 @@ names = st.sampled_from(["a.jsonl", "b.jsonl", "c.jsonl"])
 questions = st.sampled_from([f"Question {i}?" for i in range(12)])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(questions, names), min_size=1, max_size=12).flatmap(
         lambda placed: st.tuples(st.just(placed), st.permutations(placed))

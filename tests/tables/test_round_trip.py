@@ -73,7 +73,7 @@ shuffled = st.sampled_from(RECORDS).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shuffled)
 def test_rows_come_back_and_their_order_leaves_no_trace(
     made: tuple[type[Record], list[dict[str, Any]], list[dict[str, Any]]],
