@@ -10,12 +10,11 @@ from prefdata.engines.base import Need
 from prefdata.errors import ConfigError
 from prefdata.inference.ches import COLUMNS
 from prefdata.pairs import lookup
-from prefdata.pairs.base import oriented
 from prefdata.records import CONSENSUS, Pair
 from prefdata.records.base import polars_schema
 from prefdata.records.digests import row_digests
 from prefdata.records.ids import ID_BYTES
-from prefdata.records.pair_texts import with_texts
+from prefdata.records.pair_texts import oriented, with_texts
 
 _IDS = ["prompt_id", "chosen_id", "rejected_id"]
 

@@ -18,6 +18,7 @@ import polars as pl
 from prefdata.records.base import polars_schema
 from prefdata.records.demonstration import Demonstration
 from prefdata.records.digests import row_digests
+from prefdata.records.pair_texts import oriented, with_texts
 
 _DIGITS = 3
 """Of a soft label: the last bits move with the batch that a model computed it in."""
@@ -31,22 +32,9 @@ def agreed(
     `labels` are consensus rows of `Judgment`; `prompts` hold prompt_id, messages and split,
     `responses` response_id and text. Question and answers have `max_chars` together at most.
     """
-    prefers_a = pl.col("preference") > 0.5
-    rows = (
-        labels.filter(pl.col("flag").is_null(), pl.col("agreement") == 1)
-        .join(prompts.filter(pl.col("split") == "train"), on="prompt_id")
-        .with_columns(
-            rank=pl.lit(0, dtype=pl.Int64),
-            chosen_id=pl.when(prefers_a).then("response_a").otherwise("response_b"),
-            rejected_id=pl.when(prefers_a).then("response_b").otherwise("response_a"),
-            soft_label=pl.when(prefers_a).then("preference").otherwise(1 - pl.col("preference")),
-        )
-    )
-    for side in ("chosen", "rejected"):
-        texts = responses.select(
-            pl.col("response_id").alias(f"{side}_id"), pl.col("text").alias(side)
-        )
-        rows = rows.join(texts, on=f"{side}_id")
+    sure = oriented(labels).filter(pl.col("flag").is_null(), pl.col("agreement") == 1)
+    of_train = sure.join(prompts.filter(pl.col("split") == "train"), on="prompt_id")
+    rows = with_texts(of_train, responses).with_columns(rank=pl.lit(0, dtype=pl.Int64))
     asked = pl.col("messages").list.eval(pl.element().struct.field("content").str.len_chars())
     chars = asked.list.sum() + pl.col("chosen").str.len_chars() + pl.col("rejected").str.len_chars()
     return rows.filter(chars <= max_chars).select(polars_schema(Demonstration).names())

@@ -39,20 +39,3 @@ class Strategy(ABC):
     @abstractmethod
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
         """The comparisons with `reason` (null: a pair) and `detail`."""
-
-
-def oriented(consensus: pl.DataFrame) -> pl.DataFrame:
-    """Consensus rows of `Judgment` turned to chosen and rejected.
-
-    `{"response_a": "x", "response_b": "y", "preference": 0.2}` becomes
-    `{"chosen_id": "y", "rejected_id": "x", "soft_label": 0.8}`.
-    """
-    a_wins = pl.col("preference") > 0.5
-    return consensus.filter(pl.col("preference") != 0.5).select(
-        "prompt_id",
-        chosen_id=pl.when(a_wins).then("response_a").otherwise("response_b"),
-        rejected_id=pl.when(a_wins).then("response_b").otherwise("response_a"),
-        soft_label=pl.when(a_wins).then("preference").otherwise(1 - pl.col("preference")),
-        agreement="agreement",
-        flag="flag",
-    )

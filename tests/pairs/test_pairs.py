@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.pairs import lookup
-from prefdata.pairs.base import oriented
+from prefdata.records.pair_texts import oriented
 
 Verdicts = dict[tuple[str, str, str], float]
 """(prompt, text, other text) -> P(text ≻ other text)."""
