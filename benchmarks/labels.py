@@ -38,7 +38,7 @@ from prefdata.judges import lookup as judges
 from prefdata.judges.base import Candidates
 from prefdata.judges.reward_head import RewardHead, save_head, train_head
 from prefdata.records import Judgment
-from prefdata.records.base import polars_schema
+from prefdata.records.base import completed
 from prefdata.records.judgment import HELPFULNESS
 from prefdata.sources.hh import to_messages
 
@@ -362,9 +362,7 @@ def compared_with_singles(test: pl.DataFrame, names: list[str]) -> dict[str, Any
     opinions = test.select(*keys, *names).unpivot(
         names, index=keys, variable_name="judge", value_name="preference"
     )
-    schema = polars_schema(Judgment)
-    absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in opinions.columns]
-    opinions = opinions.with_columns(absent).with_columns(dimension=pl.lit(HELPFULNESS))
+    opinions = completed(opinions, Judgment).with_columns(dimension=pl.lit(HELPFULNESS))
     prompt = test["prompt_id"].rank("dense").to_numpy().astype(np.int64) - 1
     found: dict[str, Any] = {"pairs": test.height}
     for confidence in (0.5, 0.7, 0.8):

@@ -13,7 +13,7 @@ from prefdata.config.params import GenerateParams, Params
 from prefdata.engines.base import Need, Sampling, error_code
 from prefdata.errors import TableError
 from prefdata.records import Rejection, Response
-from prefdata.records.base import polars_schema
+from prefdata.records.base import completed, polars_schema
 from prefdata.tables import read_bucket, read_info, storage
 
 
@@ -30,14 +30,10 @@ def work(run: Run, bucket: int) -> Outcome:
 
 def _brought(prompts: pl.DataFrame) -> pl.DataFrame:
     """The answers that the sources brought, as responses."""
-    schema = polars_schema(Response)
     answers = prompts.select("prompt_id", "source", "answers").drop_nulls("answers")
     rows = answers.explode("answers", empty_as_null=False).unnest("answers")
-    given = rows.with_columns(
-        model=pl.coalesce("model", "source"), finish_reason=pl.lit("stop")
-    ).drop("source")
-    absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in given.columns]
-    return given.with_columns(absent).select(schema.names())
+    given = rows.with_columns(model=pl.coalesce("model", "source"), finish_reason=pl.lit("stop"))
+    return completed(given, Response)
 
 
 def _drawn(run: Run, bucket: int, prompts: pl.DataFrame) -> Outcome:

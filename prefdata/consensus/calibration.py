@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefdata.errors import ConfigError
+from prefdata.records.odds import log_odds, sigmoid
 from prefdata.tables import storage
 
 BINS = 10
@@ -130,9 +131,8 @@ def calibrated(judgments: pl.DataFrame, temperatures: dict[str, float]) -> pl.Da
     """The judgments with each judge's P(a ≻ b) at its temperature; other judges' as they are."""
     if not temperatures:
         return judgments
-    inside = pl.col("preference").clip(1e-6, 1 - 1e-6)
     names, values = pl.Series(list(temperatures)), pl.Series(list(temperatures.values()))
     inverse = 1 / pl.col("judge").replace_strict(names, values, default=1.0)
-    tempered = 1 / (1 + ((1 - inside) / inside) ** inverse)
+    tempered = sigmoid(log_odds(pl.col("preference")) * inverse)
     known = pl.col("judge").is_in(names.implode())
     return judgments.with_columns(preference=pl.when(known).then(tempered).otherwise("preference"))

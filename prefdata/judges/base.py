@@ -19,7 +19,7 @@ from prefdata.config.load import validated
 from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
 from prefdata.judges.demonstrations import Demonstrations
-from prefdata.records.base import polars_schema
+from prefdata.records.base import completed
 from prefdata.records.judgment import HELPFULNESS, Judgment
 from prefdata.records.odds import sigmoid
 
@@ -105,9 +105,7 @@ def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
     A preference that is not a number in [0, 1] becomes Unscored: never a zero, never a loss. A
     NaN in another column becomes null: it would spread through every mean.
     """
-    schema = polars_schema(Judgment)
-    absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]
-    filled = rows.with_columns(absent).with_columns(judge=pl.lit(judge))
+    filled = completed(rows, Judgment).with_columns(judge=pl.lit(judge))
     valid = pl.col("preference").is_between(0, 1) & pl.col("unscored").is_null()
     reason = pl.coalesce(
         "unscored", pl.format("not_a_probability: {}", pl.col("preference").cast(pl.String))
@@ -116,7 +114,7 @@ def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
         preference=pl.when(valid).then("preference"),
         unscored=pl.when(~valid.fill_null(False)).then(pl.coalesce(reason, pl.lit("missing"))),
     )
-    return checked.select(schema.names()).fill_nan(None)
+    return checked.fill_nan(None)
 
 
 def from_scores(

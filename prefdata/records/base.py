@@ -47,6 +47,13 @@ def polars_schema(record: type[Record]) -> pl.Schema:
     return frame.schema
 
 
+def completed(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
+    """The rows in the record's columns and their order; a column that they lack is null."""
+    schema = polars_schema(record)
+    absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]
+    return rows.with_columns(absent).select(schema.names())
+
+
 def _field(name: str, annotation: Any) -> pa.Field:
     arms = [a for a in _arms(annotation) if a is not type(None)]
     if len(arms) != 1:
