@@ -8,34 +8,26 @@ template, as it was trained.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from prefdata.config.params import ModelParams
-from prefdata.engines.base import STOPPING, Engine, Operation, Settings, results
-from prefdata.engines.batches import plan
-from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.engines.loading import EXTRA, missing_device, resolved
+from prefdata.engines.base import Settings, results
+from prefdata.engines.loading import EXTRA
+from prefdata.engines.local import LocalEngine
 from prefdata.errors import ModelError
 
 if TYPE_CHECKING:
     from prefdata.engines.pieces import Grace
 
 
-class RewardModelEngine(Engine):
+class RewardModelEngine(LocalEngine):
     """See the module."""
 
     def __init__(self, name: str, params: ModelParams) -> None:
-        self.name = name
-        self.params = resolved(name, params)
-        self.fingerprint = model_fingerprint(name, self.params)
-        self.model: Any = None
-        self.tokenizer: Any = None
-        self.max_length = 0
-
-    def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
-        return super().refusal(operation, settings) or missing_device(self.params.device)
+        super().__init__(name, params)
+        self.remedy = f"Lower models.{name}.max_batch_tokens, or name a smaller model."
 
     def start(self) -> None:
         if self.model is not None:
@@ -71,22 +63,9 @@ class RewardModelEngine(Engine):
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-        self.model, self.tokenizer = model, tokenizer
-        limit = getattr(model.config.get_text_config(), "max_position_embeddings", 0)
-        self.max_length = int(limit or 1 << 30)
-
-    def close(self) -> None:
-        if self.model is None:
-            return
-        import torch
-
-        self.model = self.tokenizer = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        self.hold(model, tokenizer)
 
     def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.pieces import GivenUp, Grace, Pieces
-
         keys = rows["key"].to_list()
         ids, errors = self._rendered(rows)
         for row, tokens in enumerate(ids):
@@ -95,28 +74,17 @@ class RewardModelEngine(Engine):
         if errors:
             yield results("reward", [keys[i] for i in errors], error=list(errors.values()))
         fits = [row for row in range(rows.height) if row not in errors]
-        pieces = Pieces(f"Lower models.{self.name}.max_batch_tokens, or name a smaller model.")
-        grace = Grace()
-        lengths = [len(ids[i]) for i in fits]
-        limit = self.params.max_batch_tokens
-        for batch in plan(lengths, [keys[i] for i in fits], limit, limit):
-            if STOPPING.is_set():
-                return
-            picked = [fits[i] for i in batch]
-            try:
-                found = pieces.run(
-                    picked,
-                    lambda some: len(some) * max(len(ids[i]) for i in some),
-                    lambda some: self._rewards([ids[i] for i in some], grace),
-                    grace,
-                )
-            except GivenUp:
-                return
+        lengths = [len(tokens) for tokens in ids]
+
+        def work(some: Sequence[int], grace: Grace) -> list[list[float]]:
+            return self._rewards([ids[i] for i in some], grace)
+
+        for picked, found in self.run("reward", fits, lengths, keys, None, work):
             yield results(
                 "reward",
                 [keys[i] for i in picked],
                 rewards=found,
-                n_prompt_tokens=[len(ids[i]) for i in picked],
+                n_prompt_tokens=[lengths[i] for i in picked],
             )
 
     def _rendered(self, rows: pl.DataFrame) -> tuple[list[list[int]], dict[int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,9 +12,6 @@ import polars as pl
 from prefdata.config.params import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import (
-    STOPPING,
-    Engine,
-    Operation,
     Options,
     Sampling,
     Scoring,
@@ -22,52 +19,41 @@ from prefdata.engines.base import (
     request_key_seed,
     results,
 )
-from prefdata.engines.batches import plan
-from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.engines.loading import load, missing_device, resolved
+from prefdata.engines.loading import load
+from prefdata.engines.local import LocalEngine
 
 if TYPE_CHECKING:
     from prefdata.engines.hidden import HiddenSums
-    from prefdata.engines.pieces import Grace, Pieces
+    from prefdata.engines.pieces import Grace
 
 Result = TypeVar("Result")
 
 
-class TransformersEngine(Engine):
+class TransformersEngine(LocalEngine):
     """See the module."""
 
     def __init__(self, name: str, params: ModelParams) -> None:
-        self.name = name
-        self.params = resolved(name, params)
-        self.fingerprint = model_fingerprint(name, self.params)
-        self.model: Any = None
-        self.tokenizer: Any = None
-        self.max_length = 0
+        super().__init__(name, params)
+        self.remedy = (
+            f"Name a device with more memory or a smaller dtype in models.{name}, or lower "
+            "generate.max_tokens or ingest.max_prompt_chars."
+        )
         self.ends: set[int] = set()
-        self.pieces: dict[Operation, Pieces] = {}
         self.hidden: HiddenSums | None = None
-
-    def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
-        return super().refusal(operation, settings) or missing_device(self.params.device)
 
     def start(self) -> None:
         if self.model is not None:
             return
-        self.model, self.tokenizer = load(self.name, self.params)
-        ends = self.model.generation_config.eos_token_id
-        named = [*(ends if isinstance(ends, list) else [ends]), self.tokenizer.eos_token_id]
+        model, tokenizer = load(self.name, self.params)
+        ends = model.generation_config.eos_token_id
+        named = [*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id]
         self.ends = {end for end in named if end is not None}
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", 0)
-        self.max_length = int(limit or 1 << 30)
+        self.hold(model, tokenizer)
 
     def close(self) -> None:
-        if self.model is None:
-            return
-        import torch
-
-        self.model = self.tokenizer = self.hidden = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        # It holds the model too.
+        self.hidden = None
+        super().close()
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         from prefdata.engines.decoding import sample
@@ -100,7 +86,7 @@ class TransformersEngine(Engine):
         groups = [array("q", ids[i]).tobytes() + keys[i] for i in range(len(keys))]
         lengths = [length + settings.max_tokens for length in asked]
         most = self.params.max_batch_rows
-        for picked, found in self._run("generate", fits, lengths, groups, most, work):
+        for picked, found in self.run("generate", fits, lengths, groups, most, work):
             yield results(
                 "generate",
                 [keys[i] for i in picked],
@@ -125,7 +111,7 @@ class TransformersEngine(Engine):
             counts = [len(answers[i]) for i in some]
             return answer_logprobs(self.model, [sequences[i] for i in some], counts, self._pad())
 
-        for picked, found in self._run("score", fits, lengths, keys, None, work):
+        for picked, found in self.run("score", fits, lengths, keys, None, work):
             yield results(
                 "score",
                 [keys[i] for i in picked],
@@ -159,7 +145,7 @@ class TransformersEngine(Engine):
             return [[float(each.sum()) for each in row] for row in zip(*by_option, strict=True)]
 
         keys, count = rows["key"].to_list(), len(options)
-        for picked, found in self._run("choose", fits, lengths, keys, None, work):
+        for picked, found in self.run("choose", fits, lengths, keys, None, work):
             tokens = sum(map(len, options)) if longest > 1 else 0
             passes = count if longest > 1 else 1
             yield results(
@@ -188,7 +174,7 @@ class TransformersEngine(Engine):
             return [prompts.ids[i] for i in some], [answers[i] for i in some]
 
         limit = self.params.max_batch_tokens
-        for picked, found in self._pieces(
+        for picked, found in self.pieces_of(
             "hidden_sums",
             hidden.batches(prompts.ids, answers, keys, fits, limit),
             lambda some: hidden.size(*asked(some)),
@@ -202,52 +188,6 @@ class TransformersEngine(Engine):
                 n_tokens=[len(answers[i]) for i in picked],
                 n_prompt_tokens=[len(prompts.ids[i]) + len(answers[i]) for i in picked],
             )
-
-    def _run(
-        self,
-        operation: Operation,
-        fits: list[int],
-        lengths: Sequence[int],
-        keys: Sequence[bytes],
-        max_rows: int | None,
-        work: Callable[[Sequence[int], Grace], list[Result]],
-    ) -> Iterator[tuple[list[int], list[Result]]]:
-        """(rows, their results) a batch, padded and planned by length."""
-        limit = self.params.max_batch_tokens
-        chosen = [lengths[i] for i in fits]
-        planned = plan(chosen, [keys[i] for i in fits], limit, max_rows or limit)
-        return self._pieces(
-            operation,
-            ([fits[i] for i in batch] for batch in planned),
-            lambda some: len(some) * max(lengths[i] for i in some),
-            work,
-        )
-
-    def _pieces(
-        self,
-        operation: Operation,
-        batches: Iterable[list[int]],
-        size: Callable[[Sequence[int]], int],
-        work: Callable[[Sequence[int], Grace], list[Result]],
-    ) -> Iterator[tuple[list[int], list[Result]]]:
-        """(rows, their results) a batch. A batch is yielded whole or not at all, also where memory
-        made pieces of it, so that a resumed run makes the same batches of what is left."""
-        from prefdata.engines.pieces import GivenUp, Grace, Pieces
-
-        remedy = (
-            f"Name a device with more memory or a smaller dtype in models.{self.name}, or lower "
-            "generate.max_tokens or ingest.max_prompt_chars."
-        )
-        pieces = self.pieces.setdefault(operation, Pieces(remedy))
-        grace = Grace()
-        for picked in batches:
-            if STOPPING.is_set():
-                return
-            try:
-                found = pieces.run(picked, size, lambda some: work(some, grace), grace)
-            except GivenUp:
-                return
-            yield picked, found
 
     def _pad(self) -> int:
         pad = self.tokenizer.pad_token_id
