@@ -50,12 +50,12 @@ from ches_exact import errors
 from ches_gpu import SHAPES, gpu
 from machine import report
 
+from prefdata.ches.measure import score_pairs
 from prefdata.config.params import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import Sampling
-from prefdata.engines.transformers import TransformersEngine
+from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference
-from prefdata.inference.ches import score_pairs
 from prefdata.inference.keys import request_keys
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from prefdata.engines.hidden import HiddenSums
+from prefdata.engines.transformers.hidden import HiddenSums
 
 Sequence = tuple[list[int], list[int]]
 """A prompt's tokens and an answer's."""

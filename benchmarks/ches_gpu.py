@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from prefdata.engines.hidden import HiddenSums
+from prefdata.engines.transformers.hidden import HiddenSums
 
 SHAPES = {
     "1b": {

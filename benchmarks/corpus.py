@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines import layout
 from prefdata.config.params import Params
+from prefdata.pipelines import layout
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.base import polars_schema
 from prefdata.tables import TableInfo, begin, bucket_of, buckets_for, finish, write_bucket

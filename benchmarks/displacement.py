@@ -46,12 +46,12 @@ import polars as pl
 import torch
 from machine import report
 
+from prefdata.ches.measure import score_pairs
 from prefdata.config.params import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import Scoring
-from prefdata.engines.transformers import TransformersEngine
+from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference
-from prefdata.inference.ches import score_pairs
 
 ROOT = Path(__file__).resolve().parent.parent
 BETA = 0.1

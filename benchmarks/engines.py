@@ -36,7 +36,7 @@ from machine import report
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Sampling, request_key_seed
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.vllm.engine import VllmEngine
 from prefdata.inference import Inference, Memo
 from prefdata.inference.keys import request_keys
 

@@ -31,11 +31,11 @@ from machine import report
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES, Sampling, request_key_seed
-from prefdata.engines.openai import OpenAIEngine
-from prefdata.engines.server.asks import SEED_MASK
+from prefdata.engines.openai.asks import SEED_MASK
+from prefdata.engines.openai.engine import OpenAIEngine
+from prefdata.hashing.ids import prompt_id
 from prefdata.inference import Inference, Memo
 from prefdata.inference.keys import request_keys
-from prefdata.records.ids import prompt_id
 
 CONCURRENCY = 64
 TOKENS = 48

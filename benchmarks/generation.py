@@ -23,7 +23,7 @@ from machine import report
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Sampling
-from prefdata.engines.transformers import TransformersEngine
+from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference.keys import request_keys
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -39,8 +39,9 @@ import polars as pl
 from machine import report
 from overhead import write_prompts
 
-from prefdata import cli
-from prefdata.engines import lookup, scripted
+from prefdata.cli import app as cli
+from prefdata.engines import registry as lookup
+from prefdata.engines import scripted
 from prefdata.inference import segments
 
 PARAMS = """

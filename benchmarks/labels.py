@@ -29,17 +29,17 @@ import polars as pl
 from machine import report
 
 from prefdata.config.params import ModelParams, Part, RewardHeadParams
-from prefdata.consensus import lookup as consensuses
+from prefdata.consensus import registry as consensuses
 from prefdata.consensus.calibration import fit, temper
 from prefdata.engines.sentence import SentenceEngine
-from prefdata.engines.transformers import TransformersEngine
+from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference, Memo
-from prefdata.judges import lookup as judges
+from prefdata.judges import registry as judges
 from prefdata.judges.base import Candidates
-from prefdata.judges.reward_head import RewardHead, save_head, train_head
 from prefdata.records import Judgment
 from prefdata.records.base import completed
 from prefdata.records.judgment import HELPFULNESS
+from prefdata.reward_head.head import RewardHead, save_head, train_head
 from prefdata.sources.hh import to_messages
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -27,13 +27,13 @@ import polars as pl
 from machine import report
 from overhead import PARAMS, write_prompts
 
-from pipelines.flow import engines
-from pipelines.generate import sampling
-from pipelines.layout import table
 from prefdata.config import Params, load_params
 from prefdata.engines.base import OPERATIONS, results
 from prefdata.inference import Memo
 from prefdata.inference.keys import request_keys
+from prefdata.pipelines.layout import table
+from prefdata.pipelines.stages.base import engines
+from prefdata.pipelines.stages.generate import sampling
 from prefdata.tables import read_bucket, read_info
 
 COMMIT_ENTRIES = 250
@@ -99,7 +99,7 @@ def main() -> None:
         params = Path(folder, "params.yaml")
         params.write_text(PARAMS.format(folder=folder))
         options = ["--params", str(params), "--quiet", "--json"]
-        prefdata = [sys.executable, "-m", "prefdata.cli"]
+        prefdata = [sys.executable, "-m", "prefdata.cli.app"]
         run([*prefdata, "ingest", *options])
         started = time.monotonic()
         write_memo(load_params(params))

@@ -90,7 +90,7 @@ def plant(base: list[str], count: int) -> list[tuple[str, str, float]]:
 
 def run(folder: Path) -> dict[str, float]:
     """`prefdata filter` on the folder's tables: seconds, CPU seconds, peak MiB."""
-    command = [sys.executable, "-m", "prefdata.cli", "filter", "--quiet", "--json"]
+    command = [sys.executable, "-m", "prefdata.cli.app", "filter", "--quiet", "--json"]
     started = time.monotonic()
     process = subprocess.Popen(
         [*command, "--params", str(folder / "params.yaml")], stdout=subprocess.DEVNULL

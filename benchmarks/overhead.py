@@ -52,7 +52,7 @@ def run(count: int, more: list[str]) -> dict[str, float]:
         write_prompts(Path(folder, "prompts.jsonl"), count)
         params = Path(folder, "params.yaml")
         params.write_text(PARAMS.format(folder=folder))
-        command = [sys.executable, "-m", "prefdata.cli", "run", "--params", str(params)]
+        command = [sys.executable, "-m", "prefdata.cli.app", "run", "--params", str(params)]
         started = time.monotonic()
         process = subprocess.Popen(
             [*command, "--json", "--quiet", *more], stdout=subprocess.PIPE, text=True

@@ -31,18 +31,18 @@ import polars as pl
 from corpus import DEMO, real_texts
 from machine import report
 
-from pipelines.exchange import parts_for
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Settings
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.filters.base import Here, Message
-from prefdata.filters.diversity import vendi
-from prefdata.filters.embedded import normalized, packed
-from prefdata.filters.facility_location import FacilityLocation
-from prefdata.filters.k_center import KCenter
-from prefdata.filters.quality_diversity import QualityDiversity
-from prefdata.filters.semantic_duplicates import SemanticDuplicates
+from prefdata.filters.duplicates.semantic_duplicates import SemanticDuplicates
+from prefdata.filters.selection.diversity import vendi
+from prefdata.filters.selection.facility_location import FacilityLocation
+from prefdata.filters.selection.k_center import KCenter
+from prefdata.filters.selection.quality_diversity import QualityDiversity
+from prefdata.filters.vectors.embedded import normalized, packed
 from prefdata.inference import Inference
+from prefdata.pipelines.beam.exchange import parts_for
 from prefdata.tables import buckets_for
 
 

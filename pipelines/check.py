@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines import augment, generate, judge, pair, score, top_up
-from pipelines.filter import with_limit
-from pipelines.flow import check_needs
-from pipelines.ingest import bucket_count
 from prefdata.config.params import Params
-from prefdata.dataset.exports import lookup as exports
+from prefdata.dataset.exports import registry as exports
 from prefdata.errors import ConfigError
-from prefdata.filters import lookup as filters
-from prefdata.judges import lookup as judges
-from prefdata.judges.people import PeopleJudge
+from prefdata.filters import registry as filters
+from prefdata.judges import registry as judges
+from prefdata.judges.human import PeopleJudge
+from prefdata.pipelines.stages import augment, generate, judge, pair, top_up
+from prefdata.pipelines.stages import ches as score
+from prefdata.pipelines.stages.base import check_needs
+from prefdata.pipelines.stages.filter import with_limit
+from prefdata.pipelines.stages.ingest import bucket_count
 from prefdata.sources.files import check_source
 
 

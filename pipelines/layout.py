@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prefdata.config.params import Params
+from prefdata.files.storage import join
 from prefdata.records import (
     AugmentedPair,
     Demonstration,
@@ -17,7 +18,6 @@ from prefdata.records import (
     TopUp,
 )
 from prefdata.tables import Table
-from prefdata.tables.storage import join
 
 RECORD_OF: dict[str, type[Record]] = {
     "prompts": Prompt,

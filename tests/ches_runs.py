@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prefdata.cli import main
+from prefdata.cli.app import main
 
 WORDS = "a river runs through the old town and its water is cold in every winter".split()
 

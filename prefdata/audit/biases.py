@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from prefdata.audit.comparisons import KEYS, verdict
-from prefdata.audit.logistic import logistic
 from prefdata.records.judgment import SPEAKER
-from prefdata.records.text_features import LENGTH, NAMES
+from prefdata.statistics.logistic import logistic
+from prefdata.text.features import LENGTH, NAMES
 
 MATCHED = 0.15
 """Answers whose lengths' log ratio is below this count as equally long."""

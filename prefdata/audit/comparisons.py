@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from prefdata.records.judgment import CONSENSUS
-from prefdata.records.text_features import NAMES, text_features
+from prefdata.text.features import NAMES, text_features
 
 KEYS = ["prompt_id", "response_a", "response_b"]
 TIE = 1e-9

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from prefdata.comparisons.sides import oriented, with_texts
+from prefdata.hashing.digests import row_digests
 from prefdata.records.base import polars_schema
 from prefdata.records.demonstration import Demonstration
-from prefdata.records.digests import row_digests
-from prefdata.records.pair_texts import oriented, with_texts
 
 _DIGITS = 3
 """Of a soft label: the last bits move with the batch that a model computed it in."""

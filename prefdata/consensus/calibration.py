@@ -13,8 +13,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefdata.errors import ConfigError
-from prefdata.records.odds import log_odds, sigmoid
-from prefdata.tables import storage
+from prefdata.files import storage
+from prefdata.statistics.odds import log_odds, sigmoid
 
 BINS = 10
 _RANGE = (-7.0, 7.0)

@@ -21,7 +21,7 @@ from prefdata.consensus.base import (
     opinions,
 )
 from prefdata.records.judgment import NOT_LABELLED, SPEAKER
-from prefdata.records.odds import sigmoid
+from prefdata.statistics.odds import sigmoid
 
 
 class LogSigmoidSumConfig(ConsensusConfig):

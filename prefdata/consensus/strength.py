@@ -26,7 +26,7 @@ from prefdata.consensus.base import (
     opinions,
 )
 from prefdata.records.judgment import SPEAKER
-from prefdata.records.odds import log_odds, sigmoid
+from prefdata.statistics.odds import log_odds, sigmoid
 
 FLIPPED, AMBIGUOUS = "flipped", "ambiguous"
 

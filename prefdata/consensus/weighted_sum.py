@@ -19,7 +19,7 @@ from prefdata.consensus.base import (
     opinions,
 )
 from prefdata.records.judgment import SPEAKER
-from prefdata.records.odds import log_odds, sigmoid
+from prefdata.statistics.odds import log_odds, sigmoid
 
 
 class WeightedSumConfig(ConsensusConfig):

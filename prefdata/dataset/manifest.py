@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from prefdata.errors import TableError
+from prefdata.files import storage
+from prefdata.hashing.digests import row_digests
 from prefdata.records.base import SCHEMA_VERSION
-from prefdata.records.digests import row_digests
-from prefdata.tables import storage
 from prefdata.tables.layout import Asked
 from prefdata.tables.write import schema_version
 

@@ -12,9 +12,9 @@ import polars as pl
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import STOPPING, Engine, Settings, results
-from prefdata.engines.batches import plan
 from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.engines.loading import DTYPES
+from prefdata.engines.transformers.batches import plan
+from prefdata.engines.transformers.loading import DTYPES
 from prefdata.errors import ConfigError, ModelError
 
 PACKAGED = "minilm"

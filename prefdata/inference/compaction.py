@@ -21,10 +21,10 @@ import polars as pl
 
 from prefdata.engines.base import OPERATIONS, Operation
 from prefdata.errors import StorageError
+from prefdata.files import storage
 from prefdata.inference import segments
 from prefdata.inference.memo import READ_SEGMENTS, distinct, select
 from prefdata.inference.segments import Folder, Segment
-from prefdata.tables import storage
 
 SEGMENT_BYTES = 16 << 20
 """Size of a merged segment in memory: that of a bucket of a thousand prompts, more or less."""

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefdata.engines.base import Operation
+from prefdata.files import storage
 from prefdata.inference import segments
-from prefdata.tables import storage
 
 _IDENTITY = ["key", "place_low", "place_high"]
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from prefdata.engines.base import Operation, Settings
-from prefdata.records.digests import row_digests
-from prefdata.records.ids import ID_BYTES
+from prefdata.hashing.digests import row_digests
+from prefdata.hashing.ids import ID_BYTES
 
 
 def request_keys(

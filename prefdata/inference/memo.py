@@ -15,9 +15,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from prefdata.engines.base import Operation, result_schema
+from prefdata.files import storage
 from prefdata.inference import segments
 from prefdata.inference.segments import Folder, Segment
-from prefdata.tables import storage
 
 READ_SEGMENTS = 32
 """So many are read before they are searched: one by one is slow where they are small, and merged

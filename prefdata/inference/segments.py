@@ -24,7 +24,7 @@ from typing import IO, ClassVar, cast
 import polars as pl
 
 from prefdata.engines.base import Operation, result_schema
-from prefdata.tables import storage
+from prefdata.files import storage
 
 _NAME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{16})(?:-([0-9a-f]{8}))?\.parquet")
 _PLACES = {"place_low": pl.UInt32(), "place_high": pl.UInt32()}

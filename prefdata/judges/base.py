@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from prefdata.config.load import validated
 from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
-from prefdata.judges.demonstrations import Demonstrations
+from prefdata.judges.asking.demonstrations import Demonstrations
 from prefdata.records.base import completed
 from prefdata.records.judgment import HELPFULNESS, Judgment
-from prefdata.records.odds import sigmoid
+from prefdata.statistics.odds import sigmoid
 
 COMPARISON = ("prompt_id", "response_a", "response_b")
 

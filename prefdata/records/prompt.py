@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefdata.records.annotation import Answer, Label
 from prefdata.records.base import Record
-from prefdata.records.label import Answer, Label
 
 
 class Message(BaseModel):

@@ -15,9 +15,9 @@ import polars as pl
 
 from prefdata.config.params import LabelsParams
 from prefdata.errors import RejectRecord
+from prefdata.hashing.ids import digest, prompt_id
 from prefdata.records.base import polars_schema
-from prefdata.records.ids import digest, prompt_id
-from prefdata.records.rejection import Rejection
+from prefdata.records.dropped import Rejection
 from prefdata.sources.prompt_rows import Turn
 
 _THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}

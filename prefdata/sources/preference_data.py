@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefdata.errors import RejectRecord, SourceError
+from prefdata.files import storage
 from prefdata.sources.files import parsed
-from prefdata.tables import storage
 
 _LINES = (".jsonl", ".ndjson", ".json")
 _PARQUET = (".parquet", ".pq")

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from prefdata.config.params import IngestParams, SourceParams
 from prefdata.errors import RejectRecord
+from prefdata.hashing.ids import fraction, prompt_id
 from prefdata.records.base import arrow_schema, polars_schema
-from prefdata.records.ids import fraction, prompt_id
+from prefdata.records.dropped import Rejection
 from prefdata.records.prompt import Prompt
-from prefdata.records.rejection import Rejection
 from prefdata.sources.files import format_of, read_rows
 from prefdata.sources.hh import to_messages
 from prefdata.sources.labels import Labelled, labelled

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefdata.files import storage
 from prefdata.records.base import Record
-from prefdata.tables import storage
 
 INFO_NAME = "_table.json"
 PROMPTS_PER_BUCKET = 4096

@@ -8,8 +8,8 @@ import polars as pl
 from pydantic import ValidationError
 
 from prefdata.errors import TableError
+from prefdata.files import storage
 from prefdata.records.base import SCHEMA_VERSION, polars_schema
-from prefdata.tables import storage
 from prefdata.tables.layout import Table, TableInfo
 from prefdata.tables.write import schema_version
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefdata.errors import TableError
+from prefdata.files import storage
 from prefdata.records.base import SCHEMA_VERSION, Record, arrow_schema, polars_schema
-from prefdata.tables import storage
 from prefdata.tables.layout import Table, TableInfo
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from prefdata.audit import biases
 from prefdata.audit.agreement import between, kappa, tau
 from prefdata.audit.comparisons import KEYS, compared, sides
-from prefdata.audit.logistic import logistic
 from prefdata.judges.base import judgments
-from prefdata.records.text_features import NAMES, text_features
+from prefdata.statistics.logistic import logistic
+from prefdata.text.features import NAMES, text_features
 
 verdicts = st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.sampled_from([-1, 0, 1])), min_size=1)
 

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from audit.test_audit import rows
 
-from pipelines.audit import read_labels, summary
-from pipelines.stages import STAGES
-from prefdata.cli import main
+from prefdata.cli.app import main
 from prefdata.config import load_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import SourceError
+from prefdata.pipelines.stages.registry import STAGES
+from prefdata.reports.audit import read_labels, summary
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ import flows
 import orjson
 import pytest
 
-from prefdata import cli
+from prefdata.cli import app as cli
 from prefdata.errors import StorageError
-from prefdata.tables import storage
+from prefdata.files import storage
 
 
 def mount(*arguments: str) -> None:

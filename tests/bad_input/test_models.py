@@ -8,7 +8,7 @@ from typing import Any
 import flows
 import pytest
 
-from prefdata import cli
+from prefdata.cli import app as cli
 
 
 def stopped(

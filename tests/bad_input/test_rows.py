@@ -10,7 +10,7 @@ import orjson
 import polars as pl
 import pytest
 
-from prefdata import cli
+from prefdata.cli import app as cli
 from prefdata.records import Prompt, Rejection
 from prefdata.tables import Table, read_info, read_table
 

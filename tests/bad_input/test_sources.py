@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prefdata import cli
+from prefdata.cli import app as cli
 
 
 def stopped(folder: Path, capsys: pytest.CaptureFixture[str], source: dict[str, Any]) -> str:

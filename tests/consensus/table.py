@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from prefdata.config.params import Part
-from prefdata.consensus import lookup
+from prefdata.consensus import registry as lookup
 from prefdata.consensus.base import Consensus
 from prefdata.engines.base import MESSAGES
 from prefdata.judges.base import judgments as filled

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.config.params import Part
-from prefdata.consensus import lookup
+from prefdata.consensus import registry as lookup
 from prefdata.errors import ConfigError
 
 SCHEMA: dict[str, Any] = {

@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 from consensus.table import World, build, chosen, decided, name, tables
 
-from pipelines.stages import STAGES
 from prefdata.config.params import Part
-from prefdata.consensus import lookup
+from prefdata.consensus import registry as lookup
 from prefdata.consensus.bradley_terry import fit
 from prefdata.consensus.win_matrix import in_cycle, win_matrices
 from prefdata.errors import ConfigError
+from prefdata.pipelines.stages.registry import STAGES
 
 Q = "why?"
 

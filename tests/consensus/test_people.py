@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.config.params import Part
-from prefdata.consensus import lookup
+from prefdata.consensus import registry as lookup
 from prefdata.consensus.base import FAULTS
 from prefdata.consensus.win_matrix import win_matrices
 from prefdata.engines.base import MESSAGES

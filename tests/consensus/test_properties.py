@@ -10,7 +10,7 @@ from consensus.table import DIMENSIONS, SETTINGS, World, build, chosen, decided,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.consensus import lookup
+from prefdata.consensus import registry as lookup
 
 COLUMNS = [
     "prompt_id", "response_a", "response_b", "preference", "agreement", "flag", "reason", "detail",

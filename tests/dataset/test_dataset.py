@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import layout
-from pipelines.stages import STAGES
 from prefdata.config import Params
 from prefdata.dataset.manifest import content_digest, content_version, read_manifest
 from prefdata.errors import TableError
+from prefdata.pipelines import layout
+from prefdata.pipelines.stages.registry import STAGES
 from prefdata.tables import read_table
 
 

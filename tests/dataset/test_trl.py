@@ -8,8 +8,8 @@ import datasets
 import flows
 import pytest
 
-from pipelines import layout
-from pipelines.stages import STAGES
+from prefdata.pipelines import layout
+from prefdata.pipelines.stages.registry import STAGES
 
 trl = pytest.importorskip("trl", reason="trl is not installed")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")

@@ -12,16 +12,16 @@ import polars as pl
 import pytest
 import yaml
 
-from pipelines.stages import STAGES
-from prefdata.cli import build_parser
+from prefdata.cli.app import build_parser
 from prefdata.config import Params, load_params
 from prefdata.config.params import ModelParams
-from prefdata.consensus import lookup as consensuses
-from prefdata.dataset.exports import lookup as exports
-from prefdata.engines.lookup import ENGINES, load
-from prefdata.filters import lookup as filters
-from prefdata.judges import lookup as judges
-from prefdata.pairs import lookup as pairs
+from prefdata.consensus import registry as consensuses
+from prefdata.dataset.exports import registry as exports
+from prefdata.engines.registry import ENGINES, load
+from prefdata.filters import registry as filters
+from prefdata.judges import registry as judges
+from prefdata.pairs import registry as pairs
+from prefdata.pipelines.stages.registry import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -143,7 +143,7 @@ def test_the_served_model_is_a_valid_one() -> None:
 
 
 def test_the_vllm_example_says_what_the_engine_takes() -> None:
-    from prefdata.engines.vllm_options import VllmOptions, check_options
+    from prefdata.engines.vllm.options import VllmOptions, check_options
 
     models = yaml.safe_load(BLOCKS["params: vllm.yaml"])["models"]
     recipe = load_params(ROOT / "recipes" / "vllm.yaml")

@@ -11,8 +11,6 @@ import pytest
 from inference.counting import CountingEngine, requests
 from pydantic import ValidationError
 
-from pipelines import generate
-from pipelines.flow import check_needs
 from prefdata.config import Params, load_params
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import (
@@ -32,6 +30,8 @@ from prefdata.engines.base import (
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ModelError
 from prefdata.inference import Inference
+from prefdata.pipelines.stages import generate
+from prefdata.pipelines.stages.base import check_needs
 
 
 class Embedder(Engine):

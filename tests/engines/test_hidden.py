@@ -10,13 +10,13 @@ import pytest
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES, Settings
-from prefdata.engines.transformers import TransformersEngine
+from prefdata.engines.transformers.engine import TransformersEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra is not installed")
 
-from prefdata.engines.hidden import HiddenSums  # noqa: E402
-from prefdata.engines.packing import places_of  # noqa: E402
+from prefdata.engines.transformers.hidden import HiddenSums  # noqa: E402
+from prefdata.engines.transformers.packing import places_of  # noqa: E402
 
 SMALL = {"vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
 LLAMA = SMALL | {"intermediate_size": 48, "num_key_value_heads": 2, "max_position_embeddings": 256}
@@ -175,7 +175,7 @@ def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> N
         long = [s for s in spans if s not in short]
         return [places_of(short, True, device), places_of(long, False, device)]
 
-    monkeypatch.setattr("prefdata.engines.hidden.packing_of", at_once)
+    monkeypatch.setattr("prefdata.engines.transformers.hidden.packing_of", at_once)
     places = hidden.run(prompts, answers)
     for one, other in zip(places, slices, strict=True):
         assert np.allclose(one[0], other[0], rtol=1e-4, atol=1e-3)

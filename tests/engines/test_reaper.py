@@ -10,7 +10,7 @@ import time
 
 PARENT = """
 import subprocess, sys, time
-from prefdata.engines import reaper
+from prefdata.engines.vllm import reaper
 before = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 time.sleep(1.5)
 watching = reaper.watch()

@@ -8,7 +8,7 @@ import pytest
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring, Settings, request_key_seed
-from prefdata.engines.transformers import TransformersEngine
+from prefdata.engines.transformers.engine import TransformersEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra is not installed")

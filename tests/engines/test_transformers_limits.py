@@ -22,7 +22,7 @@ from prefdata.engines.base import (
     Settings,
     Structure,
 )
-from prefdata.engines.transformers import TransformersEngine
+from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.errors import ConfigError, ModelError
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
@@ -216,7 +216,7 @@ def test_log_probs_of_tokens_add_up_and_are_given_when_asked(engine: Transformer
 def test_logits_are_held_a_few_rows_at_a_time(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prefdata.engines import forward
+    from prefdata.engines.transformers import forward
 
     asked = rows([f"What is {i} + {i}?" for i in range(5)])
     wanted = run(engine, "score", asked)

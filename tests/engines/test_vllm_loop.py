@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.engines import vllm_loop
 from prefdata.engines.base import STOPPING
-from prefdata.engines.vllm_loop import AHEAD, Finished, Loop, Request
+from prefdata.engines.vllm import loop as vllm_loop
+from prefdata.engines.vllm.loop import AHEAD, Finished, Loop, Request
 from prefdata.errors import ModelError
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from prefdata.config.load import validated
 from prefdata.config.params import ModelParams
-from prefdata.engines import vllm_start
 from prefdata.engines.base import Options, Sampling, Scoring, Settings
-from prefdata.engines.lookup import load
-from prefdata.engines.vllm import VllmEngine
-from prefdata.engines.vllm_options import VllmOptions, check_options, vllm_fingerprint
+from prefdata.engines.registry import load
+from prefdata.engines.vllm import start as vllm_start
+from prefdata.engines.vllm.engine import VllmEngine
+from prefdata.engines.vllm.options import VllmOptions, check_options, vllm_fingerprint
 from prefdata.errors import ConfigError, ModelError
 
 POLICY = Path(__file__).resolve().parents[2] / "demo" / "policy"

@@ -13,13 +13,13 @@ from filters.bucket import pairs, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefdata.ches.measure import COLUMNS
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Engine, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError
-from prefdata.filters.ches import Ches
+from prefdata.filters.pairs.ches import Ches
 from prefdata.inference import Inference
-from prefdata.inference.ches import COLUMNS
 
 # answer: its tokens' hidden states, one row a token.
 STATES = {

@@ -13,7 +13,7 @@ import pytest
 from filters.bucket import pairs, texts, whole
 
 from prefdata.errors import ConfigError
-from prefdata.filters.contamination import Contamination
+from prefdata.filters.texts.contamination import Contamination
 
 LONG = "Natalia sold clips to 48 of her friends in April, and then she sold half as many in May."
 SHORT = "What is the capital of the oldest republic?"

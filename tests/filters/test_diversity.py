@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from filters.test_semantic_duplicates import some_vectors
 
-from prefdata.filters.diversity import compared, coverage, neighbour_distance, vendi
+from prefdata.filters.selection.diversity import compared, coverage, neighbour_distance, vendi
 
 
 def test_the_vendi_score_is_that_of_the_definition() -> None:

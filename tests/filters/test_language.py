@@ -11,7 +11,7 @@ from prefdata.errors import ConfigError
 
 pytest.importorskip("py3langid")
 
-from prefdata.filters.language import Language
+from prefdata.filters.texts.language import Language
 
 TEXTS = {
     "en": "The old river bends far away from where it was drawn on every map of the county.",

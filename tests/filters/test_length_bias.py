@@ -11,7 +11,7 @@ from filters.bucket import Decided, pairs, texts, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters.length_bias import LengthBias, longer_wins, slope
+from prefdata.filters.pairs.length_bias import LengthBias, longer_wins, slope
 
 
 def decided(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.errors import ConfigError
-from prefdata.filters.limit import Limit
+from prefdata.filters.pairs.limit import Limit
 
 
 def limited(buckets: list[pl.DataFrame], **config: Any) -> pl.DataFrame:

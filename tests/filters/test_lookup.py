@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from prefdata.ches.measure import COLUMNS
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
-from prefdata.filters import lookup
-from prefdata.inference.ches import COLUMNS
+from prefdata.filters import registry as lookup
 from prefdata.records import AugmentedPair, FilteredPair
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.filters import minhash
-from prefdata.filters.minhash import (
+from prefdata.filters.duplicates import minhash
+from prefdata.filters.duplicates.minhash import (
     MET,
     PERMUTATIONS,
     band_hashes,
@@ -20,7 +20,7 @@ from prefdata.filters.minhash import (
     distinct,
     signatures,
 )
-from prefdata.filters.shingles import jaccard, shingles, sketches
+from prefdata.text.shingles import jaccard, shingles, sketches
 
 
 def words(draw: random.Random, count: int) -> list[str]:

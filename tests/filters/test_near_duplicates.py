@@ -14,10 +14,10 @@ from filters.bucket import Decided, pairs, texts, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters import near_duplicates
 from prefdata.filters.base import Texts
-from prefdata.filters.duplicates import components, forest
-from prefdata.filters.near_duplicates import NearDuplicates
+from prefdata.filters.duplicates import near_duplicates
+from prefdata.filters.duplicates.base import components, forest
+from prefdata.filters.duplicates.near_duplicates import NearDuplicates
 
 
 def trigrams(text: str) -> set[str]:

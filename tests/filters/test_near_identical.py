@@ -10,7 +10,7 @@ from filters.bucket import nobody, pairs, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters.near_identical import NearIdentical, trigram_jaccard
+from prefdata.filters.pairs.near_identical import NearIdentical, trigram_jaccard
 
 
 def similarity(left: str, right: str) -> float:

@@ -7,7 +7,7 @@ from filters.bucket import pairs, texts, whole
 
 pytest.importorskip("profanity_check")
 
-from prefdata.filters.offensive import Offensive
+from prefdata.filters.texts.offensive import Offensive
 
 
 def reasons(**config: float) -> dict[str, tuple[str | None, str | None]]:

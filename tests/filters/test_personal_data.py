@@ -12,7 +12,7 @@ from prefdata.errors import ConfigError
 pytest.importorskip("phonenumbers")
 pytest.importorskip("stdnum")
 
-from prefdata.filters.personal_data import PersonalData
+from prefdata.filters.texts.personal_data import PersonalData
 
 # kind -> texts that hold exactly one datum, which stands between « and ».
 FOUND = {

@@ -8,7 +8,7 @@ import pytest
 from filters.bucket import pairs, texts, whole
 
 from prefdata.errors import ConfigError
-from prefdata.filters.refusals import Refusals
+from prefdata.filters.texts.refusals import Refusals
 
 REFUSALS = [
     "I'm sorry, but I can't help with that.",

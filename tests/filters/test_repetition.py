@@ -9,7 +9,7 @@ from filters.bucket import pairs, texts, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters.repetition import Repetition
+from prefdata.filters.texts.repetition import Repetition
 
 
 def decided(answers: list[str], **config: Any) -> list[tuple[str | None, str | None]]:

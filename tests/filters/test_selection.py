@@ -13,13 +13,13 @@ from filters.test_semantic_duplicates import some_vectors, spread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters import facility_location, k_center
-from prefdata.filters.clusters import centres, closest
-from prefdata.filters.embedded import normalized
-from prefdata.filters.facility_location import FacilityLocation, greedy, neighbourhoods
-from prefdata.filters.k_center import KCenter, farthest_first
-from prefdata.filters.quality_diversity import QualityDiversity, cells, projected
-from prefdata.filters.selection import Selection
+from prefdata.filters.selection import facility_location, k_center
+from prefdata.filters.selection.base import Selection
+from prefdata.filters.selection.facility_location import FacilityLocation, greedy, neighbourhoods
+from prefdata.filters.selection.k_center import KCenter, farthest_first
+from prefdata.filters.selection.quality_diversity import QualityDiversity, cells, projected
+from prefdata.filters.vectors.clusters import centres, closest
+from prefdata.filters.vectors.embedded import normalized
 from prefdata.inference import Inference
 
 KINDS: list[type[Selection]] = [FacilityLocation, KCenter, QualityDiversity]

@@ -12,11 +12,11 @@ from filters import bucket as made
 from filters.bucket import Decided, pairs, texts, whole
 from filters.embeddings import Table
 
-from prefdata.filters import semantic_duplicates
 from prefdata.filters.base import Texts
-from prefdata.filters.duplicates import components
-from prefdata.filters.embedded import matrix, normalized, packed
-from prefdata.filters.semantic_duplicates import SemanticDuplicates, linked
+from prefdata.filters.duplicates import semantic_duplicates
+from prefdata.filters.duplicates.base import components
+from prefdata.filters.duplicates.semantic_duplicates import SemanticDuplicates, linked
+from prefdata.filters.vectors.embedded import matrix, normalized, packed
 from prefdata.inference import Inference
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters.shingles import SKETCH, jaccard, shingles, sketches
+from prefdata.text.shingles import SKETCH, jaccard, shingles, sketches
 
 
 def trigrams(text: str) -> set[tuple[str, ...]]:

@@ -7,7 +7,7 @@ import pytest
 from filters.bucket import pairs, texts
 from filters.embeddings import Table
 
-from prefdata.filters.similar_answers import SimilarAnswers
+from prefdata.filters.pairs.similar_responses import SimilarAnswers
 from prefdata.inference import Inference
 
 ANSWERS = {"a": "east", "b": "north east", "c": "north", "x": "broken"}

@@ -6,7 +6,7 @@ import polars as pl
 from filters.bucket import pairs, texts, whole
 
 from prefdata.filters.base import Texts
-from prefdata.filters.truncation import Truncation
+from prefdata.filters.texts.truncation import Truncation
 
 
 def reasons(**config: list[str]) -> list[str | None]:

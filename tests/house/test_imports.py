@@ -32,7 +32,7 @@ HEAVY = ("torch", "vllm", "apache_beam", "transformers", "sentence_transformers"
 
 
 def part_of(module: str) -> str:
-    """`prefdata.engines.base` -> engines.base, `prefdata.judges.text` -> judges."""
+    """`prefdata.engines.base` -> engines.base, `prefdata.judges.asking.conversation` -> judges."""
     if module.split(".")[0] == "pipelines":
         return "pipelines"
     rest = module.split(".")[1:]
@@ -82,7 +82,7 @@ def test_only_pipelines_import_beam(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["prefdata", "prefdata.cli", "prefdata.records", "prefdata.judges.lookup"]
+    "module", ["prefdata", "prefdata.cli.app", "prefdata.records", "prefdata.judges.registry"]
 )
 def test_importing_pulls_in_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"

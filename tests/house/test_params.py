@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines import layout
-from pipelines.stages import STAGES
-from prefdata.cli import build_parser
+from prefdata.cli.app import build_parser
 from prefdata.config import load_params
+from prefdata.pipelines import layout
+from prefdata.pipelines.stages.registry import STAGES
 
 
 def test_the_demo_recipe_is_the_default(root: Path) -> None:

@@ -9,11 +9,11 @@ import jsonschema
 import orjson
 import pytest
 
-from pipelines import layout
-from pipelines.stages import STAGES
+from prefdata.config.json_schema import schema_name, schema_text
+from prefdata.pipelines import layout
+from prefdata.pipelines.stages.registry import STAGES
 from prefdata.records import RECORDS, Preference, Record
 from prefdata.records.base import arrow_schema
-from prefdata.records.json_schema import schema_name, schema_text
 from prefdata.tables import read_table
 
 

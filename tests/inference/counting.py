@@ -11,7 +11,7 @@ import polars as pl
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES
 from prefdata.engines.scripted import ScriptedEngine
-from prefdata.records.ids import prompt_id
+from prefdata.hashing.ids import prompt_id
 
 
 class CountingEngine(ScriptedEngine):

@@ -20,10 +20,10 @@ from inference.test_memo import MODEL, places, results, segments
 from tables.flaky import flaky_folder
 
 from prefdata.errors import StorageError
+from prefdata.files import storage
 from prefdata.inference import Memo, compaction
 from prefdata.inference.compaction import compact, contents
 from prefdata.inference.inventory import held
-from prefdata.tables import storage
 
 FOLDER = MODEL[:16]
 

@@ -14,7 +14,7 @@ import pytest
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Sampling
 from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.engines.lookup import ENGINES, Engines, load
+from prefdata.engines.registry import ENGINES, Engines, load
 from prefdata.engines.scripted import ScriptedEngine, ScriptedOptions
 from prefdata.errors import ConfigError, ModelError
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from prefdata.engines import base
 from prefdata.engines.base import result_schema
+from prefdata.files import storage
 from prefdata.inference import Memo
 from prefdata.inference.segments import encode
-from prefdata.tables import storage
 from prefdata.tables.layout import bucket_of
 
 MODEL = "0123456789abcdef" * 2

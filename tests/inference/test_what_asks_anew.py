@@ -21,17 +21,17 @@ import yaml
 from inference.settings import AFTER, ASKING, FLOW, HIT, MISS, MODEL, MORE, NEW, OPTIONS
 from pydantic import BaseModel
 
-from pipelines.stages import STAGES
 from prefdata.config import ModelParams, Params, Part, load_params
-from prefdata.consensus.lookup import CONSENSUSES
-from prefdata.dataset.exports.lookup import EXPORTS
+from prefdata.consensus.registry import CONSENSUSES
+from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.engines import fingerprint
-from prefdata.engines.lookup import ENGINES
+from prefdata.engines.registry import ENGINES
 from prefdata.engines.scripted import ScriptedEngine, ScriptedOptions
-from prefdata.filters.lookup import FILTERS
+from prefdata.filters.registry import FILTERS
 from prefdata.inference import loop
-from prefdata.judges.lookup import JUDGES
-from prefdata.pairs.lookup import STRATEGIES
+from prefdata.judges.registry import JUDGES
+from prefdata.pairs.registry import STRATEGIES
+from prefdata.pipelines.stages.registry import STAGES
 
 PARTS: dict[str, Mapping[str, Any]] = {
     "judge.judges": JUDGES,

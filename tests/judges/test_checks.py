@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from judges.verifying import scores
 
 from prefdata.errors import ConfigError
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
 
 SCHEMA = {
     "type": "object",

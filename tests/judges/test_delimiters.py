@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.judges.delimiters import neutral
-from prefdata.judges.verdict import LAST_LINE
+from prefdata.judges.asking.delimiters import neutral
+from prefdata.judges.asking.verdict import LAST_LINE
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "prefdata/judges/templates").glob("*.txt"))
 MARKS = sorted(

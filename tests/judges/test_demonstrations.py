@@ -17,9 +17,9 @@ from judges.test_hostile import BAD, GOOD, LURES, gullible
 from judges.test_pairwise import DELIMITERS, squeezed
 
 from prefdata.engines.base import Structure
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
+from prefdata.judges.asking.demonstrations import Demonstrations
 from prefdata.judges.base import Candidates
-from prefdata.judges.demonstrations import Demonstrations
 from prefdata.records import Demonstration
 from prefdata.records.base import polars_schema
 

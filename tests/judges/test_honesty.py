@@ -10,7 +10,7 @@ from judges.panels import asking, by_text, candidates, scripted
 from judges.speaking import Speaking, Weighing
 
 from prefdata.engines.base import Sampling
-from prefdata.judges.honesty import HonestyJudge
+from prefdata.judges.prompted.honesty import HonestyJudge
 
 IDK = "I don't know."
 

@@ -16,7 +16,7 @@ from judges.panels import asking, by_text, candidates
 from judges.speaking import Speaking, Weighing, in_form
 
 from prefdata.engines.base import Structure
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
 from prefdata.judges.base import Judge
 
 KINDS = [k for k, j in lookup.JUDGES.items() if "verdict" in j.config_model.model_fields]

@@ -8,7 +8,7 @@ import pytest
 from judges.panels import Table, asking, candidates
 
 from prefdata.inference import Inference
-from prefdata.judges.implicit_reward import ImplicitRewardJudge
+from prefdata.judges.scored.implicit_reward import ImplicitRewardJudge
 
 # answer: log p and tokens under the policy, log p and tokens under the reference.
 VALUES: dict[str, tuple[float | None, int, float | None, int]] = {

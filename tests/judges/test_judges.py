@@ -27,12 +27,12 @@ from prefdata.engines.base import (
 )
 from prefdata.errors import ConfigError
 from prefdata.inference import Inference
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates, Judge
-from prefdata.judges.reward_head import RewardHead, save_head
-from prefdata.judges.verified import Verifier
+from prefdata.judges.checking.verifier import Verifier
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
+from prefdata.reward_head.head import RewardHead, save_head
 
 DIMENSION = 16
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ from judges.speaking import Speaking, Weighing, in_form
 
 from prefdata.engines.base import Structure, first_met
 from prefdata.errors import ConfigError
-from prefdata.judges.listwise import ListwiseJudge
+from prefdata.judges.prompted.listwise import ListwiseJudge
 
 WORTH = {"good": 2.0, "fair": 1.0, "poor": 0.0}
 

@@ -15,8 +15,8 @@ from judges.panels import asking, by_text, candidates
 from judges.verifying import scores
 
 from prefdata.judges.base import Candidates
-from prefdata.judges.final_answer import final_number, reference_number
-from prefdata.judges.math_answer import MathAnswerJudge
+from prefdata.judges.checking.final_answer import final_number, reference_number
+from prefdata.judges.verifiers.math_answer import MathAnswerJudge
 
 NUMBERS = {
     "#### 1,234": "1234",

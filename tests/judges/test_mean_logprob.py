@@ -7,7 +7,7 @@ import math
 import pytest
 from judges.panels import Table, asking, by_text, candidates
 
-from prefdata.judges.mean_logprob import MeanLogprobJudge
+from prefdata.judges.scored.mean_logprob import MeanLogprobJudge
 
 VALUES: dict[str, tuple[float | None, int]] = {
     "short": (-6.0, 2),  # -3 nats a token

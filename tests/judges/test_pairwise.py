@@ -16,10 +16,10 @@ from judges.panels import Judging, Panel, asking, by_text, candidates, panels
 
 from prefdata.engines.base import MESSAGES
 from prefdata.inference import Inference
+from prefdata.judges.asking.conversation import fill, template, transcript
+from prefdata.judges.asking.delimiters import neutral
 from prefdata.judges.base import Candidates
-from prefdata.judges.delimiters import neutral
-from prefdata.judges.pairwise import PairwiseJudge
-from prefdata.judges.text import fill, template, transcript
+from prefdata.judges.prompted.pairwise import PairwiseJudge
 
 JUDGE = PairwiseJudge({"model": "judge"}, "judge.judges.0")
 BLOCKS = re.compile(

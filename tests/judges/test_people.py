@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from judges.panels import asking, candidates, hexid
 
 from prefdata.errors import ConfigError
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema

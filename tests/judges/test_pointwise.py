@@ -9,7 +9,7 @@ from judges.panels import asking, by_text, candidates
 from judges.speaking import Speaking, Weighing, in_form
 
 from prefdata.errors import ConfigError
-from prefdata.judges.pointwise import PointwiseJudge
+from prefdata.judges.prompted.pointwise import PointwiseJudge
 
 WHERE = "judge.judges.0"
 

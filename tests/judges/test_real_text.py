@@ -13,8 +13,8 @@ from judges.panels import asking, hexid
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES, Engine, first_met
-from prefdata.engines.lookup import load
-from prefdata.judges import lookup
+from prefdata.engines.registry import load
+from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from judges.panels import asking, by_text, candidates
 from judges.speaking import Weighing
 
-from prefdata.judges.reasoning import ReasoningJudge
+from prefdata.judges.prompted.reasoning import ReasoningJudge
 
 PANEL = {"Why?": ["good", "poor", "fair"], "When?": ["good", "poor"]}
 

@@ -10,9 +10,9 @@ import pytest
 from judges.panels import asking, by_text, candidates, scripted
 from judges.test_reward_head import SETTINGS, fake, row, write
 
-from prefdata.judges.embedding_reward import EmbeddingRewardJudge
-from prefdata.judges.reward_head import L2_GRID, fit_head, save_head, train_head
-from prefdata.records.text_features import NAMES
+from prefdata.judges.scored.embedding_reward import EmbeddingRewardJudge
+from prefdata.reward_head.head import L2_GRID, fit_head, save_head, train_head
+from prefdata.text.features import NAMES
 
 pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
 

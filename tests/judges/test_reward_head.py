@@ -18,8 +18,8 @@ from prefdata.engines.sentence import SentenceEngine
 from prefdata.errors import ModelError, SourceError
 from prefdata.inference import Inference
 from prefdata.inference.vectors import matrix
-from prefdata.judges.embedding_reward import EmbeddingRewardJudge
-from prefdata.judges.reward_head import (
+from prefdata.judges.scored.embedding_reward import EmbeddingRewardJudge
+from prefdata.reward_head.head import (
     RewardHead,
     features,
     load_head,

@@ -14,9 +14,9 @@ from judges.panels import asking, by_text, candidates
 from prefdata.config.params import ModelParams
 from prefdata.consensus.weighted_sum import WeightedSum
 from prefdata.engines.base import Engine, Settings, results
-from prefdata.engines.lookup import load
+from prefdata.engines.registry import load
 from prefdata.errors import ConfigError, ModelError
-from prefdata.judges.reward_model import RewardModelJudge
+from prefdata.judges.scored.reward_model import RewardModelJudge
 
 POLICY = Path(__file__).parents[2] / "demo" / "policy"
 

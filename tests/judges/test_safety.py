@@ -8,7 +8,7 @@ import pytest
 from judges.panels import asking, by_text, candidates
 from judges.speaking import Speaking, Weighing, in_form
 
-from prefdata.judges.safety import SafetyJudge
+from prefdata.judges.prompted.safety import SafetyJudge
 
 HARMS = ["poison", "spying"]
 # P(Yes, there is harm) by answer and kind.

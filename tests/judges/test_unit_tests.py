@@ -12,9 +12,10 @@ from judges.panels import asking, candidates
 from judges.verifying import scores
 
 from prefdata.errors import ConfigError
-from prefdata.judges import sandbox, unit_tests
-from prefdata.judges.sandbox import Limits, Outcome, run
-from prefdata.judges.unit_tests import UnitTestsJudge, code_of
+from prefdata.judges.checking import sandbox
+from prefdata.judges.checking.sandbox import Limits, Outcome, run
+from prefdata.judges.verifiers import unit_tests
+from prefdata.judges.verifiers.unit_tests import UnitTestsJudge, code_of
 
 FACTORIAL = """Recursion does it:
 

@@ -15,12 +15,12 @@ from judges.speaking import FORMS, Speaking, Weighing, in_form
 from prefdata.engines.base import Structure, first_met
 from prefdata.errors import ModelError
 from prefdata.inference import Inference
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
+from prefdata.judges.asking.verdict import AskingConfig, Verdicts, probabilities
 from prefdata.judges.base import Judge
-from prefdata.judges.listwise import ListwiseJudge
-from prefdata.judges.pairwise import PairwiseJudge
-from prefdata.judges.pointwise import PointwiseJudge
-from prefdata.judges.verdict import AskingConfig, Verdicts, probabilities
+from prefdata.judges.prompted.listwise import ListwiseJudge
+from prefdata.judges.prompted.pairwise import PairwiseJudge
+from prefdata.judges.prompted.pointwise import PointwiseJudge
 
 WHERE = "judge.judges.0"
 HELD = ("choice", "json_schema", "regex")

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from judges.panels import asking, by_text, candidates
 
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates, Judge
-from prefdata.judges.verified import Verifier
+from prefdata.judges.checking.verifier import Verifier
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 

@@ -7,9 +7,9 @@ from judges.panels import asking, candidates
 from judges.speaking import Speaking, Weighing, in_form
 
 from prefdata.engines.base import Structure
-from prefdata.judges.critique import CritiqueJudge
-from prefdata.judges.hindsight import HindsightJudge
-from prefdata.judges.rating import WrittenRating
+from prefdata.judges.asking.rating import WrittenRating
+from prefdata.judges.prompted.critique import CritiqueJudge
+from prefdata.judges.prompted.hindsight import HindsightJudge
 
 WHERE = "judge.judges.0"
 BOTH = pytest.mark.parametrize("kind", [CritiqueJudge, HindsightJudge])

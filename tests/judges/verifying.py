@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 from judges.panels import asking, candidates
 
-from prefdata.judges import lookup
+from prefdata.judges import registry as lookup
 
 
 def scores(

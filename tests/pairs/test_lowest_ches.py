@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
-from prefdata.pairs import lookup
+from prefdata.pairs import registry as lookup
 
 
 def comparisons(*made: tuple[str, str, str, float, float | None]) -> pl.DataFrame:

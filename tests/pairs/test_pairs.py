@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefdata.comparisons.sides import oriented
 from prefdata.config.params import Part
 from prefdata.errors import ConfigError
-from prefdata.pairs import lookup
-from prefdata.records.pair_texts import oriented
+from prefdata.pairs import registry as lookup
 
 Verdicts = dict[tuple[str, str, str], float]
 """(prompt, text, other text) -> P(text ≻ other text)."""

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipelines import accounting
-from pipelines.stages import STAGES
-from prefdata.cli import main
+from prefdata.cli.app import main
 from prefdata.config import Params, PricesParams
 from prefdata.dataset.manifest import read_manifest
 from prefdata.inference.usage import Usage
+from prefdata.pipelines.stages.registry import STAGES
+from prefdata.reports import costs as accounting
 
 PRICES = {"input_per_million": 0.15, "output_per_million": 0.60}
 MODELS: dict[str, Any] = {

@@ -88,7 +88,7 @@ def test_another_limit_asks_the_model_nothing(tmp_path: Path, ches: Command) -> 
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, ches: Command, monkeypatch: Any) -> None:
-    from pipelines import ches as command
+    from prefdata.cli import ches_dataset as command
     from prefdata.engines.scripted import ScriptedEngine
 
     data = put(tmp_path, "pairs.jsonl", rows())

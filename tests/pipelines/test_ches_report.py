@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from ches_runs import Command, lines, put, rows, values
 
-from prefdata.cli import main
+from prefdata.cli.app import main
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import flows
 import polars as pl
 import pytest
 
-from pipelines import cycles
-from pipelines.check import check_parts
-from pipelines.flow import read_stats
-from pipelines.stages import STAGES
 from prefdata.config import Params
 from prefdata.errors import ConfigError
+from prefdata.pipelines.check import check_parts
+from prefdata.pipelines.stages import cycles
+from prefdata.pipelines.stages.base import read_stats
+from prefdata.pipelines.stages.registry import STAGES
 from prefdata.records import CONSENSUS
 
 PAIRWISE: dict[str, Any] = {"kind": "pairwise", "model": "policy"}

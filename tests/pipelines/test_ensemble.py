@@ -9,7 +9,7 @@ import flows
 import polars as pl
 import pytest
 
-from pipelines.stages import STAGES
+from prefdata.pipelines.stages.registry import STAGES
 
 
 def judged(folder: Path, **more: Any) -> pl.DataFrame:

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from failing import ERRORS, FailingEngine, error_of
 
-from pipelines import flow
-from prefdata import cli
-from prefdata.engines import lookup
+from prefdata.cli import app as cli
+from prefdata.engines import registry as lookup
+from prefdata.pipelines.stages import base as flow
 
 CODES = {error.partition(":")[0] for error in ERRORS}
 

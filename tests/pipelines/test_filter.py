@@ -14,14 +14,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.filter import dry_run, labels
-from pipelines.filter_funnel import steps
-from pipelines.stages import STAGES
-from pipelines.stats import Stats
-from prefdata.cli import main
+from prefdata.cli.app import main
 from prefdata.config import load_params
 from prefdata.config.params import Params
-from prefdata.filters import lookup
+from prefdata.filters import registry as lookup
+from prefdata.pipelines.stages.filter import dry_run, labels
+from prefdata.pipelines.stages.registry import STAGES
+from prefdata.pipelines.stats import Stats
+from prefdata.reports.filters import steps
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "ches": {"max_quantile": 0.8},

@@ -16,7 +16,7 @@ import orjson
 import psutil
 import pytest
 
-from prefdata.cli import main
+from prefdata.cli.app import main
 
 SEVERAL = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 
@@ -32,7 +32,7 @@ class Run:
         params = flows.write_params(folder, models=models)
         assert main(["ingest", "--params", str(params), "--quiet"]) == 0
         self.memo = folder / "data" / "memo"
-        command = [sys.executable, "-m", "prefdata.cli", "generate", "--params", str(params)]
+        command = [sys.executable, "-m", "prefdata.cli.app", "generate", "--params", str(params)]
         self.command = [*command, *more]
         self.process = subprocess.Popen(
             self.command, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -9,10 +9,10 @@ import flows
 import polars as pl
 import pytest
 
-from pipelines.flow import read_stats
-from pipelines.stages import STAGES
 from prefdata.config import Params
 from prefdata.errors import ModelError
+from prefdata.pipelines.stages.base import read_stats
+from prefdata.pipelines.stages.registry import STAGES
 
 JUDGES: list[dict[str, Any]] = [
     {"kind": "critique", "model": "judge"},

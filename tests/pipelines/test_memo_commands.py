@@ -10,7 +10,7 @@ import orjson
 import polars as pl
 import pytest
 
-from prefdata.cli import main
+from prefdata.cli.app import main
 from prefdata.inference import compaction
 
 

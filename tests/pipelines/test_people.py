@@ -12,12 +12,13 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import audit, top_up
-from pipelines.check import check_labels
-from pipelines.stages import STAGES
-from pipelines.stats import Stats
 from prefdata.config import Params, load_params
 from prefdata.errors import ConfigError
+from prefdata.pipelines.check import check_labels
+from prefdata.pipelines.stages import top_up
+from prefdata.pipelines.stages.registry import STAGES
+from prefdata.pipelines.stats import Stats
+from prefdata.reports import audit
 
 SOURCES = {"ratings.jsonl": "rating", "rankings.jsonl": "ranking", "thumbs.jsonl": "thumb"}
 TASTE = {"ann": 1, "bob": 1, "cy": -1}

@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions
 
-from pipelines.flow import execute, options
-from prefdata.cli import main
+from prefdata.cli.app import main
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import ConfigError
+from prefdata.pipelines.stages.base import execute, options
 
 RUNNERS = {
     "one worker": ["--direct_num_workers=1"],

@@ -9,9 +9,9 @@ import flows
 import polars as pl
 import pytest
 
-from pipelines.check import check_parts
-from pipelines.stages import STAGES
 from prefdata.errors import ConfigError
+from prefdata.pipelines.check import check_parts
+from prefdata.pipelines.stages.registry import STAGES
 
 
 def run(params: Any, *stages: str) -> None:

@@ -12,12 +12,13 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import layout, top_up
-from prefdata.cli import main
+from prefdata.cli.app import main
 from prefdata.config.params import GenerateParams
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError, ModelError, TableError
-from prefdata.records.ids import prompt_id
+from prefdata.hashing.ids import prompt_id
+from prefdata.pipelines import layout
+from prefdata.pipelines.stages import top_up
 from prefdata.tables import read_table
 
 PROMPTS = 24

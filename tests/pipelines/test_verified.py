@@ -9,9 +9,9 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines.stages import STAGES
 from prefdata.config import Params
 from prefdata.engines.scripted import ScriptedEngine
+from prefdata.pipelines.stages.registry import STAGES
 
 
 def verified(folder: Path) -> Params:

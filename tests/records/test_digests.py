@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.engines.base import MESSAGES
-from prefdata.records.digests import row_digests
-from prefdata.records.ids import digest, fraction, prompt_id
+from prefdata.hashing.digests import row_digests
+from prefdata.hashing.ids import digest, fraction, prompt_id
 
 COLUMNS = ["text", "other", "number", "flag", "share", "messages"]
 SCHEMA: dict[str, Any] = {

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.config import IngestParams, SourceParams
+from prefdata.hashing.ids import fraction, prompt_id
 from prefdata.records import Prompt, Rejection
 from prefdata.records.base import polars_schema
-from prefdata.records.ids import fraction, prompt_id
 from prefdata.sources import prompts as module
 from prefdata.sources.prompts import RECORD_CHARS, drop_duplicates, read_prompts
 from prefdata.tables.write import encode

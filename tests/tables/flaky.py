@@ -9,7 +9,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from prefdata.tables import storage
+from prefdata.files import storage
 
 
 class Flaky(MemoryFileSystem):

@@ -12,7 +12,7 @@ from typing import Any
 import flows
 import pytest
 
-from prefdata import cli
+from prefdata.cli import app as cli
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import TableError
 from prefdata.records import SCHEMA_VERSION, Prompt

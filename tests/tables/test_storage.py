@@ -10,7 +10,7 @@ import pytest
 from tables.flaky import Flaky, flaky_folder
 
 from prefdata.errors import StorageError
-from prefdata.tables import storage
+from prefdata.files import storage
 
 
 @pytest.fixture(params=["local", "memory"])

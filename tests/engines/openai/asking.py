@@ -13,7 +13,7 @@ from inference.counting import requests
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import OPERATIONS, Operation, Sampling, Settings
-from prefdata.engines.openai import OpenAIEngine
+from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.errors import ModelError
 from prefdata.inference.keys import request_keys
 

@@ -11,9 +11,9 @@ from engines.openai.loopback import chat, completion, embeddings, logprob
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.engines.server import answers
-from prefdata.engines.server.asks import apportioned
-from prefdata.engines.server.faults import Fault
+from prefdata.engines.openai import answers
+from prefdata.engines.openai.asks import apportioned
+from prefdata.engines.openai.faults import Fault
 
 BODY = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 9, "logprobs": True}
 GOOD = {

@@ -20,8 +20,8 @@ from engines.openai.loopback import Reaction, Request, said, serving
 
 from prefdata.engines import base
 from prefdata.engines.base import Sampling, request_key_seed
-from prefdata.engines.server import calls
-from prefdata.engines.server.asks import SEED_MASK
+from prefdata.engines.openai import calls
+from prefdata.engines.openai.asks import SEED_MASK
 from prefdata.errors import ModelError
 
 

@@ -18,12 +18,12 @@ from engines.openai.asking import QUICK
 from engines.openai.loopback import MODEL, Loopback, Reaction, Request, serving
 from engines.openai.test_misbehaviour import MISBEHAVIOURS
 
-from pipelines.flow import close_engines, read_stats
-from pipelines.stages import STAGES
 from prefdata.config import Params, load_params
 from prefdata.engines.base import GRACE_SECONDS
-from prefdata.engines.server import faults
+from prefdata.engines.openai import faults
 from prefdata.errors import ModelError
+from prefdata.pipelines.stages.base import close_engines, read_stats
+from prefdata.pipelines.stages.registry import STAGES
 
 WAYS = (
     "429", "429 Retry-After", "500", "502", "cut", "length too long", "half", "silence", "list",
@@ -191,7 +191,7 @@ def test_a_server_without_logprobs(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_was_finished_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with serving(latency=0.2) as (server,):
         flow(tmp_path, server, count=600, concurrency=8)
-        command = [sys.executable, "-m", "prefdata.cli", "generate"]
+        command = [sys.executable, "-m", "prefdata.cli.app", "generate"]
         command += ["--params", str(tmp_path / "params.yaml")]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         waited = time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 from engines.openai.asking import generate, prompts, started
 from engines.openai.loopback import Reaction, Request, chat, serving
 
-from prefdata.engines.server import faults
+from prefdata.engines.openai import faults
 
 GOOD = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 9, "logprobs": True}
 

@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 from engines.openai.loopback import MODEL, Reaction, Request, serving
 
-from pipelines.check import check_parts
-from pipelines.stages import STAGES
 from prefdata.config import load_params
 from prefdata.config.params import ModelParams
-from prefdata.engines.openai import OpenAIEngine
-from prefdata.engines.server.options import ServerOptions
+from prefdata.engines.openai.engine import OpenAIEngine
+from prefdata.engines.openai.options import ServerOptions
 from prefdata.errors import ConfigError, ModelError
+from prefdata.pipelines.check import check_parts
+from prefdata.pipelines.stages.registry import STAGES
 
 KEY = "sk-very-secret-0123456789"
 URL = "http://localhost:8000/v1"
@@ -132,7 +132,7 @@ def test_the_key_is_sent_and_stands_nowhere(
             },
             filter=None,
         )
-        command = [sys.executable, "-X", "dev", "-m", "prefdata.cli", "run", "--verbose"]
+        command = [sys.executable, "-X", "dev", "-m", "prefdata.cli.app", "run", "--verbose"]
         done = subprocess.run([*command, "--params", str(path)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert all(r.headers["authorization"] == f"Bearer {KEY}" for r in server.requests)

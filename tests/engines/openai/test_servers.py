@@ -17,7 +17,7 @@ from engines.openai.asking import (
 from engines.openai.loopback import MODEL, Loopback, Reaction, Request, serving
 
 from prefdata.engines.base import Sampling
-from prefdata.engines.server import calls, faults, pool
+from prefdata.engines.openai import calls, faults, pool
 from prefdata.errors import ModelError
 
 NOBODY = "http://127.0.0.1:9/v1"

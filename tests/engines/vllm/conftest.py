@@ -14,8 +14,8 @@ os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 import pytest
 
 from prefdata.config.params import ModelParams
-from prefdata.engines.transformers import TransformersEngine
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.engines.vllm.engine import VllmEngine
 
 POLICY = Path(__file__).resolve().parents[3] / "demo" / "policy"
 SMALL = {"enforce_eager": True, "kv_cache_memory_bytes": 200 << 20}

@@ -18,8 +18,8 @@ from prefdata.engines.base import (
     Sampling,
     Scoring,
 )
-from prefdata.engines.transformers import TransformersEngine
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.engines.vllm.engine import VllmEngine
 
 pytestmark = pytest.mark.vllm
 

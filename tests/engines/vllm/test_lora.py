@@ -13,8 +13,8 @@ import pytest
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring
-from prefdata.engines.transformers import TransformersEngine
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.engines.vllm.engine import VllmEngine
 
 pytestmark = pytest.mark.vllm
 

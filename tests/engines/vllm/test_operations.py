@@ -17,8 +17,8 @@ import pytest
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring, Settings
 from prefdata.engines.sentence import _packaged
-from prefdata.engines.transformers import TransformersEngine
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.engines.vllm.engine import VllmEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 

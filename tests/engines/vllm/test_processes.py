@@ -21,7 +21,7 @@ import sys, time
 import polars as pl
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import MESSAGES, Sampling
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.vllm.engine import VllmEngine
 
 options = {"enforce_eager": True, "kv_cache_memory_bytes": 64 << 20, "own_process": True}
 engine = VllmEngine("policy", ModelParams(
@@ -117,7 +117,7 @@ def test_a_run_that_is_interrupted_keeps_what_was_finished(tmp_path: Path, root:
         score=None,
         filter=None,
     )
-    command = [sys.executable, "-m", "prefdata.cli"]
+    command = [sys.executable, "-m", "prefdata.cli.app"]
     given = ["--params", str(params)]
     subprocess.run([*command, "ingest", *given, "--quiet"], check=True)
     process = subprocess.Popen(

@@ -21,7 +21,7 @@ SMALL = {"enforce_eager": True, "kv_cache_memory_bytes": 64 << 20}
 
 def run(params: Path, *more: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "prefdata.cli", "run", "--params", str(params), "--json", *more],
+        [sys.executable, "-m", "prefdata.cli.app", "run", "--params", str(params), "--json", *more],
         capture_output=True,
         text=True,
     )
@@ -78,7 +78,7 @@ def test_a_stage_that_needs_another_runner_says_so_before_any_work(tmp_path: Pat
         models={"policy": model()},
         judge={"judges": [{"kind": "pairwise", "model": "policy"}], "consensus": {"kind": "mean"}},
     )
-    command = [sys.executable, "-m", "prefdata.cli", "run", "--params", str(params)]
+    command = [sys.executable, "-m", "prefdata.cli.app", "run", "--params", str(params)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "options.runner hidden_sums" in done.stderr

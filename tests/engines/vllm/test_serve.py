@@ -20,13 +20,13 @@ from inference.counting import requests
 
 from prefdata.config.params import ModelParams
 from prefdata.engines.base import Options, Sampling, Scoring, Settings, Structure
-from prefdata.engines.openai import OpenAIEngine
+from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.errors import ModelError
 from prefdata.inference import Inference, Memo
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 
-from prefdata.engines.transformers import TransformersEngine  # noqa: E402
+from prefdata.engines.transformers.engine import TransformersEngine  # noqa: E402
 
 pytestmark = pytest.mark.vllm
 

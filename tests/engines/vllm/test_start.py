@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from prefdata.config.params import ModelParams
-from prefdata.engines import vllm_start
 from prefdata.engines.base import MESSAGES, Sampling
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.vllm import start as vllm_start
+from prefdata.engines.vllm.engine import VllmEngine
 from prefdata.errors import ConfigError, ModelError
 
 pytestmark = pytest.mark.vllm

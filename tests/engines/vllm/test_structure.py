@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from prefdata.engines.base import MESSAGES, Sampling, Structure
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.vllm.engine import VllmEngine
 
 pytestmark = pytest.mark.vllm
 

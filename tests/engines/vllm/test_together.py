@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from prefdata.engines.base import MESSAGES, Scoring, Settings
-from prefdata.engines.vllm import VllmEngine
+from prefdata.engines.vllm.engine import VllmEngine
 
 pytestmark = pytest.mark.vllm
 

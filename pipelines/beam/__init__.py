@@ -1,0 +1,1 @@
+"""What the stages share of Beam: the runner, its workers, errors, exchanges."""

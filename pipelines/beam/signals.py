@@ -1,0 +1,145 @@
+"""Ctrl-C and SIGTERM: what is in flight is finished and kept, then the command ends.
+
+The first signal sets STOPPING, here and in Beam's worker processes of this machine. Engines then
+finish what they have in flight and the loop commits it. Where no model is being asked there is
+nothing to wait for. A second signal ends everything at once, and so does time: what was finished
+is in the memo within seconds anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from prefdata.engines.base import GRACE_SECONDS, STOPPING
+from prefdata.inference.committer import IN_FLIGHT
+
+DRIVER = "PREFDATA_DRIVER"
+"""The environment variable that tells Beam's worker processes which process they belong to."""
+
+WORKER = "prefdata.pipelines.beam.worker"
+"""The module that a worker process of this machine runs, or imports first."""
+QUIET = "quiet"
+"""A worker's argument: Beam's own log stays away."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LEAVE_SECONDS = 5.0
+"""What the way out may take once the engines had their time."""
+SAME_SECONDS = 0.5
+"""A signal this soon after the first one is the same one, sent to the group and to the process."""
+_WORKERS = {WORKER, "apache_beam.runners.worker.sdk_worker_main"}
+
+
+class Stop:
+    """What has come of the signals so far."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._at = 0.0
+        self._late = False
+        self._left = threading.Event()
+
+    def exit_code(self) -> int:
+        """128 and the signal's number, as a shell has it."""
+        return 128 + (self.signal or signal.SIGINT)
+
+    def receive(self, number: int, _: FrameType | None) -> None:
+        """The handler. Raises KeyboardInterrupt where the main thread has nothing to finish."""
+        if self._late:
+            raise KeyboardInterrupt
+        if self.signal is not None:
+            if time.monotonic() - self._at > SAME_SECONDS:
+                self._end_now("stopped at once")
+            return
+        self.signal, self._at = number, time.monotonic()
+        STOPPING.set()
+        workers = beam_workers()
+        for worker in workers:
+            _send(worker, signal.SIGTERM)
+        if not workers and not IN_FLIGHT:
+            raise KeyboardInterrupt
+        _say(
+            f"stopping: what is in flight is finished, in {GRACE_SECONDS:g} s at most; "
+            "once more ends it at once"
+        )
+        threading.Thread(target=self._watch, name="stopping", daemon=True).start()
+
+    def leave(self) -> None:
+        """The way out is done, but for threads that may still wait for an engine."""
+        self._left.set()
+        if self._late:
+            keep()
+            os._exit(self.exit_code())
+
+    def _watch(self) -> None:
+        if self._left.wait(GRACE_SECONDS):
+            return
+        # An engine is in the middle of something long. It may not be in the main thread, and a
+        # process ends only with all its threads: see `leave`.
+        self._late = True
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if not self._left.wait(LEAVE_SECONDS):
+            keep()
+            self._end_now("did not end by itself")
+
+    def _end_now(self, why: str) -> None:
+        """End whatever still runs, other threads included."""
+        for worker in beam_workers():
+            _send(worker, signal.SIGKILL)
+        _say(f"{why}. Finished model calls are kept; the same command goes on from there.")
+        os._exit(self.exit_code())
+
+
+@contextmanager
+def graceful() -> Iterator[Stop]:
+    """Within, SIGINT and SIGTERM stop the run as the module says, with a KeyboardInterrupt."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.receive) for number in SIGNALS}
+    os.environ[DRIVER] = str(os.getpid())
+    try:
+        yield stop
+    finally:
+        stop.leave()
+        del os.environ[DRIVER]
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        STOPPING.clear()
+
+
+def keep() -> None:
+    """Commit what engines have yielded so far."""
+    for committer in list(IN_FLIGHT):
+        committer.flush()
+
+
+def beam_workers() -> list[Any]:
+    """The worker processes that Beam started on this machine for this one, as psutil has them."""
+    import psutil
+
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            # Words of their own: not those of a shell that a worker is started with.
+            if _WORKERS & set(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def _send(process: Any, number: int) -> None:
+    import psutil
+
+    with suppress(psutil.Error):
+        process.send_signal(number)
+
+
+def _say(text: str) -> None:
+    # Not through sys.stderr: the signal may have come in the middle of a write to it.
+    os.write(2, f"\nprefdata: {text}\n".encode())

@@ -1,0 +1,86 @@
+"""A worker process that Beam started on this machine: it ends with the run it belongs to.
+
+The local runner runs this module as its workers (local_runner.py); workers of a portable runner
+import it at their start, in their main thread (`--beam_plugin`). By itself a worker whose driver
+was killed goes on with its bundle, for hours if that is how long the models take, and dies at
+once of the Ctrl-C that its terminal sends to everyone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from prefdata.engines.base import GRACE_SECONDS, STOPPING
+from prefdata.inference.committer import IN_FLIGHT
+from prefdata.pipelines.beam.signals import DRIVER, QUIET, SIGNALS, keep
+
+POLL_SECONDS = 1.0
+
+
+def install(driver: int) -> None:
+    """Obey the driver's signal, and end when it is gone."""
+    for number in SIGNALS:
+        signal.signal(number, _stop)
+    threading.Thread(target=_watch, args=(driver,), name="driver", daemon=True).start()
+    atexit.register(_close)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    if not STOPPING.is_set():
+        STOPPING.set()
+        threading.Thread(target=_late, name="stopping", daemon=True).start()
+
+
+def _late() -> None:
+    """End this process where an engine is in the middle of something long."""
+    time.sleep(GRACE_SECONDS)
+    if IN_FLIGHT:
+        keep()
+        os._exit(1)
+
+
+def _watch(driver: int) -> None:
+    import psutil
+
+    try:
+        process = psutil.Process(driver)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(POLL_SECONDS)
+    except psutil.NoSuchProcess:
+        pass
+    keep()
+    os._exit(1)
+
+
+def _close() -> None:
+    from prefdata.pipelines.stages.base import close_engines
+
+    close_engines()
+
+
+if os.environ.get(DRIVER, str(os.getpid())) != str(os.getpid()):
+    install(int(os.environ[DRIVER]))
+
+
+def _quiet() -> None:
+    """Beam logs what it does, and prints each error that it also sends to the driver."""
+    logging.getLogger().setLevel(logging.CRITICAL)
+    from apache_beam.runners.worker import sdk_worker
+
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    vars(sdk_worker)["print"] = lambda *_, **__: None
+
+
+if __name__ == "__main__":
+    if QUIET in sys.argv:
+        _quiet()
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv)

@@ -1,0 +1,1 @@
+"""CHES: centered hidden embedding similarity (arXiv 2410.08847)."""

@@ -1,0 +1,1 @@
+"""Comparisons: two responses to one prompt, and their sides."""

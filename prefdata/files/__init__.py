@@ -1,0 +1,1 @@
+"""Files, wherever they lie: local paths and fsspec URLs."""

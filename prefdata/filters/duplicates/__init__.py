@@ -1,0 +1,1 @@
+"""Filters that keep one of several duplicates."""

@@ -1,0 +1,156 @@
+"""Length bias: longer answers win, whatever they say; pairs are matched or reweighted against it.
+
+Pairs are put into bins by how much the lengths differ, |log(characters of chosen / of rejected)|,
+each bin holding about as many pairs. In every bin the pairs whose longer answer won and those whose
+shorter one did are made to count the same: `matched` drops the least decided of the more frequent
+kind, `reweighted` gives `weight`s. What the bias is, before and after, is said by a regression of
+the label on length: P(a beats b) = sigmoid(slope * log(length a / length b)), without an intercept
+as it has to be for either order of a pair; slope 0 is no bias.
+
+Where a bin has pairs of one kind only, matching drops them all and weights can't mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from prefdata.comparisons.sides import with_texts
+from prefdata.filters.base import Filter, FilterConfig, Texts, no_fault
+from prefdata.inference.loop import Inference
+
+_STEPS = 50
+
+
+class LengthBiasConfig(FilterConfig):
+    method: Literal["matched", "reweighted"] = "matched"
+    bins: int = Field(10, ge=1)
+    max_weight: float = Field(
+        5.0, gt=1, description="Reweighted: no pair counts for more than this, even if bias stays."
+    )
+
+
+class LengthBias(Filter):
+    """See the module."""
+
+    kind = "length_bias"
+    config_model = LengthBiasConfig
+    config: LengthBiasConfig
+    across_buckets = True
+
+    def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
+        # An empty answer has a logarithm, too.
+        lengths = with_texts(pairs, texts.responses).select(
+            log_ratio=(
+                (pl.col("chosen").str.len_chars() + 1) / (pl.col("rejected").str.len_chars() + 1)
+            ).log()
+        )
+        return pairs.with_columns(no_fault(), lengths["log_ratio"])
+
+    def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
+        return measured.select("pair_id", "log_ratio", "soft_label", "margin")
+
+    def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        rows = pl.concat(summaries).sort("pair_id")
+        sized = rows.with_columns(
+            kind=pl.col("log_ratio").sign().cast(pl.Int8), size=pl.col("log_ratio").abs()
+        )
+        edges = np.quantile(sized["size"], np.linspace(0, 1, self.config.bins + 1)[1:-1])
+        place = np.searchsorted(edges, sized["size"].to_numpy(), side="right")
+        balanced = sized.with_columns(bin=pl.Series(place)).with_columns(
+            longer=(pl.col("kind") > 0).sum().over("bin"),
+            shorter=(pl.col("kind") < 0).sum().over("bin"),
+        )
+        own, other = pl.col("longer"), pl.col("shorter")
+        balanced = balanced.with_columns(
+            own=pl.when(pl.col("kind") > 0).then(own).otherwise(other),
+            other=pl.when(pl.col("kind") > 0).then(other).otherwise(own),
+        )
+        if self.config.method == "matched":
+            found = self._matched(balanced)
+        else:
+            found = self._reweighted(balanced)
+        ratio, weight = found["log_ratio"].to_numpy(), found["weight"].to_numpy()
+        return found.select(
+            "pair_id",
+            "bin",
+            "own",
+            "other",
+            "weight",
+            slope_before=pl.lit(slope(ratio, np.ones(len(ratio)))),
+            slope_after=pl.lit(slope(ratio, weight)),
+            longer_wins_before=pl.lit(longer_wins(ratio, np.ones(len(ratio)))),
+            longer_wins_after=pl.lit(longer_wins(ratio, weight)),
+        )
+
+    def _matched(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Weight 1 stays, 0 goes: of the more frequent kind of a bin the least decided."""
+        order = ["soft_label", "margin", "pair_id"]
+        ranked = pairs.sort(order, descending=[True, True, False], nulls_last=True).with_columns(
+            rank=pl.int_range(pl.len()).over("bin", "kind")
+        )
+        stays = (pl.col("kind") == 0) | (pl.col("rank") < pl.min_horizontal("own", "other"))
+        return ranked.with_columns(weight=stays.cast(pl.Float64)).sort("pair_id")
+
+    def _reweighted(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Both kinds of a bin together weigh as many pairs as it has, half of that each."""
+        both = pl.col("own") + pl.col("other")
+        balanced = (pl.col("kind") != 0) & (pl.col("other") > 0)
+        weight = pl.when(balanced).then(both / (2 * pl.col("own"))).otherwise(1.0)
+        return pairs.with_columns(weight=weight.clip(upper_bound=self.config.max_weight))
+
+    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
+        assert summary is not None
+        found = measured.select("pair_id", "log_ratio").join(
+            summary, on="pair_id", how="left", maintain_order="left"
+        )
+        wins = pl.when(pl.col("log_ratio") > 0).then(pl.lit("longer")).otherwise(pl.lit("shorter"))
+        decided = measured.with_columns(
+            found.select(
+                reason=pl.when(pl.col("weight") == 0).then(pl.lit("length_bias")),
+                detail=pl.format(
+                    "the {} answer won, log length ratio {}: {} such pairs in bin {} against {}",
+                    wins,
+                    pl.col("log_ratio").round(4),
+                    "own",
+                    "bin",
+                    "other",
+                ),
+            )
+        )
+        if self.config.method == "reweighted":
+            decided = decided.with_columns(found["weight"])
+        return decided
+
+    def figures(self, summary: pl.DataFrame) -> dict[str, float]:
+        names = [f"{n}_{w}" for n in ("slope", "longer_wins") for w in ("before", "after")]
+        return {name: summary[name][0] for name in names}
+
+
+def slope(ratio: np.ndarray, weight: np.ndarray) -> float:
+    """The slope of the weighted logistic regression of the label on the log length ratio.
+
+    With the least ridge that keeps it finite where the longer answer always won. By Newton's
+    method; the likelihood is concave.
+    """
+    ridge = 1e-3
+    found = 0.0
+    for _ in range(_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(found * ratio, -500, 500)))
+        gradient = np.sum(weight * (1 - p) * ratio) - ridge * found
+        curvature = np.sum(weight * p * (1 - p) * ratio**2) + ridge
+        step = float(np.clip(gradient / curvature, -1, 1))
+        found += step
+        if abs(step) < 1e-10:
+            break
+    return found
+
+
+def longer_wins(ratio: np.ndarray, weight: np.ndarray) -> float:
+    """The weighted share of the pairs of different lengths whose longer answer won."""
+    differ = np.sum(weight * (ratio != 0))
+    return float(np.sum(weight * (ratio > 0)) / differ) if differ else 0.5

@@ -1,0 +1,58 @@
+"""Answers that say the same in other words: cosine similarity of their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from prefdata.engines.base import Need
+from prefdata.filters.base import Filter, FilterConfig, Texts
+from prefdata.filters.vectors.embedded import embedded, matrix
+from prefdata.inference.loop import Inference
+
+
+class SimilarAnswersConfig(FilterConfig):
+    model: str = "embedder"
+    max_similarity: float = Field(0.95, gt=0, le=1)
+
+
+class SimilarAnswers(Filter):
+    """See the module."""
+
+    kind = "similar_answers"
+    config_model = SimilarAnswersConfig
+    config: SimilarAnswersConfig
+
+    def needs(self) -> Sequence[Need]:
+        return [(self.config.model, "embed")]
+
+    def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
+        ids = pl.concat([pairs["chosen_id"], pairs["rejected_id"]]).unique()
+        rows = texts.responses.filter(pl.col("response_id").is_in(ids.implode())).select(
+            "text", id="response_id", place="prompt_id"
+        )
+        vectors = embedded(self.config.model, rows, inference)
+        sides = [
+            pairs.select(id=f"{side}_id").join(vectors, on="id", how="left", maintain_order="left")
+            for side in ("chosen", "rejected")
+        ]
+        fault = pl.coalesce(side["fault"] for side in sides)
+        both = sides[0]["vector"].is_not_null() & sides[1]["vector"].is_not_null()
+        left, right = (matrix(side["vector"].filter(both)) for side in sides)
+        cosine = np.full(pairs.height, np.nan)
+        cosine[both.to_numpy()] = np.einsum("ij,ij->i", left, right) if len(left) else []
+        return pairs.with_columns(fault=fault, cosine_similarity=pl.Series(cosine).fill_nan(None))
+
+    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
+        limit = self.config.max_similarity
+        return measured.with_columns(
+            reason=pl.when(pl.col("cosine_similarity") > limit).then(pl.lit("similar_answers")),
+            detail=pl.format(
+                "cosine similarity {}, max_similarity {}",
+                pl.col("cosine_similarity").round(4),
+                pl.lit(limit),
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Filters that keep a budget of diverse records."""

@@ -1,0 +1,74 @@
+"""k-center: the prompts or pairs that leave nothing far from what stays.
+
+Gonzalez' farthest-first traversal (1985), exact: begins with the best-scored and takes what lies
+farthest from all taken so far. The largest distance left is at most twice the least possible one
+(in the angle's chord, of which cosine distance is half the square).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prefdata.filters.selection.base import Selection
+
+_FRONT = 4096
+
+
+class KCenter(Selection):
+    """See the module."""
+
+    kind = "k_center"
+
+    def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:
+        return farthest_first(vectors, int(np.argmax(scores)), budget)
+
+
+def farthest_first(vectors: np.ndarray, first: int, count: int) -> np.ndarray:
+    """`count` rows in the order in which they are taken; of equally far ones the earliest.
+
+    Lazily: a distance to the nearest taken one only ever falls, so one that was computed earlier
+    is an upper bound, and only rows whose bound is among the largest are brought up to date, many
+    at once. The picks are those of the plain traversal.
+    """
+    taken = [first]
+    bound = 1 - vectors @ vectors[first]
+    bound[first] = -np.inf
+    seen = np.ones(len(vectors), dtype=np.int64)
+    while len(taken) < count:
+        front = _front(bound)
+        outside = np.delete(bound, front).max(initial=-np.inf)
+        _refresh(vectors, bound, seen, front, taken)
+        near, own = vectors[front], bound[front]
+        while len(taken) < count:
+            place = int(own.argmax())
+            if own[place] <= outside:
+                break
+            taken.append(int(front[place]))
+            own = np.minimum(own, 1 - near @ near[place])
+            own[place] = -np.inf
+        bound[front] = own
+        seen[front] = len(taken)
+    return np.array(taken)
+
+
+def _front(bound: np.ndarray) -> np.ndarray:
+    """The rows of the largest bounds, ascending; all that share the least of these."""
+    if len(bound) <= _FRONT:
+        return np.arange(len(bound))
+    return np.flatnonzero(bound >= np.partition(bound, -_FRONT)[-_FRONT])
+
+
+def _refresh(
+    vectors: np.ndarray, bound: np.ndarray, seen: np.ndarray, rows: np.ndarray, taken: list[int]
+) -> None:
+    """Bring the rows' bounds up to date with all that were taken since."""
+    for since in np.unique(seen[rows]):
+        # Rows that were brought up to date together are so again: few products, and large ones.
+        some = rows[seen[rows] == since]
+        for start in range(0, len(some), _FRONT):
+            part = some[start : start + _FRONT]
+            new = vectors[taken[since:]]
+            if len(new):
+                distance = 1 - (vectors[part] @ new.T).max(axis=1)
+                bound[part] = np.minimum(bound[part], distance)
+    seen[rows] = len(taken)

@@ -1,0 +1,67 @@
+"""A quality-diversity archive: cells of the embedding space, of each cell the best.
+
+As QDHF (Ding et al., 2023, arXiv 2310.12103) lays MAP-Elites' archive (Mouret and Clune, 2015) over
+a low-dimensional projection of embeddings: here a random one, or the principal components of the
+texts at hand (QDHF learns it from human judgments of similarity, which prefdata does not have).
+Each axis is cut where it makes bins of equally many texts. First the best of every cell stays, then
+the second of every cell, and so on until the budget is spent; of equal rank the better-scored.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from prefdata.filters.selection.base import Selection, SelectionConfig
+
+
+class QualityDiversityConfig(SelectionConfig):
+    projection: Literal["random", "principal"] = "random"
+    dimensions: int = Field(4, ge=1, le=16, description="Axes of the projection.")
+    bins: int | None = Field(
+        None, ge=2, description="Bins an axis; null: about as many cells as the budget."
+    )
+
+
+class QualityDiversity(Selection):
+    """See the module."""
+
+    kind = "quality_diversity"
+    config_model = QualityDiversityConfig
+    config: QualityDiversityConfig
+
+    def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:
+        axes = min(self.config.dimensions, vectors.shape[1])
+        bins = self.config.bins or max(2, round(budget ** (1 / axes)))
+        cell = cells(projected(vectors, self.config.projection, axes), bins)
+        # Best first within each cell; of equal scores the earlier row.
+        order = np.lexsort((-scores, cell))
+        ordered = cell[order]
+        start = np.searchsorted(ordered, ordered)
+        rank = np.empty(len(cell), dtype=np.int64)
+        rank[order] = np.arange(len(cell)) - start
+        return np.lexsort((-scores, rank))[:budget]
+
+
+def projected(vectors: np.ndarray, projection: str, axes: int) -> np.ndarray:
+    """(n, axes): the vectors in fewer dimensions."""
+    if projection == "random":
+        draw = np.random.default_rng(0).standard_normal((vectors.shape[1], axes))
+        return vectors @ draw.astype(np.float32)
+    centred = vectors - vectors.mean(axis=0)
+    _, found = np.linalg.eigh(centred.T @ centred)
+    main = found[:, ::-1][:, :axes]
+    # An axis may point either way: the larger entry decides, not the library.
+    main = main * np.sign(main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])])
+    return centred @ main
+
+
+def cells(points: np.ndarray, bins: int) -> np.ndarray:
+    """For each row the number of its cell."""
+    number = np.zeros(len(points), dtype=np.int64)
+    for axis in points.T:
+        edges = np.quantile(axis, np.linspace(0, 1, bins + 1)[1:-1])
+        number = number * bins + np.searchsorted(edges, axis, side="right")
+    return number

@@ -1,0 +1,1 @@
+"""Filters that look at one text at a time."""

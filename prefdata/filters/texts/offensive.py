@@ -1,0 +1,54 @@
+"""Offensive language, by alt-profanity-check (the extra `safety`): a linear model over words, its
+weights inside the package.
+
+It knows English insults and swear words. It does not judge what a text says: politely worded harm
+passes, and quoted or harmless slang may not. For that ask a model as a judge.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from prefdata.errors import ConfigError
+from prefdata.filters.base import Texts
+from prefdata.filters.texts.base import FlawConfig, Flaws
+
+
+class OffensiveConfig(FlawConfig):
+    max_probability: float = Field(0.8, ge=0, lt=1, description="Of being offensive.")
+
+
+class Offensive(Flaws):
+    """See the module."""
+
+    kind = "offensive"
+    code = "offensive"
+    config_model = OffensiveConfig
+    config: OffensiveConfig
+
+    def __init__(self, settings: dict[str, Any], where: str) -> None:
+        super().__init__(settings, where)
+        try:
+            import profanity_check  # noqa: F401
+        except ImportError as error:
+            raise ConfigError(
+                f"{where}: the filter offensive needs alt-profanity-check",
+                "Install the extra: pip install prefdata[safety]",
+            ) from error
+
+    def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
+        from profanity_check import predict_prob
+
+        if not rows.height:
+            return pl.Series([], dtype=pl.String)
+        probability = pl.Series(predict_prob(rows["text"].to_list()))
+        limit = self.config.max_probability
+        says = pl.format(
+            "offensive with probability {}, max_probability {}",
+            probability.round(4),
+            pl.lit(limit),
+        )
+        return rows.select(pl.when(probability > limit).then(says)).to_series()

@@ -1,0 +1,1 @@
+"""Content ids and digests of rows."""

@@ -1,0 +1,1 @@
+"""How prompted judges ask a model, and how its reply is read."""

@@ -1,0 +1,66 @@
+"""A rubric: what an answer is rated by, on which scale, and what its points mean."""
+
+from __future__ import annotations
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from prefdata.judges.asking.verdict import probabilities
+
+
+class Rubric(BaseModel):
+    """Criteria, a scale of whole points and anchors that say what points mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    criteria: tuple[str, ...] = Field(
+        (
+            "It is correct.",
+            "It does what was asked, all of it.",
+            "It is clear and no longer than it has to be.",
+        ),
+        min_length=1,
+        description="What counts, the weightiest first.",
+    )
+    low: int = Field(1, ge=0, description="The worst rating.")
+    high: int = Field(5, le=9, description="The best rating.")
+    anchors: dict[int, str] = Field(
+        {
+            1: "wrong, useless or beside the question",
+            3: "partly right, or right but incomplete",
+            5: "right, complete and clear",
+        },
+        description="What a rating means; those between may be left out.",
+    )
+
+    @model_validator(mode="after")
+    def _scale(self) -> Rubric:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) has to be below high ({self.high})")
+        outside = [point for point in self.anchors if not self.low <= point <= self.high]
+        if outside:
+            named = ", ".join(map(str, outside))
+            raise ValueError(f"anchors outside of {self.low} to {self.high}: {named}")
+        return self
+
+    def options(self) -> tuple[str, ...]:
+        """The ratings as texts, the worst first.
+
+        Single digits (so `high` is at most 9): where a tokenizer cuts numbers into digits, log p
+        of "1" would hold that of "10" too.
+        """
+        return tuple(str(point) for point in range(self.low, self.high + 1))
+
+    def text(self) -> str:
+        """For a template: a line a criterion, then the scale."""
+        criteria = [f"- {criterion}" for criterion in self.criteria]
+        points = [f"{point}: {self.anchors[point]}" for point in sorted(self.anchors)]
+        scale = f"Scale: from {self.low} (worst) to {self.high} (best)"
+        return "\n".join([*criteria, "", scale, *points])
+
+    def expected(self, logprobs: pl.Expr) -> pl.Expr:
+        """The mean rating under the options' probabilities (G-Eval, arXiv 2303.16634, Section 2):
+        finer than the likeliest rating, which ties most answers."""
+        shares = probabilities(logprobs)
+        points = [shares.list.get(n) * (self.low + n) for n in range(len(self.options()))]
+        return pl.sum_horizontal(points, ignore_nulls=False)

@@ -1,0 +1,1 @@
+"""What verifiers share: patterns, final answers, the sandbox."""

@@ -1,0 +1,117 @@
+"""People: each annotator's own opinion of two answers that they labelled, never a mean of several.
+
+Aligning with people who differ needs to know who said what: PAL (arXiv 2406.08469) and VPL (arXiv
+2408.10075) learn from each annotator's comparisons, MaxMin-RLHF (arXiv 2402.08925) from each
+group's. So a comparison has one row for every annotator who labelled both answers. The one with the
+higher rating, the better rank, or the thumb up against the thumb down is preferred; equal ones are
+a tie. Who labelled only one of the two has said nothing of the comparison and has no row; where
+nobody labelled both, the comparison is Unscored.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+from pydantic import Field
+
+from prefdata.engines.base import Wanted
+from prefdata.inference.loop import Inference
+from prefdata.judges.base import COMPARISON, Candidates, Judge, JudgeConfig, judgments
+from prefdata.records.annotation import LabelKind
+from prefdata.records.base import polars_schema
+from prefdata.records.judgment import NOT_LABELLED
+from prefdata.records.prompt import Prompt
+
+_WHOSE = ["annotator", "group", "dimension"]
+
+
+class PeopleConfig(JudgeConfig):
+    labels: LabelKind = Field(description="Which of the labels that ingest read.")
+    annotators: list[str] | None = Field(
+        None, min_length=1, description="Only these are heard; null: all."
+    )
+    groups: list[str] | None = Field(
+        None, min_length=1, description="Only annotators of these groups are heard; null: all."
+    )
+
+
+class PeopleJudge(Judge):
+    """See the module."""
+
+    kind = "people"
+    config_model = PeopleConfig
+    config: PeopleConfig
+
+    def needs(self) -> list[Wanted]:
+        return []
+
+    def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
+        said, ranked = self._said(candidates), self.config.labels == "ranking"
+        # Ranks of one ranking say nothing of those of another; ratings and thumbs do.
+        same = ["prompt_id", *_WHOSE, *(["ranking"] if ranked else [])]
+        one = said.select(*same, response_a="response_id", value_a="value")
+        other = said.select(*same, response_b="response_id", value_b="value")
+        both = candidates.comparisons.join(one, on=["prompt_id", "response_a"]).join(
+            other, on=[*same, "response_b"], nulls_equal=True
+        )
+        better = pl.col("value_a") - pl.col("value_b")
+        better = -better if ranked else better
+        p = pl.when(better > 0).then(1.0).when(better < 0).then(0.0).otherwise(0.5)
+        differs = pl.col("p").n_unique() > 1
+        opinions = (
+            both.with_columns(p=p)
+            .group_by(*COMPARISON, *_WHOSE)
+            .agg(
+                preference=pl.when(~differs).then(pl.col("p").first()),
+                score_a=pl.col("value_a").first(),
+                score_b=pl.col("value_b").first(),
+                unscored=pl.when(differs).then(
+                    pl.lit("contradictory: the annotator's rankings order the two differently")
+                ),
+            )
+            .sort(*COMPARISON, *_WHOSE)
+        )
+        if ranked:
+            # A rank among some answers is no score of one.
+            opinions = opinions.drop("score_a", "score_b")
+        silent = candidates.comparisons.join(opinions, on=COMPARISON, how="anti").with_columns(
+            preference=pl.lit(None, dtype=pl.Float64),
+            unscored=pl.lit(f"{NOT_LABELLED}: nobody labelled both answers ({self.config.labels})"),
+        )
+        return judgments(self.name, pl.concat([opinions, silent], how="diagonal"))
+
+    def _said(self, candidates: Candidates) -> pl.DataFrame:
+        """prompt_id, annotator, group, dimension, ranking, response_id and value: a row an
+        annotator and answer, of those who are heard."""
+        schema = polars_schema(Prompt)
+        prompts = candidates.prompts
+        absent = [c for c in ("answers", "labels") if c not in prompts.columns]
+        prompts = prompts.with_columns(pl.lit(None, dtype=schema[c]).alias(c) for c in absent)
+        label = pl.col("labels").struct
+        heard = label.field("kind") == self.config.labels
+        for field, names in (("annotator", self.config.annotators), ("group", self.config.groups)):
+            if names is not None:
+                heard = heard & label.field(field).is_in(names)
+        labels = (
+            prompts.select("prompt_id", "labels")
+            .drop_nulls()
+            .explode("labels", empty_as_null=False)
+            .filter(heard.fill_null(False))
+            .unnest("labels")
+            .with_row_index("ranking")
+            .explode("responses", "values", empty_as_null=False)
+        )
+        # By text: a sample that says the same, word for word, is the same answer.
+        answers = (
+            prompts.select("prompt_id", "answers")
+            .drop_nulls()
+            .explode("answers", empty_as_null=False)
+            .unnest("answers")
+            .select("prompt_id", "text", responses="response_id")
+            .join(
+                candidates.responses.select("prompt_id", "text", "response_id"),
+                on=["prompt_id", "text"],
+            )
+        )
+        return labels.join(answers, on=["prompt_id", "responses"]).select(
+            "prompt_id", *_WHOSE, "ranking", "response_id", value="values"
+        )

@@ -1,0 +1,1 @@
+"""Judges that put a question to a model."""

@@ -1,0 +1,35 @@
+"""A judge that simulates what follows from acting on the answer, and then rates it by that.
+
+RLHS (arXiv 2501.08617): feedback on foresight rewards answers that only please; asked after the
+consequences, even simulated ones, the same judge rewards what helped.
+"""
+
+from __future__ import annotations
+
+from prefdata.judges.asking.rating import WrittenRating, WrittenRatingConfig
+from prefdata.judges.asking.rubric import Rubric
+
+_UTILITY = Rubric(
+    criteria=(
+        "The user got what they wanted from it in the end.",
+        "Nothing that they did because of it went wrong or had to be undone.",
+        "They would ask again.",
+    ),
+    anchors={
+        1: "acting on it did harm",
+        3: "acting on it changed little",
+        5: "acting on it got the user what they wanted",
+    },
+)
+
+
+class HindsightConfig(WrittenRatingConfig):
+    rubric: Rubric = _UTILITY
+
+
+class HindsightJudge(WrittenRating):
+    """See the module."""
+
+    kind = "hindsight"
+    config_model = HindsightConfig
+    config: HindsightConfig

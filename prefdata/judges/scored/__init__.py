@@ -1,0 +1,1 @@
+"""Judges that take a model's number for each response."""

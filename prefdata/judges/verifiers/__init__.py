@@ -1,0 +1,1 @@
+"""Judges that check responses against rules or the ground truth."""

@@ -1,0 +1,186 @@
+"""Verifies instructions that can be checked: length, keywords, format.
+
+IFEval (Zhou et al., arXiv 2311.07911): the score is whether all are followed, or their share. The
+settings hold for every prompt; a reference that is a JSON object of the same settings adds its own
+for its prompt, before the judge's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import orjson
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prefdata.judges.base import JudgeConfig
+from prefdata.judges.checking.verifier import Verifier, shown
+
+Count = Field(None, ge=0)
+Format = Literal["json", "lowercase", "uppercase", "no_commas", "one_line", "quoted"]
+
+
+class Constraints(BaseModel):
+    """What an answer has to be; what is not set is free. Words are runs of letters and digits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_chars: int | None = Count
+    max_chars: int | None = Count
+    min_words: int | None = Count
+    max_words: int | None = Count
+    min_sentences: int | None = Count
+    max_sentences: int | None = Count
+    min_paragraphs: int | None = Count
+    max_paragraphs: int | None = Count
+    min_bullets: int | None = Count
+    max_bullets: int | None = Count
+    keywords: list[str] | None = Field(None, description="All of them, in any case.")
+    forbidden: list[str] | None = Field(None, description="None of them, in any case.")
+    starts_with: str | None = None
+    ends_with: str | None = None
+    format: list[Format] | None = None
+
+
+class ConstraintsConfig(JudgeConfig, Constraints):
+    partial: bool = Field(False, description="Score the share of the constraints that hold.")
+
+
+class ConstraintsJudge(Verifier):
+    """See the module."""
+
+    kind = "constraints"
+    config_model = ConstraintsConfig
+    config: ConstraintsConfig
+
+    @property
+    def by_reference(self) -> bool:
+        return not self._own()
+
+    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
+        rows = answers.join(
+            self._rules(answers["reference"]),
+            on="reference",
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
+        ).with_row_index("row")
+        held = {
+            **{
+                f"{side}_{unit}": pl.col(f"{side}_{unit}") <= count
+                if side == "min"
+                else count <= pl.col(f"{side}_{unit}")
+                for unit, count in _COUNTS.items()
+                for side in ("min", "max")
+            },
+            "keywords": pl.col("keywords_found"),
+            "forbidden": ~pl.col("forbidden_found"),
+            "starts_with": _TEXT.str.starts_with(pl.col("starts_with")),
+            "ends_with": _TEXT.str.ends_with(pl.col("ends_with")),
+            **{
+                f"format {name}": pl.when(pl.col("format").list.contains(name)).then(holds)
+                for name, holds in _FORMATS.items()
+            },
+        }
+        found = (
+            rows.join(_mentioned(rows, "keywords", "all"), on="row", how="left")
+            .join(_mentioned(rows, "forbidden", "any"), on="row", how="left")
+            .sort("row")
+            .select("bad", **held)
+        )
+        share = pl.mean_horizontal(pl.col(list(held)).cast(pl.Float64))
+        broken = pl.concat_list(
+            pl.when(~pl.col(name)).then(pl.lit(name)) for name in held
+        ).list.drop_nulls()
+        scored = found.select(
+            "bad",
+            score=share if self.config.partial else (share == 1).cast(pl.Float64),
+            broken=broken.list.join(", "),
+        )
+        reason = pl.coalesce(
+            "bad", pl.when(pl.col("score").is_null()).then(pl.lit("no_constraints: none is set"))
+        )
+        return scored.select(
+            score=pl.when(pl.col("bad").is_null()).then("score"),
+            unscored=reason,
+            trace=pl.when(pl.col("broken") == "")
+            .then(pl.lit("holds to all"))
+            .otherwise(pl.format("does not hold to: {}", "broken")),
+        )
+
+    def _own(self) -> dict[str, object]:
+        names = set(Constraints.model_fields)
+        return self.config.model_dump(include=names, exclude_none=True)
+
+    def _rules(self, references: pl.Series) -> pl.DataFrame:
+        """reference, bad (why it has no constraints), and a column a constraint."""
+        rows = []
+        for reference in references.unique(maintain_order=True):
+            given, bad = _given(reference)
+            # Text beside constraints of the settings is for another judge.
+            if bad is not None and self._own() and not isinstance(_json(reference), dict):
+                bad = None
+            values = {**self._own(), **given.model_dump(exclude_none=True)}
+            rows.append({"reference": reference, "bad": bad, **values})
+        text = dict.fromkeys(("reference", "bad", "starts_with", "ends_with"), pl.String)
+        lists = dict.fromkeys(("keywords", "forbidden", "format"), pl.List(pl.String))
+        counts = {f"{side}_{unit}": pl.Int64 for unit in _COUNTS for side in ("min", "max")}
+        return pl.DataFrame(rows, schema={**text, **lists, **counts})
+
+
+_TEXT = pl.col("text")
+_COUNTS = {
+    "chars": _TEXT.str.len_chars(),
+    "words": _TEXT.str.count_matches(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}'’_-]*"),
+    "sentences": _TEXT.str.count_matches(r"[^\s.!?。！？][^.!?。！？]*(?:[.!?。！？]+|\z)"),
+    "paragraphs": _TEXT.str.count_matches(r"(?:\A|\n[ \t]*\n)\s*\S"),
+    "bullets": _TEXT.str.count_matches(r"(?m)^[ \t]*(?:[-*•+]|\d{1,3}[.)])[ \t]+\S"),
+}
+_FORMATS: dict[str, pl.Expr] = {
+    "json": _TEXT.map_elements(lambda text: _json(text) is not _json, return_dtype=pl.Boolean),
+    "lowercase": _TEXT.str.to_lowercase() == _TEXT,
+    "uppercase": _TEXT.str.to_uppercase() == _TEXT,
+    "no_commas": ~_TEXT.str.contains(r"[,，、]"),
+    "one_line": ~_TEXT.str.contains("\n", literal=True),
+    "quoted": _TEXT.str.contains(r"\A(?s)[\"“].*[\"”]\z"),
+}
+
+
+def _mentioned(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> pl.DataFrame:
+    """row, COLUMN_found: whether all or any of the row's words stand in its text, as words."""
+    word = pl.col(column)
+    # A keyword such as "." or "C++" has an edge of a word on one side or none.
+    before, after = (
+        pl.when(word.str.contains(edge)).then(pl.lit(r"\b")).otherwise(pl.lit(""))
+        for edge in (r"\A\w", r"\w\z")
+    )
+    pattern = pl.concat_str(pl.lit("(?i)"), before, word.str.escape_regex(), after)
+    there = (
+        rows.select("row", "text", column)
+        .drop_nulls(column)
+        .explode(column)
+        .select("row", there=pl.col("text").str.contains(pattern))
+    )
+    found = pl.col("there").all() if how == "all" else pl.col("there").any()
+    return there.group_by("row").agg(found.alias(f"{column}_found"))
+
+
+def _given(reference: str | None) -> tuple[Constraints, str | None]:
+    """The constraints of a reference, and why there are none in it."""
+    if reference is None:
+        return Constraints(), None
+    try:
+        return Constraints.model_validate_json(reference), None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "all of it"
+        said = f"bad_constraints: the reference {shown(reference)}, {place}: {first['msg']}"
+        return Constraints(), said
+
+
+def _json(text: str | None) -> Any:
+    """What the JSON text says, or `_json` itself: it says nothing, and null is something."""
+    try:
+        return orjson.loads(text or "")
+    except orjson.JSONDecodeError:
+        return _json

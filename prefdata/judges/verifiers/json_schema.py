@@ -1,0 +1,107 @@
+"""Verifies that an answer is JSON that holds to a JSON Schema: a file's, or the reference's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+from pydantic import Field
+
+from prefdata.errors import ConfigError
+from prefdata.judges.base import JudgeConfig
+from prefdata.judges.checking.verifier import CHECKED, Verifier, shown
+
+_FENCED = re.compile(r"```[ \t]*(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
+
+
+class JsonSchemaConfig(JudgeConfig):
+    file: str | None = Field(
+        None, description="A JSON Schema; not set: the prompt's reference is one."
+    )
+    fenced: bool = Field(
+        True, description="The only fenced block of an answer counts as the answer."
+    )
+
+
+class JsonSchemaJudge(Verifier):
+    """See the module. References to schemas elsewhere are not followed."""
+
+    kind = "json_schema"
+    config_model = JsonSchemaConfig
+    config: JsonSchemaConfig
+
+    def __init__(self, settings: dict[str, Any], where: str) -> None:
+        super().__init__(settings, where)
+        self.fixed: str | None = None
+        if self.config.file is not None:
+            try:
+                self.fixed = Path(self.config.file).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(
+                    f"{where}.file: {self.config.file} can't be read: {error}",
+                    "Name a file with a JSON Schema, or leave `file` out.",
+                ) from error
+            found = _validator(self.fixed, where)
+            if isinstance(found, str):
+                raise ConfigError(f"{where}.file: {self.config.file}: {found}")
+
+    @property
+    def by_reference(self) -> bool:
+        return self.fixed is None
+
+    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
+        schemas = answers["reference"] if self.fixed is None else [self.fixed] * answers.height
+        known = {text: _validator(text, self.where) for text in dict.fromkeys(schemas)}
+        # No frame expression checks a schema.
+        rows = [
+            self._check(known[schema], text)
+            for schema, text in zip(schemas, answers["text"], strict=True)
+        ]
+        return pl.DataFrame(rows, schema=CHECKED, orient="row")
+
+    def _check(self, validator: Any, text: str) -> tuple[float | None, str | None, str | None]:
+        if isinstance(validator, str):
+            return None, f"bad_schema: the reference {validator}", None
+        from referencing.exceptions import Unresolvable
+
+        blocks = _FENCED.findall(text) if self.config.fenced else []
+        try:
+            value = orjson.loads(blocks[0] if len(blocks) == 1 else text)
+        except orjson.JSONDecodeError as error:
+            return 0.0, None, f"no JSON: {error}"
+        try:
+            # The first by place and message: which one is met first is no part of the answer.
+            errors = sorted((e.json_path, e.message) for e in validator.iter_errors(value))
+        except RecursionError:
+            return 0.0, None, "nested too deep to be checked"
+        except Unresolvable as error:
+            return None, f"bad_schema: {shown(str(error))} is elsewhere, or nowhere", None
+        if errors:
+            path, message = errors[0]
+            return 0.0, None, f"{path}: {shown(message)}"
+        return 1.0, None, "holds to the schema"
+
+
+def _validator(text: str, where: str) -> Any:
+    """What checks a value against the schema, or why it is no schema."""
+    try:
+        from jsonschema import SchemaError
+        from jsonschema.validators import validator_for
+        from referencing import Registry
+    except ImportError as error:
+        raise ConfigError(
+            f"{where}: {error}", "Install the extra: pip install prefdata[verifiers]"
+        ) from error
+    try:
+        schema: Any = orjson.loads(text)
+        if type(schema) not in (dict, bool):
+            return f"is no JSON Schema: {shown(text)}"
+        kind = validator_for(schema)
+        kind.check_schema(schema)
+    except (orjson.JSONDecodeError, SchemaError) as error:
+        return f"is no JSON Schema: {shown(str(error).partition(chr(10))[0])}"
+    # A registry of its own, empty: the usual one fetches what "$ref" names from the network.
+    return kind(schema, registry=Registry())

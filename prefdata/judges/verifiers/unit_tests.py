@@ -1,0 +1,115 @@
+"""Verifies code: an answer's Python is run against the tests that its prompt's reference holds.
+
+Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): right is what
+passes. The reference is Python text, one test, or a JSON list of such texts. What runs the code,
+and what that is no protection from, is said in sandbox.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+import polars as pl
+from pydantic import Field
+
+from prefdata.errors import ConfigError
+from prefdata.judges.base import JudgeConfig
+from prefdata.judges.checking.sandbox import Limits, run
+from prefdata.judges.checking.verifier import CHECKED, Verifier, shown
+
+_FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
+
+Row = tuple[float | None, str | None, str | None]
+
+
+class UnitTestsConfig(JudgeConfig):
+    seconds: int = Field(5, gt=0, description="CPU time of an answer, tests included.")
+    memory_mb: int = Field(1024, ge=64, description="Address space of an answer.")
+    partial: bool = Field(False, description="Score the share of the tests that pass.")
+    require_no_network: bool = Field(
+        True, description="Refuse to run where the system can't cut the code off."
+    )
+
+
+class UnitTestsJudge(Verifier):
+    """See the module."""
+
+    kind = "unit_tests"
+    config_model = UnitTestsConfig
+    config: UnitTestsConfig
+
+    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
+        distinct = answers.select("text", "reference").unique(maintain_order=True)
+        tests = {text: _tests(text) for text in distinct["reference"].unique()}
+        self._probe()
+        jobs = [(text, tests[reference]) for text, reference in distinct.iter_rows()]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            checked = list(pool.map(lambda job: self._check(*job), jobs))
+        rows = [(*key, *found) for key, found in zip(distinct.iter_rows(), checked, strict=True)]
+        schema = {"text": pl.String, "reference": pl.String, **CHECKED}
+        return answers.join(
+            pl.DataFrame(rows, schema=schema, orient="row"),
+            on=["text", "reference"],
+            how="left",
+            maintain_order="left",
+        ).select(list(CHECKED))
+
+    def _check(self, text: str, tests: list[str] | str) -> Row:
+        if isinstance(tests, str):
+            return None, tests, None
+        found = run(code_of(text), tests, self._limits())
+        if found.stopped is not None:
+            return 0.0, None, found.stopped
+        passed = found.tests.count("")
+        share = passed / len(tests)
+        said = f"{passed} of {len(tests)} tests pass"
+        first = next((n for n, error in enumerate(found.tests) if error), None)
+        if first is not None:
+            said += f"; {shown(tests[first])}: {found.tests[first]}"
+        return share if self.config.partial else float(share == 1), None, said
+
+    def _probe(self) -> None:
+        """Raise ConfigError where code that does nothing does not pass, or isn't cut off."""
+        found = run("", ["pass"], self._limits())
+        if found.tests != ("",):
+            raise ConfigError(
+                f"{self.where}: code that does nothing does not run here: {found.stopped}",
+                "Raise memory_mb or seconds.",
+            )
+        if self.config.require_no_network and not found.isolated:
+            raise ConfigError(
+                f"{self.where}: this system does not let the code be cut off from the network",
+                "Run where unprivileged user namespaces are allowed or, in a container that has "
+                "no network, set require_no_network: false.",
+            )
+
+    def _limits(self) -> Limits:
+        return Limits(self.config.seconds, self.config.memory_mb)
+
+
+def code_of(text: str) -> str:
+    """The answer's longest fenced block, or all of an answer without one."""
+    return max(_FENCED.findall(text), key=len, default=text)
+
+
+def _tests(reference: str) -> list[str] | str:
+    """The tests of a reference, or why there are none."""
+    tests: Any = [reference]
+    if reference.lstrip().startswith("["):
+        try:
+            tests = orjson.loads(reference)
+        except orjson.JSONDecodeError:
+            tests = [reference]
+    try:
+        if not tests or not "".join(tests).strip():
+            return f"no_tests: the reference {shown(reference)} holds none"
+        for test in tests:
+            ast.parse(test)
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
+        return f"bad_tests: the reference {shown(reference)} is no Python: {error}"
+    return list(tests)

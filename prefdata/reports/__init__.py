@@ -1,0 +1,1 @@
+"""What a run is reported as: figures, and text for people."""

@@ -1,0 +1,1 @@
+"""The linear reward head over frozen embeddings."""

@@ -1,0 +1,1 @@
+"""Odds, logistic regression and other statistics."""
