@@ -3,7 +3,7 @@
 The usual way is that of the paper's script: for a pair two forward passes, one sequence at a time,
 with logits and all hidden states. Of 8 candidates that is 28 unordered pairs and 56 passes, from
 which both orders of a pair follow; as there, a pair's texts are tokenized for the pair. prefdata's
-way is `score_pairs` on the transformers engine: tokens, keys, packing, sums, and the scores of all
+way is `measure_pairs` on the transformers engine: tokens, keys, packing, sums, and the scores of all
 56 ordered pairs; no memo. Loading is left out of both.
 
 The usual way is timed on a sample of the pairs drawn at random, in slices that alternate with
@@ -11,15 +11,15 @@ slices of prefdata's work, and scaled to all pairs by count. `speedup` is of wal
 something on a machine with nothing else to do; `speedup_cpu_time` is of the processors' time.
 `max_relative_error` compares, for the sampled pairs, both forms of CHES with Definition 2 evaluated
 in float64 throughout (ches_exact.py), relative to CHES itself, which may nearly cancel. So beside
-it stand `max_relative_error_float32_pass`, of a plain float32 pass an answer with its states summed
+it stand `max_relative_error_float32_pass`, of a plain float32 pass a response with its states summed
 in float64; `max_relative_error_sums`, of prefdata's sums against float64 ones of the same packed
 states; `share_above_1e-4` of each; and `max_error_of_terms`, prefdata's relative to
 |S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms CHES is the difference of.
-`prefix_saving` is the tokens run with each prompt read for every answer, over those run with it
+`prefix_saving` is the tokens run with each prompt read for every response, over those run with it
 read once, on the same requests.
 
 On CUDA (--device cuda) there is no demo policy to time: a Llama of 1B or 8B shape with random
-weights in bf16 reads packed prompts of 8 answers each, and its floating-point operations (products
+weights in bf16 reads packed prompts of 8 responses each, and its floating-point operations (products
 of the layers and of attention; no head is run) are set against a plain bf16 product.
 
     python benchmarks/ches.py            200 prompts, 8 candidates each
@@ -28,7 +28,7 @@ of the layers and of attention; no head is run) are set against a plain bf16 pro
 
 The prompts are the demo's, or with --data those of a Parquet file with a column `instruction` (such
 as AlpacaEval's); the candidates are sampled by the demo policy, at most 96 tokens each. With
---given-answers they are the file's own `output`.
+--given-responses they are the file's own `output`.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ from ches_exact import errors
 from ches_gpu import SHAPES, gpu
 from machine import report
 
-from prefdata.ches.measure import score_pairs
-from prefdata.config.params import ModelParams
+from prefdata.ches.measure import measure_pairs
+from prefdata.engines.config import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import Sampling
 from prefdata.engines.transformers.engine import TransformersEngine
@@ -64,7 +64,7 @@ SLICES = 4
 
 
 def candidates(given: argparse.Namespace, engine: TransformersEngine) -> pl.DataFrame:
-    """CANDIDATES answers to each prompt, as score_pairs wants them."""
+    """CANDIDATES responses to each prompt, as measure_pairs wants them."""
     count = 20 if given.quick else 200
     rows = _given(given.data) if given.given_answers else _sampled(given.data, count, engine)
     tokens = pl.Series([len(chat.encode(engine.tokenizer, text)) for text in rows["text"]])
@@ -84,7 +84,7 @@ def candidates(given: argparse.Namespace, engine: TransformersEngine) -> pl.Data
 
 def _given(path: str) -> pl.DataFrame:
     rows = pl.read_parquet(path, columns=["instruction", "output"])
-    # Not the first few models' answers to every prompt, but other ones each time.
+    # Not the first few models' responses to every prompt, but other ones each time.
     mixed = rows.sample(fraction=1, shuffle=True, seed=1).with_columns(
         prompt_id=pl.col("instruction").rank("dense")
     )
@@ -124,17 +124,17 @@ def _sampled(path: str | None, count: int, engine: TransformersEngine) -> pl.Dat
     return _asked(made["place"], made["prompt"], made["text"])
 
 
-def ordered_pairs(answers: pl.DataFrame) -> pl.DataFrame:
-    """All ordered pairs of each prompt's answers."""
-    ids = answers.select("prompt_id", chosen_id="response_id")
+def ordered_pairs(responses: pl.DataFrame) -> pl.DataFrame:
+    """All ordered pairs of each prompt's responses."""
+    ids = responses.select("prompt_id", chosen_id="response_id")
     both = ids.join(ids.rename({"chosen_id": "rejected_id"}), on="prompt_id")
     return both.filter(pl.col("chosen_id") != pl.col("rejected_id"))
 
 
-def plain_states(model: Any, prompt: list[int], answer: list[int]) -> Any:
+def plain_states(model: Any, prompt: list[int], response: list[int]) -> Any:
     """The states of Definition 2 from a pass with logits and all hidden states."""
     with torch.inference_mode():
-        output = model(torch.tensor([prompt + answer]), output_hidden_states=True)
+        output = model(torch.tensor([prompt + response]), output_hidden_states=True)
     return output.hidden_states[-1][0][len(prompt) - 1 : -1]
 
 
@@ -155,16 +155,16 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     )
     engine = TransformersEngine("policy", params)
     engine.start()
-    answers = candidates(given, engine)
-    asked = answers["prompt_id"].unique(maintain_order=True)
-    pairs = ordered_pairs(answers)
+    responses = candidates(given, engine)
+    asked = responses["prompt_id"].unique(maintain_order=True)
+    pairs = ordered_pairs(responses)
     prompts, texts = (
-        chat.Prompts(engine.tokenizer, answers).ids,
-        chat.answers(engine.tokenizer, answers.rename({"text": "completion"})),
+        chat.Prompts(engine.tokenizer, responses).ids,
+        chat.responses(engine.tokenizer, responses.rename({"text": "completion"})),
     )
-    sequences = dict(zip(answers["response_id"], zip(prompts, texts, strict=True), strict=True))
-    texted = answers.rename({"text": "completion"})
-    rows_of = {name: [n] for n, name in enumerate(answers["response_id"])}
+    sequences = dict(zip(responses["response_id"], zip(prompts, texts, strict=True), strict=True))
+    texted = responses.rename({"text": "completion"})
+    rows_of = {name: [n] for n, name in enumerate(responses["response_id"])}
     once = pairs.filter(pl.col("chosen_id") < pl.col("rejected_id"))
     sample = once.sample(min(once.height, 80 if given.quick else 320), seed=0)
     drawn = list(sample.select("chosen_id", "rejected_id").iter_rows())
@@ -172,22 +172,22 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
 
     # Warm both.
     usual(engine.model, *(sequences[i] for i in drawn[0]))
-    few = answers.head(CANDIDATES)
-    score_pairs("policy", few, ordered_pairs(few), Inference({"policy": engine}, None))
+    few = responses.head(CANDIDATES)
+    measure_pairs("policy", few, ordered_pairs(few), Inference({"policy": engine}, None))
 
     clocks = {"ours": [0.0, 0.0], "usual": [0.0, 0.0]}
     scored = []
     for turn in range(SLICES):
-        some = answers.filter(pl.col("prompt_id").is_in(asked[turn::SLICES].implode()))
+        some = responses.filter(pl.col("prompt_id").is_in(asked[turn::SLICES].implode()))
         with Clock(clocks["ours"]):
             inference = Inference({"policy": engine}, None)
-            scored.append(score_pairs("policy", some, ordered_pairs(some), inference))
+            scored.append(measure_pairs("policy", some, ordered_pairs(some), inference))
         with Clock(clocks["usual"]):
             for one, other in drawn[turn::SLICES]:
                 pair = rows_of[one] + rows_of[other]
                 asked_of, said = (
-                    chat.Prompts(engine.tokenizer, answers[pair]).ids,
-                    chat.answers(engine.tokenizer, texted[pair]),
+                    chat.Prompts(engine.tokenizer, responses[pair]).ids,
+                    chat.responses(engine.tokenizer, texted[pair]),
                 )
                 usual(engine.model, *zip(asked_of, said, strict=True))
     scale = once.height / len(drawn)
@@ -212,7 +212,7 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
         ],
     )
 
-    keys = [i.to_bytes(16, "big") for i in range(answers.height)]
+    keys = [i.to_bytes(16, "big") for i in range(responses.height)]
     hidden = engine.hidden
     limit = params.max_batch_tokens
     shared = sum(
@@ -256,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the prompts")
     parser.add_argument("--data", help="Parquet with a column instruction")
-    parser.add_argument("--given-answers", action="store_true", help="the file's own answers")
+    parser.add_argument("--given-responses", action="store_true", help="the file's own answers")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for the GPU's figures")
     parser.add_argument("--shape", choices=SHAPES, default="1b", help="of the Llama on the GPU")
     parser.add_argument("--batch-tokens", type=int, help="default: 4096, on a GPU 16384")

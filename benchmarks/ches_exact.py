@@ -16,7 +16,7 @@ import torch
 from prefdata.engines.transformers.hidden import HiddenSums
 
 Sequence = tuple[list[int], list[int]]
-"""A prompt's tokens and an answer's."""
+"""A prompt's tokens and a response's."""
 LIMIT = 1e-4
 
 
@@ -31,9 +31,9 @@ class Exact:
         self.frequencies = self.config.rope_parameters["rope_theta"] ** -places
 
     @torch.inference_mode()
-    def states(self, prompt: list[int], answer: list[int]) -> np.ndarray:
-        """The states of Definition 2, (answer's tokens, size)."""
-        ids = prompt + answer[:-1]
+    def states(self, prompt: list[int], response: list[int]) -> np.ndarray:
+        """The states of Definition 2, (response's tokens, size)."""
+        ids = prompt + response[:-1]
         x = self.weights["embed_tokens.weight"][ids]
         angles = torch.arange(len(ids), dtype=torch.float64)[:, None] * self.frequencies
         hidden = torch.ones(len(ids), len(ids), dtype=torch.bool).triu(1)
@@ -84,7 +84,7 @@ def errors(
     the order of `forms`.
 
     The largest relative to CHES itself, with the share above LIMIT: of prefdata against float64;
-    of a plain float32 pass an answer, summed in float64, against the same, which is what float32
+    of a plain float32 pass a response, summed in float64, against the same, which is what float32
     passes cost however they are summed; and of prefdata's sums against the float64 sums of the
     very states of its own packed pass. And prefdata's relative to the terms of the difference.
     """
@@ -123,7 +123,7 @@ def errors(
 
 
 @torch.inference_mode()
-def _plain(model: Any, prompt: list[int], answer: list[int]) -> np.ndarray:
-    """The states of Definition 2 from a pass of the model over one answer, as float64."""
-    states = model(torch.tensor([prompt + answer]), output_hidden_states=True).hidden_states[-1]
+def _plain(model: Any, prompt: list[int], response: list[int]) -> np.ndarray:
+    """The states of Definition 2 from a pass of the model over one response, as float64."""
+    states = model(torch.tensor([prompt + response]), output_hidden_states=True).hidden_states[-1]
     return states[0][len(prompt) - 1 : -1].double().numpy()

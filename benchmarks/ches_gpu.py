@@ -33,18 +33,18 @@ def gpu(given: argparse.Namespace, candidates: int) -> dict[str, Any]:
         model = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16).eval()
     hidden = HiddenSums(model, pad=0)
     draw = random.Random(0)
-    prompts, answers = [], []
+    prompts, responses = [], []
     for _ in range(8 if given.quick else 32):
         prompt = [draw.randrange(config.vocab_size) for _ in range(draw.randrange(50, 500))]
         for _ in range(candidates):
             prompts.append(prompt)
             size = draw.randrange(50, 800)
-            answers.append([draw.randrange(config.vocab_size) for _ in range(size)])
+            responses.append([draw.randrange(config.vocab_size) for _ in range(size)])
     keys = [i.to_bytes(16, "big") for i in range(len(prompts))]
     rows = range(len(keys))
     batches = [
-        ([prompts[i] for i in batch], [answers[i] for i in batch])
-        for batch in hidden.batches(prompts, answers, keys, rows, given.batch_tokens)
+        ([prompts[i] for i in batch], [responses[i] for i in batch])
+        for batch in hidden.batches(prompts, responses, keys, rows, given.batch_tokens)
     ]
 
     def run() -> float:
@@ -78,10 +78,10 @@ def _operations(config: Any, batches: list[Any]) -> float:
     head = size // config.num_attention_heads
     projections = 2 * size * size + 2 * size * head * config.num_key_value_heads
     total = 0.0
-    for prompts, answers in batches:
+    for prompts, responses in batches:
         read: set[tuple[int, ...]] = set()
-        for prompt, answer in zip(prompts, answers, strict=True):
-            first, own = len(prompt), len(answer) - 1
+        for prompt, response in zip(prompts, responses, strict=True):
+            first, own = len(prompt), len(response) - 1
             if tuple(prompt) not in read:
                 read.add(tuple(prompt))
                 total += 2 * first * (projections + 3 * size * inner) + 2 * size * first * (

@@ -109,12 +109,12 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
 def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """One bucket's rows of each table."""
     message = pl.struct(pl.lit("user").alias("role"), pl.col("text").alias("content"))
-    answers = [
+    responses = [
         prompts.select(
             "prompt_id",
             response_id=pl.col("prompt_id") + pl.lit(side),
             sample_index=number,
-            text=pl.lit(f"answer {side}"),
+            text=pl.lit(f"response {side}"),
             model=pl.lit("none"),
             n_tokens=3,
             finish_reason=pl.lit("stop"),
@@ -136,7 +136,7 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         reward_chosen=digits / 2**24,
         reward_rejected=0.0,
         margin=digits / 2**24,
-        opinions=pl.lit([], dtype=polars_schema(layout.RECORD_OF["augmented"])["opinions"]),
+        judgments=pl.lit([], dtype=polars_schema(layout.RECORD_OF["augmented"])["judgments"]),
     )
     schema = polars_schema(layout.RECORD_OF["prompts"])
     asked = prompts.select(
@@ -146,6 +146,6 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         source=pl.lit("corpus"),
         origin=pl.lit("corpus"),
         reference=pl.lit(None, dtype=pl.String),
-        **{name: pl.lit(None, dtype=schema[name]) for name in ("answers", "labels")},
+        **{name: pl.lit(None, dtype=schema[name]) for name in ("responses", "labels")},
     )
-    return {"prompts": asked, "responses": pl.concat(answers), "augmented": pairs}
+    return {"prompts": asked, "responses": pl.concat(responses), "augmented": pairs}

@@ -1,22 +1,22 @@
-"""Does CHES say which pairs push the chosen answer's probability down? DPO on a small model.
+"""Does CHES say which pairs push the chosen response's probability down? DPO on a small model.
 
 As in Section 5 of Unintentional Unalignment (arXiv 2410.08847) and its authors' script: all pairs
-are scored by CHES, by minus the normalised edit distance of the answers' tokens and by the inner
+are scored by CHES, by minus the normalised edit distance of the responses' tokens and by the inner
 product of their last hidden states; a tenth of the pairs around a quantile of the score is
 trained on with DPO for one epoch (beta 0.1, RMSprop, batches of 32), and what counts is the mean
 change of log p(chosen) over those pairs. Trained by TRL's DPOTrainer. Beside it length-normalised
-CHES, which the paper's Section 6 filters by, and minus the number of the chosen answer's tokens, as
+CHES, which the paper's Section 6 filters by, and minus the number of the chosen response's tokens, as
 a check on how much of it all is length.
 
 Not as in the paper: the model (the demo policy, 3.7 million parameters, fine-tuned on some of
-these pairs' better answers; the paper has 1 to 8 billion), the data (1,000 pairs of OpenAssistant
+these pairs' better responses; the paper has 1 to 8 billion), the data (1,000 pairs of OpenAssistant
 and GSM8K; 5,000 of UltraFeedback), and so the learning rates. The rank correlations are ours:
 
 - `spearman`, over single pairs: the displacement is minus d log p(chosen) / dt in the first moment
   of gradient flow on DPO's loss of this pair alone, which Section 4 of the paper is about. Policy
   and reference being the same there, it is beta/2 <g_c, g_r - g_c> with g the gradients of the
-  answers' log p, exactly.
-- `spearman_per_token`: the same divided by the chosen answer's tokens.
+  responses' log p, exactly.
+- `spearman_per_token`: the same divided by the chosen response's tokens.
 - `spearman_trained`: the displacement is minus the change of log p(chosen) of each pair after one
   epoch of DPO on a tenth of all pairs, drawn at random.
 
@@ -46,10 +46,10 @@ import polars as pl
 import torch
 from machine import report
 
-from prefdata.ches.measure import score_pairs
-from prefdata.config.params import ModelParams
+from prefdata.ches.measure import measure_pairs
+from prefdata.engines.config import ModelParams
 from prefdata.engines import chat
-from prefdata.engines.base import Scoring
+from prefdata.engines.base import LoglikelihoodSettings
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference
 
@@ -80,7 +80,7 @@ def read(path: str, count: int) -> pl.DataFrame:
     )
 
 
-def answers(pairs: pl.DataFrame) -> pl.DataFrame:
+def responses(pairs: pl.DataFrame) -> pl.DataFrame:
     """Two rows a pair: response_id, prompt_id, messages, text, finished."""
     sides = [
         pairs.select(
@@ -96,7 +96,7 @@ def scored(pairs: pl.DataFrame, engine: TransformersEngine) -> pl.DataFrame:
     both = [[chat.encode(engine.tokenizer, text) for text in pairs[side]] for side in SIDES]
     prompts = [len(prompt) for prompt in chat.Prompts(engine.tokenizer, pairs).ids]
     distances = [edit_distance(*texts) for texts in zip(*both, strict=True)]
-    # An answer that is finished has its end besides.
+    # A response that is finished has its end besides.
     longest = [max(map(len, texts)) + 1 for texts in zip(*both, strict=True)]
     short = pairs.with_columns(
         minus_edit_distance=-pl.Series(distances),
@@ -105,7 +105,7 @@ def scored(pairs: pl.DataFrame, engine: TransformersEngine) -> pl.DataFrame:
         rejected_id=pl.col("pair") + "rejected",
     ).filter(pl.Series(longest) + pl.Series(prompts) <= MAX_TOKENS)
     inference = Inference({"policy": engine}, None)
-    found = score_pairs("policy", answers(short), short, inference)
+    found = measure_pairs("policy", responses(short), short, inference)
     return found.filter(pl.col("fault").is_null()).with_columns(
         minus_tokens=-pl.col("tokens_chosen").cast(pl.Int64)
     )
@@ -126,11 +126,11 @@ def edit_distance(one: list[int], other: list[int]) -> float:
 
 def logprobs(engine: TransformersEngine, model: Any, pairs: pl.DataFrame) -> np.ndarray:
     """log p(chosen) of each pair under the model."""
-    asked = answers(pairs).head(pairs.height).rename({"text": "completion"})
+    asked = responses(pairs).head(pairs.height).rename({"text": "completion"})
     engine.model, kept = model, engine.model
     try:
         rows = asked.with_columns(key=pl.Series([p.encode() for p in pairs["pair"]]))
-        frames = pl.concat(list(engine.score(rows, Scoring())))
+        frames = pl.concat(list(engine.score(rows, LoglikelihoodSettings())))
     finally:
         engine.model = kept
     joined = rows.select("key").join(frames, on="key", how="left", maintain_order="left")
@@ -199,10 +199,10 @@ def first_moments(pairs: pl.DataFrame, engine: TransformersEngine) -> np.ndarray
     for prompt, chosen, rejected in zip(prompts, pairs["chosen"], pairs["rejected"], strict=True):
         gradients = []
         for text in (chosen, rejected):
-            answer = [*chat.encode(engine.tokenizer, text), engine.tokenizer.eos_token_id]
-            ids = torch.tensor([prompt + answer])
-            logits = model(ids, logits_to_keep=len(answer) + 1).logits[0, :-1]
-            logprob = logits.log_softmax(-1).gather(-1, torch.tensor(answer)[:, None]).sum()
+            response = [*chat.encode(engine.tokenizer, text), engine.tokenizer.eos_token_id]
+            ids = torch.tensor([prompt + response])
+            logits = model(ids, logits_to_keep=len(response) + 1).logits[0, :-1]
+            logprob = logits.log_softmax(-1).gather(-1, torch.tensor(response)[:, None]).sum()
             gradients.append(torch.autograd.grad(logprob, weights))
         up, down = gradients
         found.append(sum(float((c * (r - c)).sum()) for c, r in zip(up, down, strict=True)))

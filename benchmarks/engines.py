@@ -34,7 +34,7 @@ import polars as pl
 from engines_server import measure_fake
 from machine import report
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Sampling, request_key_seed
 from prefdata.engines.vllm.engine import VllmEngine
 from prefdata.inference import Inference, Memo

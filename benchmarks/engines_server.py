@@ -1,8 +1,8 @@
 """The openai engine through Inference, memo on, against a bare asynchronous client.
 
 Both send the same requests with the same concurrency to the same server, in turns, in one run, and
-read text, token counts and log-probs from every answer. The server is a process of its own that
-answers at once with an answer of TOKENS tokens: whatever the engine costs, it costs here. On a real
+read text, token counts and log-probs from every response. The server is a process of its own that
+responses at once with a response of TOKENS tokens: whatever the engine costs, it costs here. On a real
 server, which takes its time, less of it shows: give one with --url and --model.
 
     python benchmarks/engines_server.py            10 turns of 2,000 requests
@@ -29,7 +29,7 @@ import orjson
 import polars as pl
 from machine import report
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Sampling, request_key_seed
 from prefdata.engines.openai.asks import SEED_MASK
 from prefdata.engines.openai.engine import OpenAIEngine
@@ -60,7 +60,7 @@ def completion() -> bytes:
 
 
 class FakeServer(asyncio.Protocol):
-    """Answers every POST with the same completion, and GET with the list of models."""
+    """Responses every POST with the same completion, and GET with the list of models."""
 
     completion = completion()
     models = orjson.dumps({"data": [{"id": MODEL}]})
@@ -112,7 +112,7 @@ async def bare(url: str, model: str, key: str, rows: pl.DataFrame) -> int:
     """Tokens that a client of some lines gets: workers that take from one list."""
     keys = request_keys("", "generate", SETTINGS, rows, ["messages", "sample_index"])
     waiting = list(zip(rows["messages"].to_list(), keys.to_list(), strict=True))
-    answers: list[tuple[str, int, str, float]] = []
+    responses: list[tuple[str, int, str, float]] = []
 
     async def work(session: aiohttp.ClientSession) -> None:
         while waiting:
@@ -129,22 +129,22 @@ async def bare(url: str, model: str, key: str, rows: pl.DataFrame) -> int:
             }
             async with session.post(f"{url}/chat/completions", json=body) as response:
                 response.raise_for_status()
-                answer = await response.json()
-            choice = answer["choices"][0]
+                response = await response.json()
+            choice = response["choices"][0]
             total = sum(entry["logprob"] for entry in choice["logprobs"]["content"])
-            count = answer["usage"]["completion_tokens"]
-            answers.append((choice["message"]["content"], count, choice["finish_reason"], total))
+            count = response["usage"]["completion_tokens"]
+            responses.append((choice["message"]["content"], count, choice["finish_reason"], total))
 
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     connector = aiohttp.TCPConnector(limit=CONCURRENCY)
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
         await asyncio.gather(*(work(session) for _ in range(CONCURRENCY)))
-    assert len(answers) == rows.height
-    return sum(count for _, count, _, _ in answers)
+    assert len(responses) == rows.height
+    return sum(count for _, count, _, _ in responses)
 
 
 def through_inference(engine: OpenAIEngine, rows: pl.DataFrame) -> int:
-    """Tokens that the engine gets, every answer kept in a memo."""
+    """Tokens that the engine gets, every response kept in a memo."""
     with tempfile.TemporaryDirectory() as folder:
         inference = Inference({"policy": engine}, Memo(folder))
         results = inference.ask("policy", "generate", SETTINGS, rows)

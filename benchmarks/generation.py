@@ -21,7 +21,7 @@ import polars as pl
 import torch
 from machine import report
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Sampling
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference.keys import request_keys

@@ -9,7 +9,7 @@ model. Kills of the first two kinds fall into a process that has asked for somet
 writes every request that it takes up, and every one that it finishes, to a file that no kill
 undoes.
 
-- identical: every table, rejection and file of the dataset has the bytes of a run nobody killed.
+- identical: every table, dropped record and file of the dataset has the bytes of a run nobody killed.
 - asked_again: requests taken up although the memo held them when that process started.
 - seconds_lost_max: age, at the kill, of the oldest finished request that the memo does not hold.
 

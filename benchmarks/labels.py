@@ -1,9 +1,9 @@
 """How far labels can be trusted, against GPT-4 Turbo's and people's.
 
 AlpacaEval responses (39 models), HH transcripts and GSM8K solutions from --data, which are not
-shipped. Instructions are split, so every figure is on unseen ones; a pair is two models' answers to
+shipped. Instructions are split, so every figure is on unseen ones; a pair is two models' responses to
 one instruction whose preferences differ by more than 0.3. Intervals are 95 %, by bootstrap over
-instructions. Heads are trained by `prefdata reward-head`'s own code on JSONL pairs, opinions come
+instructions. Heads are trained by `prefdata reward-head`'s own code on JSONL pairs, judgments come
 from the judges of the lookup, embeddings are remembered in --memo. MiniLM runs in bfloat16.
 
     python benchmarks/labels.py            all instructions
@@ -28,7 +28,8 @@ import orjson
 import polars as pl
 from machine import report
 
-from prefdata.config.params import ModelParams, Part, RewardHeadParams
+from prefdata.engines.config import ModelParams
+from prefdata.config.params import RewardHeadParams
 from prefdata.consensus import registry as consensuses
 from prefdata.consensus.calibration import fit, temper
 from prefdata.engines.sentence import SentenceEngine
@@ -46,10 +47,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MATH = "math_answer"
 GAP, MATCHED, RESAMPLES = 0.3, 0.15, 2000
 HEADS: dict[str, dict[str, Any]] = {
-    "embedding": {"features": ["answer", "relevance"]},
-    "embedding_length_controlled": {"features": ["answer", "relevance"], "control_length": True},
+    "embedding": {"features": ["response", "relevance"]},
+    "embedding_length_controlled": {"features": ["response", "relevance"], "control_length": True},
     "surface": {"features": ["surface"]},
-    "embedding_and_surface": {"features": ["answer", "relevance", "surface"]},
+    "embedding_and_surface": {"features": ["response", "relevance", "surface"]},
 }
 L2 = 10.0
 ANSWERS_SCORED = 8
@@ -62,11 +63,11 @@ def hashed(text: pl.Expr) -> pl.Expr:
 
 
 def alpaca(data: Path, quick: bool) -> pl.DataFrame:
-    """One row an answer: prompt_id, response_id, text, model, y (GPT-4 Turbo's), test, unseen."""
+    """One row a response: prompt_id, response_id, text, model, y (GPT-4 Turbo's), test, unseen."""
     import polars_hash  # noqa: F401  registers `chash`
 
     rows = pl.read_parquet(data / "alpaca_eval_responses.parquet")
-    rows = rows.with_columns(place=hashed(pl.col("instruction")), group=hashed(pl.col("model")))
+    rows = rows.with_columns(prompt_id=hashed(pl.col("instruction")), group=hashed(pl.col("model")))
     if quick:
         kept = rows["place"].unique().sort().head(80)
         rows = rows.filter(pl.col("place").is_in(kept.implode()))
@@ -84,9 +85,9 @@ def alpaca(data: Path, quick: bool) -> pl.DataFrame:
     ).sort("prompt_id", "response_id")
 
 
-def comparisons(answers: pl.DataFrame) -> pl.DataFrame:
-    """Every two answers whose preferences differ enough; `label` is 1 where a is better."""
-    side = answers.select("prompt_id", "response_id", "y", "length", "model", "unseen")
+def comparisons(responses: pl.DataFrame) -> pl.DataFrame:
+    """Every two responses whose preferences differ enough; `label` is 1 where a is better."""
+    side = responses.select("prompt_id", "response_id", "y", "length", "model", "unseen")
     both = side.join(side, on="prompt_id", suffix="_b").filter(
         pl.col("response_id") < pl.col("response_id_b"), (pl.col("y") - pl.col("y_b")).abs() > GAP
     )
@@ -125,7 +126,7 @@ def resampled(right: np.ndarray, prompt: np.ndarray) -> np.ndarray:
 
 
 def rights(p: pl.Series, label: pl.Series) -> np.ndarray:
-    """1 where the opinion is right, 0.5 where it prefers neither."""
+    """1 where the judgment is right, 0.5 where it prefers neither."""
     odds = p.fill_null(0.5).to_numpy() - 0.5
     return np.where(np.abs(odds) < 1e-9, 0.5, (odds > 0) == (label.to_numpy() > 0.5))
 
@@ -145,31 +146,31 @@ def trained(
 def said(kind: str, candidates: Candidates, inference: Inference, **settings: Any) -> pl.DataFrame:
     """What a judge of the lookup says, in the order of the comparisons."""
     (judge,) = judges.build([Part(kind=kind, **settings)])
-    found = judge.opinions(candidates, inference)
+    found = judge.judge_all(candidates, inference)
     keys = ["prompt_id", "response_a", "response_b"]
     return candidates.comparisons.select(keys).join(
         found, on=keys, how="left", maintain_order="left"
     )
 
 
-def candidates_of(answers: pl.DataFrame, compared: pl.DataFrame) -> Candidates:
+def candidates_of(responses: pl.DataFrame, compared: pl.DataFrame) -> Candidates:
     """What judges are given."""
     message = pl.struct(role=pl.lit("user"), content="instruction")
-    prompts = answers.unique("prompt_id", maintain_order=True)
+    prompts = responses.unique("prompt_id", maintain_order=True)
     return Candidates(
         prompts.select("prompt_id", messages=pl.concat_list(message)),
-        answers.select("prompt_id", "response_id", "text", finished=pl.lit(True)),
+        responses.select("prompt_id", "response_id", "text", finished=pl.lit(True)),
         compared.select("prompt_id", "response_a", "response_b"),
     )
 
 
 def pair_rows(
-    answers: pl.DataFrame, compared: pl.DataFrame, limit: int, split: str
+    responses: pl.DataFrame, compared: pl.DataFrame, limit: int, split: str
 ) -> list[dict[str, Any]]:
     """At most `limit` of the comparisons, drawn by a fixed seed, as rows of a pairs' file."""
     some = compared.sample(min(limit, compared.height), seed=0)
-    text = dict(answers.select("response_id", "text").iter_rows())
-    asked = dict(answers.select("prompt_id", "instruction").iter_rows())
+    text = dict(responses.select("response_id", "text").iter_rows())
+    asked = dict(responses.select("prompt_id", "instruction").iter_rows())
     rows = []
     for prompt, a, b, label in some.select(
         "prompt_id", "response_a", "response_b", "label"
@@ -187,21 +188,21 @@ def pair_rows(
 
 
 def on_alpaca(
-    answers: pl.DataFrame, folder: Path, inference: Inference, quick: bool
+    responses: pl.DataFrame, folder: Path, inference: Inference, quick: bool
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Every head's agreement on unseen instructions, and the test comparisons with p of each."""
-    train, test = (comparisons(answers.filter(pl.col("test") == side)) for side in (False, True))
+    train, test = (comparisons(responses.filter(pl.col("test") == side)) for side in (False, True))
     limit = 4000 if quick else 20_000
-    rows = pair_rows(answers, train, limit, "train")
-    rows += pair_rows(answers, test, 500, "heldout")
-    judged = candidates_of(answers.filter("test"), test)
+    rows = pair_rows(responses, train, limit, "train")
+    rows += pair_rows(responses, test, 500, "heldout")
+    judged = candidates_of(responses.filter("test"), test)
     for name in HEADS:
         started = time.monotonic()
         trained(name, rows, folder, inference)
         p = said("embedding_reward", judged, inference, head=str(folder / name))["preference"]
         test = test.with_columns(p.alias(name))
         print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
-    # Knowing who answers, and nothing of the answer: how often a model wins in training.
+    # Knowing who answers, and nothing of the response: how often a model wins in training.
     wins = pl.concat(
         [
             train.select(model="model", won="label"),
@@ -210,7 +211,7 @@ def on_alpaca(
     )
     rate = dict(wins.group_by("model").agg(pl.col("won").mean()).iter_rows())
     known = pl.col("model").replace_strict(rate) - pl.col("model_b").replace_strict(rate)
-    # Length as an opinion of its own: as sure as it was right on the training instructions.
+    # Length as a judgment of its own: as sure as it was right on the training instructions.
     p = [(1 / (1 + np.exp(-side["ratio"].to_numpy()))) for side in (train, test)]
     temperature = fit(p[0], train["label"].to_numpy()).temperature
     test = test.with_columns(pl.Series("length", temper(p[1], temperature)))
@@ -220,8 +221,8 @@ def on_alpaca(
     )
     # Neither the instruction nor the two models were seen.
     new = ~pl.col("unseen") & ~pl.col("unseen_b")
-    rows = pair_rows(answers, train.filter(new), limit, "train")
-    rows += pair_rows(answers, test, 500, "heldout")
+    rows = pair_rows(responses, train.filter(new), limit, "train")
+    rows += pair_rows(responses, test, 500, "heldout")
     name = "embedding_and_surface"
     trained(name, rows, folder, inference)
     p = said("embedding_reward", judged, inference, head=str(folder / name))["preference"]
@@ -332,11 +333,11 @@ def on_gsm8k(data: Path) -> dict[str, Any]:
 
 
 def consensus_pays(
-    answers: pl.DataFrame, test: pl.DataFrame, inference: Inference, quick: bool
+    responses: pl.DataFrame, test: pl.DataFrame, inference: Inference, quick: bool
 ) -> dict[str, Any]:
-    """SCIR over opinions that differ in kind, against each alone at as many pairs."""
+    """SCIR over judgments that differ in kind, against each alone at as many pairs."""
     prompts = test["prompt_id"].unique().sort().head(20 if quick else 280)
-    of_these = answers.filter(pl.col("prompt_id").is_in(prompts.implode()))
+    of_these = responses.filter(pl.col("prompt_id").is_in(prompts.implode()))
     few = of_these.with_columns(draw=pl.col("response_id").rank().over("prompt_id")).filter(
         pl.col("draw") <= ANSWERS_SCORED
     )
@@ -357,20 +358,20 @@ def consensus_pays(
 
 
 def compared_with_singles(test: pl.DataFrame, names: list[str]) -> dict[str, Any]:
-    """Agreement of the pairs SCIR keeps, and of as many by each opinion's own confidence."""
+    """Agreement of the pairs SCIR keeps, and of as many by each judgment's own confidence."""
     keys = ["prompt_id", "response_a", "response_b"]
-    opinions = test.select(*keys, *names).unpivot(
+    judgments = test.select(*keys, *names).unpivot(
         names, index=keys, variable_name="judge", value_name="preference"
     )
-    opinions = completed(opinions, Judgment).with_columns(dimension=pl.lit(HELPFULNESS))
+    judgments = completed(judgments, Judgment).with_columns(dimension=pl.lit(HELPFULNESS))
     prompt = test["prompt_id"].rank("dense").to_numpy().astype(np.int64) - 1
     found: dict[str, Any] = {"pairs": test.height}
     for confidence in (0.5, 0.7, 0.8):
         scir = consensuses.build(
-            Part(kind="scir", min_opinions=len(names), min_confidence=confidence)
+            Part(kind="scir", min_judgments=len(names), min_confidence=confidence)
         )
         decided = test.select(keys).join(
-            scir.label(opinions, pl.DataFrame()), on=keys, how="left", maintain_order="left"
+            scir.label(judgments, pl.DataFrame()), on=keys, how="left", maintain_order="left"
         )
         kept = decided["reason"].is_null().to_numpy()
         if not kept.any():
@@ -395,7 +396,7 @@ def compared_with_singles(test: pl.DataFrame, names: list[str]) -> dict[str, Any
 def difference(
     right: np.ndarray, kept: np.ndarray, other: np.ndarray, chosen: np.ndarray, prompt: np.ndarray
 ) -> dict[str, float]:
-    """SCIR's agreement minus the single opinion's, both on the same resampled prompts."""
+    """SCIR's agreement minus the single judgment's, both on the same resampled prompts."""
     size = int(prompt.max()) + 1
     draws = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), RESAMPLES)
     shares = [
@@ -437,9 +438,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         hh = on_hh(data, folder, inference)
-        answers = alpaca(data, given.quick)
-        figures, test = on_alpaca(answers, folder, inference, given.quick)
-        pays = consensus_pays(answers, test, inference, given.quick)
+        responses = alpaca(data, given.quick)
+        figures, test = on_alpaca(responses, folder, inference, given.quick)
+        pays = consensus_pays(responses, test, inference, given.quick)
     report(
         benchmark="labels",
         quick=given.quick,

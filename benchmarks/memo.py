@@ -1,9 +1,9 @@
-"""A rerun that finds everything done: the stage generate over a memo that holds all its answers.
+"""A rerun that finds everything done: the stage generate over a memo that holds all its responses.
 
-250,000 prompts, 4 answers of about 1 KB of distinct words each: one million entries, written by
-the memo's own commit, 250 entries at a time, which is what a model of 80 answers a second makes
+250,000 prompts, 4 responses of about 1 KB of distinct words each: one million entries, written by
+the memo's own commit, 250 entries at a time, which is what a model of 80 responses a second makes
 of the 3 seconds between two commits. Then the stage runs, in a process of its own, as
-`prefdata generate` runs it: keys, lookups, and the table of answers written anew. It is measured
+`prefdata generate` runs it: keys, lookups, and the table of responses written anew. It is measured
 over the 4,000 segments as they are, and again after `prefdata memo compact`; the slower of the two
 counts. Start-up is counted in; memory is the process's peak resident size.
 
@@ -41,7 +41,7 @@ ANSWER_CHARS = 1000
 
 
 def write_memo(params: Params) -> None:
-    """Commit an answer to every request that the stage would make, bucket by bucket."""
+    """Commit a response to every request that the stage would make, bucket by bucket."""
     draw = random.Random(0)
     words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 9))) for _ in range(20_000)]
     corpus = " ".join(draw.choices(words, k=8_000_000))
@@ -56,7 +56,7 @@ def write_memo(params: Params) -> None:
         places = pl.DataFrame({"key": keys, "place": rows["prompt_id"]})
         for some in places.iter_slices(COMMIT_ENTRIES):
             starts = [draw.randrange(len(corpus) - ANSWER_CHARS) for _ in range(some.height)]
-            answers = results(
+            responses = results(
                 "generate",
                 some["key"],
                 text=[corpus[start : start + ANSWER_CHARS] for start in starts],
@@ -65,7 +65,7 @@ def write_memo(params: Params) -> None:
                 finish_reason=["stop"] * some.height,
                 cumulative_logprob=[-draw.random() * 100 for _ in starts],
             )
-            memo.commit("generate", fingerprint, answers, some)
+            memo.commit("generate", fingerprint, responses, some)
 
 
 def run(command: list[str]) -> tuple[str, float, float]:

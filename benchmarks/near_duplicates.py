@@ -7,7 +7,7 @@ replaced, of a known Jaccard similarity between 0.5 and 1, computed here in plai
 
 - recall: of the planted pairs of similarity 0.8 and above, the share that ended in one group, one
   of the two dropped for the other or both for a third;
-- precision: of all rejections, planted or not, the share whose named nearest text has a true
+- precision: of all dropped, planted or not, the share whose named nearest text has a true
   similarity of 0.8 and above.
 
 Time: tables of recombined texts, two sizes; seconds, CPU seconds and peak memory of the stage. And
@@ -119,9 +119,9 @@ def quality(data: Path, count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         ids = prepare(Path(name), prompts)
         run(Path(name))
-        rejections = pl.read_parquet(f"{name}/data/rejections/filter/*.parquet")
+        dropped = pl.read_parquet(f"{name}/data/dropped/filter/*.parquet")
     detail = pl.col("detail")
-    named = rejections.select(
+    named = dropped.select(
         "place",
         nearest=detail.str.extract(r" to (\w+),"),
         winner=detail.str.extract(r"; (\w+) stays"),
@@ -179,7 +179,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         prepare(Path(name), crowd(few))
         crowded = run(Path(name))
-        gone = pl.scan_parquet(f"{name}/data/rejections/filter/*.parquet")
+        gone = pl.scan_parquet(f"{name}/data/dropped/filter/*.parquet")
         crowded["left"] = few - gone.select(pl.len()).collect().item()
     print("crowd", crowded, flush=True)
     report(

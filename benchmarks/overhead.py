@@ -1,6 +1,6 @@
 """What prefdata itself costs: the whole way with a scripted engine that answers at once.
 
-N prompts x 4 answers of about 1 KB, a pairwise judge over all 6 comparisons in both orders (12
+N prompts x 4 responses of about 1 KB, a pairwise judge over all 6 comparisons in both orders (12
 calls a prompt), best-worst pairs, the memo on, Parquet out: ingest, generate, judge, pair,
 augment, filter and export as `prefdata run` runs them. Start-up is counted in. Memory is the
 peak resident size of the run's own process.
@@ -27,7 +27,7 @@ PARAMS = """
 data: {folder}/data
 memo: {folder}/data/memo
 models:
-  policy: {{engine: scripted, model: policy, options: {{answer_chars: 1000}}}}
+  policy: {{engine: scripted, model: policy, options: {{response_chars: 1000}}}}
 ingest: {{sources: [{{path: {folder}/prompts.jsonl}}]}}
 generate: {{n: 4}}
 judge: {{judges: [{{kind: pairwise, model: policy}}], consensus: {{kind: mean}}}}

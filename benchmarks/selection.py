@@ -31,7 +31,7 @@ import polars as pl
 from corpus import DEMO, real_texts
 from machine import report
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Settings
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.filters.base import Here, Message

@@ -9,10 +9,10 @@ from prefdata.dataset.exports import registry as exports
 from prefdata.errors import ConfigError
 from prefdata.filters import registry as filters
 from prefdata.judges import registry as judges
-from prefdata.judges.human import PeopleJudge
+from prefdata.judges.human import HumanJudge
 from prefdata.pipelines.stages import augment, generate, judge, pair, top_up
 from prefdata.pipelines.stages import ches as score
-from prefdata.pipelines.stages.base import check_needs
+from prefdata.pipelines.stages.base import check_requirements
 from prefdata.pipelines.stages.filter import with_limit
 from prefdata.pipelines.stages.ingest import bucket_count
 from prefdata.sources.files import check_source
@@ -22,7 +22,7 @@ def check_labels(params: Params) -> None:
     """Refuse what would wait in vain for people's labels: a judge of them, or no samples beside."""
     kinds = {source.labels.kind for source in params.ingest.sources if source.labels}
     for position, one in enumerate(judges.build(params.judge.judges)):
-        if isinstance(one, PeopleJudge) and one.config.labels not in kinds:
+        if isinstance(one, HumanJudge) and one.config.labels not in kinds:
             raise ConfigError(
                 f"judge.judges.{position}: {one.name} hears labels of the kind "
                 f"{one.config.labels}, and no source has them",
@@ -30,7 +30,7 @@ def check_labels(params: Params) -> None:
             )
     if params.generate.n == 0 and not kinds:
         raise ConfigError(
-            "generate.n: 0 draws no samples, and no source brings answers",
+            "generate.n: 0 draws no samples, and no source brings responses",
             "Set n above 0, or `labels` of a source in ingest.sources.",
         )
 
@@ -49,8 +49,8 @@ def check_parts(params: Params, names: Sequence[str]) -> None:
     stages = [generate, judge, pair, augment]
     if params.score or "score" in names:
         stages.append(score)
-    needs = [need for stage in stages for need in stage.needs(params)]
-    needs += [need for f in filters.build(with_limit(params)) for need in f.needs()]
+    needs = [need for stage in stages for need in stage.requirements(params)]
+    needs += [need for f in filters.build(with_limit(params)) for need in f.requirements()]
     if params.reward_head:
         needs.append((params.reward_head.model, "embed"))
-    check_needs(params, needs)
+    check_requirements(params, needs)

@@ -7,12 +7,12 @@ from prefdata.files.storage import join
 from prefdata.records import (
     AugmentedPair,
     Demonstration,
+    Dropped,
     FilteredPair,
     Judgment,
     Pair,
     Prompt,
     Record,
-    Rejection,
     Response,
     Score,
     TopUp,
@@ -72,15 +72,15 @@ def counting(params: Params) -> dict[str, Table]:
         if stage == "export":
             if params.generate.wants_pairs():
                 found[TOP_UP] = plan(params)
-            found[stage] = rejections(params, stage)
+            found[stage] = dropped(params, stage)
         else:
             found[stage] = table(params, name)
     return found
 
 
-def rejections(params: Params, stage: str) -> Table:
-    """The rejections of a stage."""
-    return Table(join(params.data, "rejections", stage), Rejection)
+def dropped(params: Params, stage: str) -> Table:
+    """The dropped of a stage."""
+    return Table(join(params.data, "dropped", stage), Dropped)
 
 
 def dataset_folder(params: Params) -> str:

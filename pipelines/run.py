@@ -32,7 +32,7 @@ class Runner:
         self.usage: dict[str, dict[str, Usage]] = {}
 
     def run(self, name: str) -> None:
-        """Run a stage. Raises TooManyRejected where too many of its records were faulty."""
+        """Run a stage. Raises TooManyFaulty where too many of its records were faulty."""
         if STOPPING.is_set():
             raise KeyboardInterrupt
         self.progress.line(f"{name} ({self.names.index(name) + 1}/{len(self.names)}) …")

@@ -14,7 +14,7 @@ class StepStats(BaseModel):
 
     rows_in: int = 0
     rows_out: int = 0
-    rejected: dict[str, int] = {}
+    dropped: dict[str, int] = {}
     figures: dict[str, float] = {}
 
     def plus(self, other: StepStats) -> StepStats:
@@ -22,7 +22,7 @@ class StepStats(BaseModel):
         return StepStats(
             rows_in=self.rows_in + other.rows_in,
             rows_out=self.rows_out + other.rows_out,
-            rejected=_added(self.rejected, other.rejected),
+            dropped=_added(self.dropped, other.dropped),
             figures={**self.figures, **other.figures},
         )
 
@@ -36,7 +36,7 @@ class Stats(BaseModel):
     rows_in: int = 0
     rows_out: int = 0
     rows_written: int = 0
-    rejected: dict[str, int] = {}
+    dropped: dict[str, int] = {}
     faults: int = 0
     usage: dict[str, Usage] = {}
     digests: dict[str, str] = {}
@@ -51,7 +51,7 @@ class Stats(BaseModel):
             rows_in=self.rows_in + other.rows_in,
             rows_out=self.rows_out + other.rows_out,
             rows_written=self.rows_written + other.rows_written,
-            rejected=_added(self.rejected, other.rejected),
+            dropped=_added(self.dropped, other.dropped),
             faults=self.faults + other.faults,
             usage={m: self.usage.get(m, none).plus(other.usage.get(m, none)) for m in models},
             digests={**self.digests, **other.digests},
@@ -68,17 +68,17 @@ def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return {key: one.get(key, 0) + other.get(key, 0) for key in sorted({*one, *other})}
 
 
-def account(where: str, rows_in: int, rows_out: int, rejected: pl.DataFrame) -> Stats:
-    """Stats of a bucket; an error unless rows in = rows out + rejections."""
-    if rows_in != rows_out + rejected.height:
+def account(where: str, rows_in: int, rows_out: int, dropped: pl.DataFrame) -> Stats:
+    """Stats of a bucket; an error unless rows in = rows out + dropped."""
+    if rows_in != rows_out + dropped.height:
         raise AccountingError(
-            f"{where}: {rows_in} rows in, but {rows_out} out and {rejected.height} rejected",
+            f"{where}: {rows_in} rows in, but {rows_out} out and {dropped.height} dropped",
             "This is a defect of prefdata: please report it.",
         )
-    counts = rejected.group_by("reason").len().sort("reason")
+    counts = dropped.group_by("reason").len().sort("reason")
     return Stats(
         rows_in=rows_in,
         rows_out=rows_out,
-        rejected=dict(counts.iter_rows()),
-        faults=int(rejected["fault"].sum()),
+        dropped=dict(counts.iter_rows()),
+        faults=int(dropped["fault"].sum()),
     )

@@ -1,6 +1,6 @@
 """Every error of prefdata, by what the caller should do about it.
 
-`AbortError`: stop before more is lost. `RejectRecord`: set this record aside with its reason and
+`AbortError`: stop before more is lost. `DropRecord`: set this record aside with its reason and
 go on. `RetryError`: the same call may succeed later.
 """
 
@@ -48,16 +48,16 @@ class ModelError(AbortError):
 
 
 class AccountingError(AbortError):
-    """Rows in did not equal rows out plus rejections: a defect of the stage, never of the data."""
+    """Rows in did not equal rows out plus dropped: a defect of the stage, never of the data."""
 
 
-class TooManyRejected(AbortError):
-    """More faulty records than `max_rejected_fraction` allows; all tables were still written."""
+class TooManyFaulty(AbortError):
+    """More faulty records than `max_faulty_fraction` allows; all tables were still written."""
 
     exit_code = 3
 
 
-class RejectRecord(PrefdataError):
+class DropRecord(PrefdataError):
     """One record is at fault. `reason` is a short code for counting, `problem` the detail."""
 
     def __init__(self, reason: str, problem: str, remedy: str = "") -> None:

@@ -13,9 +13,9 @@ from prefdata.engines.scripted import ScriptedEngine
 ERRORS = (
     "too_long: 9,000 tokens, the model takes 4,096",
     "refused: 400 invalid request",
-    "timeout: no answer in 600 s",
+    "timeout: no response in 600 s",
     "server_error: 503 overloaded",
-    "bad_answer: half of a JSON object",
+    "bad_response: half of a JSON object",
     "model_error: out of memory",
 )
 

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 import polars as pl
 
-from prefdata.config.params import Part
 from prefdata.filters import registry as lookup
 from prefdata.filters.base import Filter, Here, Message
 from prefdata.pipelines.beam.errors import carry
 from prefdata.pipelines.beam.filter_step import FilterStep, State
 from prefdata.pipelines.beam.shuffle import pack, unpack
 from prefdata.pipelines.stages.base import Run
-from prefdata.pipelines.stages.judge import answers
+from prefdata.pipelines.stages.judge import responses
 
 Packed = tuple[int, tuple[str, bytes]]
 
@@ -33,7 +32,7 @@ def here(run: Run, number: int) -> Here:
 
     def read(bucket: int, table: str) -> pl.DataFrame:
         if table == "responses":
-            return answers(run, bucket)
+            return responses(run, bucket)
         return run.read("prompts", bucket, ["prompt_id", "messages"])
 
     return Here(number, run.buckets, parts_for(run.buckets), read)

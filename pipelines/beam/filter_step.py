@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 import apache_beam as beam
 import polars as pl
 
-from prefdata.config.params import Part
 from prefdata.filters import registry as lookup
 from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.errors import carry
@@ -23,7 +22,7 @@ class State:
     bucket: int
     rows_in: int
     kept: bytes
-    rejected: bytes
+    dropped: bytes
     usage: dict[str, Usage] = field(default_factory=dict)
     steps: dict[str, StepStats] = field(default_factory=dict)
 
@@ -33,7 +32,7 @@ class State:
         return replace(self, steps={**self.steps, label: before.plus(counts)})
 
     def dropping(self, rows: pl.DataFrame, label: str, fault: bool) -> State:
-        """With these rows, which have reason and detail, among the rejections."""
+        """With these rows, which have reason and detail, among the dropped."""
         if not rows.height:
             return self
         more = rows.select(
@@ -47,9 +46,9 @@ class State:
             ).struct.json_encode(),
         )
         counts = rows.group_by("reason").len().sort("reason")
-        rejected = pack(pl.concat([unpack(self.rejected), more]))
-        dropped = StepStats(rejected=dict(counts.iter_rows()))
-        return replace(self, rejected=rejected).counted(label, dropped)
+        dropped = pack(pl.concat([unpack(self.dropped), more]))
+        dropped = StepStats(dropped=dict(counts.iter_rows()))
+        return replace(self, dropped=dropped).counted(label, dropped)
 
 
 class FilterStep(beam.DoFn):

@@ -72,7 +72,7 @@ class Outcome:
 
     rows_in: int
     rows: pl.DataFrame
-    rejected: pl.DataFrame
+    dropped: pl.DataFrame
     rows_out: int | None = None
     inference: Inference | None = None
 
@@ -99,7 +99,7 @@ def close_engines() -> None:
             made.close()
 
 
-def check_needs(params: Params, needs: Iterable[Wanted]) -> None:
+def check_requirements(params: Params, needs: Iterable[Wanted]) -> None:
     """Before any work: every model is defined, is there, and can do what is asked of it."""
     for wanted in needs:
         first_met(wanted, engines(params))
@@ -153,19 +153,19 @@ class WorkOnBucket(beam.DoFn):
 
 
 def record(run: Run, output: Table, bucket: int, outcome: Outcome) -> Stats:
-    """Check that nothing is lost, write the bucket's rows and rejections, and count them."""
+    """Check that nothing is lost, write the bucket's rows and dropped, and count them."""
     rows_out = outcome.rows.height if outcome.rows_out is None else outcome.rows_out
     where = f"{run.stage}, bucket {bucket}"
-    stats = account(where, outcome.rows_in, rows_out, outcome.rejected)
+    stats = account(where, outcome.rows_in, rows_out, outcome.dropped)
     write_bucket(output, bucket, run.buckets, outcome.rows)
-    write_rejections(run, bucket, outcome.rejected)
+    write_dropped(run, bucket, outcome.dropped)
     usage = outcome.inference.usage if outcome.inference else {}
     return stats.model_copy(update={"usage": usage, "rows_written": outcome.rows.height})
 
 
-def write_rejections(run: Run, bucket: int, rejected: pl.DataFrame) -> None:
-    """Write the bucket's rejections."""
-    write_bucket(layout.rejections(run.params, run.stage), bucket, run.buckets, rejected)
+def write_dropped(run: Run, bucket: int, dropped: pl.DataFrame) -> None:
+    """Write the bucket's dropped."""
+    write_bucket(layout.dropped(run.params, run.stage), bucket, run.buckets, dropped)
 
 
 class AddStats(beam.CombineFn):
@@ -224,7 +224,7 @@ class Stage:
     def execute(self, params: Params, arguments: Sequence[str], quiet: bool) -> Stats:
         """Run it: check, map the buckets, mark the tables whole."""
         reads = self.reads(params) if callable(self.reads) else self.reads
-        run = start(params, self.name, reads, self.needs(params), quiet)
+        run = start(params, self.name, reads, self.requirements(params), quiet)
         output = run.table(layout.OUTPUT_OF[self.name])
         begin_tables(run, output)
 
@@ -254,14 +254,14 @@ def start(
             f"the tables that {stage} reads are bucketed differently ({found})",
             "Run the earlier stages again: `prefdata run` runs them all.",
         )
-    check_needs(params, needs)
+    check_requirements(params, needs)
     return Run(params, stage, counts.pop(), quiet)
 
 
 def begin_tables(run: Run, output: Table) -> None:
-    """Open the stage's table, and then the one of its rejections."""
+    """Open the stage's table, and then the one of its dropped."""
     begin(output)
-    begin(layout.rejections(run.params, run.stage))
+    begin(layout.dropped(run.params, run.stage))
 
 
 def buckets(pipeline: beam.Pipeline, run: Run) -> beam.PCollection:
@@ -292,10 +292,10 @@ def execute(build: Callable[[beam.Pipeline], Any], arguments: Sequence[str]) -> 
 
 
 def complete(run: Run, output: Table, unit: str) -> Stats:
-    """Mark the rejections and the stage's table whole."""
+    """Mark the dropped and the stage's table whole."""
     stats = read_stats(run.params, run.stage)
-    rejected = layout.rejections(run.params, run.stage)
-    finish(rejected, info(run, rejected, stats, unit, sum(stats.rejected.values())))
+    dropped = layout.dropped(run.params, run.stage)
+    finish(dropped, info(run, dropped, stats, unit, sum(stats.dropped.values())))
     finish(output, info(run, output, stats, unit, stats.rows_written))
     return stats
 
@@ -309,7 +309,7 @@ def info(run: Run, written: Table, stats: Stats, unit: str, rows: int) -> TableI
         rows=rows,
         rows_in=stats.rows_in,
         rows_out=stats.rows_out,
-        rejected=stats.rejected,
+        dropped=stats.dropped,
         faults=stats.faults,
         unit=unit,
         asked={call: usage.asked() for call, usage in stats.usage.items()},

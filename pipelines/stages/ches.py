@@ -1,6 +1,6 @@
-"""Score: data/prompts, data/responses -> data/scores. CHES of every ordered pair of answers.
+"""Score: data/prompts, data/responses -> data/scores. CHES of every ordered pair of responses.
 
-One call an answer gives all of a prompt's n (n - 1) ordered pairs, so that pairs can be chosen by
+One call a response gives all of a prompt's n (n - 1) ordered pairs, so that pairs can be chosen by
 their CHES. The section `score` of params.yaml may be left out: then there is no such table.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from prefdata.ches.measure import score_pairs
+from prefdata.ches.measure import measure_pairs
 from prefdata.config.params import Params
 from prefdata.engines.base import Need, error_code
 from prefdata.errors import ConfigError
 from prefdata.pipelines.stages.base import Outcome, Run, Stage
-from prefdata.pipelines.stages.judge import answers
+from prefdata.pipelines.stages.judge import responses
 from prefdata.records import Score
 from prefdata.records.base import polars_schema
 
@@ -22,7 +22,7 @@ def work(run: Run, bucket: int) -> Outcome:
     """Score one bucket's ordered pairs."""
     assert run.params.score is not None
     responses = (
-        answers(run, bucket)
+        responses(run, bucket)
         .sort("prompt_id", "response_id")
         .join(
             run.read("prompts", bucket, ["prompt_id", "messages"]),
@@ -35,21 +35,21 @@ def work(run: Run, bucket: int) -> Outcome:
         pl.col("chosen_id") != pl.col("rejected_id")
     )
     inference = run.inference(bucket)
-    scored = score_pairs(run.params.score.model, responses, pairs, inference)
+    scored = measure_pairs(run.params.score.model, responses, pairs, inference)
     failed = scored.filter(pl.col("fault").is_not_null())
-    rejected = failed.select(
+    dropped = failed.select(
         stage=pl.lit("score"),
         reason=error_code(pl.col("fault")),
         detail="fault",
         fault=pl.lit(True),
-        place="prompt_id",
+        prompt_id="prompt_id",
         record=pl.struct("prompt_id", "chosen_id", "rejected_id").struct.json_encode(),
     )
     rows = scored.filter(pl.col("fault").is_null()).select(polars_schema(Score).names())
-    return Outcome(pairs.height, rows, rejected, inference=inference)
+    return Outcome(pairs.height, rows, dropped, inference=inference)
 
 
-def needs(params: Params) -> list[Need]:
+def requirements(params: Params) -> list[Need]:
     """The model that is asked for hidden sums."""
     if params.score is None:
         raise ConfigError(

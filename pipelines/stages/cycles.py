@@ -3,7 +3,7 @@
 Between two cycles the surest agreed comparisons of all buckets are written to
 data/demonstrations; they are part of every prompt of the next cycle, and so of its key. The
 judges that are shown none keep what they said. Every run of the stage chooses anew, from all the
-answers there are: in rounds of samples, others may be shown, and then all is asked with those.
+responses there are: in rounds of samples, others may be shown, and then all is asked with those.
 """
 
 from __future__ import annotations

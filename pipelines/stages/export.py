@@ -9,7 +9,7 @@ import polars as pl
 
 from prefdata import __version__
 from prefdata.comparisons.sides import with_texts
-from prefdata.config import fingerprint
+from prefdata.hashing.fingerprint import fingerprint
 from prefdata.config.params import Params
 from prefdata.dataset.card import render_card
 from prefdata.dataset.exports import registry as lookup
@@ -37,10 +37,10 @@ from prefdata.pipelines.stages.base import (
     keep_stats,
     read_stats,
     start,
-    write_rejections,
+    write_dropped,
 )
 from prefdata.pipelines.stats import Stats, account
-from prefdata.records import Rejection
+from prefdata.records import Dropped
 from prefdata.records.base import SCHEMA_VERSION, polars_schema
 from prefdata.reports import audit
 from prefdata.reports.costs import prices_of
@@ -66,8 +66,8 @@ class ExportBucket(beam.DoFn):
             pairs = _with_texts(run, bucket)
             export = lookup.build(run.params.export.format)
             rows = export.rows(pairs)
-            rejected = pl.DataFrame(schema=polars_schema(Rejection))
-            stats = account(f"export, bucket {bucket}", pairs.height, rows.height, rejected)
+            dropped = pl.DataFrame(schema=polars_schema(Dropped))
+            stats = account(f"export, bucket {bucket}", pairs.height, rows.height, dropped)
             folder = layout.dataset_folder(run.params)
             shards = {}
             for split in SPLITS:
@@ -78,7 +78,7 @@ class ExportBucket(beam.DoFn):
                     path = storage.join(folder, name)
                     storage.write_bytes(path, encode(export.record, part, where=path))
                     shards[name] = part.height
-            write_rejections(run, bucket, rejected)
+            write_dropped(run, bucket, dropped)
             digests = {f"{bucket}": f"{content_digest(rows):x}"}
             yield stats.model_copy(
                 update={"shards": shards, "digests": digests, "rows_written": rows.height}
@@ -91,7 +91,7 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     run = start(params, "export", ["filtered", "prompts", "responses", "judgments"], [], quiet)
     folder = layout.dataset_folder(params)
     begin(folder)
-    begin_table(layout.rejections(params, "export"))
+    begin_table(layout.dropped(params, "export"))
 
     def build(pipeline: beam.Pipeline) -> None:
         stats = buckets(pipeline, run) | "Export" >> beam.ParDo(ExportBucket(run))
@@ -99,8 +99,8 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
 
     execute(build, arguments)
     stats = read_stats(params, "export")
-    rejected = layout.rejections(params, "export")
-    finish_table(rejected, info(run, rejected, stats, UNIT, 0))
+    dropped = layout.dropped(params, "export")
+    finish_table(dropped, info(run, dropped, stats, UNIT, 0))
     manifest = _manifest(params, folder, stats)
     finish(folder, manifest, render_card(manifest, params.export.license))
     return stats
@@ -134,7 +134,7 @@ def _manifest(params: Params, folder: str, stats: Stats) -> Manifest:
                 unit=counted.unit,
                 rows_in=counted.rows_in,
                 rows_out=counted.rows_out,
-                rejected=counted.rejected,
+                dropped=counted.dropped,
                 models={c: _model_entry(params, c, asked) for c, asked in counted.asked.items()},
             )
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import apache_beam as beam
 import polars as pl
 
-from prefdata.config.params import Params, Part
+from prefdata.config.params import Params
 from prefdata.engines.base import error_code
 from prefdata.filters import registry as lookup
 from prefdata.filters.base import Filter, Texts
@@ -29,9 +29,9 @@ from prefdata.pipelines.stages.base import (
     record,
     start,
 )
-from prefdata.pipelines.stages.judge import answers
+from prefdata.pipelines.stages.judge import responses
 from prefdata.pipelines.stats import Stats, StepStats, account
-from prefdata.records import FilteredPair, Rejection
+from prefdata.records import Dropped, FilteredPair
 from prefdata.records.base import polars_schema
 
 UNIT = "pairs"
@@ -48,7 +48,7 @@ class Load(beam.DoFn):
     def process(self, bucket: int) -> Iterator[State]:
         with carry():
             pairs = self.run.read("augmented", bucket)
-            nothing = pl.DataFrame(schema=polars_schema(Rejection))
+            nothing = pl.DataFrame(schema=polars_schema(Dropped))
             yield State(bucket, pairs.height, pack(pairs), pack(nothing))
 
 
@@ -62,7 +62,7 @@ class Measure(FilterStep):
                 yield state
                 return
             prompts = self.run.read("prompts", state.bucket, ["prompt_id", "messages"])
-            texts = Texts(prompts, answers(self.run, state.bucket))
+            texts = Texts(prompts, responses(self.run, state.bucket))
             inference = self.run.inference(state.bucket)
             measured = self.filter.measure(pairs, texts, inference)
             failed = measured.filter(pl.col("fault").is_not_null()).with_columns(
@@ -151,7 +151,7 @@ class Write(beam.DoFn):
 
     def process(self, state: State) -> Iterator[Stats]:
         with carry():
-            kept, rejected = unpack(state.kept), unpack(state.rejected)
+            kept, dropped = unpack(state.kept), unpack(state.dropped)
             schema = polars_schema(FilteredPair)
             absent = [
                 pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in kept.columns
@@ -159,9 +159,9 @@ class Write(beam.DoFn):
             rows = kept.with_columns(absent).select(schema.names())
             if self.dry:
                 where = f"filter, bucket {state.bucket}"
-                stats = account(where, state.rows_in, rows.height, rejected)
+                stats = account(where, state.rows_in, rows.height, dropped)
             else:
-                outcome = Outcome(state.rows_in, rows, rejected)
+                outcome = Outcome(state.rows_in, rows, dropped)
                 stats = record(self.run, self.run.table("filtered"), state.bucket, outcome)
             yield stats.model_copy(update={"usage": state.usage, "steps": state.steps})
 
@@ -180,7 +180,7 @@ def dry_run(params: Params, arguments: Sequence[str], quiet: bool = False) -> St
 def _run(params: Params, arguments: Sequence[str], quiet: bool, dry: bool) -> Stats:
     parts = with_limit(params)
     filters = lookup.build(parts)
-    needs = [need for f in filters for need in f.needs()]
+    needs = [need for f in filters for need in f.requirements()]
     run = start(params, "filter", ["augmented", "prompts", "responses"], needs, quiet)
     output = run.table("filtered")
     if not dry:

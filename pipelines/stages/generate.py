@@ -1,4 +1,4 @@
-"""Generate: data/prompts -> data/responses. n on-policy samples a prompt, beside the answers that
+"""Generate: data/prompts -> data/responses. n on-policy samples a prompt, beside the responses that
 its source brought."""
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from prefdata.errors import TableError
 from prefdata.files import storage
 from prefdata.pipelines import layout
 from prefdata.pipelines.stages.base import Outcome, Run, Stage
-from prefdata.records import Rejection, Response
-from prefdata.records.base import completed, polars_schema
+from prefdata.records import Dropped, Response
+from prefdata.records.base import fill_columns, polars_schema
 from prefdata.tables import read_bucket, read_info
 
 
 def work(run: Run, bucket: int) -> Outcome:
-    """One bucket's brought answers, and its samples."""
-    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source", "answers"])
+    """One bucket's brought responses, and its samples."""
+    prompts = run.read("prompts", bucket, ["prompt_id", "messages", "source", "responses"])
     brought = _brought(prompts)
     if run.params.generate.n == 0:
-        return Outcome(brought.height, brought, pl.DataFrame(schema=polars_schema(Rejection)))
+        return Outcome(brought.height, brought, pl.DataFrame(schema=polars_schema(Dropped)))
     drawn = _drawn(run, bucket, prompts.select("prompt_id", "messages"))
     rows = pl.concat([brought, drawn.rows])
     return replace(drawn, rows_in=brought.height + drawn.rows_in, rows=rows)
 
 
 def _brought(prompts: pl.DataFrame) -> pl.DataFrame:
-    """The answers that the sources brought, as responses."""
-    answers = prompts.select("prompt_id", "source", "answers").drop_nulls("answers")
-    rows = answers.explode("answers", empty_as_null=False).unnest("answers")
+    """The responses that the sources brought, as responses."""
+    responses = prompts.select("prompt_id", "source", "responses").drop_nulls("responses")
+    rows = responses.explode("responses", empty_as_null=False).unnest("responses")
     given = rows.with_columns(model=pl.coalesce("model", "source"), finish_reason=pl.lit("stop"))
-    return completed(given, Response)
+    return fill_columns(given, Response)
 
 
 def _drawn(run: Run, bucket: int, prompts: pl.DataFrame) -> Outcome:
@@ -45,31 +45,33 @@ def _drawn(run: Run, bucket: int, prompts: pl.DataFrame) -> Outcome:
     )
     rows = counts.select(
         "messages",
-        place="prompt_id",
+        prompt_id="prompt_id",
         sample_index=pl.int_ranges(pl.max_horizontal("n", config.n), dtype=pl.Int64),
     ).explode("sample_index", empty_as_null=True)
     inference = run.inference(bucket)
-    answers = inference.ask(config.model, "generate", sampling(config), rows)
-    joined = pl.concat([rows.select("place", "sample_index"), answers], how="horizontal")
+    responses = inference.ask(config.model, "generate", sampling(config), rows)
+    joined = pl.concat([rows.select("prompt_id", "sample_index"), responses], how="horizontal")
     failed = pl.col("error").is_not_null()
     empty = pl.col("text").str.strip_chars() == ""
     good = joined.filter(~failed & ~empty)
     responses = good.with_columns(
         response_id=pl.col("key").bin.encode("hex"),
-        prompt_id="place",
+        prompt_id="prompt_id",
         model=pl.lit(inference.fingerprint(config.model)),
         mean_token_logprob=pl.col("cumulative_logprob") / pl.col("n_tokens"),
     ).select(polars_schema(Response).names())
-    rejected = joined.filter(failed | empty).select(
+    dropped = joined.filter(failed | empty).select(
         stage=pl.lit("generate"),
-        reason=pl.when(failed).then(error_code(pl.col("error"))).otherwise(pl.lit("empty_answer")),
+        reason=pl.when(failed)
+        .then(error_code(pl.col("error")))
+        .otherwise(pl.lit("empty_response")),
         detail=pl.coalesce("error", pl.lit("the model ended its turn without a word")),
         fault=failed,
-        place="place",
-        record=pl.struct(prompt_id="place", sample_index="sample_index").struct.json_encode(),
+        place="prompt_id",
+        record=pl.struct(prompt_id="prompt_id", sample_index="sample_index").struct.json_encode(),
     )
-    rejected = rejected.select(polars_schema(Rejection).names())
-    return Outcome(rows.height, responses, rejected, inference=inference)
+    dropped = dropped.select(polars_schema(Dropped).names())
+    return Outcome(rows.height, responses, dropped, inference=inference)
 
 
 def _topped_up(run: Run, bucket: int) -> pl.DataFrame:
@@ -98,11 +100,11 @@ def sampling(config: GenerateParams) -> Sampling:
     )
 
 
-def needs(params: Params) -> list[Need]:
+def requirements(params: Params) -> list[Need]:
     """The model and operation the stage asks for; none where no samples are drawn."""
     if params.generate.n == 0:
         return []
     return [(params.generate.model, "generate", sampling(params.generate))]
 
 
-STAGE = Stage("generate", "answers", ["prompts"], work, needs)
+STAGE = Stage("generate", "responses", ["prompts"], work, needs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import apache_beam as beam
 import polars as pl
 
-from prefdata.config.params import Params, SourceParams
+from prefdata.config.params import Params
 from prefdata.errors import ConfigError
 from prefdata.hashing.ids import digest
 from prefdata.pipelines.beam.errors import carry
@@ -22,8 +22,9 @@ from prefdata.pipelines.stages.base import (
     record,
 )
 from prefdata.pipelines.stats import Stats
-from prefdata.records import Prompt, Rejection
+from prefdata.records import Dropped, Prompt
 from prefdata.records.base import polars_schema
+from prefdata.sources.config import SourceParams
 from prefdata.sources.files import count_rows
 from prefdata.sources.labels import join_labels
 from prefdata.sources.prompts import drop_duplicates, read_prompts
@@ -35,7 +36,7 @@ Packed = tuple[int, tuple[str, bytes]]
 
 
 class ReadSource(beam.DoFn):
-    """One source file -> (bucket, (kind, packed frame)), kind being prompts or rejected."""
+    """One source file -> (bucket, (kind, packed frame)), kind being prompts or dropped."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -43,12 +44,12 @@ class ReadSource(beam.DoFn):
     def process(self, numbered: tuple[int, SourceParams]) -> Iterator[Packed]:
         position, source = numbered
         with carry():
-            for prompts, rejected in read_prompts(source, position, self.run.params.ingest):
+            for prompts, dropped in read_prompts(source, position, self.run.params.ingest):
                 yield from self._split("prompts", prompts, prompts["prompt_id"])
                 places = pl.Series(
-                    [digest([p.encode()]) for p in rejected["place"]], dtype=pl.String
+                    [digest([p.encode()]) for p in dropped["place"]], dtype=pl.String
                 )
-                yield from self._split("rejected", rejected, places)
+                yield from self._split("dropped", dropped, places)
 
     def _split(self, kind: str, rows: pl.DataFrame, ids: pl.Series) -> Iterator[Packed]:
         numbers = pl.Series("bucket", [bucket_of(i, self.run.buckets) for i in ids], dtype=pl.Int64)
@@ -68,17 +69,17 @@ class WriteBucket(beam.DoFn):
         with carry():
             frames: dict[str, list[pl.DataFrame]] = {
                 "prompts": [pl.DataFrame(schema={**polars_schema(Prompt), "order": pl.Int64})],
-                "rejected": [pl.DataFrame(schema=polars_schema(Rejection))],
+                "dropped": [pl.DataFrame(schema=polars_schema(Dropped))],
             }
             for kind, content in parts:
                 frames[kind].append(unpack(content))
-            prompts, rejected = pl.concat(frames["prompts"]), pl.concat(frames["rejected"])
+            prompts, dropped = pl.concat(frames["prompts"]), pl.concat(frames["dropped"])
             rows, refused, joined = join_labels(prompts)
             kept, again = drop_duplicates(rows)
             outcome = Outcome(
-                prompts.height + rejected.height,
+                prompts.height + dropped.height,
                 kept,
-                pl.concat([rejected, refused, again]),
+                pl.concat([dropped, refused, again]),
                 rows_out=kept.height + joined,
             )
             yield record(self.run, self.run.table("prompts"), bucket, outcome)

@@ -1,7 +1,7 @@
-"""Judge: data/prompts, data/responses -> data/judgments. Every judge's opinion, and the consensus.
+"""Judge: data/prompts, data/responses -> data/judgments. Every judge's judgment, and the consensus.
 
-Of n answers all n(n-1)/2 comparisons are judged. A comparison without a consensus is rejected
-with its reason; the judges' opinions on it stay in the table. With judge.demonstrations all of it
+Of n responses all n(n-1)/2 comparisons are judged. A comparison without a consensus is dropped
+with its reason; the judges' judgments on it stay in the table. With judge.demonstrations all of it
 is done in cycles: see cycles.py.
 """
 
@@ -42,21 +42,21 @@ from prefdata.pipelines.stages.base import (
     write_stats,
 )
 from prefdata.pipelines.stats import Stats
-from prefdata.records import CONSENSUS, Judgment, Rejection
+from prefdata.records import CONSENSUS, Dropped, Judgment
 from prefdata.records.base import polars_schema
 from prefdata.tables import write_bucket
 
 READS = ["prompts", "responses"]
 SLICE_COMPARISONS = 8_192
-"""Judged at once: a judge's prompts are many times the size of the answers they are made of."""
+"""Judged at once: a judge's prompts are many times the size of the responses they are made of."""
 
-_PROMPTS = ["prompt_id", "messages", "source", "reference", "answers", "labels"]
+_PROMPTS = ["prompt_id", "messages", "source", "reference", "responses", "labels"]
 _JUDGED = ["response_id", "prompt_id", "text", "finish_reason"]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A bucket whose opinions are written, on its way to labels that need all the others."""
+    """A bucket whose judgments are written, on its way to labels that need all the others."""
 
     bucket: int
     summary: bytes
@@ -74,21 +74,23 @@ class Asked:
 
 
 def asked_of(run: Run, bucket: int) -> Asked:
-    """The bucket's prompts, answers and comparisons."""
+    """The bucket's prompts, responses and comparisons."""
     prompts = run.read("prompts", bucket, _PROMPTS)
-    responses = answers(run, bucket)
+    responses = responses(run, bucket)
     return Asked(prompts, responses, *compare(responses))
 
 
 def work(run: Run, bucket: int, cycle: int = 1) -> Outcome:
-    """Judge one bucket's answers."""
+    """Judge one bucket's responses."""
     asked, inference = asked_of(run, bucket), run.inference(bucket)
-    outcome = label(run, asked, opinions(run, bucket, cycle, asked, inference))
+    outcome = label(run, asked, judge_bucket(run, bucket, cycle, asked, inference))
     return replace(outcome, inference=inference)
 
 
-def opinions(run: Run, bucket: int, cycle: int, asked: Asked, inference: Inference) -> pl.DataFrame:
-    """Every judge's opinions of the bucket's answers."""
+def judge_bucket(
+    run: Run, bucket: int, cycle: int, asked: Asked, inference: Inference
+) -> pl.DataFrame:
+    """Every judge's judgments of the bucket's responses."""
     panel = judges.build(run.params.judge.judges)
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]
     shown, size = None, SLICE_COMPARISONS
@@ -106,14 +108,14 @@ def opinions(run: Run, bucket: int, cycle: int, asked: Asked, inference: Inferen
         shown,
     )
     for some in whole.slices(size):
-        tables += [judge.opinions(some, inference) for judge in panel]
+        tables += [judge.judge_all(some, inference) for judge in panel]
     return pl.concat(tables)
 
 
 def label(
     run: Run, asked: Asked, said: pl.DataFrame, across: pl.DataFrame | None = None
 ) -> Outcome:
-    """The bucket's opinions with the consensus on them, and what it rejects."""
+    """The bucket's judgments with the consensus on them, and what it rejects."""
     prompts = asked.prompts.select("prompt_id", "messages", "source")
     comparisons, identical = asked.comparisons, asked.identical
     decided = _consensus(run).label(said, prompts, across)
@@ -124,17 +126,17 @@ def label(
         .with_columns(unscored=pl.lit(None, dtype=pl.String)),
     )
     undecided = decided.filter(pl.col("reason").is_not_null())
-    empty = pl.DataFrame(schema=polars_schema(Rejection))
+    empty = pl.DataFrame(schema=polars_schema(Dropped))
     return Outcome(
         comparisons.height + identical.height,
         pl.concat([said, labels]),
-        pl.concat([empty, rejected(identical, fault=False), rejected(undecided, fault=None)]),
+        pl.concat([empty, dropped(identical, fault=False), dropped(undecided, fault=None)]),
         rows_out=labels.height,
     )
 
 
 class JudgeBucket(beam.DoFn):
-    """Writes a bucket's opinions; hands on what the labels elsewhere must know of them."""
+    """Writes a bucket's judgments; hands on what the labels elsewhere must know of them."""
 
     def __init__(self, run: Run, cycle: int) -> None:
         self.run, self.cycle = run, cycle
@@ -144,7 +146,7 @@ class JudgeBucket(beam.DoFn):
             run = self.run
             inference = run.inference(bucket)
             asked = asked_of(run, bucket)
-            said = opinions(run, bucket, self.cycle, asked, inference)
+            said = judge_bucket(run, bucket, self.cycle, asked, inference)
             write_bucket(run.table("judgments"), bucket, run.buckets, said)
             prompts = asked.prompts.select("prompt_id", "messages", "source")
             consensus = _consensus(run)
@@ -153,7 +155,7 @@ class JudgeBucket(beam.DoFn):
 
 
 class LabelBucket(beam.DoFn):
-    """Labels a bucket's written opinions, knowing all summaries; safe to run again."""
+    """Labels a bucket's written judgments, knowing all summaries; safe to run again."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -211,14 +213,14 @@ def _consensus(run: Run) -> Consensus:
     return consensuses.build(run.params.judge.consensus)
 
 
-def answers(run: Run, bucket: int) -> pl.DataFrame:
-    """Answers as judges and filters see them: `finished` in place of the finish reason."""
+def responses(run: Run, bucket: int) -> pl.DataFrame:
+    """Responses as judges and filters see them: `finished` in place of the finish reason."""
     rows = run.read("responses", bucket, _JUDGED)
     return rows.with_columns(finished=pl.col("finish_reason") == "stop").drop("finish_reason")
 
 
 def compare(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(comparisons to judge, those with an answer that repeats another one of its prompt).
+    """(comparisons to judge, those with a response that repeats another one of its prompt).
 
     Both with response_a < response_b; the second with reason and detail.
     """
@@ -230,14 +232,14 @@ def compare(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     repeated = pl.col("repeat_a") | pl.col("repeat_b")
     columns = ["prompt_id", "response_a", "response_b"]
     identical = pairs.filter(repeated).with_columns(
-        reason=pl.lit("identical_answers"),
-        detail=pl.lit("one of the two repeats, word for word, another answer to the prompt"),
+        reason=pl.lit("identical_responses"),
+        detail=pl.lit("one of the two repeats, word for word, another response to the prompt"),
     )
     return pairs.filter(~repeated).select(columns), identical.select(*columns, "reason", "detail")
 
 
-def rejected(rows: pl.DataFrame, fault: bool | None) -> pl.DataFrame:
-    """Rejections of comparisons; with `fault` None, a missing opinion is one, the rest is not."""
+def dropped(rows: pl.DataFrame, fault: bool | None) -> pl.DataFrame:
+    """Rejections of comparisons; with `fault` None, a missing judgment is one, the rest is not."""
     faulty = pl.col("reason").is_in(FAULTS) if fault is None else pl.lit(fault)
     return rows.select(
         stage=pl.lit("judge"),
@@ -249,13 +251,13 @@ def rejected(rows: pl.DataFrame, fault: bool | None) -> pl.DataFrame:
     )
 
 
-def needs(params: Params) -> list[Wanted]:
+def requirements(params: Params) -> list[Wanted]:
     """The models and operations the judges ask for; checks their settings on the way."""
     panel = judges.build(params.judge.judges)
     consensuses.build(params.judge.consensus, [judge.name for judge in panel])
     if params.judge.demonstrations:
         cycles.taught(params.judge.demonstrations, panel)
-    return [need for judge in panel for need in judge.needs()]
+    return [need for judge in panel for need in judge.requirements()]
 
 
 STAGE = Stage("judge", "comparisons", READS, work, needs)

@@ -26,7 +26,7 @@ def work(run: Run, bucket: int) -> Outcome:
     consensus = run.read("judgments", bucket, columns).filter(pl.col("judge") == CONSENSUS)
     comparisons = oriented(consensus)
     texts = run.read("responses", bucket, ["response_id", "text"])
-    if strategy.needs_scores:
+    if strategy.needs_ches:
         scores = run.read("scores", bucket, ["chosen_id", "rejected_id", *COLUMNS])
         on = ["chosen_id", "rejected_id"]
         comparisons = comparisons.join(scores, on=on, how="left", maintain_order="left")
@@ -34,7 +34,7 @@ def work(run: Run, bucket: int) -> Outcome:
     pairs = selected.filter(pl.col("reason").is_null())
     ids = row_digests(pairs, _IDS).str.head(2 * ID_BYTES)
     pairs = pairs.with_columns(pair_id=ids, strategy=pl.lit(strategy.kind))
-    rejected = selected.filter(pl.col("reason").is_not_null()).select(
+    dropped = selected.filter(pl.col("reason").is_not_null()).select(
         stage=pl.lit("pair"),
         reason="reason",
         detail="detail",
@@ -42,18 +42,18 @@ def work(run: Run, bucket: int) -> Outcome:
         place="prompt_id",
         record=pl.struct(*_IDS, "soft_label").struct.json_encode(),
     )
-    return Outcome(consensus.height, pairs.select(polars_schema(Pair).names()), rejected)
+    return Outcome(consensus.height, pairs.select(polars_schema(Pair).names()), dropped)
 
 
 def _reads(params: Params) -> list[str]:
-    scores = ["scores"] if lookup.build(params.pair.strategy).needs_scores else []
+    scores = ["scores"] if lookup.build(params.pair.strategy).needs_ches else []
     return ["judgments", "responses", *scores]
 
 
-def needs(params: Params) -> list[Need]:
+def requirements(params: Params) -> list[Need]:
     """No model; checks the strategy's settings."""
     strategy = lookup.build(params.pair.strategy)
-    if strategy.needs_scores and params.score is None:
+    if strategy.needs_ches and params.score is None:
         raise ConfigError(
             f"pair.strategy: {strategy.kind} goes by CHES, and there is no section `score`",
             "Add one, such as `score: {model: policy}`.",

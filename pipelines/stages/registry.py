@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from prefdata.config.params import Params
-from prefdata.errors import TooManyRejected
+from prefdata.errors import TooManyFaulty
 from prefdata.pipelines.stages import (
     augment,
     export,
@@ -35,15 +35,15 @@ STAGES: dict[str, RunStage] = {
 
 
 def check_faults(params: Params, stage: str, stats: Stats) -> None:
-    """Raise TooManyRejected where faulty records passed the stage's limit."""
+    """Raise TooManyFaulty where faulty records passed the stage's limit."""
     section = getattr(params, stage.replace("-", "_"))
-    limit = getattr(section, "max_rejected_fraction", None)
+    limit = getattr(section, "max_faulty_fraction", None)
     if limit is None or stats.faults <= limit * stats.rows_in:
         return
-    reasons = ", ".join(f"{reason} {count}" for reason, count in stats.rejected.items())
-    raise TooManyRejected(
+    reasons = ", ".join(f"{reason} {count}" for reason, count in stats.dropped.items())
+    raise TooManyFaulty(
         f"{stage}: {stats.faults} of {stats.rows_in} are faulty, more than "
-        f"max_rejected_fraction = {limit:g} ({reasons})",
-        f"Look at {params.data}/rejections/{stage}; mend the input or raise "
-        f"{stage}.max_rejected_fraction. The good rows were written.",
+        f"max_faulty_fraction = {limit:g} ({reasons})",
+        f"Look at {params.data}/dropped/{stage}; mend the input or raise "
+        f"{stage}.max_faulty_fraction. The good rows were written.",
     )

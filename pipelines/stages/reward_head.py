@@ -9,7 +9,7 @@ from prefdata.errors import ConfigError
 from prefdata.files import storage
 from prefdata.inference import Inference, Memo
 from prefdata.inference.progress import Progress
-from prefdata.pipelines.stages.base import check_needs, engines, write_stats
+from prefdata.pipelines.stages.base import check_requirements, engines, write_stats
 from prefdata.pipelines.stats import Stats
 from prefdata.reward_head.head import RewardHead, save_head, train_head
 
@@ -19,7 +19,7 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
     config = params.reward_head
     if config is None:
         raise ConfigError("reward_head: params.yaml has no such section", "Add it, with `data`.")
-    check_needs(params, [(config.model, "embed")])
+    check_requirements(params, [(config.model, "embed")])
     storage.make_folder(config.out)
     progress = Progress(quiet)
     memo = Memo(params.memo) if params.memo else None

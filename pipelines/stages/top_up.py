@@ -3,7 +3,7 @@ generate.target_pairs.
 
 Reads what the stages up to `filter` wrote and writes data/top_up, by which the next `generate`
 draws: n samples for each prompt, in steps of generate.n and at most generate.max_n. Prompts that
-are short are in data/rejections/top-up, each with the reason that most of its candidates fell out
+are short are in data/dropped/top-up, each with the reason that most of its candidates fell out
 for. The plan follows from those tables alone, so it depends on no runner, bucketing or kill.
 """
 
@@ -35,7 +35,7 @@ from prefdata.pipelines.stages.base import (
     keep_stats,
     start,
 )
-from prefdata.records import Rejection
+from prefdata.records import Dropped
 from prefdata.records.base import polars_schema
 from prefdata.tables import read_bucket, read_info, write_bucket
 
@@ -88,7 +88,7 @@ def check(params: Params) -> None:
 
 def forget(params: Params) -> None:
     """Take an earlier plan away: a run begins with generate.n samples for every prompt."""
-    for table in (layout.plan(params), layout.rejections(params, layout.TOP_UP)):
+    for table in (layout.plan(params), layout.dropped(params, layout.TOP_UP)):
         storage.remove(table.info_path)
 
 
@@ -125,15 +125,15 @@ def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> 
             write_bucket(output, bucket, run.buckets, more)
     stats = complete(run, output, UNIT)
     samples = int(chosen.select((step - pl.col("drawn")).sum()).item())
-    return Round(got, wanted, stats.rejected, chosen.height, samples)
+    return Round(got, wanted, stats.dropped, chosen.height, samples)
 
 
 def found(params: Params) -> Round | None:
     """How far the last run came; None where nothing is wanted, or nothing was counted yet."""
-    rejected = layout.rejections(params, layout.TOP_UP)
-    if not params.generate.wants_pairs() or storage.read_bytes(rejected.info_path) is None:
+    dropped = layout.dropped(params, layout.TOP_UP)
+    if not params.generate.wants_pairs() or storage.read_bytes(dropped.info_path) is None:
         return None
-    return Round(*_standing(params), read_info(rejected).rejected)
+    return Round(*_standing(params), read_info(dropped).dropped)
 
 
 def _standing(params: Params) -> tuple[int, int]:
@@ -170,7 +170,7 @@ def work(run: Run, bucket: int, reached: bool) -> Outcome:
     prompts = run.read("prompts", bucket, ["prompt_id"])
     fallen = _fallen(run, bucket)
     of_generate = fallen.filter(pl.col("stage") == "generate")
-    # An answer that the source brought is no sample: it has no sample_index.
+    # A response that the source brought is no sample: it has no sample_index.
     sampled = run.read("responses", bucket, ["prompt_id", "sample_index"]).drop_nulls()
     drawn = pl.concat([sampled.select("prompt_id"), of_generate.select("prompt_id")])
     # Another sample of the same prompt would fail, or be dropped, for the same reason.
@@ -192,8 +192,8 @@ def work(run: Run, bucket: int, reached: bool) -> Outcome:
     )
     wanted = config.accepted_per_prompt or 1
     short = counted.filter((pl.col("accepted") < wanted) & (not reached))
-    rejected = _shortfall(short, fallen, wanted, config)
-    return Outcome(prompts.height, counted, rejected, rows_out=prompts.height - rejected.height)
+    dropped = _shortfall(short, fallen, wanted, config)
+    return Outcome(prompts.height, counted, dropped, rows_out=prompts.height - dropped.height)
 
 
 def _accepted(run: Run, bucket: int) -> pl.DataFrame:
@@ -205,7 +205,7 @@ def _fallen(run: Run, bucket: int) -> pl.DataFrame:
     """stage, prompt_id, reason and fault of all that fell out of the bucket."""
     columns = ["place", "stage", "reason", "fault"]
     return pl.concat(
-        read_bucket(layout.rejections(run.params, stage), bucket, run.buckets, columns)
+        read_bucket(layout.dropped(run.params, stage), bucket, run.buckets, columns)
         for stage in _REJECTING
     ).rename({"place": "prompt_id"})
 
@@ -226,7 +226,7 @@ def _shortfall(
         .agg(pl.col("reason").first(), said=pl.format("{} {}", "reason", "count").str.join(", "))
     )
     told = short.join(reasons, on="prompt_id", how="left").with_columns(
-        pl.col("reason").fill_null("too_few_answers"), pl.col("said").fill_null("none fell out")
+        pl.col("reason").fill_null("too_few_responses"), pl.col("said").fill_null("none fell out")
     )
     return told.select(
         stage=pl.lit(layout.TOP_UP),
@@ -242,4 +242,4 @@ def _shortfall(
         fault=pl.lit(False),
         place="prompt_id",
         record=pl.struct("prompt_id", "drawn", "accepted").struct.json_encode(),
-    ).select(polars_schema(Rejection).names())
+    ).select(polars_schema(Dropped).names())

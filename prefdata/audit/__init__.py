@@ -1,1 +1,1 @@
-"""The audit of judges: what moves their verdicts beside the answers' quality."""
+"""The audit of judges: what moves their verdicts beside the responses' quality."""

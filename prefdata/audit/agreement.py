@@ -1,7 +1,7 @@
 """How much two judges, two annotators, or a judge and labels agree: shares, Cohen's kappa,
 Kendall's tau.
 
-Each annotator is a judge of their own: what is counted are opinions, and an order of candidates is
+Each annotator is a judge of their own: what is counted are judgments, and an order of candidates is
 one annotator's, never that of several together.
 """
 
@@ -20,7 +20,7 @@ _TAU = (_ONE * _OTHER).sum() / ((_ONE != 0).sum() * (_OTHER != 0).sum()).sqrt()
 def kappa(one: pl.Series, other: pl.Series) -> float | None:
     """Cohen's kappa of verdicts 1, 0, -1 (Educational and Psychological Measurement 20, 1960).
 
-    Each comparison is counted both ways round, so that naming the answers the other way changes
+    Each comparison is counted both ways round, so that naming the responses the other way changes
     nothing. Null where both always say the same one thing (chance explains everything).
     """
     n = len(one)

@@ -1,4 +1,4 @@
-"""What moves a judge's verdicts beside the answers' quality.
+"""What moves a judge's verdicts beside the responses' quality.
 
 Each function takes one judge's rows of `compared` and gives plain figures; rates are null where
 nothing counts into them.
@@ -18,7 +18,7 @@ from prefdata.statistics.logistic import logistic
 from prefdata.text.features import LENGTH, NAMES
 
 MATCHED = 0.15
-"""Answers whose lengths' log ratio is below this count as equally long."""
+"""Responses whose lengths' log ratio is below this count as equally long."""
 _LEAST = 20
 
 
@@ -56,7 +56,7 @@ def position(rows: pl.DataFrame) -> dict[str, Any]:
 def ensemble(rows: pl.DataFrame) -> dict[str, Any]:
     """How often an ensemble's members lie further apart than they prefer; others have none."""
     spread = rows.drop_nulls("spread")
-    margin = (spread["score_a"] - spread["score_b"]).abs()
+    margin = (spread["reward_a"] - spread["reward_b"]).abs()
     return {
         "comparisons": spread.height,
         "mean_spread": _mean(spread["spread"]),
@@ -65,7 +65,7 @@ def ensemble(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def length(rows: pl.DataFrame) -> dict[str, Any]:
-    """How often the longer answer is preferred, of all and of about equally long ones."""
+    """How often the longer response is preferred, of all and of about equally long ones."""
     decided = rows.drop_nulls(["verdict", LENGTH]).filter(
         pl.col("verdict") != 0, pl.col(LENGTH) != 0
     )
@@ -119,9 +119,9 @@ def win_rates(rows: pl.DataFrame) -> list[dict[str, Any]]:
 def self_preference(
     rows: pl.DataFrame, others: pl.DataFrame, own: Collection[str]
 ) -> dict[str, Any]:
-    """How often the judge prefers its own model's answer, beside what all others say of these.
+    """How often the judge prefers its own model's response, beside what all others say of these.
 
-    `own` are the fingerprints of the judge's models; counts comparisons with exactly one answer
+    `own` are the fingerprints of the judge's models; counts comparisons with exactly one response
     of theirs. A judge without models, or that judges none of its own answers, has no rate.
     """
     a, b = pl.col("model_a").is_in(list(own)), pl.col("model_b").is_in(list(own))
@@ -139,7 +139,7 @@ def self_preference(
 
 
 def drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Which features of an answer drive the verdicts: log-odds a standard deviation, 95 %.
+    """Which features of a response drive the verdicts: log-odds a standard deviation, 95 %.
 
     All features at once, so each is what it does where the others are equal (Dissecting Human and
     LLM Preferences, arXiv 2402.11296; PROFILE, arXiv 2410.06965). The strongest first.

@@ -1,4 +1,4 @@
-"""The comparisons that an audit works on: opinions beside what can be counted in the answers."""
+"""The comparisons that an audit works on: judgments beside what can be counted in the responses."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from prefdata.text.features import NAMES, text_features
 
 KEYS = ["prompt_id", "response_a", "response_b"]
 TIE = 1e-9
-"""Opinions closer than this to 0.5 prefer neither."""
+"""Judgments closer than this to 0.5 prefer neither."""
 
 
 def sides(responses: pl.DataFrame) -> pl.DataFrame:
-    """response_id, `model` (fingerprint) and a number for each text feature of each answer."""
+    """response_id, `model` (fingerprint) and a number for each text feature of each response."""
     return responses.select("response_id", "model", *text_features(pl.col("text")))
 
 
-def compared(judgments: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
-    """The opinions, the consensus left out, with both answers' models and the differences.
+def compared(judgments: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """The judgments, the consensus left out, with both responses' models and the differences.
 
-    `answers` come from `sides`. Adds `model_a`, `model_b`, the feature names (a's number minus
+    `responses` come from `sides`. Adds `model_a`, `model_b`, the feature names (a's number minus
     b's) and `verdict`: 1 for a, -1 for b, 0 for neither, null where Unscored.
     """
     rows = judgments.filter(pl.col("judge") != CONSENSUS)
     for side in ("a", "b"):
         names = {name: f"{name}_{side}" for name in ("model", *NAMES)}
-        own = answers.rename({"response_id": f"response_{side}", **names})
+        own = responses.rename({"response_id": f"response_{side}", **names})
         rows = rows.join(own, on=f"response_{side}", how="left", maintain_order="left")
     return rows.with_columns(
         verdict(pl.col("preference")).alias("verdict"),

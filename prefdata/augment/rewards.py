@@ -1,44 +1,61 @@
-"""Reward scores of both answers, their margin, and every judge's opinion."""
+"""Rewards of both responses, their margin, and every judge's own judgment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import polars as pl
+from pydantic import Field
 
-from prefdata.errors import ConfigError
-from prefdata.records.base import polars_schema
-from prefdata.records.judgment import CONSENSUS, SPEAKER
-from prefdata.records.pair import AugmentedPair, Opinion
+from prefdata.augment.base import Augmentation, AugmentationConfig
+from prefdata.records.judgment import SPEAKER
+from prefdata.records.pair import PairJudgment
 
 
-def add_rewards(
-    pairs: pl.DataFrame, judgments: pl.DataFrame, rewards: Sequence[str] | None
-) -> pl.DataFrame:
-    """`AugmentedPair` rows: the pairs with the judges' opinions turned to their sides.
-
-    `rewards` names the judges whose scores are averaged into the reward; None: all that score.
-    """
-    opinions = turned(pairs, judgments.filter(pl.col("judge") != CONSENSUS))
-    scoring = opinions if rewards is None else opinions.filter(pl.col("judge").is_in(rewards))
-    # Both answers or neither: else the margin would compare the means of different judges.
-    scoring = scoring.drop_nulls(["score_chosen", "score_rejected"])
-    means = scoring.group_by("pair_id", maintain_order=True).agg(
-        reward_chosen=pl.col("score_chosen").mean(),
-        reward_rejected=pl.col("score_rejected").mean(),
+class RewardsConfig(AugmentationConfig):
+    kind: Literal["rewards"] = "rewards"
+    judges: list[str] | None = Field(
+        None,
+        description="Judges whose rewards are averaged; null: all that give one.",
+        examples=[["pairwise"]],
     )
-    fields = pl.struct(list(Opinion.model_fields))
-    listed = opinions.group_by("pair_id", maintain_order=True).agg(opinions=fields)
-    joined = pairs.join(means, on="pair_id", how="left").join(listed, on="pair_id", how="left")
-    schema = polars_schema(AugmentedPair)
-    return joined.with_columns(
-        margin=pl.col("reward_chosen") - pl.col("reward_rejected"),
-        opinions=pl.col("opinions").fill_null([]),
-    ).select(schema.names())
 
 
-def turned(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
-    """One row a pair and opinion, sorted by whose it is, with P(chosen ≻ rejected)."""
+class Rewards(Augmentation):
+    """The mean reward of each response over the judges that give one, their margin, and every
+    judgment turned to the pair's sides."""
+
+    config: RewardsConfig
+    columns: ClassVar[tuple[str, ...]] = (
+        "reward_chosen", "reward_rejected", "margin", "judgments",
+    )  # fmt: skip
+
+    def judges(self) -> Sequence[str]:
+        return self.config.judges or ()
+
+    def augment(self, pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
+        turned = turn_judgments(pairs, judgments)
+        named = self.config.judges
+        rewarding = turned if named is None else turned.filter(pl.col("judge").is_in(named))
+        # Both responses or neither: else the margin would compare the means of different judges.
+        rewarding = rewarding.drop_nulls(["reward_chosen", "reward_rejected"])
+        means = rewarding.group_by("pair_id", maintain_order=True).agg(
+            pl.col("reward_chosen", "reward_rejected").mean()
+        )
+        fields = pl.struct(list(PairJudgment.model_fields))
+        listed = turned.group_by("pair_id", maintain_order=True).agg(judgments=fields)
+        joined = pairs.join(means, on="pair_id", how="left", maintain_order="left").join(
+            listed, on="pair_id", how="left", maintain_order="left"
+        )
+        return joined.with_columns(
+            margin=pl.col("reward_chosen") - pl.col("reward_rejected"),
+            judgments=pl.col("judgments").fill_null([]),
+        )
+
+
+def turn_judgments(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
+    """One row per pair and judgment, sorted by whose it is, with P(chosen ≻ rejected)."""
     keys = pairs.select(
         "pair_id",
         "prompt_id",
@@ -53,16 +70,6 @@ def turned(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
         *SPEAKER,
         "spread",
         preference=pl.when(is_a).then("preference").otherwise(1 - pl.col("preference")),
-        score_chosen=pl.when(is_a).then("score_a").otherwise("score_b"),
-        score_rejected=pl.when(is_a).then("score_b").otherwise("score_a"),
+        reward_chosen=pl.when(is_a).then("reward_a").otherwise("reward_b"),
+        reward_rejected=pl.when(is_a).then("reward_b").otherwise("reward_a"),
     ).sort("pair_id", *SPEAKER)
-
-
-def check_names(rewards: Sequence[str] | None, judges: Sequence[str]) -> None:
-    """Refuse a reward that no judge gives, before any work."""
-    for name in rewards or ():
-        if name not in judges:
-            raise ConfigError(
-                f"augment.rewards: no judge is called {name!r}; judge.judges has: "
-                f"{', '.join(judges)}"
-            )

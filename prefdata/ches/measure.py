@@ -1,11 +1,11 @@
-"""CHES of ordered pairs of answers, from one hidden-sums call an answer.
+"""CHES of ordered pairs of responses, from one hidden-sums call a response.
 
 Centered hidden embedding similarity, Unintentional Unalignment (arXiv 2410.08847), Definition 2:
-with S the sum over an answer's tokens of the last-layer hidden states that predict them,
+with S the sum over a response's tokens of the last-layer hidden states that predict them,
 CHES(chosen, rejected) = <S_chosen, S_rejected> - |S_chosen|². With the Gram matrix G = S Sᵀ of a
-prompt's n answers, CHES(i over j) = G[i,j] - G[i,i] for all n (n - 1) ordered pairs at no further
-call. The length-normalised form divides each sum by its answer's number of tokens. The paper's
-baseline beside it is the inner product of the two answers' last hidden states.
+prompt's n responses, CHES(i over j) = G[i,j] - G[i,i] for all n (n - 1) ordered pairs at no further
+call. The length-normalised form divides each sum by its response's number of tokens. The paper's
+baseline beside it is the inner product of the two responses' last hidden states.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ COLUMNS = ("ches", "ches_normalized", "last_hidden_inner_product")
 _PAIRS_AT_ONCE = 4096
 """Two float64 vectors a pair are gathered: 256 MiB at 4,096 dimensions."""
 
-NO_NUMBER = "bad_answer: the hidden states hold infinite or NaN entries"
+NO_NUMBER = "bad_response: the hidden states hold infinite or NaN entries"
 
 
-def score_pairs(
-    model: str, answers: pl.DataFrame, pairs: pl.DataFrame, inference: Inference
+def measure_pairs(
+    model: str, responses: pl.DataFrame, pairs: pl.DataFrame, inference: Inference
 ) -> pl.DataFrame:
     """The pairs, in their order, with COLUMNS, tokens_chosen, tokens_rejected and `fault`.
 
-    `answers` hold response_id, prompt_id, messages (the prompt's), text and finished; `pairs`
+    `responses` hold response_id, prompt_id, messages (the prompt's), text and finished; `pairs`
     chosen_id and rejected_id. `fault` says why a pair has no figures.
     """
     asked = inference.ask(
         model,
         "hidden_sums",
         Settings(),
-        answers.select("messages", "finished", place="prompt_id", completion="text"),
+        responses.select("messages", "finished", prompt_id="prompt_id", completion="text"),
     )
-    places = answers.select("response_id").with_row_index("place")
+    places = responses.select("response_id").with_row_index("prompt_id")
     sides = [
         pairs.select(response_id=f"{side}_id").join(
             places, on="response_id", how="left", maintain_order="left"
-        )["place"]
+        )["prompt_id"]
         for side in ("chosen", "rejected")
     ]
     errors = [asked["error"].gather(side) for side in sides]
@@ -72,7 +72,7 @@ def score_pairs(
 
 
 def _figures(asked: pl.DataFrame, chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-    """(pairs, COLUMNS) for answers that all have vectors, given by their places in `asked`."""
+    """(pairs, COLUMNS) for responses that all have vectors, given by their places in `asked`."""
     needed, places = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
     some = asked[needed]
     sums, last = matrix(some["hidden_sum"]), matrix(some["last_hidden"])

@@ -23,10 +23,10 @@ _STAGES = {
     "reward-head": "train the linear reward head over frozen embeddings",
     "ingest": "prompts from JSONL, Parquet or HH transcripts",
     "generate": "n on-policy answers a prompt",
-    "judge": "every judge's opinion of every two answers, and their consensus",
-    "score": "CHES of every ordered pair of a prompt's answers",
+    "judge": "every judge's judgment of every two responses, and their consensus",
+    "score": "CHES of every ordered pair of a prompt's responses",
     "pair": "agreed comparisons become pairs",
-    "augment": "rewards, margin and opinions beside each pair",
+    "augment": "rewards, margin and judgments beside each pair",
     "filter": "pairs that teach the wrong thing, or nothing, out",
     "export": "the versioned dataset",
 }
@@ -44,7 +44,7 @@ Options that prefdata does not know go to Beam:
   prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
 
 exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration or command;
-3 a stage is done, but more of its records were faulty than max_rejected_fraction allows, and
+3 a stage is done, but more of its records were faulty than max_faulty_fraction allows, and
 `run` stops there; 130 interrupted (143 by SIGTERM).
 """
 

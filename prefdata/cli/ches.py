@@ -12,9 +12,9 @@ examples:
   prefdata ches --model Qwen/Qwen2.5-0.5B-Instruct --data HuggingFaceH4/ultrafeedback_binarized \\
       --split train_prefs --limit 2000
   prefdata ches --model demo/policy --data pairs.parquet --keep-quantile 0.9 --out filtered
-  prefdata ches --model demo/policy --data pairs.jsonl --columns prompt=q,chosen=good,rejected=bad
+  prefdata ches --model demo/policy --data pairs.jsonl --columns prompt=q,chosen=good,dropped=bad
 
-The model is the one you are going to train. It reads every answer once; finished scores are kept in
+The model is the one you are going to train. It reads every response once; finished scores are kept in
 --memo, so an interrupted run goes on, and another limit takes no model call. --out FOLDER gets
 scores.parquet (a row of it for each of the dataset), report.json and, with a limit, the filtered
 copy under the dataset's own file name, in its own format and columns.
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="which split of a hub dataset or folder")
     parser.add_argument("--subset", help="which configuration of a hub dataset")
     parser.add_argument("--revision", help="revision of a hub dataset")
-    parser.add_argument("--columns", metavar="NAME=COLUMN,…", help="prompt=…,chosen=…,rejected=…")
+    parser.add_argument("--columns", metavar="NAME=COLUMN,…", help="prompt=…,chosen=…,dropped=…")
     parser.add_argument("--limit", type=int, help="read so many rows and no more")
     keep = parser.add_mutually_exclusive_group()
     keep.add_argument("--keep-quantile", type=float, metavar="Q", help="keep this share, lowest")

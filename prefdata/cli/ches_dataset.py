@@ -1,6 +1,6 @@
 """CHES on any existing preference dataset: scores, what would go, and a filtered copy.
 
-Scoring goes through the memo, so that a run that was interrupted goes on, and one with another
+LoglikelihoodSettings goes through the memo, so that a run that was interrupted goes on, and one with another
 limit asks the model nothing.
 """
 
@@ -16,17 +16,17 @@ from typing import Any
 import orjson
 import polars as pl
 
-from prefdata.ches.measure import COLUMNS, score_pairs
-from prefdata.config.params import ModelParams
+from prefdata.ches.measure import COLUMNS, measure_pairs
 from prefdata.engines.base import MESSAGES, error_code
+from prefdata.engines.config import ModelParams
 from prefdata.engines.registry import load
 from prefdata.errors import (
     ConfigError,
+    DropRecord,
     ModelError,
-    RejectRecord,
     SourceError,
     StorageError,
-    TooManyRejected,
+    TooManyFaulty,
 )
 from prefdata.files import storage
 from prefdata.hashing.digests import row_digests
@@ -38,7 +38,7 @@ from prefdata.sources.preference_data import PreferenceData, open_preferences
 from prefdata.sources.preferences import Form, form_of, named_columns
 
 CHUNK_PAIRS = 2048
-"""Scored at once; only its answers' vectors are in memory."""
+"""Scored at once; only its responses' vectors are in memory."""
 
 MODEL = "model"
 SCORES = "scores.parquet"
@@ -55,7 +55,7 @@ _PAIR: dict[str, Any] = {
 }
 
 
-def run(given: Namespace) -> tuple[dict[str, Any], str, TooManyRejected | None]:
+def run(given: Namespace) -> tuple[dict[str, Any], str, TooManyFaulty | None]:
     """(report, the same for people, why it is not all well) of the command's arguments."""
     choice = _choice(given)
     for name in ("limit", "examples", "max_batch_tokens"):
@@ -81,7 +81,7 @@ def run(given: Namespace) -> tuple[dict[str, Any], str, TooManyRejected | None]:
     if given.out:
         paths = write(scored, choice, report, given.out, given.add_columns)
     told = {**report, "models": scored.usage, "written": paths}
-    return told, text(report, paths), _faults(scored, given.max_rejected_fraction)
+    return told, text(report, paths), _faults(scored, given.max_faulty_fraction)
 
 
 def _choice(given: Namespace) -> Choice | None:
@@ -178,13 +178,13 @@ def write(scored: Scored, choice: Choice | None, report: Mapping[str, Any], out:
     return paths
 
 
-def _faults(scored: Scored, limit: float) -> TooManyRejected | None:
+def _faults(scored: Scored, limit: float) -> TooManyFaulty | None:
     """The error where more rows than the limit allows were broken or failed."""
     faults = scored.unscored.filter("fault")
     if faults.height <= limit * scored.rows:
         return None
     first = faults.row(0, named=True)
-    return TooManyRejected(
+    return TooManyFaulty(
         f"{scored.data.name}: {faults.height} of {scored.rows} rows could not be scored; row "
         f"{first['row']}: {first['reason']}, {first['detail']}",
         "Mend the input or raise --max-rejected-fraction. The rest was scored.",
@@ -216,17 +216,17 @@ def _read(
     for number, row in enumerate(islice(data.rows(), limit)):
         rows += 1
         try:
-            if isinstance(row, RejectRecord):
+            if isinstance(row, DropRecord):
                 raise row
             form = form or form_of(row, data.name, named)
             if not isinstance(row, dict):
-                raise RejectRecord("not_an_object", f"found {type(row).__name__}")
+                raise DropRecord("not_an_object", f"found {type(row).__name__}")
             pair = form.read(row)
-        except RejectRecord as reject:
+        except DropRecord as reject:
             unscored.append((number, reject.reason, reject.problem, reject.reason != "tie"))
             continue
         messages = [{"role": r, "content": c} for r, c in pair.prompt]
-        sides = (pair.chosen, pair.rejected, pair.margin)
+        sides = (pair.chosen, pair.dropped, pair.margin)
         pairs.append((number, prompt_id(pair.prompt), messages, *sides))
     if form is None or not pairs:
         found = f"; the first: {unscored[0][1]}, {unscored[0][2]}" if unscored else ""
@@ -246,7 +246,7 @@ def _read(
 
 
 def _chunks(pairs: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """By prompt, so that all answers to one are in a chunk and the memo's places are near."""
+    """By prompt, so that all responses to one are in a chunk and the memo's places are near."""
     ordered = pairs.sort("prompt_id", "row")
     groups = ordered.select(start=pl.col("prompt_id").is_first_distinct().arg_true())["start"]
     start = 0
@@ -258,14 +258,14 @@ def _chunks(pairs: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def _score(pairs: pl.DataFrame, inference: Inference) -> pl.DataFrame:
     sided = pairs
-    answers = []
+    responses = []
     for side in ("chosen", "rejected"):
         ids = row_digests(pairs.select("prompt_id", text=side), ["prompt_id", "text"])
         sided = sided.with_columns(ids.alias(f"{side}_id"))
-        answers.append(sided.select("prompt_id", "messages", response_id=f"{side}_id", text=side))
-    # An existing dataset's answers count as finished: nothing says where one was cut off.
-    distinct = pl.concat(answers).unique("response_id", maintain_order=True)
-    found = score_pairs(MODEL, distinct.with_columns(finished=True), sided, inference)
+        responses.append(sided.select("prompt_id", "messages", response_id=f"{side}_id", text=side))
+    # An existing dataset's responses count as finished: nothing says where one was cut off.
+    distinct = pl.concat(responses).unique("response_id", maintain_order=True)
+    found = measure_pairs(MODEL, distinct.with_columns(finished=True), sided, inference)
     return found.drop("chosen_id", "rejected_id")
 
 

@@ -1,16 +1,16 @@
-"""Labels turned to chosen and rejected, and the texts of answers beside their ids."""
+"""Labels turned to chosen and rejected, and the texts of responses beside their ids."""
 
 from __future__ import annotations
 
 import polars as pl
 
 
-def with_texts(pairs: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
+def with_texts(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
     """The pairs, in their order, with the texts `chosen` and `rejected`.
 
-    `pairs` hold chosen_id and rejected_id, `answers` response_id and text.
+    `pairs` hold chosen_id and rejected_id, `responses` response_id and text.
     """
-    texts = answers.select("response_id", "text")
+    texts = responses.select("response_id", "text")
     for side in ("chosen", "rejected"):
         pairs = pairs.join(
             texts.rename({"text": side}),

@@ -1,38 +1,6 @@
-"""The configuration: one pydantic model a stage, read from params.yaml."""
+"""The configuration: params.yaml, typed to its last setting, and how it is read."""
 
-from prefdata.config.load import fingerprint, load_params
-from prefdata.config.params import (
-    AugmentParams,
-    ExportParams,
-    FilterParams,
-    GenerateParams,
-    IngestParams,
-    JudgeParams,
-    ModelParams,
-    PairParams,
-    Params,
-    Part,
-    PricesParams,
-    RewardHeadParams,
-    ScoreParams,
-    SourceParams,
-)
+from prefdata.config.load import load_params
+from prefdata.config.params import Params
 
-__all__ = [
-    "AugmentParams",
-    "ExportParams",
-    "FilterParams",
-    "GenerateParams",
-    "IngestParams",
-    "JudgeParams",
-    "ModelParams",
-    "PairParams",
-    "Params",
-    "Part",
-    "PricesParams",
-    "RewardHeadParams",
-    "ScoreParams",
-    "SourceParams",
-    "fingerprint",
-    "load_params",
-]
+__all__ = ["Params", "load_params"]

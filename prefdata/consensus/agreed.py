@@ -5,7 +5,7 @@ that the prompted judge ranks by in the next cycle. There the white-box judge is
 the agreed rankings between cycles; prefdata trains nothing, so here the judges' prompts alone
 change.
 
-Taken are labels that the consensus makes and does not flag and on which every opinion is the same,
+Taken are labels that the consensus makes and does not flag and on which every judgment is the same,
 of train prompts alone: else a test prompt would have a say in the labels that are trained on. The
 surest come first, one a prompt. What decides follows from texts and probabilities, never from ids,
 so that neither their order nor the bucketing can.
@@ -30,7 +30,7 @@ def agreed(
     """`Demonstration` rows of the labels that may be shown, `rank` 0 in all.
 
     `labels` are consensus rows of `Judgment`; `prompts` hold prompt_id, messages and split,
-    `responses` response_id and text. Question and answers have `max_chars` together at most.
+    `responses` response_id and text. Question and responses have `max_chars` together at most.
     """
     sure = oriented(labels).filter(pl.col("flag").is_null(), pl.col("agreement") == 1)
     of_train = sure.join(prompts.filter(pl.col("split") == "train"), on="prompt_id")

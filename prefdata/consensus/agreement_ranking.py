@@ -1,16 +1,17 @@
 """The common order of several judges' rankings.
 
-CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a prompt's answers; the
+CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a prompt's responses; the
 longest order on which both agree is the pseudo label. A comparison makes a label where its two
-answers stand, the same way round, in a longest common order; the rest is dropped. A judge ranks
-by the mean of an answer's P(win) against all others (Borda). Each annotator is a judge of their
-own, on the prompts of which they labelled every answer. With judge.demonstrations the agreed
+responses stand, the same way round, in a longest common order; the rest is dropped. A judge ranks
+by the mean of a response's P(win) against all others (Borda). Each annotator is a judge of their
+own, on the prompts of which they labelled every response. With judge.demonstrations the agreed
 comparisons are fed back to the judges (agreed.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -22,15 +23,16 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
 )
 from prefdata.consensus.win_matrix import batches
-from prefdata.records.judgment import NOT_LABELLED, SPEAKER
+from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
 
 _NEVER = -1.0e6
 
 
 class AgreementRankingConfig(ConsensusConfig):
+    kind: Literal["agreement_ranking"] = "agreement_ranking"
     rankers: list[str] | None = Field(
         None, min_length=2, description="Judges whose rankings must agree; null: all."
     )
@@ -39,8 +41,6 @@ class AgreementRankingConfig(ConsensusConfig):
 class AgreementRanking(Consensus):
     """See the module."""
 
-    kind = "agreement_ranking"
-    config_model = AgreementRankingConfig
     config: AgreementRankingConfig
 
     def judges(self) -> Sequence[str]:
@@ -51,7 +51,7 @@ class AgreementRanking(Consensus):
     ) -> pl.DataFrame:
         rankers = self.config.rankers
         rows = judgments if rankers is None else judgments.filter(pl.col("judge").is_in(rankers))
-        counted = opinions(rows)
+        counted = tally_judgments(rows)
         parts = [_on_common_order(some) for some in _by_candidates(rows)]
         none = counted.select(COMPARISON).clear().with_columns(common=pl.lit(0, dtype=pl.Int8))
         counted = counted.join(
@@ -63,7 +63,7 @@ class AgreementRanking(Consensus):
         off = ~tie & (pl.col("common").fill_null(0) != side)
         reason = (
             pl.when(pl.col("unscored") > 0)
-            .then(pl.lit("too_few_opinions"))
+            .then(pl.lit("too_few_judgments"))
             .when(off)
             .then(pl.lit("not_in_common_order"))
         )
@@ -89,7 +89,7 @@ def _by_candidates(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, np.ndarray]]:
 
 def _seated(rows: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:
     """The rankers' rows with `seat`, from 0 within the prompt, and `seats`, how many it has."""
-    said = rows.filter(~pl.col("unscored").str.starts_with(NOT_LABELLED).fill_null(False))
+    said = rows.filter(~pl.col("unscored").str.starts_with(NOT_ANNOTATED).fill_null(False))
     numbered = said.select(SPEAKER).unique().sort(SPEAKER).with_row_index("speaker")
     asked = every.group_by("prompt_id").agg(asked=pl.len())
     scored = pl.col("preference").count().over("prompt_id", "speaker")

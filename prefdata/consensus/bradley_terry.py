@@ -1,12 +1,14 @@
-"""Bradley-Terry over a prompt's candidates: one strength each, fitted to all opinions at once.
+"""Bradley-Terry over a prompt's candidates: one strength each, fitted to all judgments at once.
 
 Where comparisons contradict each other the likeliest strengths settle it (Bradley and Terry,
-Biometrika 39, 1952; the soft wins are the mean opinions). The label is sigmoid(s_a - s_b). A
-weak prior keeps strengths finite where one answer wins everything; Newton's method from zero
+Biometrika 39, 1952; the soft wins are the mean judgments). The label is sigmoid(s_a - s_b). A
+weak prior keeps strengths finite where one response wins everything; Newton's method from zero
 makes the fit deterministic, and all prompts with equally many candidates are fitted together.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -18,7 +20,7 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
 )
 from prefdata.consensus.general import CYCLE
 from prefdata.consensus.win_matrix import batches, circular
@@ -28,6 +30,7 @@ _ENOUGH = 1e-10
 
 
 class BradleyTerryConfig(ConsensusConfig):
+    kind: Literal["bradley_terry"] = "bradley_terry"
     prior: float = Field(
         0.01, gt=0, le=10, description="Precision of the normal prior on a strength, in log-odds."
     )
@@ -36,14 +39,12 @@ class BradleyTerryConfig(ConsensusConfig):
 class BradleyTerry(Consensus):
     """See the module."""
 
-    kind = "bradley_terry"
-    config_model = BradleyTerryConfig
     config: BradleyTerryConfig
 
     def decide(
         self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        counted = opinions(judgments)
+        counted = tally_judgments(judgments)
         wins = counted.select(*COMPARISON, p="mean")
         fitted = []
         for rows, matrices in batches(wins):
@@ -58,7 +59,7 @@ class BradleyTerry(Consensus):
             pl.concat([none, *fitted]), on=COMPARISON, how="left", maintain_order="left"
         ).join(circular(wins), on=COMPARISON, how="left", maintain_order="left")
         mark = pl.when(pl.col("cycle")).then(pl.lit(CYCLE))
-        # Without an opinion of their own the two would be compared by the prior alone.
+        # Without a judgment of their own the two would be compared by the prior alone.
         p = pl.when(pl.col("mean").is_not_null()).then("fit")
         return labelled(counted, NO_REASON, self.config, p, mark)
 

@@ -52,10 +52,10 @@ def _sigmoid(odds: np.ndarray) -> np.ndarray:
 
 
 def fit(p: np.ndarray, label: np.ndarray) -> Temperature:
-    """The likeliest temperature for opinions (n,) in [0, 1] and labels (n,), 1 where a is better.
+    """The likeliest temperature for judgments (n,) in [0, 1] and labels (n,), 1 where a is better.
 
     The likelihood's slope in 1/temperature never falls, so halving finds its zero. Within
-    e^-7 … e^7: where all opinions are right there is no best temperature, only colder ones.
+    e^-7 … e^7: where all judgments are right there is no best temperature, only colder ones.
     """
     inside = np.clip(p, 1e-6, 1 - 1e-6)
     odds = np.log(inside / (1 - inside))
@@ -78,7 +78,7 @@ def fit(p: np.ndarray, label: np.ndarray) -> Temperature:
 def curve(p: np.ndarray, label: np.ndarray) -> list[tuple[int, float, float]]:
     """(comparisons, mean confidence, accuracy) of each of BINS equal bins of confidence.
 
-    Confidence is that of the preferred answer, from 0.5 to 1, so naming the answers the other
+    Confidence is that of the preferred response, from 0.5 to 1, so naming the responses the other
     way round changes nothing; a tie is half right.
     """
     sure = np.maximum(p, 1 - p)

@@ -3,8 +3,8 @@
 MaxMin-RLHF (Chakraborty et al., arXiv 2402.08925): one reward for all follows the majority, so the
 least utility of any group is what is maximised, after the egalitarian principle. A group's
 preference is the mean of its members' P(a ≻ b), so that a large group weighs no more than a small
-one. Where no two groups prefer different answers the label is that of the least convinced group (a
-tie, if that can't decide). Where two do there is none, or, with `disagreeing: flag`, the answer is
+one. Where no two groups prefer different responses the label is that of the least convinced group (a
+tie, if that can't decide). Where two do there is none, or, with `disagreeing: flag`, the response is
 preferred whose worst-off group loses less, by (min + max) / 2 of the groups' preferences, and the
 label is marked. Who has no group, a model or an annotator, is one alone.
 """
@@ -23,14 +23,15 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
 )
-from prefdata.records.judgment import NOT_LABELLED, SPEAKER
+from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
 
 DISAGREE = "groups_disagree"
 
 
 class GroupsConfig(ConsensusConfig):
+    kind: Literal["groups"] = "groups"
     groups: list[str] | None = Field(
         None, min_length=1, description="Groups that must all be heard, and alone; null: who spoke."
     )
@@ -42,8 +43,6 @@ class GroupsConfig(ConsensusConfig):
 class Groups(Consensus):
     """See the module."""
 
-    kind = "groups"
-    config_model = GroupsConfig
     config: GroupsConfig
 
     def decide(
@@ -56,7 +55,7 @@ class Groups(Consensus):
             named = pl.col("group").is_in(wanted).fill_null(False)
             counted = judgments.with_columns(
                 preference=pl.when(named).then("preference"),
-                unscored=pl.when(named).then("unscored").otherwise(pl.lit(NOT_LABELLED)),
+                unscored=pl.when(named).then("unscored").otherwise(pl.lit(NOT_ANNOTATED)),
             )
         itself = pl.concat_str("judge", "annotator", separator=" ", ignore_nulls=True)
         alone = pl.when(pl.col("group").is_null()).then(itself)
@@ -71,7 +70,7 @@ class Groups(Consensus):
         found = each.group_by(COMPARISON).agg(
             least=p.min(), most=p.max(), groups=pl.len(), said=said.sort().str.join(", ")
         )
-        rows = opinions(counted).drop("said").join(found, on=COMPARISON, how="left")
+        rows = tally_judgments(counted).drop("said").join(found, on=COMPARISON, how="left")
         rows = rows.with_columns(pl.col("said").fill_null("no group has said anything"))
         least, most = pl.col("least"), pl.col("most")
         prefer_a, prefer_b = most > 0.5 + ROUNDING, least < 0.5 - ROUNDING

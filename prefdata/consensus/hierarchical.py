@@ -8,6 +8,7 @@ with a margin below which the two count as alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +19,7 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
     whole_mean,
 )
 
@@ -34,14 +35,13 @@ class CriterionConfig(BaseModel):
 
 
 class HierarchicalConfig(ConsensusConfig):
+    kind: Literal["hierarchical"] = "hierarchical"
     criteria: list[CriterionConfig] = Field(min_length=1, description="The weightiest first.")
 
 
 class Hierarchical(Consensus):
     """See the module."""
 
-    kind = "hierarchical"
-    config_model = HierarchicalConfig
     config: HierarchicalConfig
 
     def judges(self) -> Sequence[str]:
@@ -50,7 +50,7 @@ class Hierarchical(Consensus):
     def decide(
         self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        counted = opinions(judgments)
+        counted = tally_judgments(judgments)
         for place, criterion in enumerate(self.config.criteria):
             own = judgments.filter(pl.col("judge") == criterion.judge)
             if criterion.dimension is not None:

@@ -1,7 +1,7 @@
-"""The sum of log-sigmoid-centred rewards: an answer has to be good enough by every judge.
+"""The sum of log-sigmoid-centred rewards: a response has to be good enough by every judge.
 
 Transforming and Combining Rewards (Wang et al., arXiv 2402.00742, Sections 3 and 4): each judge's
-reward r becomes log sigmoid(r - r_ref), the log-probability that the answer is better than a
+reward r becomes log sigmoid(r - r_ref), the log-probability that the response is better than a
 reference one, and these are summed, which reads as "good by all of them". Far above the reference
 more reward counts for little, far below it costs in full. r_ref is a quantile of the judge's
 rewards on the prompt's own candidates.
@@ -10,6 +10,7 @@ rewards on the prompt's own candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
@@ -18,14 +19,15 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
 )
-from prefdata.records.judgment import NOT_LABELLED, SPEAKER
+from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
 from prefdata.statistics.odds import sigmoid
 
 
 class LogSigmoidSumConfig(ConsensusConfig):
-    rewards: list[str] = Field(min_length=1, description="Judges that give every answer a score.")
+    kind: Literal["log_sigmoid_sum"] = "log_sigmoid_sum"
+    rewards: list[str] = Field(min_length=1, description="Judges that give every response a score.")
     reference: float = Field(
         0.5, ge=0, le=1, description="Quantile of a prompt's rewards that is the reference."
     )
@@ -34,8 +36,6 @@ class LogSigmoidSumConfig(ConsensusConfig):
 class LogSigmoidSum(Consensus):
     """See the module."""
 
-    kind = "log_sigmoid_sum"
-    config_model = LogSigmoidSumConfig
     config: LogSigmoidSumConfig
 
     def judges(self) -> Sequence[str]:
@@ -44,7 +44,7 @@ class LogSigmoidSum(Consensus):
     def decide(
         self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        counted = opinions(judgments)
+        counted = tally_judgments(judgments)
         utilities = self._utilities(judgments)
         for side in ("a", "b"):
             own = utilities.select(
@@ -54,13 +54,13 @@ class LogSigmoidSum(Consensus):
                 own, on=["prompt_id", f"response_{side}"], how="left", maintain_order="left"
             )
         difference = pl.col("utility_a") - pl.col("utility_b")
-        reason = pl.when(difference.is_null()).then(pl.lit("missing_score"))
+        reason = pl.when(difference.is_null()).then(pl.lit("missing_reward"))
         return labelled(counted, reason, self.config, sigmoid(difference))
 
     def _utilities(self, judgments: pl.DataFrame) -> pl.DataFrame:
-        """prompt_id, response, utility; null where one of the judges gave the answer no score."""
+        """prompt_id, response, utility; null where one of the judges gave the response no score."""
         rewards = sorted(set(self.config.rewards))
-        unlabelled = pl.col("unscored").str.starts_with(NOT_LABELLED).fill_null(False)
+        unlabelled = pl.col("unscored").str.starts_with(NOT_ANNOTATED).fill_null(False)
         rows = judgments.filter(pl.col("judge").is_in(rewards) & ~unlabelled)
         scores = pl.concat(
             [
@@ -73,7 +73,7 @@ class LogSigmoidSum(Consensus):
                 for side in ("a", "b")
             ]
         ).unique(["prompt_id", *SPEAKER, "response", "score"])
-        # An answer stands in several comparisons; one of them may lack the score.
+        # A response stands in several comparisons; one of them may lack the score.
         each = scores.group_by("prompt_id", *SPEAKER, "response").agg(
             pl.col("score").drop_nulls().min()
         )

@@ -1,14 +1,15 @@
 """A mixture of judges: by kind of prompt, with constraint judges that veto.
 
 CGPO (The Perfect Blend, arXiv 2409.20370, Sections 4.1 and 4.2): prompts are stratified by task,
-each task has its own reward models, and constraint judges say whether an answer breaks a rule;
-an answer that does is never the preferred one, however well it is rewarded. Kinds are told by
+each task has its own reward models, and constraint judges say whether a response breaks a rule;
+a response that does is never the preferred one, however well it is rewarded. Kinds are told by
 the prompt's source or by its text, the first rule that fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -20,7 +21,7 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
     whole_mean,
 )
 from prefdata.consensus.scir import disagreement
@@ -32,7 +33,7 @@ class KindConfig(BaseModel):
     name: str
     source: str | None = Field(None, description="Regex that the prompt's source must contain.")
     text: str | None = Field(None, description="Regex that the last user turn must contain.")
-    judges: list[str] = Field(min_length=1, description="Whose opinions make the label.")
+    judges: list[str] = Field(min_length=1, description="Whose judgments make the label.")
 
     @field_validator("source", "text")
     @classmethod
@@ -51,12 +52,13 @@ class ConstraintConfig(BaseModel):
     min_preference: float = Field(
         0.5, ge=0, le=1, description="Least P(preferred ≻ other) that it may give."
     )
-    min_score: float | None = Field(
-        None, description="Least score that it may give the preferred answer; null: not asked."
+    min_reward: float | None = Field(
+        None, description="Least score that it may give the preferred response; null: not asked."
     )
 
 
 class MixtureConfig(ConsensusConfig):
+    kind: Literal["mixture"] = "mixture"
     kinds: list[KindConfig] = Field(min_length=1, description="The first that fits counts.")
     otherwise: list[str] | None = Field(
         None, min_length=1, description="Judges of all other prompts; null: all but constraints."
@@ -68,8 +70,6 @@ class MixtureConfig(ConsensusConfig):
 class Mixture(Consensus):
     """See the module."""
 
-    kind = "mixture"
-    config_model = MixtureConfig
     config: MixtureConfig
 
     def judges(self) -> Sequence[str]:
@@ -82,26 +82,26 @@ class Mixture(Consensus):
     ) -> pl.DataFrame:
         kinds = self.kinds(prompts)
         rows = judgments.join(kinds, on="prompt_id", how="left", maintain_order="left")
-        # Comparisons stay where no opinion of the kind is there: they have too few of them.
+        # Comparisons stay where no judgment of the kind is there: they have too few of them.
         heard = pl.when(self._heard()).then("preference")
-        counted = opinions(rows.with_columns(preference=heard))
+        counted = tally_judgments(rows.with_columns(preference=heard))
         preference = pl.col("mean")
         vetoed = pl.lit(False)
         for place, constraint in enumerate(self.config.constraints):
             own = judgments.filter(pl.col("judge") == constraint.judge)
             said = own.group_by(COMPARISON).agg(
                 whole_mean().alias(f"p{place}"),
-                pl.col("score_a").min().alias(f"a{place}"),
-                pl.col("score_b").min().alias(f"b{place}"),
+                pl.col("reward_a").min().alias(f"a{place}"),
+                pl.col("reward_b").min().alias(f"b{place}"),
             )
             counted = counted.join(said, on=COMPARISON, how="left", maintain_order="left")
             for_a = preference > 0.5
             p = pl.when(for_a).then(f"p{place}").otherwise(1 - pl.col(f"p{place}"))
             # A constraint that was not checked is not met.
             vetoed = vetoed | p.is_null() | (p + ROUNDING < constraint.min_preference)
-            if constraint.min_score is not None:
+            if constraint.min_reward is not None:
                 score = pl.when(for_a).then(f"a{place}").otherwise(f"b{place}")
-                vetoed = vetoed | score.is_null() | (score < constraint.min_score)
+                vetoed = vetoed | score.is_null() | (score < constraint.min_reward)
         reason = disagreement() if self.config.unanimous else NO_REASON
         tie = (preference - 0.5).abs() <= ROUNDING
         reason = pl.coalesce(reason, pl.when(vetoed & ~tie).then(pl.lit("vetoed")))

@@ -9,16 +9,19 @@ quantiles of the confidence of all labels, whichever bucket they lie in.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 from pydantic import Field
 
-from prefdata.consensus.base import ROUNDING, Consensus, ConsensusConfig, labelled, opinions
+from prefdata.consensus.base import ROUNDING, Consensus, ConsensusConfig, labelled, tally_judgments
 from prefdata.consensus.scir import disagreement
 
 FLAG = "least_confident"
 
 
 class NoiseAwareConfig(ConsensusConfig):
+    kind: Literal["noise_aware"] = "noise_aware"
     least_confident: float = Field(
         0.1, ge=0, lt=1, description="Fraction of all labels that is marked and smoothed."
     )
@@ -28,14 +31,12 @@ class NoiseAwareConfig(ConsensusConfig):
     drop: float = Field(
         0.0, ge=0, lt=1, description="Fraction of all labels, the least confident, that is dropped."
     )
-    unanimous: bool = Field(False, description="Only where all opinions agree, as scir.")
+    unanimous: bool = Field(False, description="Only where all judgments agree, as scir.")
 
 
 class NoiseAware(Consensus):
     """See the module."""
 
-    kind = "noise_aware"
-    config_model = NoiseAwareConfig
     config: NoiseAwareConfig
     across_buckets = True
 
@@ -43,7 +44,7 @@ class NoiseAware(Consensus):
         self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
     ) -> pl.DataFrame:
         reason = disagreement() if self.config.unanimous else pl.lit(None, dtype=pl.String)
-        labels = labelled(opinions(judgments), reason, self.config)
+        labels = labelled(tally_judgments(judgments), reason, self.config)
         if across is None:
             return labels
         drop, mark = (

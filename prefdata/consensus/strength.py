@@ -23,7 +23,7 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
 )
 from prefdata.records.judgment import SPEAKER
 from prefdata.statistics.odds import log_odds, sigmoid
@@ -32,6 +32,7 @@ FLIPPED, AMBIGUOUS = "flipped", "ambiguous"
 
 
 class StrengthConfig(ConsensusConfig):
+    kind: Literal["strength"] = "strength"
     label: str | None = Field(None, description="The judge whose labels are examined.")
     flip_below: float = Field(
         -1.0, le=0, description="Strength, in log-odds, under which a label is turned round."
@@ -60,8 +61,6 @@ class StrengthConfig(ConsensusConfig):
 class Strength(Consensus):
     """See the module."""
 
-    kind = "strength"
-    config_model = StrengthConfig
     config: StrengthConfig
 
     def judges(self) -> Sequence[str]:
@@ -75,7 +74,7 @@ class Strength(Consensus):
         ensemble = judgments if config.label is None else judgments.filter(~examined)
         odds = log_odds(pl.col("preference"))
         # In scores; what a score is worth in log-odds, the judge's own margin says.
-        margin = (pl.col("score_a") - pl.col("score_b")).abs()
+        margin = (pl.col("reward_a") - pl.col("reward_b")).abs()
         within = pl.when(margin > 0).then(pl.col("spread") * odds.abs() / margin).fill_null(0.0)
         margins = (
             ensemble.sort(*SPEAKER, *COMPARISON)
@@ -86,7 +85,7 @@ class Strength(Consensus):
                 spread=(odds.var(ddof=0) + within.filter(odds.is_not_null()).pow(2).mean()).sqrt(),
             )
         )
-        counted = opinions(judgments).join(
+        counted = tally_judgments(judgments).join(
             margins, on=COMPARISON, how="left", maintain_order="left"
         )
         given = sigmoid(pl.col("strength"))
@@ -112,7 +111,7 @@ class Strength(Consensus):
         )
         missing = given.is_null() | pl.col("strength").is_null()
         reason: pl.Expr = (
-            pl.when(missing).then(pl.lit("too_few_opinions")).when(tie).then(pl.lit("tie"))
+            pl.when(missing).then(pl.lit("too_few_judgments")).when(tie).then(pl.lit("tie"))
         )
         if config.ambiguous == "drop":
             reason = pl.coalesce(reason, pl.when(weak).then(pl.lit(AMBIGUOUS)))

@@ -2,11 +2,13 @@
 
 MODPO (arXiv 2310.03708, Section 2.2) and MORE (arXiv 2312.07401): what several objectives say is
 joined as w · r, and sigmoid of a difference of rewards is a preference. Within a dimension the
-opinions' log-odds are averaged; give the judges' temperatures (`calibration`), or the surest of
+judgments' log-odds are averaged; give the judges' temperatures (`calibration`), or the surest of
 them outweighs the rest.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -16,13 +18,14 @@ from prefdata.consensus.base import (
     Consensus,
     ConsensusConfig,
     labelled,
-    opinions,
+    tally_judgments,
 )
 from prefdata.records.judgment import SPEAKER
 from prefdata.statistics.odds import log_odds, sigmoid
 
 
 class WeightedSumConfig(ConsensusConfig):
+    kind: Literal["weighted_sum"] = "weighted_sum"
     weights: dict[str, float] = Field(
         min_length=1, description="Dimension -> weight; a dimension that is not named counts 0."
     )
@@ -38,14 +41,12 @@ class WeightedSumConfig(ConsensusConfig):
 class WeightedSum(Consensus):
     """See the module."""
 
-    kind = "weighted_sum"
-    config_model = WeightedSumConfig
     config: WeightedSumConfig
 
     def decide(
         self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        counted = opinions(judgments)
+        counted = tally_judgments(judgments)
         total, missing = pl.lit(0.0), pl.lit(False)
         for place, (dimension, weight) in enumerate(sorted(self.config.weights.items())):
             if not weight:

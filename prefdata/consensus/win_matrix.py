@@ -61,7 +61,7 @@ def in_cycle(matrices: np.ndarray) -> np.ndarray:
 
 
 def circular(wins: pl.DataFrame) -> pl.DataFrame:
-    """The comparisons of `wins` with `cycle`: whether its two answers lie on a circle."""
+    """The comparisons of `wins` with `cycle`: whether its two responses lie on a circle."""
     parts = [
         rows.with_columns(
             cycle=pl.Series(

@@ -52,7 +52,7 @@ class StageEntry(BaseModel):
     unit: str
     rows_in: int
     rows_out: int
-    rejected: dict[str, int]
+    dropped: dict[str, int]
     models: dict[str, ModelEntry]
 
 

@@ -10,18 +10,18 @@ be answered comes back with its reason in `error`, and never takes others with i
 | generate    | messages, sample_index         | text, n_tokens, finish_reason,              |
 |             |                                | cumulative_logprob (nats, at temperature 1; |
 |             |                                | null from a server without log-probs)       |
-| score       | messages, completion, finished | logprob (sum, nats), n_tokens,              |
+| loglikelihood      | messages, completion, finished | logprob (sum, nats), n_tokens,              |
 |             |                                | token_logprobs (nats; null unless asked)    |
 | choose      | messages                       | logprobs (one an option, nats)              |
 | embed       | text                           | embedding (float32, unit length)            |
 | hidden_sums | messages, completion, finished | hidden_sum, last_hidden (float32), n_tokens |
 | reward      | messages, completion           | rewards (one an output of the model's head) |
 
-`messages` is a list of {role, content}; `finished` says that the answer ended its turn, so the
-end-of-turn token belongs to it. `n_tokens` counts the answer's tokens. Every result also has
+`messages` is a list of {role, content}; `finished` says that the response ended its turn, so the
+end-of-turn token belongs to it. `n_tokens` counts the response's tokens. Every result also has
 `n_prompt_tokens`, the tokens that the model was given to read for it: the prompt's, in score and
 hidden_sums the completion's too, in choose the prompt's and the option's for each option of several
-tokens. An `error` starts with a short code: too_long, refused, timeout, server_error, bad_answer or
+tokens. An `error` starts with a short code: too_long, refused, timeout, server_error, bad_response or
 model_error, and a colon.
 """
 
@@ -38,19 +38,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prefdata.errors import ModelError
 
-Operation = Literal["generate", "score", "choose", "embed", "hidden_sums", "reward"]
+Operation = Literal["generate", "loglikelihood", "choose", "embed", "hidden_sums", "reward"]
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
-STOPPING = threading.Event()
-"""Set, for the whole process, when the run is asked to stop (Ctrl-C, SIGTERM).
-
-An engine looks at it before it takes up more rows. Once it is set the engine finishes what is in
-flight, in at most GRACE_SECONDS, yields that and returns; rows that were never taken up, or were
-given up then, yield nothing.
-"""
-
 GRACE_SECONDS = 10.0
+"""How long an engine may take to finish what is in flight once its run is asked to stop."""
 
 
 class Settings(BaseModel):
@@ -60,7 +53,7 @@ class Settings(BaseModel):
 
 
 class Structure(Settings):
-    """What every answer must be: exactly one of the fields."""
+    """What every response must be: exactly one of the fields."""
 
     json_schema: str | None = Field(None, description="A JSON Schema, as JSON text.")
     regex: str | None = None
@@ -87,8 +80,8 @@ class Sampling(Settings):
     structure: Structure | None = None
 
 
-class Scoring(Settings):
-    """What `score` gives beside the sum."""
+class LoglikelihoodSettings(Settings):
+    """What `loglikelihood` gives beside the sum."""
 
     per_token: bool = Field(False, description="Fill token_logprobs.")
 
@@ -102,22 +95,44 @@ class Options(Settings):
     options: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=2)
 
 
-Need = tuple[str, Operation] | tuple[str, Operation, Settings]
-"""What a stage will ask: (model's name in params.yaml, operation, settings where they matter)."""
+@dataclass(frozen=True)
+class Call:
+    """An operation and its settings: what is asked of a model, whatever the requests."""
+
+    operation: Operation
+    settings: Settings = Settings()
 
 
 @dataclass(frozen=True)
-class AnyOf:
-    """Needs of which one is enough: the first that its engine meets is what will be asked.
+class Requirement:
+    """What a stage or a part will ask of a model: one of `calls`, the best first.
 
-    `remedy` is said where no engine meets any of them.
+    The first call that the model's engine can do is what will be asked. `remedy` is said where it
+    can do none of them.
     """
 
-    needs: tuple[Need, ...]
-    remedy: str
+    model: str
+    calls: tuple[Call, ...]
+    remedy: str = ""
 
+    @classmethod
+    def of(cls, model: str, operation: Operation, settings: Settings | None = None) -> Requirement:
+        """A requirement that one call alone meets."""
+        return cls(model, (Call(operation, settings or Settings()),))
 
-Wanted = Need | AnyOf
+    def resolve(self, engines: Mapping[str, Engine]) -> Call:
+        """The first call that the model's engine can do. Raises ModelError where it can do none."""
+        engine = engines[self.model]
+        reasons = []
+        for call in self.calls:
+            reason = engine.refusal(call.operation, call.settings)
+            if reason is None:
+                return call
+            reasons.append(f"model {engine.name}: {reason}")
+        remedy = self.remedy or (
+            "Name another model for this stage, or another engine for this model."
+        )
+        raise ModelError("; ".join(dict.fromkeys(reasons)), remedy)
 
 
 @dataclass(frozen=True)
@@ -140,7 +155,7 @@ OPERATIONS: dict[Operation, OperationSpec] = {
             "cumulative_logprob": pl.Float64(),
         },
     ),
-    "score": OperationSpec(
+    "loglikelihood": OperationSpec(
         _ANSWER,
         {
             "logprob": pl.Float64(),
@@ -200,7 +215,7 @@ def error_code(error: pl.Expr) -> pl.Expr:
 class Engine(ABC):
     """A model and what runs it. Making one is cheap; `start` loads the weights.
 
-    `fingerprint` names everything about the model that changes its answers (weights, tokenizer,
+    `fingerprint` names everything about the model that changes its responses (weights, tokenizer,
     chat template, dtype, the engine itself) and is known before `start`, so that a run whose
     calls are all in the memo never loads the model.
     """
@@ -208,12 +223,20 @@ class Engine(ABC):
     name: str
     fingerprint: str
     structures: ClassVar[frozenset[str]] = frozenset()
-    """The fields of `Structure` that the engine can hold answers to."""
+    """The fields of `Structure` that the engine can hold responses to."""
     concurrent: ClassVar[bool] = False
     """Whether several threads may ask at once, each on its own rows. Where they may not, buckets
     that are worked on side by side wait for one another."""
     retries: int = 0
     """Requests sent again that nobody has counted yet."""
+    stopping: threading.Event = threading.Event()
+    """Set when the run that the engine belongs to is asked to stop (Ctrl-C, SIGTERM); whoever
+    makes the engine puts the run's own event here.
+
+    An engine looks at it before it takes up more rows. Once it is set the engine finishes what is
+    in flight, in at most GRACE_SECONDS, yields that and returns; rows that were never taken up, or
+    were given up then, yield nothing.
+    """
 
     def take_retries(self) -> int:
         """Requests sent again since the last call. Each is counted once, whoever asks when."""
@@ -257,15 +280,17 @@ class Engine(ABC):
             )
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
-        """Sample one answer a row, seeded by the row's key."""
+        """Sample one response a row, seeded by the row's key."""
         raise NotImplementedError
 
-    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+    def loglikelihood(
+        self, rows: pl.DataFrame, settings: LoglikelihoodSettings
+    ) -> Iterator[pl.DataFrame]:
         """log p of the given completion, summed over its tokens; one a token too if asked."""
         raise NotImplementedError
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
-        """log p of each option as the answer, from the logits: no text has to be parsed."""
+        """log p of each option as the response, from the logits: no text has to be parsed."""
         raise NotImplementedError
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
@@ -276,30 +301,14 @@ class Engine(ABC):
         """Sum of the last-layer hidden states that predict the completion's tokens.
 
         h(x, y<k) for k = 1..|y|: from the last prompt token to the last but one token of y,
-        the end-of-turn token being y's last where the answer is finished (arXiv 2410.08847,
+        the end-of-turn token being y's last where the response is finished (arXiv 2410.08847,
         Definition 2).
         """
         raise NotImplementedError
 
     def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
-        """What a reward model gives the whole, ended answer: one number an output of its head."""
+        """What a reward model gives the whole, ended response: one number an output of its head."""
         raise NotImplementedError
-
-
-def first_met(wanted: Wanted, engines: Mapping[str, Engine]) -> Need:
-    """The need itself, or the first of several, that its engine meets; ModelError if none is."""
-    if not isinstance(wanted, AnyOf):
-        name, operation, *settings = wanted
-        engines[name].require(operation, *settings)
-        return wanted
-    reasons = []
-    for need in wanted.needs:
-        name, operation, *settings = need
-        reason = engines[name].refusal(operation, *settings)
-        if reason is None:
-            return need
-        reasons.append(f"model {name}: {reason}")
-    raise ModelError("; ".join(dict.fromkeys(reasons)), wanted.remedy)
 
 
 def request_key_seed(key: bytes) -> int:

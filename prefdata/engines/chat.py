@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.config.params import ModelParams
 from prefdata.engines.base import Operation, results
+from prefdata.engines.config import ModelParams
 from prefdata.errors import ModelError
 
 
@@ -57,7 +57,7 @@ class Prompts:
             self.ids.append(found)
 
 
-def answers(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
+def responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
     """Token ids of each completion, with the end-of-turn token where it is finished."""
     end = [tokenizer.eos_token_id]
     return [

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.errors import ModelError
 
 _PARTS = (".safetensors", ".json", ".jinja", ".txt", ".model", ".bin")

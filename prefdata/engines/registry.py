@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from prefdata.config.params import ModelParams
 from prefdata.engines.base import Engine
+from prefdata.engines.config import ModelParams
 from prefdata.errors import ConfigError
 
 ENGINES = {

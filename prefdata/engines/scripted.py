@@ -1,6 +1,6 @@
 """The scripted engine: a fake model that ships, for tests, benchmarks and dry runs of a flow.
 
-It answers from the request's key alone, so the same request always has the same answer, and does
+It responses from the request's key alone, so the same request always has the same response, and does
 every operation. `options` of the model in params.yaml:
 
     models:
@@ -8,8 +8,8 @@ every operation. `options` of the model in params.yaml:
         engine: scripted
         model: any-name                 # goes into the fingerprint
         options:
-          answers: {"2 + 2": "4"}       # a prompt that contains the text gets this answer
-          answer_chars: 1000            # length of the other answers
+          responses: {"2 + 2": "4"}       # a prompt that contains the text gets this response
+          response_chars: 1000            # length of the other responses
           fail: ["poison"]              # a request that contains the text fails, alone
           latency_seconds: 0.0          # a batch of 1,000 requests takes this long
 """
@@ -24,22 +24,22 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.config.load import fingerprint, validated
-from prefdata.config.params import ModelParams
 from prefdata.engines.base import (
-    STOPPING,
     Engine,
+    LoglikelihoodSettings,
     Operation,
     Options,
     Sampling,
-    Scoring,
     Settings,
     results,
 )
+from prefdata.engines.config import ModelParams
+from prefdata.hashing.fingerprint import fingerprint
+from prefdata.parts.validation import validate
 
 BATCH = 1000
 _WORDS = (
-    "the answer of a careful model weighs what was asked against what it knows and says so "
+    "the response of a careful model weighs what was asked against what it knows and says so "
     "plainly while another wanders off into lists that nobody wanted to read in the first place "
     "because length is easily mistaken for merit and a number for a reason by those who label "
 )
@@ -51,8 +51,8 @@ class ScriptedOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    answers: dict[str, str] = {}
-    answer_chars: int = Field(200, gt=0, le=10_000)
+    responses: dict[str, str] = {}
+    response_chars: int = Field(200, gt=0, le=10_000)
     fail: list[str] = []
     latency_seconds: float = Field(0.0, ge=0)
     dimension: int = Field(16, gt=0)
@@ -66,7 +66,7 @@ class ScriptedEngine(Engine):
     def __init__(self, name: str, params: ModelParams) -> None:
         self.name = name
         where = f"models.{name}.options"
-        self.options = validated(ScriptedOptions, params.options, where)
+        self.options = validate(ScriptedOptions, params.options, where)
         answering = ScriptedOptions(**self.options.model_dump(exclude={"latency_seconds", "fail"}))
         self.fingerprint = fingerprint(
             ModelParams(engine="scripted", model=params.model, options=answering.model_dump())
@@ -74,12 +74,12 @@ class ScriptedEngine(Engine):
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):
-            size = self.options.answer_chars
+            size = self.options.response_chars
             texts = [_CORPUS[n % 9973 : n % 9973 + size] for n in numbers.tolist()]
             if settings.structure and settings.structure.choice:
                 choice = settings.structure.choice
                 texts = [choice[n % len(choice)] for n in numbers.tolist()]
-            if self.options.answers:
+            if self.options.responses:
                 texts = self._scripted(batch, texts)
             n_tokens = _counted(pl.Series(texts, dtype=pl.String))
             yield self._results(
@@ -91,7 +91,9 @@ class ScriptedEngine(Engine):
                 cumulative_logprob=-((numbers % 1000) / 10.0),
             )
 
-    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+    def loglikelihood(
+        self, rows: pl.DataFrame, settings: LoglikelihoodSettings
+    ) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):
             n_tokens = _counted(batch["completion"])
             logprobs = pl.Series(-((numbers % 1000) / 10.0))
@@ -99,7 +101,7 @@ class ScriptedEngine(Engine):
                 pl.when(settings.per_token).then(pl.col("each").repeat_by("n"))
             )
             yield self._results(
-                "score",
+                "loglikelihood",
                 batch,
                 logprob=logprobs,
                 n_tokens=n_tokens,
@@ -140,7 +142,7 @@ class ScriptedEngine(Engine):
     def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
         """Slices of the rows, each with a 64-bit number a row, drawn from its key."""
         for batch in rows.iter_slices(BATCH):
-            if STOPPING.is_set():
+            if self.stopping.is_set():
                 return
             if self.options.latency_seconds:
                 time.sleep(self.options.latency_seconds)
@@ -156,9 +158,9 @@ class ScriptedEngine(Engine):
         asked = _flat(batch).to_list()
         for position, text in enumerate(asked):
             # Not in the order of params.yaml, which is no part of the fingerprint.
-            for pattern, answer in sorted(self.options.answers.items()):
+            for pattern, response in sorted(self.options.responses.items()):
                 if pattern in text:
-                    texts[position] = answer
+                    texts[position] = response
         return texts
 
     def _results(self, operation: Operation, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import STOPPING, Engine, Settings, results
+from prefdata.engines.base import Engine, Settings, results
+from prefdata.engines.config import ModelParams
 from prefdata.engines.fingerprint import model_fingerprint
 from prefdata.engines.transformers.batches import plan
 from prefdata.engines.transformers.loading import DTYPES
@@ -70,7 +70,7 @@ class SentenceEngine(Engine):
         lengths = [len(ids) for ids in encoded]
         limit = self.params.max_batch_tokens
         for batch in plan(lengths, keys, limit, self.params.max_batch_rows):
-            if STOPPING.is_set():
+            if self.stopping.is_set():
                 return
             vectors = self.model.encode(
                 [texts[i] for i in batch],

@@ -17,24 +17,20 @@ bucket     bucket       all      bucket     part     part    all       bucket
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
-from prefdata.config.load import validated
-from prefdata.engines.base import Need
 from prefdata.inference.loop import Inference
+from prefdata.parts import Part, PartConfig
 
 
-class FilterConfig(BaseModel):
+class FilterConfig(PartConfig):
     """A filter's settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -78,24 +74,16 @@ class Here:
     read: Callable[[int, str], pl.DataFrame]
 
 
-class Filter(ABC):
+class Filter(Part):
     """One filter. A figure that has a column in `FilteredPair` stays in the table."""
 
-    kind: ClassVar[str]
-    config_model: ClassVar[type[FilterConfig]]
+    config: FilterConfig
     across_buckets: ClassVar[bool] = False
     """Has `summarize` and `merge`."""
     rounds: ClassVar[int] = 0
     """Above 0: has `scatter`, `relay` and `settle`, and so many rounds of `relay`."""
     prompt_reasons: ClassVar[frozenset[str]] = frozenset()
-    """Reasons that are about the prompt: other answers to it would be dropped all the same."""
-
-    def __init__(self, settings: dict[str, Any], where: str) -> None:
-        self.config = validated(self.config_model, settings, where)
-
-    def needs(self) -> Sequence[Need]:
-        """Everything it will ask of models."""
-        return []
+    """Reasons that are about the prompt: other responses to it would be dropped all the same."""
 
     @abstractmethod
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:

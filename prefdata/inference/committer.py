@@ -12,9 +12,6 @@ WAIT_SECONDS = 3.0
 """So long finished results wait for others to share their segment. At most 5 s of finished work are
 lost when the process is killed: the rest is for the write."""
 
-IN_FLIGHT: set[Committer] = set()
-"""One for each call of an engine that this process waits for just now."""
-
 
 class Committer:
     """Keeps the results of one call by handing them to `commit`, in a thread of its own.

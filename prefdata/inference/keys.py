@@ -1,4 +1,4 @@
-"""Content keys of requests: everything that changes the answer and nothing else.
+"""Content keys of requests: everything that changes the response and nothing else.
 
 A key is the first 16 bytes of SHA-256 over the model's fingerprint, the operation, its settings
 and the request's own columns.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -11,22 +10,18 @@ import polars as pl
 
 from prefdata.engines.base import (
     OPERATIONS,
-    STOPPING,
     Engine,
     Operation,
     Settings,
     result_schema,
     results,
 )
-from prefdata.inference.committer import IN_FLIGHT, Committer
+from prefdata.inference.committer import Committer
 from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.progress import Progress
+from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage, tokens
-
-_asking = threading.Lock()
-"""Held while an engine that isn't `concurrent` works, whichever it is: two models that compute at
-once only take the cores, or the GPU's memory, from each other."""
 
 
 class Inference:
@@ -38,11 +33,13 @@ class Inference:
         memo: Memo | None,
         progress: Progress | None = None,
         label: str = "",
+        runtime: Runtime | None = None,
     ) -> None:
         self.engines = engines
         self.memo = memo
         self.progress = progress or Progress(quiet=True)
         self.label = label
+        self.runtime = runtime or Runtime()
         self.usage: dict[str, Usage] = {}
 
     def fingerprint(self, model: str) -> str:
@@ -54,7 +51,7 @@ class Inference:
     ) -> pl.DataFrame:
         """The results of all rows, in their order: key, the operation's columns, error.
 
-        `rows` hold the operation's request columns and `place`, the prompt id that the request
+        `rows` hold the operation's request columns and `prompt_id`, the prompt id that the request
         belongs to. Rows that ask the same thing are asked once. Raises KeyboardInterrupt where
         the run is being stopped and rows are left; what was finished is in the memo by then.
         """
@@ -62,10 +59,10 @@ class Inference:
         engine.require(operation, settings)
         spec = OPERATIONS[operation]
         keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
-        keyed = pl.DataFrame({"key": keys, "place": rows["place"]}).with_row_index("row")
+        keyed = pl.DataFrame({"key": keys, "prompt_id": rows["prompt_id"]}).with_row_index("row")
         distinct = keyed.unique("key", keep="first", maintain_order=True)
         # Every place that asks for a key: tables bucketed anew may ask from another one.
-        places = keyed.select("key", "place").unique()
+        places = keyed.select("key", "prompt_id").unique()
         done = [pl.DataFrame(schema=result_schema(operation))]
         if self.memo is not None:
             done = [self.memo.lookup(operation, engine.fingerprint, places)]
@@ -101,10 +98,10 @@ class Inference:
                 self.memo.commit(operation, engine.fingerprint, pl.concat(waiting), places)
 
         committer = Committer(commit)
-        IN_FLIGHT.add(committer)
+        self.runtime.in_flight.add(committer)
         try:
-            with nullcontext() if engine.concurrent else _asking:
-                if STOPPING.is_set():
+            with nullcontext() if engine.concurrent else self.runtime.model_lock:
+                if self.runtime.stopping.is_set():
                     raise KeyboardInterrupt
                 engine.start()
                 started = time.monotonic()
@@ -129,14 +126,14 @@ class Inference:
             try:
                 committer.close()
             finally:
-                IN_FLIGHT.discard(committer)
+                self.runtime.in_flight.discard(committer)
         answered = pl.concat([pl.DataFrame(schema=result_schema(operation)), *fresh])
         if finished == missing.height:
             return answered
-        if STOPPING.is_set():
+        if self.runtime.stopping.is_set():
             raise KeyboardInterrupt
         keys = missing.join(answered, on="key", how="anti", maintain_order="left")["key"]
         usage.failed += len(keys)
-        reasons = ["bad_answer: the engine gave no result"] * len(keys)
+        reasons = ["bad_response: the engine gave no result"] * len(keys)
         none = results(operation, keys, error=reasons)
         return pl.concat([answered, none])

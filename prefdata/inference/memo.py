@@ -52,7 +52,7 @@ class Memo:
         rows = results.filter(pl.col("error").is_null()).drop("error")
         if not rows.height:
             return
-        place = pl.col("place").str.head(8).str.to_integer(base=16, dtype=pl.UInt32)
+        place = pl.col("prompt_id").str.head(8).str.to_integer(base=16, dtype=pl.UInt32)
         ranges = (
             places.join(rows, on="key", how="semi")
             .group_by("key")
@@ -125,7 +125,7 @@ def _batches(listed: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
 
 
 def _range(rows: pl.DataFrame) -> tuple[int, int]:
-    places = rows["place"].str.head(8)
+    places = rows["prompt_id"].str.head(8)
     low, high = places.min(), places.max()
     assert isinstance(low, str)
     assert isinstance(high, str)

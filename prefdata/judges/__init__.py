@@ -1,1 +1,1 @@
-"""Judges: each says which of two answers is better. The contract is base.py."""
+"""Judges: each says which of two responses is better. The contract is base.py."""

@@ -7,33 +7,30 @@ alone, so that every call is remembered.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from prefdata.config.load import validated
-from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.demonstrations import Demonstrations
-from prefdata.records.base import completed
+from prefdata.parts import Part, PartConfig
+from prefdata.records.base import fill_columns
 from prefdata.records.judgment import HELPFULNESS, Judgment
 from prefdata.statistics.odds import sigmoid
 
 COMPARISON = ("prompt_id", "response_a", "response_b")
 
 
-class JudgeConfig(BaseModel):
+class JudgeConfig(PartConfig):
     """The settings every judge has; a judge adds its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = None
     dimension: str = Field(
-        HELPFULNESS, min_length=1, description="The quality that its opinions are about."
+        HELPFULNESS, min_length=1, description="The quality that its judgments are about."
     )
 
 
@@ -42,7 +39,7 @@ class Candidates:
     """What is judged.
 
     `prompts`: prompt_id, messages, reference (what a verifier checks against; null where there is
-    none), answers and labels (what people said of them; null where there are none).
+    none), responses and labels (what people said of them; null where there are none).
     `responses`: prompt_id, response_id, text, finished.
     `comparisons`: prompt_id, response_a, response_b with response_a < response_b.
     `demonstrations` are for the judges that take them, from the second cycle on.
@@ -69,31 +66,26 @@ class Candidates:
             )
 
 
-class Judge(ABC):
-    """One judge. `needs` says which operation it asks of which model, checked before any work."""
+class Judge(Part):
+    """One judge. It asks models for what its `requirements` name."""
 
-    kind: ClassVar[str]
-    config_model: ClassVar[type[JudgeConfig]]
+    config: JudgeConfig
     takes_demonstrations: ClassVar[bool] = False
 
-    def __init__(self, settings: dict[str, Any], where: str) -> None:
-        self.config = validated(self.config_model, settings, where)
-        self.name = self.config.name or self.kind
-        self.where = where
-
-    @abstractmethod
-    def needs(self) -> Sequence[Wanted]:
-        """Everything it will ask of models."""
+    @property
+    def name(self) -> str:
+        """What its judgments go by: the settings' `name`, or the kind."""
+        return self.config.name or self.kind
 
     @abstractmethod
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         """One row a comparison in the columns of `Judgment`, or one a comparison and dimension,
         or a comparison and annotator: at least one row a comparison.
 
-        `dimension` may stay null: `opinions` puts the settings' one there.
+        `dimension` may stay null: `judge_all` puts the settings' one there.
         """
 
-    def opinions(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
+    def judge_all(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         """What `judge` says, with the quality that it is about in every row."""
         named = pl.coalesce("dimension", pl.lit(self.config.dimension))
         return self.judge(candidates, inference).with_columns(dimension=named)
@@ -105,7 +97,7 @@ def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
     A preference that is not a number in [0, 1] becomes Unscored: never a zero, never a loss. A
     NaN in another column becomes null: it would spread through every mean.
     """
-    filled = completed(rows, Judgment).with_columns(judge=pl.lit(judge))
+    filled = fill_columns(rows, Judgment).with_columns(judge=pl.lit(judge))
     valid = pl.col("preference").is_between(0, 1) & pl.col("unscored").is_null()
     reason = pl.coalesce(
         "unscored", pl.format("not_a_probability: {}", pl.col("preference").cast(pl.String))
@@ -117,40 +109,40 @@ def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
     return checked.fill_nan(None)
 
 
-def from_scores(
+def from_rewards(
     judge: str, comparisons: pl.DataFrame, scores: pl.DataFrame, temperature: float = 1.0
 ) -> pl.DataFrame:
-    """Judgments from one score an answer: P(a ≻ b) = sigmoid((score_a - score_b) / temperature).
+    """Judgments from one score a response: P(a ≻ b) = sigmoid((reward_a - reward_b) / temperature).
 
     The Bradley-Terry model; `temperature` is what one unit of log-odds is worth in scores.
     `scores` holds response_id, score, unscored (null where there is a score) and, where the judge
     wrote one, trace. A score that is infinite or NaN is none.
     """
     joined = _both_scores(comparisons, scores)
-    difference = (pl.col("score_a") - pl.col("score_b")) / temperature
+    difference = (pl.col("reward_a") - pl.col("reward_b")) / temperature
     return judgments(judge, joined.with_columns(preference=sigmoid(difference)))
 
 
 def from_chances(judge: str, comparisons: pl.DataFrame, chances: pl.DataFrame) -> pl.DataFrame:
-    """Judgments from each answer's chance of being good: P(a is and b isn't), ties split evenly.
+    """Judgments from each response's chance of being good: P(a is and b isn't), ties split evenly.
 
-    With s the chances and answers good independently of one another this is (1 + s_a - s_b) / 2.
-    `chances` is laid out as the `scores` of `from_scores`.
+    With s the chances and responses good independently of one another this is (1 + s_a - s_b) / 2.
+    `chances` is laid out as the `scores` of `from_rewards`.
     """
     joined = _both_scores(comparisons, chances)
-    even = (1 + pl.col("score_a") - pl.col("score_b")) / 2
+    even = (1 + pl.col("reward_a") - pl.col("reward_b")) / 2
     return judgments(judge, joined.with_columns(preference=even))
 
 
 def _both_scores(comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """The comparisons with both answers' scores, why there is none, and what was written."""
+    """The comparisons with both responses' scores, why there is none, and what was written."""
     finite = pl.col("score").is_finite()
     if "trace" not in scores.columns:
         scores = scores.with_columns(trace=pl.lit(None, dtype=pl.String))
     scores = scores.with_columns(
         score=pl.when(finite).then("score"),
         unscored=pl.coalesce(
-            "unscored", pl.when(~finite).then(pl.format("not_a_score: {}", "score"))
+            "unscored", pl.when(~finite).then(pl.format("not_a_reward: {}", "score"))
         ),
     )
     joined = comparisons

@@ -1,8 +1,8 @@
-"""People: each annotator's own opinion of two answers that they labelled, never a mean of several.
+"""People: each annotator's own judgment of two responses that they labelled, never a mean of several.
 
 Aligning with people who differ needs to know who said what: PAL (arXiv 2406.08469) and VPL (arXiv
 2408.10075) learn from each annotator's comparisons, MaxMin-RLHF (arXiv 2402.08925) from each
-group's. So a comparison has one row for every annotator who labelled both answers. The one with the
+group's. So a comparison has one row for every annotator who labelled both responses. The one with the
 higher rating, the better rank, or the thumb up against the thumb down is preferred; equal ones are
 a tie. Who labelled only one of the two has said nothing of the comparison and has no row; where
 nobody labelled both, the comparison is Unscored.
@@ -10,22 +10,24 @@ nobody labelled both, the comparison is Unscored.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Wanted
 from prefdata.inference.loop import Inference
-from prefdata.judges.base import COMPARISON, Candidates, Judge, JudgeConfig, judgments
-from prefdata.records.annotation import LabelKind
+from prefdata.judges.base import COMPARISON, Candidates, Judge, JudgeConfig
+from prefdata.records.annotation import AnnotationKind
 from prefdata.records.base import polars_schema
-from prefdata.records.judgment import NOT_LABELLED
+from prefdata.records.judgment import NOT_ANNOTATED
 from prefdata.records.prompt import Prompt
 
 _WHOSE = ["annotator", "group", "dimension"]
 
 
-class PeopleConfig(JudgeConfig):
-    labels: LabelKind = Field(description="Which of the labels that ingest read.")
+class HumanConfig(JudgeConfig):
+    kind: Literal["human"] = "human"
+    labels: AnnotationKind = Field(description="Which of the labels that ingest read.")
     annotators: list[str] | None = Field(
         None, min_length=1, description="Only these are heard; null: all."
     )
@@ -34,15 +36,10 @@ class PeopleConfig(JudgeConfig):
     )
 
 
-class PeopleJudge(Judge):
+class HumanJudge(Judge):
     """See the module."""
 
-    kind = "people"
-    config_model = PeopleConfig
-    config: PeopleConfig
-
-    def needs(self) -> list[Wanted]:
-        return []
+    config: HumanConfig
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         said, ranked = self._said(candidates), self.config.labels == "ranking"
@@ -57,13 +54,13 @@ class PeopleJudge(Judge):
         better = -better if ranked else better
         p = pl.when(better > 0).then(1.0).when(better < 0).then(0.0).otherwise(0.5)
         differs = pl.col("p").n_unique() > 1
-        opinions = (
+        judgments = (
             both.with_columns(p=p)
             .group_by(*COMPARISON, *_WHOSE)
             .agg(
                 preference=pl.when(~differs).then(pl.col("p").first()),
-                score_a=pl.col("value_a").first(),
-                score_b=pl.col("value_b").first(),
+                reward_a=pl.col("value_a").first(),
+                reward_b=pl.col("value_b").first(),
                 unscored=pl.when(differs).then(
                     pl.lit("contradictory: the annotator's rankings order the two differently")
                 ),
@@ -71,20 +68,22 @@ class PeopleJudge(Judge):
             .sort(*COMPARISON, *_WHOSE)
         )
         if ranked:
-            # A rank among some answers is no score of one.
-            opinions = opinions.drop("score_a", "score_b")
-        silent = candidates.comparisons.join(opinions, on=COMPARISON, how="anti").with_columns(
+            # A rank among some responses is no score of one.
+            judgments = judgments.drop("reward_a", "reward_b")
+        silent = candidates.comparisons.join(judgments, on=COMPARISON, how="anti").with_columns(
             preference=pl.lit(None, dtype=pl.Float64),
-            unscored=pl.lit(f"{NOT_LABELLED}: nobody labelled both answers ({self.config.labels})"),
+            unscored=pl.lit(
+                f"{NOT_ANNOTATED}: nobody labelled both responses ({self.config.labels})"
+            ),
         )
-        return judgments(self.name, pl.concat([opinions, silent], how="diagonal"))
+        return judgments(self.name, pl.concat([judgments, silent], how="diagonal"))
 
     def _said(self, candidates: Candidates) -> pl.DataFrame:
         """prompt_id, annotator, group, dimension, ranking, response_id and value: a row an
-        annotator and answer, of those who are heard."""
+        annotator and response, of those who are heard."""
         schema = polars_schema(Prompt)
         prompts = candidates.prompts
-        absent = [c for c in ("answers", "labels") if c not in prompts.columns]
+        absent = [c for c in ("responses", "labels") if c not in prompts.columns]
         prompts = prompts.with_columns(pl.lit(None, dtype=schema[c]).alias(c) for c in absent)
         label = pl.col("labels").struct
         heard = label.field("kind") == self.config.labels
@@ -100,18 +99,18 @@ class PeopleJudge(Judge):
             .with_row_index("ranking")
             .explode("responses", "values", empty_as_null=False)
         )
-        # By text: a sample that says the same, word for word, is the same answer.
-        answers = (
-            prompts.select("prompt_id", "answers")
+        # By text: a sample that says the same, word for word, is the same response.
+        responses = (
+            prompts.select("prompt_id", "responses")
             .drop_nulls()
-            .explode("answers", empty_as_null=False)
-            .unnest("answers")
+            .explode("responses", empty_as_null=False)
+            .unnest("responses")
             .select("prompt_id", "text", responses="response_id")
             .join(
                 candidates.responses.select("prompt_id", "text", "response_id"),
                 on=["prompt_id", "text"],
             )
         )
-        return labels.join(answers, on=["prompt_id", "responses"]).select(
+        return labels.join(responses, on=["prompt_id", "responses"]).select(
             "prompt_id", *_WHOSE, "ranking", "response_id", value="values"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 from pydantic import Field
 
@@ -9,6 +11,7 @@ from prefdata.pairs.base import Strategy, StrategyConfig
 
 
 class AllAboveMarginConfig(StrategyConfig):
+    kind: Literal["all_above_margin"] = "all_above_margin"
     min_margin: float = Field(
         0.1, ge=0, le=1, description="Least P(chosen ≻ rejected) - P(rejected ≻ chosen)."
     )
@@ -17,8 +20,6 @@ class AllAboveMarginConfig(StrategyConfig):
 class AllAboveMargin(Strategy):
     """See the module."""
 
-    kind = "all_above_margin"
-    config_model = AllAboveMarginConfig
     config: AllAboveMarginConfig
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:

@@ -1,20 +1,26 @@
 """Best against worst: one pair a prompt.
 
-An answer's standing is its mean P(win) over the agreed comparisons it takes part in (Borda); the
-pair is the agreed comparison whose two answers stand furthest apart.
+A response's standing is its mean P(win) over the agreed comparisons it takes part in (Borda); the
+pair is the agreed comparison whose two responses stand furthest apart.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
-from prefdata.pairs.base import Strategy
+from prefdata.pairs.base import Strategy, StrategyConfig
+
+
+class BestWorstConfig(StrategyConfig):
+    kind: Literal["best_worst"] = "best_worst"
 
 
 class BestWorst(Strategy):
     """See the module."""
 
-    kind = "best_worst"
+    config: BestWorstConfig
     most = 1
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The pair of a prompt that is least likely to push its chosen answer down: the lowest CHES.
+"""The pair of a prompt that is least likely to push its chosen response down: the lowest CHES.
 
 Among a prompt's labelled comparisons with at least `min_margin` between P(chosen) and P(rejected),
 the one whose CHES is lowest (prefdata/inference/ches.py). Needs the stage `score`.
@@ -15,6 +15,7 @@ from prefdata.pairs.base import Strategy, StrategyConfig
 
 
 class LowestChesConfig(StrategyConfig):
+    kind: Literal["lowest_ches"] = "lowest_ches"
     score: Literal["ches", "ches_normalized"] = "ches_normalized"
     min_margin: float = Field(0.0, ge=0, lt=1)
 
@@ -22,15 +23,13 @@ class LowestChesConfig(StrategyConfig):
 class LowestChes(Strategy):
     """See the module."""
 
-    kind = "lowest_ches"
-    config_model = LowestChesConfig
     config: LowestChesConfig
     most = 1
-    needs_scores = True
+    needs_ches = True
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
         name, least = self.config.score, self.config.min_margin
-        # Rounded, as in all_above_margin: a label's last bits depend on the order of the answers.
+        # Rounded, as in all_above_margin: a label's last bits depend on the order of the responses.
         margin = (2 * pl.col("soft_label") - 1).round(12)
         reason = (
             pl.when(pl.col(name).is_null())

@@ -1,12 +1,13 @@
 """What flows between the stages: one record a file, each a pydantic model and an Arrow schema."""
 
-from prefdata.records.annotation import Answer, Label
+from prefdata.records.annotation import Annotation, ExistingResponse
 from prefdata.records.base import SCHEMA_VERSION, Record
-from prefdata.records.ches import Score
+from prefdata.records.ches import Ches
 from prefdata.records.demonstration import Demonstration
-from prefdata.records.dropped import Rejection
-from prefdata.records.judgment import CONSENSUS, Judgment
-from prefdata.records.pair import AugmentedPair, FilteredPair, Opinion, Pair
+from prefdata.records.dropped import Dropped
+from prefdata.records.judgment import Judgment
+from prefdata.records.label import Label
+from prefdata.records.pair import AugmentedPair, FilteredPair, Pair, PairJudgment
 from prefdata.records.preference import Preference
 from prefdata.records.prompt import Message, Prompt
 from prefdata.records.response import Response
@@ -16,34 +17,35 @@ RECORDS: tuple[type[Record], ...] = (
     Prompt,
     Response,
     Judgment,
-    Score,
+    Label,
+    Ches,
     Pair,
     AugmentedPair,
     FilteredPair,
     Preference,
-    Rejection,
+    Dropped,
     TopUp,
     Demonstration,
 )
 
 __all__ = [
-    "CONSENSUS",
     "RECORDS",
     "SCHEMA_VERSION",
-    "Answer",
+    "Annotation",
     "AugmentedPair",
+    "Ches",
     "Demonstration",
+    "Dropped",
+    "ExistingResponse",
     "FilteredPair",
     "Judgment",
     "Label",
     "Message",
-    "Opinion",
     "Pair",
+    "PairJudgment",
     "Preference",
     "Prompt",
     "Record",
-    "Rejection",
     "Response",
-    "Score",
     "TopUp",
 ]

@@ -1,4 +1,4 @@
-"""Answers that came with a prompt, and what people said of them."""
+"""Responses that came with a prompt, and what annotators said of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LabelKind = Literal["rating", "ranking", "thumb"]
+AnnotationKind = Literal["rating", "ranking", "thumb"]
 
 
-class Answer(BaseModel):
-    """An answer that the source brought."""
+class ExistingResponse(BaseModel):
+    """A response that the source brought."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,8 +19,8 @@ class Answer(BaseModel):
     model: str | None = Field(description="Who or what wrote it, as the source says.")
 
 
-class Label(BaseModel):
-    """One row of a labelled source: one annotator's word on one answer, or order of several.
+class Annotation(BaseModel):
+    """One row of an annotated source: one annotator's word on one response, or order of several.
 
     `{"annotator": "ann-7", "group": "nurses", "kind": "rating", "dimension": null,
     "responses": ["1f…"], "values": [4.0]}`.
@@ -30,10 +30,10 @@ class Label(BaseModel):
 
     annotator: str
     group: str | None
-    kind: LabelKind
+    kind: AnnotationKind
     dimension: str | None = Field(description="The quality it is about; null: the judge says.")
-    responses: list[str] = Field(description="The answers' ids, sorted.")
+    responses: list[str] = Field(description="The responses' ids, sorted.")
     values: list[float] = Field(
-        description="One an answer. rating: as given; thumb: 1 up, 0 down; ranking: 1, 2, …, the "
+        description="One a response. rating: as given; thumb: 1 up, 0 down; ranking: 1, 2, …, the "
         "best first, equal ranks equal."
     )

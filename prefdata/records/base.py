@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by one whenever a column of any record changes its name, type or meaning."""
 
 _SCALARS: dict[type, pa.DataType] = {
@@ -47,7 +47,7 @@ def polars_schema(record: type[Record]) -> pl.Schema:
     return frame.schema
 
 
-def completed(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
+def fill_columns(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
     """The rows in the record's columns and their order; a column that they lack is null."""
     schema = polars_schema(record)
     absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]

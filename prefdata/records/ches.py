@@ -1,4 +1,4 @@
-"""CHES of an ordered pair of answers, whether or not it becomes a preference pair."""
+"""CHES of an ordered pair of responses, whether or not it becomes a preference pair."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import Field
 from prefdata.records.base import Record
 
 
-class Score(Record):
-    """One row of data/scores: as if `chosen_id` were chosen over `rejected_id`.
+class Ches(Record):
+    """One row of data/ches: as if `chosen_id` were chosen over `rejected_id`.
 
-    Of a prompt's n answers there are all n (n - 1) ordered pairs, each answer read once.
+    A prompt's n responses make n (n - 1) ordered pairs; each response is read once.
     """
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "chosen_id", "rejected_id")
@@ -25,5 +25,5 @@ class Score(Record):
     last_hidden_inner_product: float = Field(
         description="<h_last(chosen), h_last(rejected)>, the paper's baseline beside CHES."
     )
-    tokens_chosen: int = Field(description="The answer's tokens, the end-of-turn token included.")
+    tokens_chosen: int = Field(description="The response's tokens, the end-of-turn token included.")
     tokens_rejected: int

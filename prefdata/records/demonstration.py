@@ -18,6 +18,6 @@ class Demonstration(Record):
     rank: int = Field(description="0 is shown first.")
     prompt_id: str
     messages: list[Message] = Field(description="The prompt's, which is in the train split.")
-    chosen: str = Field(description="The text of the answer that all judges prefer.")
+    chosen: str = Field(description="The text of the response that all judges prefer.")
     rejected: str
     soft_label: float = Field(description="The consensus' P(chosen ≻ rejected), above 0.5.")

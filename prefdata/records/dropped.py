@@ -1,25 +1,52 @@
-"""A rejection: what fell out, where and why. Nothing is dropped without one."""
+"""A dropped record: what fell out, where and why. Nothing falls out without one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+import polars as pl
 from pydantic import Field
 
-from prefdata.records.base import Record
+from prefdata.records.base import Record, polars_schema
 
 
-class Rejection(Record):
-    """One row of data/rejections/STAGE."""
+class Dropped(Record):
+    """One row of data/dropped/STAGE."""
 
-    sort_by: ClassVar[tuple[str, ...]] = ("place", "reason", "detail", "record")
+    sort_by: ClassVar[tuple[str, ...]] = ("origin", "reason", "detail", "record")
 
     stage: str
     reason: str = Field(description="A short code, for counting.")
     detail: str = Field(description="What was found and, where it helps, the setting to change.")
     fault: bool = Field(
         description="True: the input or a model call was at fault, counts towards "
-        "max_rejected_fraction; False: dropped by design (duplicate, disagreement, filter)."
+        "max_faulty_fraction; False: dropped by design (duplicate, disagreement, filter)."
     )
-    place: str = Field(description="The prompt id; file:row for a row that never became a prompt.")
+    origin: str = Field(description="The prompt id; file:row for a row that never became a prompt.")
     record: str = Field(description="The record as JSON, or the raw text that was not a record.")
+
+
+def no_dropped() -> pl.DataFrame:
+    """No `Dropped` rows."""
+    return pl.DataFrame(schema=polars_schema(Dropped))
+
+
+def drop_rows(
+    rows: pl.DataFrame, stage: str, record: Sequence[str], fault: bool | pl.Expr
+) -> pl.DataFrame:
+    """`Dropped` rows of all `rows`, which hold prompt_id, reason and detail.
+
+    Args:
+        rows: What fell out of `stage`.
+        record: The columns that are kept as the record.
+        fault: Whether the input or a model call was at fault.
+    """
+    return rows.select(
+        stage=pl.lit(stage),
+        reason="reason",
+        detail="detail",
+        fault=fault if isinstance(fault, pl.Expr) else pl.lit(fault),
+        origin="prompt_id",
+        record=pl.struct(*record).struct.json_encode(),
+    )

@@ -9,18 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from prefdata.records.base import Record
 
 
-class Opinion(BaseModel):
+class PairJudgment(BaseModel):
     """What one judge, or one annotator, says of a pair, turned to chosen against rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str
-    dimension: str = Field(description="The quality that the opinion is about.")
-    annotator: str | None = Field(description="The person whose opinion it is; null: a model's.")
+    dimension: str = Field(description="The quality that the judgment is about.")
+    annotator: str | None = Field(description="The person whose judgment it is; null: a model's.")
     group: str | None = Field(description="The annotator's group.")
     preference: float | None = Field(description="P(chosen ≻ rejected); null where unscored.")
-    score_chosen: float | None
-    score_rejected: float | None
+    reward_chosen: float | None
+    reward_rejected: float | None
     spread: float | None = Field(
         description="How far an ensemble's margins lie apart; see Judgment."
     )
@@ -37,17 +37,17 @@ class Pair(Record):
     rejected_id: str
     strategy: str = Field(description="The strategy that made the pair.")
     soft_label: float = Field(description="The consensus' P(chosen ≻ rejected), above 0.5.")
-    agreement: float = Field(description="Share of the scored opinions on the chosen one's side.")
+    agreement: float = Field(description="Share of the scored judgments on the chosen one's side.")
     flag: str | None = Field(description="The consensus' mark on the label; see Judgment.")
 
 
 class AugmentedPair(Pair):
     """One row of data/augmented."""
 
-    reward_chosen: float | None = Field(description="Mean reward of the chosen answer.")
+    reward_chosen: float | None = Field(description="Mean reward of the chosen response.")
     reward_rejected: float | None
     margin: float | None = Field(description="reward_chosen - reward_rejected.")
-    opinions: list[Opinion] = Field(description="Every judge's and annotator's own, sorted.")
+    judgments: list[PairJudgment] = Field(description="Every judge's and annotator's own, sorted.")
 
 
 class FilteredPair(AugmentedPair):
@@ -61,10 +61,10 @@ class FilteredPair(AugmentedPair):
         description="<h_last(chosen), h_last(rejected)>, the paper's baseline beside CHES."
     )
     similarity: float | None = Field(
-        description="Jaccard similarity of the answers' word trigrams; null if not measured."
+        description="Jaccard similarity of the responses' word trigrams; null if not measured."
     )
     cosine_similarity: float | None = Field(
-        description="Cosine similarity of the answers' embeddings; null if not measured."
+        description="Cosine similarity of the responses' embeddings; null if not measured."
     )
     weight: float | None = Field(
         description="What the pair counts for in training; null where no filter weighs."

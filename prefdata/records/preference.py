@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from prefdata.records.base import Record
-from prefdata.records.pair import Opinion
+from prefdata.records.pair import PairJudgment
 from prefdata.records.prompt import Message
 
 
@@ -32,4 +32,4 @@ class Preference(Record):
     ches: float | None
     ches_normalized: float | None
     weight: float | None
-    opinions: list[Opinion]
+    judgments: list[PairJudgment]

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.records.annotation import Answer, Label
+from prefdata.records.annotation import Annotation, ExistingResponse
 from prefdata.records.base import Record
 
 
@@ -24,8 +24,8 @@ class Prompt(Record):
 
     `{"prompt": "Hi\\r\\n"}` in line 7 of q.jsonl becomes
     `{"prompt_id": "1f…", "messages": [{"role": "user", "content": "Hi"}], "split": "train",
-    "source": "q.jsonl", "origin": "q.jsonl:7", "reference": null, "answers": null,
-    "labels": null}`.
+    "source": "q.jsonl", "origin": "q.jsonl:7", "ground_truth": null, "responses": null,
+    "annotations": null}`.
     """
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id",)
@@ -37,13 +37,13 @@ class Prompt(Record):
     split: Literal["train", "test"] = Field(description="Fixed by the prompt id alone.")
     source: str = Field(description="What the prompt came from: the row's own, or the file.")
     origin: str = Field(description="file:row of the first occurrence; rows count from 1.")
-    reference: str | None = Field(
-        description="What verifiers check answers against, as the source has it: the right answer, "
+    ground_truth: str | None = Field(
+        description="What verifiers check responses against, as the source has it: the right answer, "
         "tests, constraints. No model is shown it."
     )
-    answers: list[Answer] | None = Field(
-        description="Answers that the sources brought, sorted by text; null: none."
+    responses: list[ExistingResponse] | None = Field(
+        description="Responses that the sources brought, sorted by text; null: none."
     )
-    labels: list[Label] | None = Field(
+    annotations: list[Annotation] | None = Field(
         description="What people said of them, one a source row, sorted by annotator; null: none."
     )

@@ -1,4 +1,4 @@
-"""A response: one answer to one prompt, sampled from a model or brought by the prompt's source."""
+"""A response: one response to one prompt, sampled from a model or brought by the prompt's source."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Response(Record):
     sample_index: int | None = Field(
         description="0 … n-1 within the prompt; null where the source brought it."
     )
-    text: str = Field(description="The answer without special tokens.")
+    text: str = Field(description="The response without special tokens.")
     model: str = Field(
         description="Fingerprint of the model that answered; the author, or else the source, of "
-        "an answer that a source brought."
+        "a response that a source brought."
     )
     n_tokens: int | None = Field(
         description="Generated tokens, the end-of-turn token included; null where none were."

@@ -15,7 +15,6 @@ from prefdata.audit.comparisons import KEYS, compared, sides, verdict
 from prefdata.config.params import Params
 from prefdata.consensus import calibration
 from prefdata.consensus.win_matrix import win_matrices
-from prefdata.engines.base import first_met
 from prefdata.errors import ConfigError, SourceError
 from prefdata.files import storage
 from prefdata.judges import registry as judges
@@ -143,7 +142,7 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     """KEYS, preference and verdict: a judge of the table by its name, or a file's rows.
 
     A file (.parquet, .csv or .jsonl) holds prompt_id, response_a, response_b and preference, P(a
-    is better) in [0, 1]; the two answers may stand either way round.
+    is better) in [0, 1]; the two responses may stand either way round.
     """
     if name in rows["judge"].unique().to_list():
         own = rows.filter(pl.col("judge") == name).drop_nulls("preference")
@@ -202,9 +201,9 @@ def _compared(params: Params) -> Iterator[pl.DataFrame]:
             "Run the stage judge again.",
         )
     for bucket in range(buckets):
-        answers = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
+        responses = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
         said = read_bucket(judgments, bucket, buckets)
-        yield compared(said, sides(answers))
+        yield compared(said, sides(responses))
 
 
 def _models(params: Params) -> dict[str, list[str]]:
@@ -212,7 +211,7 @@ def _models(params: Params) -> dict[str, list[str]]:
     loaded = dict(engines(params).items())
     return {
         judge.name: sorted(
-            {loaded[first_met(need, loaded)[0]].fingerprint for need in judge.needs()}
+            {loaded[first_met(need, loaded)[0]].fingerprint for need in judge.requirements()}
         )
         for judge in judges.build(params.judge.judges)
     }

@@ -101,7 +101,7 @@ def _riskiest(pairs: pl.DataFrame, score: str, examples: int) -> list[dict[str, 
         "row", *COLUMNS, "tokens_chosen", "tokens_rejected",
         prompt=last.map_elements(_short, pl.String),
         chosen=pl.col("chosen").map_elements(_short, pl.String),
-        rejected=pl.col("rejected").map_elements(_short, pl.String),
+        dropped=pl.col("rejected").map_elements(_short, pl.String),
     ).to_dicts()  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _kinds(kept: pl.DataFrame) -> list[dict[str, Any]]:
     marked = kept.with_columns(shared=shared, ratio=ratio)
     kinds: list[tuple[str, pl.Expr]] = [
         ("all pairs", pl.lit(True)),
-        ("identical answers", pl.col("chosen") == pl.col("rejected")),
+        ("identical responses", pl.col("chosen") == pl.col("rejected")),
         ("share 80 % of their words or more", pl.col("shared") >= 0.8),
         ("share 50 to 80 %", pl.col("shared").is_between(0.5, 0.8, closed="left")),
         ("share under 50 %", pl.col("shared") < 0.5),
@@ -151,7 +151,7 @@ def text(report: Mapping[str, Any], paths: Mapping[str, str]) -> str:
         f"{report['data']}: {report['rows']:,} rows, {report['form']}; {report['scored']:,} scored",
         *(f"  {count:,} without a score: {why}" for why, count in report["unscored"].items()),
         "",
-        f"{score} (the higher, the likelier DPO lowers the chosen answer's probability)",
+        f"{score} (the higher, the likelier DPO lowers the chosen response's probability)",
         *_bars(report["histogram"]),
         "",
         *_table(

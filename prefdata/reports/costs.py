@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from prefdata.config.params import Params, PricesParams
+from prefdata.config.params import Params
+from prefdata.engines.config import PricesParams
 from prefdata.errors import TableError
 from prefdata.inference.usage import Usage
 from prefdata.pipelines.stages.base import read_stats

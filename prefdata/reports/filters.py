@@ -22,7 +22,7 @@ def steps(params: Params, stats: Stats) -> dict[str, Any]:
         label: {
             "in": step.rows_in,
             "out": step.rows_out,
-            "rejected": step.rejected,
+            "dropped": step.dropped,
             "figures": step.figures,
         }
         for label, step in _steps(params, stats).items()
@@ -71,9 +71,9 @@ def _steps(params: Params, stats: Stats) -> dict[str, StepStats]:
 def _text(params: Params, stats: Stats) -> str:
     rows: list[tuple[str, ...]] = [_HEAD]
     for label, step in _steps(params, stats).items():
-        why = ", ".join(f"{reason} {count}" for reason, count in step.rejected.items())
+        why = ", ".join(f"{reason} {count}" for reason, count in step.dropped.items())
         figures = ", ".join(f"{name} {value:.4g}" for name, value in step.figures.items())
-        dropped = sum(step.rejected.values())
+        dropped = sum(step.dropped.values())
         counts = (f"{step.rows_in:,}", f"{step.rows_out:,}", f"{dropped:,}")
         rows.append((label, *counts, why, figures))
     return columns(rows, right=range(1, 4))

@@ -37,7 +37,7 @@ def summary(params: Params, seconds: Mapping[str, float]) -> dict[str, Any]:
             "unit": info.unit,
             "in": info.rows_in,
             "out": info.rows_out,
-            "rejected": info.rejected,
+            "dropped": info.dropped,
             "faults": info.faults,
             "models": figures(params, stage),
         }
@@ -64,8 +64,8 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
     found = infos(params)
     rows: list[tuple[str, ...]] = []
     for stage, info in found.items():
-        dropped = sum(info.rejected.values())
-        why = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
+        dropped = sum(info.dropped.values())
+        why = ", ".join(f"{reason} {count}" for reason, count in info.dropped.items())
         counts = (f"{info.rows_in:,}", f"{info.rows_out:,}", f"{dropped:,}")
         rows.append((stage, info.unit, *counts, why))
     lines = [columns([_HEAD, *rows], right=range(2, 5)), ""]
@@ -88,7 +88,7 @@ def funnel(params: Params, seconds: Mapping[str, float]) -> str:
         splits = ", ".join(f"{s} {n}" for s, n in dataset["splits"].items())
         notes.append(f"dataset: {dataset['dataset']} ({splits}), version {dataset['version'][:12]}")
     tables = [name for name in layout.outputs(params).values() if name in layout.RECORD_OF]
-    notes.append(f"tables: {params.data}/{{{','.join(tables)},rejections}}")
+    notes.append(f"tables: {params.data}/{{{','.join(tables)},dropped}}")
     if seconds:
         notes.append(f"seconds: {', '.join(f'{s} {t:g}' for s, t in seconds.items())}")
     return "\n".join([*lines, *notes])

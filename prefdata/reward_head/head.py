@@ -1,8 +1,8 @@
 """The linear reward head: its features, training and file.
 
 Trained as logistic regression on feature differences, the Bradley-Terry likelihood of the pairs
-(Reusing Embeddings, arXiv 2502.04357). Question and answer are embedded apart, so that a long
-question can't push the answer out of the embedder's window. Three kinds of features: `answer`, its
+(Reusing Embeddings, arXiv 2502.04357). Question and response are embedded apart, so that a long
+question can't push the response out of the embedder's window. Three kinds of features: `response`, its
 embedding; `relevance`, the elementwise product with the question's, which a linear head can read
 as relevance; `surface`, what can be counted in the text (records/text_features.py), its length
 with it. With `control_length` the lengths' log ratio is fitted along and then left out: what
@@ -41,7 +41,7 @@ _LEAST_SPREAD = 1e-6
 _NEWTON = 2048
 _FOLDS = 3
 
-Kind = Literal["answer", "relevance", "surface"]
+Kind = Literal["response", "relevance", "surface"]
 
 
 class HeadConfig(Protocol):
@@ -63,7 +63,7 @@ class RewardHead(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     embedder: str
-    features: list[Kind] = ["answer", "relevance"]
+    features: list[Kind] = ["response", "relevance"]
     control_length: bool = False
     weights: list[float]
     spread: list[float] = []
@@ -78,27 +78,27 @@ class RewardHead(BaseModel):
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Rewards of feature rows, in log-odds: sigmoid of a difference is P(a ≻ b)."""
         # Not `rows @ weights`: how BLAS sums a row depends on how many others there are, and a
-        # score may not depend on the bucket that an answer lies in.
+        # score may not depend on the bucket that a response lies in.
         return np.einsum("ij,j->i", rows, np.asarray(self.weights))
 
-    def rows(self, question: np.ndarray, answer: np.ndarray, text: pl.Series) -> np.ndarray:
-        """The feature rows (n, f) of answers: unit embeddings (n, d) twice, and the texts."""
+    def rows(self, question: np.ndarray, response: np.ndarray, text: pl.Series) -> np.ndarray:
+        """The feature rows (n, f) of responses: unit embeddings (n, d) twice, and the texts."""
         counted = np.zeros((len(text), 0))
         if "surface" in self.features:
             counted = surface(text, self.control_length) / np.asarray(self.spread)
-        return features(self.features, question, answer, counted)
+        return features(self.features, question, response, counted)
 
 
 def features(
-    kinds: Sequence[Kind], question: np.ndarray, answer: np.ndarray, counted: np.ndarray
+    kinds: Sequence[Kind], question: np.ndarray, response: np.ndarray, counted: np.ndarray
 ) -> np.ndarray:
     """(n, d) and (n, d) unit embeddings and (n, s) surface features -> (n, f), by `kinds`."""
     # Entries of a unit vector are of size 1/sqrt(d): brought to size 1, so that l2 means the
     # same for every embedder; the product once more.
-    scale = np.sqrt(answer.shape[1]) if answer.size else 1.0
+    scale = np.sqrt(response.shape[1]) if response.size else 1.0
     parts = {
-        "answer": lambda: answer * scale,
-        "relevance": lambda: answer * question * scale**2,
+        "answer": lambda: response * scale,
+        "relevance": lambda: response * question * scale**2,
         "surface": lambda: counted * _SURFACE_SCALE,
     }
     return np.hstack([parts[kind]() for kind in kinds])
@@ -115,9 +115,9 @@ def train_head(path: str, model: str, config: HeadConfig, inference: Inference) 
     pairs = read_pairs(path)
     texts = pl.concat(
         [
-            pairs.select("place", text=transcript(pl.col("prompt"))),
-            pairs.select("place", text="chosen"),
-            pairs.select("place", text="rejected"),
+            pairs.select("prompt_id", text=transcript(pl.col("prompt"))),
+            pairs.select("prompt_id", text="chosen"),
+            pairs.select("prompt_id", text="rejected"),
         ]
     )
     asked = inference.ask(model, "embed", Settings(), texts)
@@ -129,21 +129,21 @@ def train_head(path: str, model: str, config: HeadConfig, inference: Inference) 
         )
     vectors = matrix(asked["embedding"])
     question, chosen, rejected = np.split(vectors, 3)
-    answers = [pairs["chosen"], pairs["rejected"]]
-    counted = [surface(text, config.control_length) for text in answers]
+    responses = [pairs["chosen"], pairs["rejected"]]
+    counted = [surface(text, config.control_length) for text in responses]
     train = (pairs["split"] != "heldout").to_numpy()
     if not train.any() or train.all():
         raise SourceError(f"{path}: both train and heldout pairs are needed", "Set `split`.")
-    # Brought to size 1 by how much two answers of the training pairs differ.
+    # Brought to size 1 by how much two responses of the training pairs differ.
     spread = np.sqrt(((counted[0] - counted[1])[train] ** 2).mean(axis=0)) + _LEAST_SPREAD
     good, bad = (
-        features(config.features, question, answer, some / spread)
-        for answer, some in zip((chosen, rejected), counted, strict=True)
+        features(config.features, question, response, some / spread)
+        for response, some in zip((chosen, rejected), counted, strict=True)
     )
     difference = good - bad
-    lengths = [text.str.len_chars().cast(pl.Float64).log1p().to_numpy() for text in answers]
+    lengths = [text.str.len_chars().cast(pl.Float64).log1p().to_numpy() for text in responses]
     ratio = (lengths[0] - lengths[1])[train] if config.control_length else None
-    places = pairs.filter(pl.Series(train))["place"].rank("dense").to_numpy()
+    places = pairs.filter(pl.Series(train))["prompt_id"].rank("dense").to_numpy()
     l2 = config.l2 if config.l2 != "auto" else _best_l2(difference[train], ratio, places)
     weights = fit_head(difference[train], l2, ratio)
     right = difference @ weights > 0
@@ -180,7 +180,7 @@ def fit_head(
         # Large, so that the penalty hardly holds its weight back.
         difference = np.hstack([difference, length_ratio[:, None] * _UNPENALISED])
     # Every other pair the other way round: the likelihood is the same, and there are two classes.
-    # Without intercept, so swapping the answers flips the sign exactly.
+    # Without intercept, so swapping the responses flips the sign exactly.
     side = np.where(np.arange(len(difference)) % 2, -1.0, 1.0)
     model = LogisticRegression(
         C=2 / (l2 * columns),
@@ -243,7 +243,11 @@ def _pair(row: Any) -> dict[str, Any]:
     texts = [*pair.values(), *(text for message in prompt for text in message.values())]
     if not prompt or not all(isinstance(text, str) for text in texts):
         raise TypeError("a prompt needs a message, and every value has to be a text")
-    return {"place": prompt_id((m["role"], m["content"]) for m in prompt), "prompt": prompt, **pair}
+    return {
+        "prompt_id": prompt_id((m["role"], m["content"]) for m in prompt),
+        "prompt": prompt,
+        **pair,
+    }
 
 
 def save_head(folder: str, head: RewardHead) -> None:

@@ -12,14 +12,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefdata.config.params import SourceParams
-from prefdata.errors import RejectRecord, SourceError
+from prefdata.errors import DropRecord, SourceError
+from prefdata.sources.config import SourceParams
 
 READ_BYTES = 1 << 20
 
 Row = tuple[int, bytes | str, Any]
-"""Row number from 1, the row as found (for its rejection), and the parsed value or the
-RejectRecord that says why it could not be parsed."""
+"""Row number from 1, the row as found (for its dropped record), and the parsed value or the
+DropRecord that says why it could not be parsed."""
 
 
 def format_of(source: SourceParams) -> str:
@@ -79,7 +79,7 @@ def _json_rows(source: SourceParams) -> Iterator[Row]:
 
 
 def parsed(line: bytes) -> Any:
-    """The value of a line of JSON, or the RejectRecord that says why it has none."""
+    """The value of a line of JSON, or the DropRecord that says why it has none."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -87,10 +87,10 @@ def parsed(line: bytes) -> Any:
         try:
             line.decode()
         except UnicodeDecodeError as broken:
-            return RejectRecord("invalid_unicode", f"not UTF-8: {broken}")
+            return DropRecord("invalid_unicode", f"not UTF-8: {broken}")
         if "surrogate" in str(error):
-            return RejectRecord("invalid_unicode", f"a lone surrogate: {error}")
-        return RejectRecord("invalid_json", str(error))
+            return DropRecord("invalid_unicode", f"a lone surrogate: {error}")
+        return DropRecord("invalid_json", str(error))
 
 
 def _parquet_rows(source: SourceParams) -> Iterator[Row]:
@@ -112,19 +112,19 @@ def _columns(source: SourceParams, parquet: pq.ParquetFile) -> list[str]:
             f"{source.messages_field!r}; it has: {', '.join(sorted(names))}",
             "Set prompt_field or messages_field of the source to one of its columns.",
         )
-    wanted = {source.prompt_field, source.messages_field, source.reference_field, "source"}
+    wanted = {source.prompt_field, source.messages_field, source.ground_truth_field, "source"}
     if source.labels is not None:
         wanted |= set(source.labels.columns().values())
     return sorted(wanted & names)
 
 
 def _values(batch: pa.RecordBatch) -> list[Any]:
-    """The batch's rows; a RejectRecord for a row whose text is not UTF-8."""
+    """The batch's rows; a DropRecord for a row whose text is not UTF-8."""
     try:
         return list(batch.to_pylist())
     except UnicodeDecodeError as error:
         if batch.num_rows == 1:
-            return [RejectRecord("invalid_unicode", f"not UTF-8: {error}")]
+            return [DropRecord("invalid_unicode", f"not UTF-8: {error}")]
         return [row for i in range(batch.num_rows) for row in _values(batch.slice(i, 1))]
 
 

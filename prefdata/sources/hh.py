@@ -6,7 +6,7 @@ import os
 import re
 from typing import Any
 
-from prefdata.errors import RejectRecord
+from prefdata.errors import DropRecord
 
 _TURN = re.compile(r"\n\n(Human|Assistant):")
 _NAMES = {"Human": "user", "Assistant": "assistant"}
@@ -29,23 +29,23 @@ def to_messages(row: Any) -> dict[str, Any]:
     Go away"}` becomes `{"messages": [{"role": "user", "content": "Hi"}]}`.
     """
     if not isinstance(row, dict) or not isinstance(row.get("chosen"), str):
-        raise RejectRecord(
+        raise DropRecord(
             "missing_field", "no transcript under 'chosen'", "Set the source's format."
         )
     chosen, rejected = row["chosen"], row.get("rejected", row["chosen"])
     if not isinstance(rejected, str):
-        raise RejectRecord("wrong_type", f"rejected is {type(rejected).__name__}, expected text")
+        raise DropRecord("wrong_type", f"rejected is {type(rejected).__name__}, expected text")
     # The shared part may end inside a word of the first assistant turn that differs; the prompt
     # is what stands before that turn's marker.
     shared = len(os.path.commonprefix([chosen, rejected]))
     marks = [m for m in _TURN.finditer(chosen) if m.start() <= shared]
-    answers = [m for m in marks if m.group(1) == "Assistant"]
-    if not answers or not chosen.startswith(("\n\nHuman:", "\n\nAssistant:")):
-        raise RejectRecord("not_a_transcript", "no Human and Assistant turns were found")
-    end = answers[-1].start()
+    responses = [m for m in marks if m.group(1) == "Assistant"]
+    if not responses or not chosen.startswith(("\n\nHuman:", "\n\nAssistant:")):
+        raise DropRecord("not_a_transcript", "no Human and Assistant turns were found")
+    end = responses[-1].start()
     marks = [m for m in marks if m.start() < end]
     if not marks:
-        raise RejectRecord("not_a_transcript", "no Human turn stands before the answers")
+        raise DropRecord("not_a_transcript", "no Human turn stands before the responses")
     ends = [m.start() for m in marks[1:]] + [end]
     return {
         "messages": [

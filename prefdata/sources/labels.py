@@ -1,7 +1,7 @@
-"""Existing answers and what people said of them: a row's label, and a prompt's labels together.
+"""Existing responses and what people said of them: a row's label, and a prompt's labels together.
 
-One row is one annotator's word: a rating or a thumb of one answer, or a ranking of several. All
-rows of a prompt become one prompt with its distinct answers and with every row's label, each
+One row is one annotator's word: a rating or a thumb of one response, or a ranking of several. All
+rows of a prompt become one prompt with its distinct responses and with every row's label, each
 annotator's apart from the others'.
 """
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.config.params import LabelsParams
-from prefdata.errors import RejectRecord
+from prefdata.errors import DropRecord
 from prefdata.hashing.ids import digest, prompt_id
 from prefdata.records.base import polars_schema
-from prefdata.records.dropped import Rejection
+from prefdata.records.dropped import Dropped
+from prefdata.sources.config import AnnotationsParams
 from prefdata.sources.prompt_rows import Turn
 
 _THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}
@@ -26,25 +26,25 @@ _THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}
 
 @dataclass(frozen=True)
 class Labelled:
-    """A row's answers and its label, in the columns of `Answer` and `Label`."""
+    """A row's responses and its label, in the columns of `Response` and `Label`."""
 
-    answers: list[dict[str, Any]]
+    responses: list[dict[str, Any]]
     label: dict[str, Any]
 
 
-def labelled(row: dict[str, Any], turns: list[Turn], params: LabelsParams) -> Labelled:
-    """The answers and the label of a raw row. Raises RejectRecord."""
+def labelled(row: dict[str, Any], turns: list[Turn], params: AnnotationsParams) -> Labelled:
+    """The responses and the label of a raw row. Raises DropRecord."""
     fields = params.columns()
     annotator = _name(row.get(fields["annotator"]), fields["annotator"])
     if annotator is None:
-        raise RejectRecord(
+        raise DropRecord(
             "no_annotator",
             f"{fields['annotator']!r} is not here, null or empty",
             "Give every row its annotator's id; annotator_field of the source's labels names it.",
         )
     for name in ("response", "value"):
         if row.get(fields[name]) is None:
-            raise RejectRecord(
+            raise DropRecord(
                 "missing_field",
                 f"{fields[name]!r} is not here, or null",
                 f"Set {name}_field of the source's labels.",
@@ -74,36 +74,36 @@ def labelled(row: dict[str, Any], turns: list[Turn], params: LabelsParams) -> La
 
 
 def join_labels(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """(rows, rejections, how many rows were joined to another) of prompts with `order`.
+    """(rows, dropped, how many rows were joined to another) of prompts with `order`.
 
-    A prompt's answers and labels all go to its first row. What one annotator says twice of the
-    same answers counts once; of words that contradict each other none counts, for nothing tells
+    A prompt's responses and labels all go to its first row. What one annotator says twice of the
+    same responses counts once; of words that contradict each other none counts, for nothing tells
     which one was meant.
     """
     labelled = pl.col("labels").is_not_null()
     told = prompts.filter(labelled)
     if not told.height:
-        return prompts, pl.DataFrame(schema=polars_schema(Rejection)), 0
+        return prompts, pl.DataFrame(schema=polars_schema(Dropped)), 0
     good, refused = _agreed(told)
     rows = pl.concat([prompts.filter(~labelled), good]).sort("order")
     first = rows.unique("prompt_id", keep="first", maintain_order=True)
     # What is neither first nor labelled is left to drop_duplicates.
     rest = rows.filter(pl.col("labels").is_null()).join(first, on="order", how="anti")
     of_first = first["labels"].drop_nulls().len()
-    first = first.drop("answers", "labels").join(_gathered(good), on="prompt_id", how="left")
+    first = first.drop("responses", "labels").join(_gathered(good), on="prompt_id", how="left")
     joined = int(first["labels"].list.len().sum()) - of_first
     return pl.concat([first.select(rows.columns), rest]), refused, joined
 
 
 def _agreed(told: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(rows whose labels count, rejections of the others) of rows with one label each."""
+    """(rows whose labels count, dropped of the others) of rows with one label each."""
     one = pl.col("labels").list.first().struct
-    answers = one.field("responses").list.join(" ").alias("_answers")
+    responses = one.field("responses").list.join(" ").alias("_answers")
     said = one.field("values").list.eval(pl.element().cast(pl.String)).list.join(", ")
     whose = ["annotator", "group", "kind", "dimension"]
     keys = ["prompt_id", *(f"_{name}" for name in whose), "_answers"]
     rows = told.with_columns(
-        answers, said.alias("_said"), *(one.field(name).alias(f"_{name}") for name in whose)
+        responses, said.alias("_said"), *(one.field(name).alias(f"_{name}") for name in whose)
     ).sort("order")
     rows = rows.with_columns(
         _contradicting=pl.col("_said").n_unique().over(keys) > 1,
@@ -128,22 +128,24 @@ def _agreed(told: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         detail=pl.when("_contradicting").then(contradicting).otherwise(repeating),
         fault="_contradicting",
         place="prompt_id",
-        record=pl.struct("messages", "source", "origin", "answers", "labels").struct.json_encode(),
+        record=pl.struct(
+            "messages", "source", "origin", "responses", "labels"
+        ).struct.json_encode(),
     )
     return rows.filter(~bad).select(told.columns), refused
 
 
 def _gathered(rows: pl.DataFrame) -> pl.DataFrame:
-    """prompt_id, answers, labels: one row a prompt, in an order that content alone decides."""
-    answers = rows.select("prompt_id", "answers").explode("answers").unnest("answers")
-    distinct = answers.group_by("prompt_id", "response_id").agg(
+    """prompt_id, responses, labels: one row a prompt, in an order that content alone decides."""
+    responses = rows.select("prompt_id", "responses").explode("responses").unnest("responses")
+    distinct = responses.group_by("prompt_id", "response_id").agg(
         pl.col("text").first(), pl.col("model").min()
     )
     fields = ("response_id", "text", "model")
     listed = (
         distinct.sort("prompt_id", "text", "response_id")
         .group_by("prompt_id", maintain_order=True)
-        .agg(answers=pl.struct(fields))
+        .agg(responses=pl.struct(fields))
     )
     label = pl.col("label").struct
     names = ("annotator", "group", "kind", "dimension")
@@ -165,7 +167,7 @@ def _name(value: Any, field: str) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise RejectRecord(
+        raise DropRecord(
             "wrong_type", f"{field} is {type(value).__name__}, expected text or a whole number"
         )
     return _sound(str(value), field)
@@ -173,20 +175,20 @@ def _name(value: Any, field: str) -> str | None:
 
 def _texts(value: Any, field: str) -> list[str]:
     if not isinstance(value, list):
-        raise RejectRecord("wrong_type", f"{field} is {type(value).__name__}, expected a list")
-    texts = [_text(text, f"{field}, answer {number}") for number, text in enumerate(value, 1)]
+        raise DropRecord("wrong_type", f"{field} is {type(value).__name__}, expected a list")
+    texts = [_text(text, f"{field}, response {number}") for number, text in enumerate(value, 1)]
     if len(texts) < 2:
-        raise RejectRecord("too_few_answers", f"{field} holds {len(texts)}, expected 2 or more")
+        raise DropRecord("too_few_responses", f"{field} holds {len(texts)}, expected 2 or more")
     if len(set(texts)) < len(texts):
-        raise RejectRecord("repeated_answer", f"{field} holds the same answer twice")
+        raise DropRecord("repeated_answer", f"{field} holds the same response twice")
     return texts
 
 
 def _text(value: Any, field: str) -> str:
     if not isinstance(value, str):
-        raise RejectRecord("wrong_type", f"{field} is {type(value).__name__}, expected text")
+        raise DropRecord("wrong_type", f"{field} is {type(value).__name__}, expected text")
     if not value.strip():
-        raise RejectRecord("empty_answer", f"{field} holds no text")
+        raise DropRecord("empty_response", f"{field} holds no text")
     return _sound(value, field)
 
 
@@ -194,7 +196,7 @@ def _sound(text: str, field: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise RejectRecord(
+        raise DropRecord(
             "invalid_unicode", f"{field} holds a lone surrogate at {error.start}"
         ) from error
     return text
@@ -206,45 +208,47 @@ def _number(value: Any) -> bool:
 
 def _rating(value: Any, field: str) -> float:
     if not _number(value):
-        raise RejectRecord("wrong_rating", f"{field} is {_said(value)}, expected a number")
+        raise DropRecord("wrong_rating", f"{field} is {_said(value)}, expected a number")
     return float(value)
 
 
 def _thumb(value: Any, field: str) -> float:
     thumb = _THUMBS.get(value) if isinstance(value, str | int | float) else None
     if thumb is None:
-        raise RejectRecord(
+        raise DropRecord(
             "unknown_thumb",
             f"{field} is {_said(value)}, expected up or down, true or false, 1 or 0",
         )
     return thumb
 
 
-def _ranks(value: Any, field: str, answers: int) -> list[float]:
+def _ranks(value: Any, field: str, responses: int) -> list[float]:
     """Ranks without gaps, from 1: what is compared is their order alone."""
     if not isinstance(value, list):
-        raise RejectRecord(
+        raise DropRecord(
             "wrong_type", f"{field} is {type(value).__name__}, expected a list of ranks"
         )
-    if len(value) != answers or any(rank is None for rank in value):
+    if len(value) != responses or any(rank is None for rank in value):
         ranked = sum(rank is not None for rank in value)
-        raise RejectRecord(
+        raise DropRecord(
             "incomplete_ranking",
-            f"{field} holds {ranked} ranks for {answers} answers",
-            "Rank every answer of the row, and leave out those that were not ranked.",
+            f"{field} holds {ranked} ranks for {responses} responses",
+            "Rank every response of the row, and leave out those that were not ranked.",
         )
     for rank in value:
         if not _number(rank):
-            raise RejectRecord("wrong_rank", f"{field} holds {_said(rank)}, expected numbers")
+            raise DropRecord("wrong_rank", f"{field} holds {_said(rank)}, expected numbers")
     place = {rank: float(number) for number, rank in enumerate(sorted(set(value)), 1)}
     return [place[rank] for rank in value]
 
 
-def _models(value: Any, field: str, answers: int) -> list[str | None]:
+def _models(value: Any, field: str, responses: int) -> list[str | None]:
     if not isinstance(value, list):
-        return [_name(value, field)] * answers
-    if len(value) != answers:
-        raise RejectRecord("wrong_type", f"{field} names {len(value)} models for {answers} answers")
+        return [_name(value, field)] * responses
+    if len(value) != responses:
+        raise DropRecord(
+            "wrong_type", f"{field} names {len(value)} models for {responses} responses"
+        )
     return [_name(one, field) for one in value]
 
 

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefdata.errors import RejectRecord, SourceError
+from prefdata.errors import DropRecord, SourceError
 from prefdata.files import storage
 from prefdata.sources.files import parsed
 
@@ -34,7 +34,7 @@ class PreferenceData(ABC):
 
     @abstractmethod
     def rows(self) -> Iterator[Any]:
-        """The rows in order; a RejectRecord in place of one that can't be read."""
+        """The rows in order; a DropRecord in place of one that can't be read."""
 
     @abstractmethod
     def copy(self, keep: Sequence[int], extra: pl.DataFrame | None) -> bytes:
@@ -66,7 +66,7 @@ class Array(PreferenceData):
     def __init__(self, path: str, content: bytes) -> None:
         self.name, self.file = path, Path(path).name
         value = parsed(_plain(path, content))
-        if isinstance(value, RejectRecord):
+        if isinstance(value, DropRecord):
             raise SourceError(f"{path}: not JSON: {value.problem}")
         self.values: list[Any] = value
 

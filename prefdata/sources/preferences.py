@@ -1,4 +1,4 @@
-"""A row of any preference dataset becomes a prompt, a chosen and a rejected answer.
+"""A row of any preference dataset becomes a prompt, a chosen and a rejected response.
 
 Every form in which trainers take pairs today, told apart by the columns and what is in them:
 
@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prefdata.errors import ConfigError, RejectRecord, SourceError
+from prefdata.errors import ConfigError, DropRecord, SourceError
 from prefdata.sources import hh
 from prefdata.sources.prompt_rows import Turn, check, message_turns
 
@@ -85,11 +85,11 @@ def form_of(row: Any, where: str, named: Mapping[str, str]) -> Form:
         column = named.get(side) or next((n for n in names if n in row), "")
         if not column:
             raise SourceError(
-                f"{where}: no column of {side} answers; {_found(row)}",
+                f"{where}: no column of {side} responses; {_found(row)}",
                 "Say which they are: --columns prompt=P,chosen=C,rejected=R. Known forms: a column "
                 "each for chosen and rejected (with or without a prompt); "
                 + "; ".join(f"{f.name} ({', '.join(f.columns)})" for f in _SPECIAL)
-                + ". Ratings of single answers and ranked lists are no pairs yet.",
+                + ". Ratings of single responses and ranked lists are no pairs yet.",
             )
         sides[side] = column
     prompt = named.get("prompt") or next((n for n in PROMPTS if n in row), None)
@@ -117,14 +117,14 @@ def _name(row: dict[str, Any], prompt: str | None, chosen: Any) -> str:
     kinds: dict[type, str] = {str: "text", list: "messages", dict: "a message"}
     kind = kinds.get(type(chosen), type(chosen).__name__)
     asked = "text" if isinstance(row[prompt], str) else "messages"
-    return f"{prompt} ({asked}), answers as {kind}"
+    return f"{prompt} ({asked}), responses as {kind}"
 
 
 def _pair(row: dict[str, Any], prompt: str | None, chosen: str, rejected: str) -> Preferred:
     """A row with a column for each side."""
     for name in (n for n in (prompt, chosen, rejected) if n):
         if row.get(name) is None:
-            raise RejectRecord("missing_field", f"{name!r} is not here, or null")
+            raise DropRecord("missing_field", f"{name!r} is not here, or null")
     sides = [row[chosen], row[rejected]]
     if prompt is None and all(isinstance(side, str) for side in sides):
         turns, texts = _transcripts(*sides)
@@ -171,8 +171,8 @@ def _answer(turns: list[Turn], prompt: list[Turn]) -> str:
     rest = turns[len(prompt) :]
     if len(rest) != 1 or rest[0][0] != "assistant":
         found = ", ".join(role for role, _ in rest) or "nothing"
-        raise RejectRecord(
-            "several_turns", f"behind the shared prompt stands {found}, expected one answer"
+        raise DropRecord(
+            "several_turns", f"behind the shared prompt stands {found}, expected one response"
         )
     return rest[0][1]
 
@@ -180,24 +180,24 @@ def _answer(turns: list[Turn], prompt: list[Turn]) -> str:
 def _transcripts(chosen: str, rejected: str) -> tuple[list[Turn], list[str]]:
     messages = hh.to_messages({"chosen": chosen, "rejected": rejected})["messages"]
     turns = [(m["role"], m["content"].strip()) for m in messages]
-    answers = []
+    responses = []
     for text in (chosen, rejected):
         spoken = hh.turns(text)
-        answers.append(_answer(spoken, spoken[: len(turns)]))
-    return turns, answers
+        responses.append(_answer(spoken, spoken[: len(turns)]))
+    return turns, responses
 
 
 def _checked(turns: list[Turn], texts: list[str]) -> list[Turn]:
     check(turns)
     for side, text in zip(SIDES, texts, strict=True):
         if not isinstance(text, str):
-            raise RejectRecord("wrong_type", f"{side} is {type(text).__name__}, expected text")
+            raise DropRecord("wrong_type", f"{side} is {type(text).__name__}, expected text")
         if not text.strip():
-            raise RejectRecord("empty_answer", f"the {side} answer holds no text")
+            raise DropRecord("empty_response", f"the {side} response holds no text")
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise RejectRecord(
+            raise DropRecord(
                 "invalid_unicode", f"{side} holds a lone surrogate at {error.start}"
             ) from error
     return turns
@@ -216,14 +216,14 @@ def _margin(row: dict[str, Any]) -> float | None:
 def _voted(
     turns: Callable[[dict[str, Any]], list[Turn]], one: str, other: str, vote: str, middle: float
 ) -> Callable[[dict[str, Any]], Preferred]:
-    """A row with two answers and a number: above `middle` the second one is preferred."""
+    """A row with two responses and a number: above `middle` the second one is preferred."""
 
     def read(row: dict[str, Any]) -> Preferred:
         strength = row.get(vote)
         if not isinstance(strength, int | float):
-            raise RejectRecord("missing_field", f"{vote!r} is {strength!r}, expected a number")
+            raise DropRecord("missing_field", f"{vote!r} is {strength!r}, expected a number")
         if strength == middle:
-            raise RejectRecord("tie", f"{vote} is {strength:g}: neither answer is preferred")
+            raise DropRecord("tie", f"{vote} is {strength:g}: neither response is preferred")
         names = (one, other) if strength < middle else (other, one)
         texts = [row.get(name) for name in names]
         asked = _checked(turns(row), texts)  # type: ignore[arg-type]
@@ -235,7 +235,7 @@ def _voted(
 def _openai(row: dict[str, Any]) -> Preferred:
     given = row["input"]
     if not isinstance(given, dict):
-        raise RejectRecord("wrong_type", f"input is {type(given).__name__}, expected an object")
+        raise DropRecord("wrong_type", f"input is {type(given).__name__}, expected an object")
     turns = message_turns(given.get("messages"), "input.messages")
     texts = [
         _answer(message_turns(row[name], name), [])

@@ -1,4 +1,4 @@
-"""A raw row becomes a prompt, or a rejection with its reason."""
+"""A raw row becomes a prompt, or a dropped record with its reason."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from prefdata.config.params import SourceParams
-from prefdata.errors import RejectRecord
+from prefdata.errors import DropRecord
+from prefdata.sources.config import SourceParams
 
 Turn = tuple[str, str]
 
@@ -24,9 +24,9 @@ _ROLES = {
 
 
 def conversation(row: Any, source: SourceParams, max_chars: int) -> list[Turn]:
-    """The (role, content) turns of a raw row, normalised. Raises RejectRecord."""
+    """The (role, content) turns of a raw row, normalised. Raises DropRecord."""
     if not isinstance(row, dict):
-        raise RejectRecord("not_an_object", f"found {type(row).__name__}, expected an object")
+        raise DropRecord("not_an_object", f"found {type(row).__name__}, expected an object")
     if row.get(source.messages_field) is not None:
         turns = message_turns(row[source.messages_field], source.messages_field)
     elif row.get(source.prompt_field) is not None:
@@ -37,7 +37,7 @@ def conversation(row: Any, source: SourceParams, max_chars: int) -> list[Turn]:
             else message_turns(value, source.prompt_field)
         )
     else:
-        raise RejectRecord(
+        raise DropRecord(
             "missing_field",
             f"neither {source.prompt_field!r} nor {source.messages_field!r} is here; found: "
             f"{', '.join(sorted(map(str, row))) or 'no fields'}",
@@ -55,8 +55,8 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-def reference(value: Any, field: str) -> str | None:
-    """What a row gives to check answers against: text as it is, anything else as JSON."""
+def ground_truth(value: Any, field: str) -> str | None:
+    """What a row gives to check responses against: text as it is, anything else as JSON."""
     if value is None:
         return None
     try:
@@ -68,7 +68,7 @@ def reference(value: Any, field: str) -> str | None:
         )
         text.encode()
     except (TypeError, UnicodeEncodeError) as error:
-        raise RejectRecord(
+        raise DropRecord(
             "wrong_type", f"{field}: {error}; expected text or what JSON can say"
         ) from error
     return text
@@ -78,7 +78,7 @@ def check_size(turns: list[Turn], max_chars: int) -> None:
     """Refuse a conversation that is longer than the limit."""
     size = sum(len(content) for _, content in turns)
     if size > max_chars:
-        raise RejectRecord(
+        raise DropRecord(
             "too_long",
             f"{size} characters, max_prompt_chars is {max_chars}",
             "Raise ingest.max_prompt_chars if the model takes it.",
@@ -88,53 +88,53 @@ def check_size(turns: list[Turn], max_chars: int) -> None:
 def check(turns: list[Turn]) -> None:
     """Refuse what no chat template could render as a prompt."""
     if not turns:
-        raise RejectRecord("empty_conversation", "found no message")
+        raise DropRecord("empty_conversation", "found no message")
     for number, (role, content) in enumerate(turns, 1):
         where = f"message {number} ({role})"
         if not content:
-            raise RejectRecord("empty_message", f"{where} holds no text")
+            raise DropRecord("empty_message", f"{where} holds no text")
         if "\0" in content:
-            raise RejectRecord("nul_character", f"{where} holds a NUL character")
+            raise DropRecord("nul_character", f"{where} holds a NUL character")
         if not content.isascii():
             try:
                 content.encode()
             except UnicodeEncodeError as error:
-                raise RejectRecord(
+                raise DropRecord(
                     "invalid_unicode", f"{where} holds a lone surrogate at {error.start}"
                 ) from error
     spoken = turns[1:] if turns[0][0] == "system" else turns
     for number, (role, _) in enumerate(spoken):
         expected = ("user", "assistant")[number % 2]
         if role != expected:
-            raise RejectRecord(
+            raise DropRecord(
                 "roles_out_of_turn",
                 f"message {number + 1 + len(turns) - len(spoken)} is {role}, expected {expected}",
             )
     if not spoken or spoken[-1][0] != "user":
-        raise RejectRecord(
+        raise DropRecord(
             "ends_without_user", "a prompt ends with a user message, this one does not"
         )
 
 
 def message_turns(value: Any, field: str) -> list[Turn]:
-    """The (role, content) turns of a list of messages, roles renamed. Raises RejectRecord."""
+    """The (role, content) turns of a list of messages, roles renamed. Raises DropRecord."""
     if not isinstance(value, list):
-        raise RejectRecord(
+        raise DropRecord(
             "wrong_type", f"{field} is {type(value).__name__}, expected text or a list of messages"
         )
     turns = []
     for number, message in enumerate(value, 1):
         if not isinstance(message, dict):
-            raise RejectRecord("wrong_type", f"{field}, message {number} is no object")
+            raise DropRecord("wrong_type", f"{field}, message {number} is no object")
         role = message.get("role", message.get("from"))
         content = message.get("content", message.get("value"))
         if not isinstance(role, str) or role not in _ROLES:
-            raise RejectRecord(
+            raise DropRecord(
                 "unknown_role",
                 f"{field}, message {number} has role {role!r}; known: {', '.join(_ROLES)}",
             )
         if not isinstance(content, str):
-            raise RejectRecord(
+            raise DropRecord(
                 "wrong_type",
                 f"{field}, message {number} has content {type(content).__name__}, expected text",
             )

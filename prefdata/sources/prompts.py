@@ -1,4 +1,4 @@
-"""From raw rows to prompts and rejections, as frames."""
+"""From raw rows to prompts and dropped, as frames."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
-from prefdata.config.params import IngestParams, SourceParams
-from prefdata.errors import RejectRecord
+from prefdata.config.params import IngestParams
+from prefdata.errors import DropRecord
 from prefdata.hashing.ids import fraction, prompt_id
 from prefdata.records.base import arrow_schema, polars_schema
-from prefdata.records.dropped import Rejection
+from prefdata.records.dropped import Dropped
 from prefdata.records.prompt import Prompt
+from prefdata.sources.config import SourceParams
 from prefdata.sources.files import format_of, read_rows
 from prefdata.sources.hh import to_messages
 from prefdata.sources.labels import Labelled, labelled
-from prefdata.sources.prompt_rows import Turn, conversation, reference
+from prefdata.sources.prompt_rows import Turn, conversation, ground_truth
 
 CHUNK_ROWS = 20_000
 RECORD_CHARS = 2_000
@@ -30,30 +31,32 @@ long as its file."""
 def read_prompts(
     source: SourceParams, position: int, params: IngestParams
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """(prompts with `order`, rejections) a chunk of rows; `position` is the source's place."""
+    """(prompts with `order`, dropped) a chunk of rows; `position` is the source's place."""
     transcripts = format_of(source) == "hh"
     rows = read_rows(source)
     while chunk := list(islice(rows, CHUNK_ROWS)):
         conversations: list[list[Turn]] = []
         numbers: list[int] = []
         sources: list[str] = []
-        references: list[str | None] = []
+        ground_truths: list[str | None] = []
         said: list[Labelled | None] = []
-        rejections: list[dict[str, Any]] = []
+        dropped: list[dict[str, Any]] = []
         for number, raw, value in chunk:
             try:
-                if isinstance(value, RejectRecord):
+                if isinstance(value, DropRecord):
                     raise value
                 row = to_messages(value) if transcripts else value
                 turns = conversation(row, source, params.max_prompt_chars)
-                found = reference(value.get(source.reference_field), source.reference_field)
+                found = ground_truth(
+                    value.get(source.ground_truth_field), source.ground_truth_field
+                )
                 label = None if source.labels is None else labelled(value, turns, source.labels)
-            except RejectRecord as reject:
-                rejections.append(_rejection(reject, f"{source.path}:{number}", raw))
+            except DropRecord as reject:
+                dropped.append(_rejection(reject, f"{source.path}:{number}", raw))
                 continue
             named = value.get("source")
             conversations.append(turns)
-            references.append(found)
+            ground_truths.append(found)
             said.append(label)
             numbers.append(number)
             sources.append(named if isinstance(named, str) else source.path)
@@ -62,13 +65,13 @@ def read_prompts(
                 conversations,
                 numbers,
                 sources,
-                references,
+                ground_truths,
                 said,
                 source.path,
                 position,
                 params.test_fraction,
             ),
-            pl.DataFrame(rejections, schema=polars_schema(Rejection)),
+            pl.DataFrame(dropped, schema=polars_schema(Dropped)),
         )
 
 
@@ -76,7 +79,7 @@ def _prompts(
     conversations: list[list[Turn]],
     numbers: list[int],
     sources: list[str],
-    references: list[str | None],
+    ground_truths: list[str | None],
     said: list[Labelled | None],
     path: str,
     position: int,
@@ -107,12 +110,12 @@ def _prompts(
                 "messages": pl.Series(messages),
                 "source": sources,
                 "number": numbers,
-                "reference": references,
-                "answers": nested("answers", [one and one.answers for one in said]),
+                "ground_truth": ground_truths,
+                "responses": nested("responses", [one and one.responses for one in said]),
                 "labels": nested("labels", [one and [one.label] for one in said]),
             },
             schema_overrides={
-                **dict.fromkeys(("prompt_id", "source", "reference"), pl.String),
+                **dict.fromkeys(("prompt_id", "source", "ground_truth"), pl.String),
                 "number": pl.Int64,
             },
         )
@@ -122,8 +125,8 @@ def _prompts(
             split=pl.when(is_test).then(pl.lit("test")).otherwise(pl.lit("train")),
             source="source",
             origin=pl.format("{}:{}", pl.lit(path), "number"),
-            reference="reference",
-            answers="answers",
+            ground_truth="ground_truth",
+            responses="responses",
             labels="labels",
             order=(position << 40) + pl.col("number"),
         )
@@ -132,7 +135,7 @@ def _prompts(
 
 
 def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(first occurrences, rejections of the others) of prompts with `order`."""
+    """(first occurrences, dropped of the others) of prompts with `order`."""
     ordered = prompts.sort("order")
     kept = ordered.unique("prompt_id", keep="first", maintain_order=True)
     again = ordered.join(kept.select("order"), on="order", how="anti").join(
@@ -149,7 +152,7 @@ def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return kept.drop("order"), rejected
 
 
-def _rejection(reject: RejectRecord, origin: str, raw: bytes | str) -> dict[str, Any]:
+def _rejection(reject: DropRecord, origin: str, raw: bytes | str) -> dict[str, Any]:
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw)
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode()

@@ -1,6 +1,6 @@
 """A logistic regression without intercept on differences, with intervals by prompt.
 
-Every comparison a ≻ b is at once b ≺ a, so there is no intercept: naming the answers the other
+Every comparison a ≻ b is at once b ≺ a, so there is no intercept: naming the responses the other
 way round turns all signs and changes nothing. Labels may be probabilities.
 """
 
@@ -29,7 +29,7 @@ def logistic(difference: np.ndarray, label: np.ndarray, prompt: np.ndarray) -> F
 
     Newton's method under a normal prior of precision 1e-3, which holds coefficients finite where
     the data would not. Intervals are those of the sandwich estimator clustered by `prompt` (n,
-    whole numbers): the comparisons of one prompt share its answers and are not independent.
+    whole numbers): the comparisons of one prompt share its responses and are not independent.
     """
     features = difference.shape[1]
     weights = np.zeros(features)

@@ -44,7 +44,7 @@ class TableInfo(BaseModel):
     rows: int
     rows_in: int
     rows_out: int
-    rejected: dict[str, int] = {}
+    dropped: dict[str, int] = {}
     faults: int = 0
     unit: str
     asked: dict[str, Asked] = Field({}, description='By call, such as "generate policy".')

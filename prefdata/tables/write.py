@@ -41,7 +41,7 @@ def write_bucket(table: Table, bucket: int, buckets: int, rows: pl.DataFrame) ->
 
 @cache
 def _empty(record: type[Record]) -> memoryview:
-    """Most buckets of rejections hold no row."""
+    """Most buckets of dropped hold no row."""
     return encode(record, pl.DataFrame(schema=polars_schema(record)), where=record.__name__)
 
 

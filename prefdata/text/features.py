@@ -1,4 +1,4 @@
-"""What can be counted in an answer's text: its length, its form, how it speaks."""
+"""What can be counted in a response's text: its length, its form, how it speaks."""
 
 from __future__ import annotations
 

@@ -79,25 +79,25 @@ def test_tau_is_that_of_a_plain_count(prompts: list[list[tuple[int, int]]]) -> N
 
 
 def rows(*said: dict[str, Any], texts: dict[str, str] | None = None) -> pl.DataFrame:
-    """Opinions of one judge on answers a and b of prompts p0, p1 …, in `compared`'s columns."""
-    frames, answers = [], []
-    for number, opinion in enumerate(said):
+    """Judgments of one judge on responses a and b of prompts p0, p1 …, in `compared`'s columns."""
+    frames, responses = [], []
+    for number, judgment in enumerate(said):
         a, b = f"{number:04}a", f"{number:04}b"
-        text = {"preference": None, "unscored": None, **opinion}
+        text = {"preference": None, "unscored": None, **judgment}
         frames.append({"prompt_id": f"p{number:04}", "response_a": a, "response_b": b, **text})
         for side, name in (("a", a), ("b", b)):
-            answers.append(
+            responses.append(
                 {
                     "response_id": name,
-                    "text": opinion.get(f"text_{side}", "word " * 5),
-                    "model": opinion.get(f"model_{side}", "m"),
+                    "text": judgment.get(f"text_{side}", "word " * 5),
+                    "model": judgment.get(f"model_{side}", "m"),
                 }
             )
     table = pl.DataFrame(
         [{k: v for k, v in f.items() if k[:5] not in ("text_", "model")} for f in frames],
         schema_overrides={"preference": pl.Float64, "unscored": pl.String},
     )
-    return compared(judgments("j", table), sides(pl.DataFrame(answers)))
+    return compared(judgments("j", table), sides(pl.DataFrame(responses)))
 
 
 def test_unscored_are_counted_by_the_code_of_their_reason() -> None:
@@ -129,9 +129,9 @@ def test_a_judge_that_likes_the_first_place_is_found_out() -> None:
 def test_an_ensemble_whose_members_lie_apart_is_found_out() -> None:
     found = biases.ensemble(
         rows(
-            {"preference": 0.7, "score_a": 2.0, "score_b": 1.0, "spread": 0.5},
-            {"preference": 0.3, "score_a": 1.0, "score_b": 2.0, "spread": 3.5},
-            {"preference": 0.7, "score_a": 2.0, "score_b": 1.0},
+            {"preference": 0.7, "reward_a": 2.0, "reward_b": 1.0, "spread": 0.5},
+            {"preference": 0.3, "reward_a": 1.0, "reward_b": 2.0, "spread": 3.5},
+            {"preference": 0.7, "reward_a": 2.0, "reward_b": 1.0},
         )
     )
     assert found == {"comparisons": 2, "mean_spread": 2.0, "spread_above_margin": 0.5}
@@ -160,7 +160,7 @@ def test_length_control_takes_away_what_length_explains() -> None:
     said = []
     for _ in range(300):
         words = rng.integers(20, 400, 2)
-        # m answers at greater length; the judge looks at the length alone.
+        # m responses at greater length; the judge looks at the length alone.
         words[0] *= 2
         p = 1 / (1 + math.exp(-2 * math.log(words[0] / words[1])))
         texts = {"text_a": "w" * int(words[0]), "text_b": "w" * int(words[1])}

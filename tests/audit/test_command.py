@@ -40,7 +40,7 @@ def test_the_command_reports_every_judge(run: Path, capsys: pytest.CaptureFixtur
     pairwise = found["pairwise"]
     assert pairwise["comparisons"] == 120
     assert 0 < pairwise["position"]["flips"] < 1
-    # All answers are the policy's own: there is nothing to prefer.
+    # All responses are the policy's own: there is nothing to prefer.
     assert pairwise["self_preference"]["comparisons"] == 0
     assert (
         pairwise["agreement"]["implicit_reward"]

@@ -1,4 +1,4 @@
-"""Augmenting: opinions turned to the pair's sides, and rewards from the judges that were named."""
+"""Augmenting: judgments turned to the pair's sides, and rewards from the judges that were named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prefdata.augment.rewards import add_rewards, check_names
 from prefdata.errors import ConfigError
-from prefdata.records import CONSENSUS, AugmentedPair, Judgment, Opinion, Pair
+from prefdata.records import CONSENSUS, AugmentedPair, Judgment, PairJudgment, Pair
 from prefdata.records.base import polars_schema
 
 
@@ -28,16 +28,16 @@ def pair(chosen: str, rejected: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def opinion(
+def judgment(
     judge: str,
     preference: float | None,
-    score_a: float | None = None,
-    score_b: float | None = None,
+    reward_a: float | None = None,
+    reward_b: float | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     row = {**dict.fromkeys(Judgment.model_fields), "dimension": "wit"}
     sides = {"prompt_id": "p", "response_a": "x", "response_b": "y"}
-    said = {"preference": preference, "score_a": score_a, "score_b": score_b}
+    said = {"preference": preference, "reward_a": reward_a, "reward_b": reward_b}
     unscored = {"unscored": "timeout" if preference is None else None}
     return {**row, "judge": judge, **sides, **said, **unscored, **changes}
 
@@ -57,17 +57,17 @@ def augment(
 
 
 OPINIONS = [
-    opinion("reward", 0.3, -1.0, 2.0, spread=0.5),
-    opinion("implicit", 0.4, 0.5, 1.0),
-    opinion("pairwise", 0.25),
-    opinion("silent", None),
-    opinion(CONSENSUS, 0.3, 50.0, 50.0),
-    opinion("reward", 0.9, 7.0, 7.0, response_b="z"),
-    opinion("reward", 0.9, 7.0, 7.0, prompt_id="q"),
+    judgment("reward", 0.3, -1.0, 2.0, spread=0.5),
+    judgment("implicit", 0.4, 0.5, 1.0),
+    judgment("pairwise", 0.25),
+    judgment("silent", None),
+    judgment(CONSENSUS, 0.3, 50.0, 50.0),
+    judgment("reward", 0.9, 7.0, 7.0, response_b="z"),
+    judgment("reward", 0.9, 7.0, 7.0, prompt_id="q"),
 ]
 
 
-def test_opinions_and_scores_are_turned_to_the_chosen_side() -> None:
+def test_judgments_and_scores_are_turned_to_the_chosen_side() -> None:
     (row,) = augment([pair("y", "x")], OPINIONS)
     whose = {"dimension": "wit", "annotator": None, "group": None}
     wanted = [
@@ -76,23 +76,23 @@ def test_opinions_and_scores_are_turned_to_the_chosen_side() -> None:
         ("reward", 0.7, 2.0, -1.0, 0.5),
         ("silent", None, None, None, None),
     ]
-    names = ("judge", "preference", "score_chosen", "score_rejected", "spread")
-    assert row["opinions"] == [{**dict(zip(names, one, strict=True)), **whose} for one in wanted]
-    assert list(row["opinions"][0]) == list(Opinion.model_fields)
+    names = ("judge", "preference", "reward_chosen", "reward_rejected", "spread")
+    assert row["judgments"] == [{**dict(zip(names, one, strict=True)), **whose} for one in wanted]
+    assert list(row["judgments"][0]) == list(PairJudgment.model_fields)
     (other,) = augment([pair("x", "y")], OPINIONS)
-    assert [o["preference"] for o in other["opinions"]] == [0.4, 0.25, 0.3, None]
-    assert [o["score_chosen"] for o in other["opinions"]] == [0.5, None, -1.0, None]
+    assert [o["preference"] for o in other["judgments"]] == [0.4, 0.25, 0.3, None]
+    assert [o["reward_chosen"] for o in other["judgments"]] == [0.5, None, -1.0, None]
     # How far members lie apart has no side.
-    assert [o["spread"] for o in other["opinions"]] == [None, None, 0.5, None]
+    assert [o["spread"] for o in other["judgments"]] == [None, None, 0.5, None]
 
 
 def test_the_heads_of_one_judge_stay_apart() -> None:
     heads = [
-        opinion("reward", 0.3, 1.0, 2.0, dimension="wit"),
-        opinion("reward", 0.9, 5.0, 3.0, dimension="care"),
+        judgment("reward", 0.3, 1.0, 2.0, dimension="wit"),
+        judgment("reward", 0.9, 5.0, 3.0, dimension="care"),
     ]
     (row,) = augment([pair("y", "x")], heads)
-    assert [(o["dimension"], o["score_chosen"]) for o in row["opinions"]] == [
+    assert [(o["dimension"], o["reward_chosen"]) for o in row["judgments"]] == [
         ("care", 3.0),
         ("wit", 2.0),
     ]
@@ -117,19 +117,19 @@ def test_the_reward_is_the_mean_of_the_named_judges(
     (row,) = augment([pair("y", "x")], OPINIONS, rewards)
     assert (row["reward_chosen"], row["reward_rejected"]) == (chosen, rejected)
     assert row["margin"] == (None if chosen is None or rejected is None else chosen - rejected)
-    assert len(row["opinions"]) == 4
+    assert len(row["judgments"]) == 4
 
 
 def test_a_judge_that_scored_one_answer_alone_moves_neither_reward_nor_margin() -> None:
     """Else the margin would compare the means of different judges."""
-    half = [opinion("half", None, None, 100.0), opinion("other half", None, 100.0, None)]
+    half = [judgment("half", None, None, 100.0), judgment("other half", None, 100.0, None)]
     (row,) = augment([pair("y", "x")], [*OPINIONS, *half])
     assert (row["reward_chosen"], row["reward_rejected"], row["margin"]) == (1.5, -0.25, 1.75)
 
 
-def test_a_pair_that_nobody_judged_has_no_opinions_and_no_reward() -> None:
+def test_a_pair_that_nobody_judged_has_no_judgments_and_no_reward() -> None:
     (row,) = augment([pair("x", "w")], OPINIONS)
-    assert row["opinions"] == []
+    assert row["judgments"] == []
     assert row["reward_chosen"] is row["reward_rejected"] is row["margin"] is None
     assert augment([], OPINIONS) == []
 
@@ -145,7 +145,7 @@ scores = st.one_of(st.none(), st.floats(-100, 100))
 def test_turning_the_pair_round_turns_everything_round_and_order_changes_no_bit(
     said: list[tuple[float, float | None, float | None]], random: Any
 ) -> None:
-    judgments = [opinion(f"j{n}", *values) for n, values in enumerate(said)]
+    judgments = [judgment(f"j{n}", *values) for n, values in enumerate(said)]
     shuffled = random.sample(judgments, len(judgments))
     (one,), (again,) = (augment([pair("x", "y")], rows) for rows in (judgments, shuffled))
     assert one == again
@@ -154,9 +154,9 @@ def test_turning_the_pair_round_turns_everything_round_and_order_changes_no_bit(
         other["reward_rejected"],
         other["reward_chosen"],
     )
-    for mine, theirs in zip(one["opinions"], other["opinions"], strict=True):
+    for mine, theirs in zip(one["judgments"], other["judgments"], strict=True):
         assert mine["preference"] == pytest.approx(1 - theirs["preference"])
-        assert mine["score_chosen"] == theirs["score_rejected"]
+        assert mine["reward_chosen"] == theirs["reward_rejected"]
 
 
 def test_the_pairs_own_columns_stay() -> None:

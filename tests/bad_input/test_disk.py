@@ -160,7 +160,7 @@ def test_a_file_without_permission_is_not_taken_for_a_missing_one(closed: Path) 
         storage.read_bytes(str(closed / "old.bin"))
 
 
-@pytest.mark.parametrize("place", ["data", "data/prompts", "data/rejections", "data/stats"])
+@pytest.mark.parametrize("place", ["data", "data/prompts", "data/dropped", "data/stats"])
 def test_a_file_where_a_folder_belongs_stops_the_stage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from prefdata.cli import app as cli
-from prefdata.records import Prompt, Rejection
+from prefdata.records import Prompt, Dropped
 from prefdata.tables import Table, read_info, read_table
 
 GOOD = [b'{"prompt":"Question %d?"}' % i for i in range(9)]
@@ -24,7 +24,7 @@ SYSTEM = b'{"role":"system","content":"Be brief."}'
 def ingest(folder: Path, limit: float, **settings: Any) -> int:
     """`prefdata ingest` of FOLDER/prompts.jsonl; the exit code."""
     source = {"path": str(folder / "prompts.jsonl"), **settings}
-    section = {"sources": [source], "max_rejected_fraction": limit}
+    section = {"sources": [source], "max_faulty_fraction": limit}
     params = flows.write_params(folder, ingest=section, buckets=2)
     return cli.main(["ingest", "--params", str(params), "--quiet"])
 
@@ -89,7 +89,7 @@ def test_a_bad_row_is_set_aside_and_the_good_ones_go_on(
     assert {m["content"] for (m,) in prompts["messages"]} == {f"Question {i}?" for i in range(9)}
     assert f"{path}:7" not in set(prompts["origin"])
 
-    (row,) = table(tmp_path, "rejections/ingest", Rejection).to_dicts()
+    (row,) = table(tmp_path, "dropped/ingest", Dropped).to_dicts()
     assert (row["stage"], row["reason"], row["fault"]) == ("ingest", reason, True)
     assert row["place"] == f"{path}:7"
     assert detail in row["detail"]
@@ -107,11 +107,11 @@ def test_too_many_faults_stop_the_flow_once_all_is_written(
     assert ingest(tmp_path, limit=0.2) == 3
     said = capsys.readouterr().err
     assert said.startswith("prefdata ingest: ingest: 3 of 12 are faulty")
-    assert "more than max_rejected_fraction = 0.2 (invalid_json 1, not_an_object 2)" in said
-    assert f"remedy: Look at {tmp_path}/data/rejections/ingest" in said
-    assert "raise ingest.max_rejected_fraction" in said
+    assert "more than max_faulty_fraction = 0.2 (invalid_json 1, not_an_object 2)" in said
+    assert f"remedy: Look at {tmp_path}/data/dropped/ingest" in said
+    assert "raise ingest.max_faulty_fraction" in said
     assert table(tmp_path, "prompts", Prompt).height == 9
-    rejected = table(tmp_path, "rejections/ingest", Rejection)
+    rejected = table(tmp_path, "dropped/ingest", Dropped)
     places = {f"{tmp_path}/prompts.jsonl:{n}" for n in (10, 11, 12)}
     assert set(rejected["place"]) == places
 
@@ -137,7 +137,7 @@ def test_duplicates_are_no_faults(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_bytes(b"\n".join([*GOOD, GOOD[4], b'"Question 4?\\r\\n"']))
     assert ingest(tmp_path, limit=0) == 0
-    rejected = table(tmp_path, "rejections/ingest", Rejection)
+    rejected = table(tmp_path, "dropped/ingest", Dropped)
     kept = table(tmp_path, "prompts", Prompt).filter(pl.col("origin") == f"{path}:5")
     assert rejected["reason"].to_list() == ["duplicate"] * 2
     assert not rejected["fault"].any()
@@ -154,7 +154,7 @@ def test_crlf_and_unicode_line_separators_cut_no_row(tmp_path: Path) -> None:
     prompts = table(tmp_path, "prompts", Prompt)
     found = {origin: m["content"] for origin, (m,) in prompts.select("origin", "messages").rows()}
     assert found == {f"{path}:1": "a\u2028b", f"{path}:2": "a bare string"}
-    assert table(tmp_path, "rejections/ingest", Rejection)["place"].to_list() == [f"{path}:3"]
+    assert table(tmp_path, "dropped/ingest", Dropped)["place"].to_list() == [f"{path}:3"]
 
 
 def test_hh_transcripts_that_are_none_are_set_aside(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_hh_transcripts_that_are_none_are_set_aside(tmp_path: Path) -> None:
     assert ingest(tmp_path, limit=0.5, format="hh") == 0
     (prompt,) = table(tmp_path, "prompts", Prompt).to_dicts()
     assert prompt["messages"] == [{"role": "user", "content": "A tool?"}]
-    (row,) = table(tmp_path, "rejections/ingest", Rejection).to_dicts()
+    (row,) = table(tmp_path, "dropped/ingest", Dropped).to_dicts()
     assert (row["reason"], row["place"]) == ("not_a_transcript", f"{path}:1")
 
 
@@ -174,7 +174,7 @@ def test_an_empty_file_gives_empty_tables(tmp_path: Path) -> None:
     (tmp_path / "prompts.jsonl").write_bytes(b"\n \n")
     assert ingest(tmp_path, limit=0) == 0
     assert table(tmp_path, "prompts", Prompt).height == 0
-    assert table(tmp_path, "rejections/ingest", Rejection).height == 0
+    assert table(tmp_path, "dropped/ingest", Dropped).height == 0
 
 
 def test_neither_the_files_order_nor_the_bucketing_changes_the_prompts(tmp_path: Path) -> None:
@@ -187,13 +187,13 @@ def test_neither_the_files_order_nor_the_bucketing_changes_the_prompts(tmp_path:
         folder.mkdir()
         section = {
             "sources": [{"path": str(path)} for path in order],
-            "max_rejected_fraction": 1,
+            "max_faulty_fraction": 1,
             "test_fraction": 0.5,
         }
         params = flows.write_params(folder, ingest=section, buckets=buckets)
         assert cli.main(["ingest", "--params", str(params), "--quiet"]) == 0
         found.append(table(folder, "prompts", Prompt).select("prompt_id", "messages", "split"))
-        rejected = table(folder, "rejections/ingest", Rejection)
+        rejected = table(folder, "dropped/ingest", Dropped)
         assert sorted(rejected["reason"]) == ["duplicate", "duplicate", "invalid_json"]
     assert found[0].height == 9
     assert set(found[0]["split"]) == {"train", "test"}

@@ -59,7 +59,7 @@ def test_a_parquet_file_with_other_columns(
     path = tmp_path / "prompts.parquet"
     pq.write_table(pa.table({"question": ["Why?"], "answer": ["Because."]}), path)
     said = stopped(tmp_path, capsys, {"path": str(path)})
-    assert "has no column 'prompt' or 'messages'; it has: answer, question" in said
+    assert "has no column 'prompt' or 'messages'; it has: response, question" in said
     assert "remedy: Set prompt_field or messages_field of the source" in said
 
     source = {"path": str(path), "prompt_field": "question"}

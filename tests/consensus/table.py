@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.config.params import Part
 from prefdata.consensus import registry as lookup
 from prefdata.consensus.base import Consensus
 from prefdata.engines.base import MESSAGES
@@ -41,12 +40,12 @@ DIMENSIONS = {"one": "helpfulness", "two": "helpfulness", "safe": "safety"}
 
 @dataclass
 class World:
-    """question -> its answers; (judge, question, answer) -> score or None: the judge has none.
+    """question -> its responses; (judge, question, response) -> score or None: the judge has none.
 
     A judge prefers by a rounded difference of scores, so that ties come about.
     """
 
-    answers: dict[str, list[str]]
+    responses: dict[str, list[str]]
     scores: dict[tuple[str, str, str], float | None]
     against: dict[tuple[str, str, str, str], float | None] = field(default_factory=dict)
 
@@ -70,11 +69,11 @@ def name(salt: int, *parts: str) -> str:
 def tables(world: World, salt: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(judgments, prompts) of the world under ids of this salt, in an order of this salt."""
     rows, prompts = [], []
-    for question, answers in world.answers.items():
+    for question, responses in world.responses.items():
         prompt = name(salt, question)
         message = {"role": "user", "content": question}
         prompts.append({"prompt_id": prompt, "messages": [message], "source": "tests"})
-        ids = {name(salt, question, answer): answer for answer in answers}
+        ids = {name(salt, question, response): response for response in responses}
         for a in ids:
             for b in ids:
                 if a >= b:
@@ -89,15 +88,15 @@ def tables(world: World, salt: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
                             "response_a": a,
                             "response_b": b,
                             "preference": p,
-                            "score_a": world.scores[judge, question, ids[a]],
-                            "score_b": world.scores[judge, question, ids[b]],
+                            "reward_a": world.scores[judge, question, ids[a]],
+                            "reward_b": world.scores[judge, question, ids[b]],
                             "unscored": "timeout" if p is None else None,
                         }
                     )
     text = dict.fromkeys(
         ("prompt_id", "judge", "dimension", "response_a", "response_b", "unscored"), pl.String
     )
-    number = dict.fromkeys(("preference", "score_a", "score_b"), pl.Float64)
+    number = dict.fromkeys(("preference", "reward_a", "reward_b"), pl.Float64)
     said = pl.DataFrame(rows, schema={**text, **number})
     parts = [
         filled(judge, said.filter(pl.col("judge") == judge).drop("judge")) for judge in DIMENSIONS
@@ -135,9 +134,9 @@ def decided(
 
 
 def chosen(world: World, found: pl.DataFrame, salt: int) -> dict[Any, Any]:
-    """(question, both answers) -> (the chosen text or None, the reason, the flag)."""
-    question = {name(salt, q): q for q in world.answers}
-    text = {name(salt, q, a): a for q, answers in world.answers.items() for a in answers}
+    """(question, both responses) -> (the chosen text or None, the reason, the flag)."""
+    question = {name(salt, q): q for q in world.responses}
+    text = {name(salt, q, a): a for q, responses in world.responses.items() for a in responses}
     result = {}
     for row in found.to_dicts():
         a, b = text[row["response_a"]], text[row["response_b"]]

@@ -17,7 +17,7 @@ from prefdata.records import CONSENSUS, Demonstration, Judgment
 from prefdata.records.base import polars_schema
 
 Label = tuple[int, float, float]
-"""A prompt's number, P(its answer "x" ≻ its answer "y"), the agreement."""
+"""A prompt's number, P(its response "x" ≻ its response "y"), the agreement."""
 
 
 def hexid(*parts: object) -> str:
@@ -26,7 +26,7 @@ def hexid(*parts: object) -> str:
 
 def tables(labels: list[Label], salt: int = 0, **changes: Any) -> tuple[pl.DataFrame, ...]:
     """(labels, prompts, responses) under ids of this salt, in an order of this salt; every label
-    has two answers of its own."""
+    has two responses of its own."""
     rows, prompts, responses = [], {}, []
     for number, (question, p, agreement) in enumerate(labels):
         prompt = hexid(salt, question)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.config.params import Part
 from prefdata.consensus import registry as lookup
 from prefdata.errors import ConfigError
 
@@ -24,12 +23,12 @@ SCHEMA: dict[str, Any] = {
     "preference": pl.Float64,
     "unscored": pl.String,
 }
-Opinions = list[float | None]
+Judgments = list[float | None]
 MEANS = ("mean", "scir")
-"""The two whose label is the mean of the opinions; all kinds are in test_properties.py."""
+"""The two whose label is the mean of the judgments; all kinds are in test_properties.py."""
 
 
-def judgments(*compared: Opinions) -> pl.DataFrame:
+def judgments(*compared: Judgments) -> pl.DataFrame:
     """One comparison a list, the judges called j0, j1 …"""
     rows = [
         (
@@ -43,8 +42,8 @@ def judgments(*compared: Opinions) -> pl.DataFrame:
             preference,
             "timeout" if preference is None else None,
         )
-        for n, opinions in enumerate(compared)
-        for j, preference in enumerate(opinions)
+        for n, judgments in enumerate(compared)
+        for j, preference in enumerate(judgments)
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
@@ -54,13 +53,13 @@ def decide(kind: str, rows: pl.DataFrame, **settings: Any) -> list[dict[str, Any
     return found.sort("prompt_id").to_dicts()
 
 
-def one(kind: str, opinions: Opinions, **settings: Any) -> dict[str, Any]:
-    (row,) = decide(kind, judgments(opinions), **settings)
+def one(kind: str, judgments: Judgments, **settings: Any) -> dict[str, Any]:
+    (row,) = decide(kind, judgments(judgments), **settings)
     return row
 
 
 @pytest.mark.parametrize(
-    ("opinions", "preference", "agreement"),
+    ("judgments", "preference", "agreement"),
     [
         ([0.9], 0.9, 1),
         ([0.9, 0.6], 0.75, 1),
@@ -71,16 +70,16 @@ def one(kind: str, opinions: Opinions, **settings: Any) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("kind", MEANS)
 def test_judges_that_agree_make_their_mean_the_label(
-    kind: str, opinions: Opinions, preference: float, agreement: float
+    kind: str, judgments: Judgments, preference: float, agreement: float
 ) -> None:
-    row = one(kind, opinions)
+    row = one(kind, judgments)
     assert row["reason"] is None
     assert row["preference"] == pytest.approx(preference)
     assert row["agreement"] == agreement
 
 
 @pytest.mark.parametrize(
-    ("opinions", "reason"),
+    ("judgments", "reason"),
     [
         ([0.9, 0.4], "disagreement"),
         ([0.99, 0.99, 0.49], "disagreement"),
@@ -88,29 +87,29 @@ def test_judges_that_agree_make_their_mean_the_label(
         ([0.2, 0.8], "disagreement"),
         ([0.5], "tie"),
         ([0.5, 0.5, None], "tie"),
-        ([None], "too_few_opinions"),
-        ([None, None], "too_few_opinions"),
+        ([None], "too_few_judgments"),
+        ([None, None], "too_few_judgments"),
     ],
 )
-def test_scir_has_no_label_where_not_all_agree(opinions: Opinions, reason: str) -> None:
-    assert one("scir", opinions)["reason"] == reason
+def test_scir_has_no_label_where_not_all_agree(judgments: Judgments, reason: str) -> None:
+    assert one("scir", judgments)["reason"] == reason
 
 
 @pytest.mark.parametrize(
-    ("opinions", "reason", "preference", "agreement"),
+    ("judgments", "reason", "preference", "agreement"),
     [
         ([0.9, 0.4], None, 0.65, 1 / 2),
         ([0.1, 0.3, 0.6], None, 1 / 3, 2 / 3),
         ([0.9, 0.5], None, 0.7, 1 / 2),
         ([0.25, 0.75], "tie", 0.5, None),
         ([0.5], "tie", 0.5, None),
-        ([None, None], "too_few_opinions", None, None),
+        ([None, None], "too_few_judgments", None, None),
     ],
 )
 def test_the_mean_takes_a_majority_by_weight(
-    opinions: Opinions, reason: str | None, preference: float | None, agreement: float | None
+    judgments: Judgments, reason: str | None, preference: float | None, agreement: float | None
 ) -> None:
-    row = one("mean", opinions)
+    row = one("mean", judgments)
     assert row["reason"] == reason
     assert row["preference"] == (None if preference is None else pytest.approx(preference))
     if agreement is not None:
@@ -119,24 +118,24 @@ def test_the_mean_takes_a_majority_by_weight(
 
 @pytest.mark.parametrize("kind", MEANS)
 @pytest.mark.parametrize(
-    ("opinions", "least", "reason"),
+    ("judgments", "least", "reason"),
     [
         ([0.9, 0.9], 2, None),
-        ([0.9, None], 2, "too_few_opinions"),
+        ([0.9, None], 2, "too_few_judgments"),
         ([0.9, None, 0.8], 2, None),
-        ([0.9, 0.1], 3, "too_few_opinions"),
-        ([0.5], 2, "too_few_opinions"),
+        ([0.9, 0.1], 3, "too_few_judgments"),
+        ([0.5], 2, "too_few_judgments"),
     ],
 )
-def test_unscored_opinions_do_not_count_towards_the_least_number(
-    kind: str, opinions: Opinions, least: int, reason: str | None
+def test_unscored_judgments_do_not_count_towards_the_least_number(
+    kind: str, judgments: Judgments, least: int, reason: str | None
 ) -> None:
-    assert one(kind, opinions, min_opinions=least)["reason"] == reason
+    assert one(kind, judgments, min_judgments=least)["reason"] == reason
 
 
 @pytest.mark.parametrize("kind", MEANS)
 @pytest.mark.parametrize(
-    ("opinions", "reason"),
+    ("judgments", "reason"),
     [
         ([0.6], None),
         ([0.4], None),
@@ -147,9 +146,9 @@ def test_unscored_opinions_do_not_count_towards_the_least_number(
     ],
 )
 def test_confidence_is_that_of_the_mean_towards_either_side(
-    kind: str, opinions: Opinions, reason: str | None
+    kind: str, judgments: Judgments, reason: str | None
 ) -> None:
-    assert one(kind, opinions, min_confidence=0.6)["reason"] == reason
+    assert one(kind, judgments, min_confidence=0.6)["reason"] == reason
 
 
 def test_the_detail_says_who_said_what() -> None:
@@ -160,16 +159,16 @@ some = st.one_of(st.none(), st.floats(0, 1))
 compared = st.lists(st.lists(some, min_size=3, max_size=3), min_size=1, max_size=4)
 kinds = st.sampled_from(MEANS)
 limits = st.fixed_dictionaries(
-    {"min_opinions": st.integers(1, 3), "min_confidence": st.floats(0.5, 1)}
+    {"min_judgments": st.integers(1, 3), "min_confidence": st.floats(0.5, 1)}
 )
 
 
 @settings(max_examples=60)
 @given(kinds, limits, compared, st.randoms(use_true_random=False))
 def test_the_order_of_judgments_changes_no_bit(
-    kind: str, limit: dict[str, Any], opinions: list[Opinions], random: Any
+    kind: str, limit: dict[str, Any], judgments: list[Judgments], random: Any
 ) -> None:
-    rows = judgments(*opinions)
+    rows = judgments(*judgments)
     order = list(range(rows.height))
     random.shuffle(order)
     # By repr: NaN equals itself, and no bit is rounded away.
@@ -179,11 +178,11 @@ def test_the_order_of_judgments_changes_no_bit(
 @settings(max_examples=80)
 @given(kinds, limits, compared)
 def test_a_label_is_sure_enough_and_a_missing_one_has_its_reason(
-    kind: str, limit: dict[str, Any], opinions: list[Opinions]
+    kind: str, limit: dict[str, Any], judgments: list[Judgments]
 ) -> None:
-    decided = decide(kind, judgments(*opinions), **limit)
-    assert len(decided) == len(opinions)
-    for row, given_ in zip(decided, opinions, strict=True):
+    decided = decide(kind, judgments(*judgments), **limit)
+    assert len(decided) == len(judgments)
+    for row, given_ in zip(decided, judgments, strict=True):
         scored = [p for p in given_ if p is not None]
         if row["reason"] is None:
             mean = sum(scored) / len(scored)
@@ -191,11 +190,11 @@ def test_a_label_is_sure_enough_and_a_missing_one_has_its_reason(
             assert row["preference"] == pytest.approx(mean)
             assert row["preference"] != 0.5
             assert max(mean, 1 - mean) >= limit["min_confidence"] - 1e-12
-            assert len(scored) >= limit["min_opinions"]
+            assert len(scored) >= limit["min_judgments"]
             assert row["agreement"] == sum(side) / len(scored)
             assert kind == "mean" or all(side)
-        elif row["reason"] == "too_few_opinions":
-            assert len(scored) < limit["min_opinions"]
+        elif row["reason"] == "too_few_judgments":
+            assert len(scored) < limit["min_judgments"]
         elif row["reason"] == "disagreement":
             assert kind == "scir"
             assert len(set(scored)) > 1
@@ -223,10 +222,10 @@ def test_looking_from_the_other_answer_mirrors_the_label(kind: str, parts: list[
     [
         (Part(kind="vote"), ["judge.consensus.kind: 'vote' is unknown", "mean", "scir"]),
         (Part(kind="scir", min_confidence=0.4), ["judge.consensus", "min_confidence"]),
-        (Part(kind="mean", min_opinions=0), ["judge.consensus", "min_opinions"]),
-        (Part(kind="mean", least=1), ["least: unknown key", "min_opinions"]),
+        (Part(kind="mean", min_judgments=0), ["judge.consensus", "min_judgments"]),
+        (Part(kind="mean", least=1), ["least: unknown key", "min_judgments"]),
     ],
-    ids=["kind", "confidence", "opinions", "key"],
+    ids=["kind", "confidence", "judgments", "key"],
 )
 def test_a_wrong_consensus_is_refused(part: Part, says: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:

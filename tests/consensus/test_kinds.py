@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from consensus.table import World, build, chosen, decided, name, tables
 
-from prefdata.config.params import Part
 from prefdata.consensus import registry as lookup
 from prefdata.consensus.bradley_terry import fit
 from prefdata.consensus.win_matrix import in_cycle, win_matrices
@@ -23,15 +22,15 @@ Q = "why?"
 
 
 def world(scores: dict[str, dict[str, float | None]], question: str = Q) -> World:
-    """judge -> answer -> score, on one question; a judge that is left out scores all 0."""
-    answers = sorted({a for some in scores.values() for a in some})
-    every = {j: scores.get(j, dict.fromkeys(answers, 0.0)) for j in ("one", "two", "safe")}
+    """judge -> response -> score, on one question; a judge that is left out scores all 0."""
+    responses = sorted({a for some in scores.values() for a in some})
+    every = {j: scores.get(j, dict.fromkeys(responses, 0.0)) for j in ("one", "two", "safe")}
     flat = {(j, question, a): s for j, some in every.items() for a, s in some.items()}
-    return World({question: answers}, flat)
+    return World({question: responses}, flat)
 
 
 def labels(kind: str, given: World, **settings: Any) -> dict[str, Any]:
-    """ "xy" -> the chosen answer, or the reason."""
+    """ "xy" -> the chosen response, or the reason."""
     found = chosen(given, decided(build(kind, **settings), *tables(given)), 0)
     return {"".join(sorted(both)): better or why for (_, both), (better, why, _) in found.items()}
 
@@ -39,7 +38,7 @@ def labels(kind: str, given: World, **settings: Any) -> dict[str, Any]:
 def rows(kind: str, given: World, **settings: Any) -> dict[str, dict[str, Any]]:
     """ "xy" -> the row, its preference that of x (the first in the alphabet)."""
     found = decided(build(kind, **settings), *tables(given))
-    names = {name(0, Q, a): a for a in given.answers[Q]}
+    names = {name(0, Q, a): a for a in given.responses[Q]}
     result = {}
     for row in found.to_dicts():
         a, b = names[row["response_a"]], names[row["response_b"]]
@@ -88,7 +87,7 @@ def test_a_constraint_vetoes_the_preferred_answer_and_never_prefers_the_other() 
 
 def test_a_constraint_on_the_score_looks_at_the_preferred_answer_alone() -> None:
     scores = {"one": {"x": 2.0, "y": 0.0}, "two": {"x": 2.0, "y": 0.0}}
-    veto = {"constraints": [{"judge": "safe", "min_preference": 0, "min_score": 0}]}
+    veto = {"constraints": [{"judge": "safe", "min_preference": 0, "min_reward": 0}]}
     for safe, wanted in (((-0.1, -3.0), "vetoed"), ((0.1, -3.0), "x")):
         given = world({**scores, "safe": dict(zip("xy", safe, strict=True))})
         assert labels("mixture", given, **veto) == {"xy": wanted}
@@ -129,7 +128,7 @@ def test_strengths_are_the_likeliest_ones() -> None:
     np.fill_diagonal(wins, np.nan)
     found = fit(wins[None], 1e-9)[0]
     assert np.allclose(found - found.mean(), true, atol=1e-6)
-    # One answer that wins everything for sure stays finite, and at the likelihood's maximum.
+    # One response that wins everything for sure stays finite, and at the likelihood's maximum.
     sure = np.array([[[np.nan, 1.0], [0.0, np.nan]]])
     strength = fit(sure, 0.01)[0]
     gap = strength[0] - strength[1]
@@ -245,7 +244,7 @@ def test_an_ensembles_own_spread_makes_a_label_ambiguous(
     """Scores of twice the log-odds: the margin 6 is 3 in log-odds, a spread of 4 is 2."""
     judgments, prompts = tables(world({"one": {"x": 3.0, "y": 0.0}}))
     doubled = judgments.filter(pl.col("judge") == "one").with_columns(
-        pl.col("score_a", "score_b") * 2, spread=pl.lit(spread, dtype=pl.Float64)
+        pl.col("reward_a", "reward_b") * 2, spread=pl.lit(spread, dtype=pl.Float64)
     )
     consensus = lookup.build(Part(kind="strength", max_spread=2))
     assert decided(consensus, doubled, prompts)["flag"].to_list() == [flag]
@@ -267,7 +266,7 @@ def test_agreement_without_confidence_of_each_makes_no_label() -> None:
         {"one": {"x": 4.0, "y": 0.0}, "two": {"x": 0.1, "y": 0.0}, "safe": {"x": 4.0, "y": 0.0}}
     )
     assert labels("scir", given) == {"xy": "x"}
-    assert labels("scir", given, min_each=0.6) == {"xy": "unsure_opinion"}
+    assert labels("scir", given, min_each=0.6) == {"xy": "unsure_judgment"}
 
 
 @pytest.mark.parametrize(
@@ -307,8 +306,8 @@ def test_the_stage_labels_the_same_whatever_the_buckets(tmp_path: Path) -> None:
             STAGES[stage](params, [], True)
         rows_ = pl.read_parquet(folder / "data/judgments/*.parquet").filter(judge="consensus")
         found.append(rows_.sort("prompt_id", "response_a", "response_b"))
-        rejected = pl.read_parquet(folder / "data/rejections/judge/*.parquet")
-        # 20 prompts of 4 answers: 120 comparisons, a fifth of them dropped.
+        rejected = pl.read_parquet(folder / "data/dropped/judge/*.parquet")
+        # 20 prompts of 4 responses: 120 comparisons, a fifth of them dropped.
         assert rejected["reason"].to_list().count("below_threshold") == 24
         assert rows_["flag"].to_list().count("least_confident") == 12
         pairs = pl.read_parquet(folder / "data/pairs/*.parquet")

@@ -1,4 +1,4 @@
-"""Annotators in every consensus: each an opinion of its own; `groups`, which keeps groups apart."""
+"""Annotators in every consensus: each a judgment of its own; `groups`, which keeps groups apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from consensus.table import SETTINGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.config.params import Part
 from prefdata.consensus import registry as lookup
 from prefdata.consensus.base import FAULTS
 from prefdata.consensus.win_matrix import win_matrices
@@ -27,7 +26,7 @@ MESSAGE = {"role": "user", "content": "Why?"}
 
 
 def table(said: list[tuple[str, str, Said]], judge: str = "one") -> pl.DataFrame:
-    """Rows of `Judgment` from (answer, other answer, what is said of the two)."""
+    """Rows of `Judgment` from (response, other response, what is said of the two)."""
     rows = [
         {
             "prompt_id": "p",
@@ -37,9 +36,9 @@ def table(said: list[tuple[str, str, Said]], judge: str = "one") -> pl.DataFrame
             "response_a": a,
             "response_b": b,
             "preference": p,
-            "score_a": p,
-            "score_b": None if p is None else 1 - p,
-            "unscored": "not_labelled: nobody labelled both answers" if p is None else None,
+            "reward_a": p,
+            "reward_b": None if p is None else 1 - p,
+            "unscored": "not_annotated: nobody labelled both responses" if p is None else None,
         }
         for a, b, (annotator, group, p) in said
     ]
@@ -100,9 +99,9 @@ def test_groups_that_are_named_must_speak_and_alone_do() -> None:
     assert of_groups(*one_more, groups=["many"]) == (1.0, None)
     assert of_groups(*one_more, groups=["few"]) == (0.0, None)
     assert of_groups(*CROWD, groups=["many", "few"]) == ("missing_group", None)
-    assert of_groups(*CROWD, groups=["few"]) == ("not_labelled", None)
+    assert of_groups(*CROWD, groups=["few"]) == ("not_annotated", None)
     assert "missing_group" not in FAULTS
-    assert "not_labelled" not in FAULTS
+    assert "not_annotated" not in FAULTS
 
 
 @pytest.mark.parametrize("kind", lookup.CONSENSUSES)
@@ -111,17 +110,17 @@ def test_what_nobody_labelled_is_no_fault(kind: str) -> None:
         [table([("x", "y", (None, None, None))], judge) for judge in ("one", "two", "safe")]
     )
     (row,) = label(kind, rows)
-    assert row["reason"] == "not_labelled"
+    assert row["reason"] == "not_annotated"
     assert row["detail"]
 
 
 @pytest.mark.parametrize("kind", ["mean", "scir", "general", "bradley_terry", "noise_aware"])
 def test_every_annotator_counts(kind: str) -> None:
     rows = table([("x", "y", ("a", "g", 0.9)), ("x", "y", ("b", "g", 0.8))])
-    (row,) = label(kind, rows, min_opinions=2)
+    (row,) = label(kind, rows, min_judgments=2)
     assert row["reason"] is None
-    (short,) = label(kind, rows, min_opinions=3)
-    assert short["reason"] == "not_labelled"
+    (short,) = label(kind, rows, min_judgments=3)
+    assert short["reason"] == "not_annotated"
 
 
 def test_annotators_who_disagree_are_no_consistent_judge() -> None:
@@ -149,7 +148,7 @@ def test_an_order_has_to_be_that_of_every_annotator_who_ranked_all() -> None:
     assert orders(said("a", "x", "y", "z"), said("b", "x", "y", "z")) == alike
     half = {"xy": 1.0, "xz": 1.0, "yz": "tie"}
     assert orders(said("a", "x", "y", "z"), said("b", "x", "z", "y")) == half
-    # Who ranked two of the three has no order of all, but an opinion on the two.
+    # Who ranked two of the three has no order of all, but a judgment on the two.
     assert orders(said("a", "x", "y", "z"), said("b", "x", "z")) == alike
     assert orders(said("a", "x", "y", "z"), said("b", "y", "x"))["xy"] == "tie"
     assert orders(said("b", "y", "x"), said("a", "z", "x")) == {"xy": off, "xz": off}
@@ -173,7 +172,7 @@ def test_sums_of_rewards_need_every_annotator() -> None:
             row["response_a"] + row["response_b"]: row["reason"]
             for row in label("log_sigmoid_sum", table(lacking), rewards=["one"])
         }
-        assert reasons == {"xy": None, "xz": "not_labelled", "yz": "not_labelled"}
+        assert reasons == {"xy": None, "xz": "not_annotated", "yz": "not_annotated"}
 
 
 def test_every_annotator_has_a_matrix_of_wins() -> None:

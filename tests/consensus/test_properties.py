@@ -21,16 +21,16 @@ kinds = pytest.mark.parametrize("kind", lookup.CONSENSUSES)
 
 @st.composite
 def worlds(draw: st.DrawFn, score: st.SearchStrategy[float | None] = scores) -> World:
-    """One to four questions of two to four answers, scored by three judges; some judges say of
+    """One to four questions of two to four responses, scored by three judges; some judges say of
     some comparisons what no score could say, in circles too."""
     count = draw(st.integers(1, 4))
     questions = [f"{'2 + ' if n % 2 else 'why '}{'abcd'[n]}?" for n in range(count)]
-    answers = {q: list("uvwx"[: draw(st.integers(2, 4))]) for q in questions}
-    keys = [(j, q, a) for j in DIMENSIONS for q, some in answers.items() for a in some]
-    world = World(answers, {key: draw(score) for key in keys})
+    responses = {q: list("uvwx"[: draw(st.integers(2, 4))]) for q in questions}
+    keys = [(j, q, a) for j in DIMENSIONS for q, some in responses.items() for a in some]
+    world = World(responses, {key: draw(score) for key in keys})
     for judge, question in itertools.product(DIMENSIONS, questions):
         if draw(st.booleans()):
-            for a, b in itertools.combinations(answers[question], 2):
+            for a, b in itertools.combinations(responses[question], 2):
                 p = draw(st.sampled_from([0.1, 0.3, 0.5, 0.55, 0.8, 0.97]))
                 missing = draw(st.integers(0, 5)) == 0
                 world.against[judge, question, a, b] = None if missing else p

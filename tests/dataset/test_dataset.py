@@ -49,7 +49,7 @@ def test_load_dataset_finds_the_splits(made: Params, tmp_path: Path) -> None:
 
 
 def test_texts_are_those_of_the_tables(made: Params) -> None:
-    """Every published pair joins back to the answers and prompts it was made of."""
+    """Every published pair joins back to the responses and prompts it was made of."""
     rows = pl.concat([pl.read_parquet(f) for f in sorted((folder(made) / "data").iterdir())])
     texts = dict(
         read_table(layout.table(made, "responses")).select("response_id", "text").iter_rows()

@@ -14,7 +14,7 @@ import yaml
 
 from prefdata.cli.app import build_parser
 from prefdata.config import Params, load_params
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.consensus import registry as consensuses
 from prefdata.dataset.exports import registry as exports
 from prefdata.engines.registry import ENGINES, load
@@ -166,15 +166,15 @@ def test_the_judge_and_the_filter_run(tmp_path: Path, monkeypatch: pytest.Monkey
     judgments = _read(tmp_path, "judgments").filter(pl.col("judge") == "likelihood")
     assert judgments.height == 20 * 6
     assert judgments["preference"].is_between(0, 1).all()
-    assert judgments["score_a"].is_not_null().all()
+    assert judgments["reward_a"].is_not_null().all()
     assert _read(tmp_path, "filtered").height == 20
 
     parts["filter"]["filters"][0]["min_chars"] = 1000
     _run(flows.params(tmp_path, **parts), "filter")
     assert _read(tmp_path, "filtered").height == 0
-    rejections = _read(tmp_path, "rejections/filter")
-    assert set(rejections["reason"]) == {"short_chosen"}
-    assert set(rejections["detail"]) == {"200 characters, min_chars 1000"}
+    dropped = _read(tmp_path, "dropped/filter")
+    assert set(dropped["reason"]) == {"short_chosen"}
+    assert set(dropped["detail"]) == {"200 characters, min_chars 1000"}
 
 
 def test_a_failed_call_is_unscored_by_the_judge(
@@ -189,7 +189,7 @@ def test_a_failed_call_is_unscored_by_the_judge(
         judge={
             "judges": [{"kind": "likelihood", "model": "judge"}],
             "consensus": {"kind": "mean"},
-            "max_rejected_fraction": 1,
+            "max_faulty_fraction": 1,
         },
         filter=None,
     )

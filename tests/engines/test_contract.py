@@ -12,7 +12,7 @@ from inference.counting import CountingEngine, requests
 from pydantic import ValidationError
 
 from prefdata.config import Params, load_params
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import (
     OPERATIONS,
     STOPPING,
@@ -20,7 +20,7 @@ from prefdata.engines.base import (
     Operation,
     Options,
     Sampling,
-    Scoring,
+    LoglikelihoodSettings,
     Settings,
     Structure,
     error_code,
@@ -31,7 +31,7 @@ from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ModelError
 from prefdata.inference import Inference
 from prefdata.pipelines.stages import generate
-from prefdata.pipelines.stages.base import check_needs
+from prefdata.pipelines.stages.base import check_requirements
 
 
 class Embedder(Engine):
@@ -101,15 +101,15 @@ def test_a_structure_is_exactly_one_thing(given: dict[str, object]) -> None:
 def test_needs_are_checked_with_their_settings() -> None:
     models = {"policy": ModelParams(engine="scripted", model="m")}
     params = Params.model_construct(models=models)
-    check_needs(params, [("policy", "generate"), ("policy", "choose", Options(options=("A", "B")))])
+    check_requirements(params, [("policy", "generate"), ("policy", "choose", Options(options=("A", "B")))])
     shaped = Sampling(structure=Structure(regex="a+"))
     with pytest.raises(ModelError, match=r"model policy: .* structure \(regex\)"):
-        check_needs(params, [("policy", "generate", shaped)])
+        check_requirements(params, [("policy", "generate", shaped)])
 
 
 def test_the_flow_asks_for_what_generate_will_ask(root: Path) -> None:
     params = load_params(root / "params.yaml")
-    assert generate.needs(params) == [
+    assert generate.requirements(params) == [
         (params.generate.model, "generate", generate.sampling(params.generate))
     ]
 
@@ -129,9 +129,9 @@ def test_an_operation_that_no_need_named_is_refused_before_the_model_starts() ->
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_failed_request_has_nothing_but_its_error(operation: Operation) -> None:
     keys = [b"a" * 16, b"b" * 16]
-    found = results(operation, keys, error=["timeout: 60 s", "bad_answer: {"])
+    found = results(operation, keys, error=["timeout: 60 s", "bad_response: {"])
     assert found.schema == result_schema(operation)
-    assert found["error"].to_list() == ["timeout: 60 s", "bad_answer: {"]
+    assert found["error"].to_list() == ["timeout: 60 s", "bad_response: {"]
     assert all(found[c].null_count() == 2 for c in found.columns if c not in ("key", "error"))
 
 
@@ -158,8 +158,8 @@ def test_scripted_counts_what_was_read_and_scores_tokens_only_when_asked() -> No
             "finished": [True],
         }
     )
-    (plain,) = engine.score(rows, Scoring())
-    (each,) = engine.score(rows, Scoring(per_token=True))
+    (plain,) = engine.loglikelihood(rows, LoglikelihoodSettings())
+    (each,) = engine.loglikelihood(rows, LoglikelihoodSettings(per_token=True))
     assert plain["token_logprobs"].to_list() == [None]
     tokens = each["token_logprobs"].to_list()[0]
     assert len(tokens) == each["n_tokens"].item()

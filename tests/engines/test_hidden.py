@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Settings
 from prefdata.engines.transformers.engine import TransformersEngine
 
@@ -51,33 +51,33 @@ SHARES = {"llama", "qwen3", "mistral, short window", "gpt2", "gpt_neox"}
 
 
 def sample() -> tuple[list[list[int]], list[list[int]], list[bytes]]:
-    """Prompts and answers of many lengths, one token among them, and keys."""
+    """Prompts and responses of many lengths, one token among them, and keys."""
     random = np.random.default_rng(5)
-    prompts, answers = [], []
+    prompts, responses = [], []
     for length, sizes in ((1, (1, 4)), (9, (1, 1, 2, 30)), (50, (1, 3, 20, 60)), (3, (12,))):
         prompt = random.integers(1, 97, length).tolist()
         for size in sizes:
             prompts.append(prompt)
-            answers.append(random.integers(1, 97, size).tolist())
+            responses.append(random.integers(1, 97, size).tolist())
     order = random.permutation(len(prompts))
     keys = [int(i).to_bytes(16, "big") for i in range(len(prompts))]
-    return [prompts[i] for i in order], [answers[i] for i in order], keys
+    return [prompts[i] for i in order], [responses[i] for i in order], keys
 
 
 def passes(hidden: Any, rows: Any, limit: int) -> list[tuple[list[int], Any]]:
     """(rows, their sums and last states) of each forward pass over the sample's rows."""
-    prompts, answers, keys = sample()
+    prompts, responses, keys = sample()
     return [
-        (batch, hidden.run([prompts[i] for i in batch], [answers[i] for i in batch]))
-        for batch in hidden.batches(prompts, answers, keys, rows, limit)
+        (batch, hidden.run([prompts[i] for i in batch], [responses[i] for i in batch]))
+        for batch in hidden.batches(prompts, responses, keys, rows, limit)
     ]
 
 
-def plain(found: Any, prompt: list[int], answer: list[int]) -> Any:
+def plain(found: Any, prompt: list[int], response: list[int]) -> Any:
     """The states h(x, y<k), k = 1..|y|, in float64: last prompt token to y's last but one."""
     with torch.inference_mode():
-        states = found(torch.tensor([prompt + answer]), output_hidden_states=True).hidden_states
-    return states[-1][0][len(prompt) - 1 : len(prompt) + len(answer) - 1].numpy()
+        states = found(torch.tensor([prompt + response]), output_hidden_states=True).hidden_states
+    return states[-1][0][len(prompt) - 1 : len(prompt) + len(response) - 1].numpy()
 
 
 @pytest.mark.parametrize("limit", [1, 70, 4096], ids=["one a pass", "split", "one pass"])
@@ -86,12 +86,12 @@ def test_sums_equal_definition_2_on_any_causal_model(name: str, limit: int) -> N
     made = MODELS[name]()
     hidden = HiddenSums(made, pad=0)
     assert hidden.shares == (name in SHARES)
-    prompts, answers, keys = sample()
+    prompts, responses, keys = sample()
     found = passes(hidden, range(len(keys)), limit)
     assert sorted(row for rows, _ in found for row in rows) == list(range(len(keys)))
     exact = made.double()
     for row, (total, last) in (x for rows, sums in found for x in zip(rows, sums, strict=True)):
-        wanted = plain(exact, prompts[row], answers[row])
+        wanted = plain(exact, prompts[row], responses[row])
         assert total.dtype == np.float32
         size = np.linalg.norm(wanted.sum(0))
         assert np.linalg.norm(total - wanted.sum(0)) < 1e-4 * size
@@ -103,13 +103,13 @@ def test_a_prompt_is_read_once_and_answers_are_not_padded() -> None:
     lengths = []
     packed = hidden.packed
     hidden.packed = lambda **row: lengths.append(row["input_ids"].shape) or packed(**row)
-    prompts, answers, keys = sample()
+    prompts, responses, keys = sample()
     passes(hidden, range(len(keys)), 4096)
     once = {tuple(p) for p in prompts}
-    wanted = sum(map(len, once)) + sum(len(a) - 1 for a in answers)
+    wanted = sum(map(len, once)) + sum(len(a) - 1 for a in responses)
     assert sum(rows * width for rows, width in lengths) == wanted
     assert all(rows == 1 for rows, _ in lengths)
-    assert hidden.size(prompts, answers) == wanted
+    assert hidden.size(prompts, responses) == wanted
 
 
 def test_logits_are_never_computed() -> None:
@@ -141,8 +141,8 @@ def test_sums_are_those_of_float64_on_the_same_states(dtype: str, shares: bool) 
         model.register_forward_hook(
             lambda _, given, output: states.append(output.last_hidden_state[0])
         )
-    prompt, answer = [5, 6, 7], np.random.default_rng(0).integers(1, 97, 240).tolist()
-    ((total, last),) = hidden.run([prompt], [answer])
+    prompt, response = [5, 6, 7], np.random.default_rng(0).integers(1, 97, 240).tolist()
+    ((total, last),) = hidden.run([prompt], [response])
     (seen,) = states
     exact = seen[2:].double().numpy()
     assert total.dtype == last.dtype == np.float32
@@ -167,8 +167,8 @@ def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> N
     """The way that a GPU takes, several spans at once, run on the CPU."""
     made = MODELS["llama"]()
     hidden = HiddenSums(made, pad=0)
-    prompts, answers, _ = sample()
-    slices = hidden.run(prompts, answers)
+    prompts, responses, _ = sample()
+    slices = hidden.run(prompts, responses)
 
     def at_once(spans: Any, device: Any) -> list[Any]:
         short = [s for s in spans if s[1] - s[0] <= s[3] - s[2]]
@@ -176,7 +176,7 @@ def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> N
         return [places_of(short, True, device), places_of(long, False, device)]
 
     monkeypatch.setattr("prefdata.engines.transformers.hidden.packing_of", at_once)
-    places = hidden.run(prompts, answers)
+    places = hidden.run(prompts, responses)
     for one, other in zip(places, slices, strict=True):
         assert np.allclose(one[0], other[0], rtol=1e-4, atol=1e-3)
 
@@ -188,11 +188,11 @@ def test_memory_that_runs_out_cuts_a_prompts_answers_apart(
     wanted = pl.concat(list(engine.hidden_sums(rows, Settings())))
     plain_run, sizes = HiddenSums.run, []
 
-    def short_of_memory(self: Any, prompts: Any, answers: Any) -> Any:
-        sizes.append(self.size(prompts, answers))
-        if len(answers) > 1:
+    def short_of_memory(self: Any, prompts: Any, responses: Any) -> Any:
+        sizes.append(self.size(prompts, responses))
+        if len(responses) > 1:
             raise RuntimeError("CUDA out of memory")
-        return plain_run(self, prompts, answers)
+        return plain_run(self, prompts, responses)
 
     monkeypatch.setattr(HiddenSums, "run", short_of_memory)
     found = pl.concat(list(engine.hidden_sums(rows, Settings())))
@@ -204,7 +204,7 @@ def test_memory_that_runs_out_cuts_a_prompts_answers_apart(
 
 
 def asked(root: Any) -> tuple[TransformersEngine, pl.DataFrame]:
-    """The demo policy, and six answers to two prompts, one of them empty."""
+    """The demo policy, and six responses to two prompts, one of them empty."""
     engine = TransformersEngine(
         "policy", ModelParams(model=str(root / "demo/policy"), dtype="float32")
     )

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring, Settings, request_key_seed
+from prefdata.engines.config import ModelParams
+from prefdata.engines.base import MESSAGES, Options, Sampling, LoglikelihoodSettings, Settings, request_key_seed
 from prefdata.engines.transformers.engine import TransformersEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
@@ -47,14 +47,14 @@ def collected(frames: object, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def ids_of(engine: TransformersEngine, row: dict) -> tuple[list[int], list[int]]:
-    """Prompt and answer ids, straight from the tokenizer."""
+    """Prompt and response ids, straight from the tokenizer."""
     tokenizer = engine.tokenizer
     text = tokenizer.apply_chat_template(
         row["messages"], add_generation_prompt=True, tokenize=False
     )
     prompt = tokenizer(text, add_special_tokens=False).input_ids
-    answer = tokenizer(row["completion"], add_special_tokens=False).input_ids
-    return prompt, answer + ([tokenizer.eos_token_id] if row["finished"] else [])
+    response = tokenizer(row["completion"], add_special_tokens=False).input_ids
+    return prompt, response + ([tokenizer.eos_token_id] if row["finished"] else [])
 
 
 def with_batches(engine: TransformersEngine, tokens: int) -> TransformersEngine:
@@ -70,18 +70,18 @@ def with_batches(engine: TransformersEngine, tokens: int) -> TransformersEngine:
 @pytest.mark.parametrize("tokens", [1, 300, 16_384], ids=["no padding", "some", "one batch"])
 def test_score_equals_the_plain_sum(engine: TransformersEngine, tokens: int) -> None:
     rows = answered()
-    got = collected(with_batches(engine, tokens).score(rows, Scoring()), rows)
+    got = collected(with_batches(engine, tokens).loglikelihood(rows, LoglikelihoodSettings()), rows)
     for row, (logprob, n_tokens) in zip(
         rows.to_dicts(), got.select("logprob", "n_tokens").iter_rows(), strict=True
     ):
-        prompt, answer = ids_of(engine, row)
+        prompt, response = ids_of(engine, row)
         with torch.inference_mode():
-            logits = engine.model(torch.tensor([prompt + answer])).logits[0].double()
+            logits = engine.model(torch.tensor([prompt + response])).logits[0].double()
         logprobs = logits.log_softmax(-1)
         expected = sum(
-            logprobs[len(prompt) - 1 + k, token].item() for k, token in enumerate(answer)
+            logprobs[len(prompt) - 1 + k, token].item() for k, token in enumerate(response)
         )
-        assert n_tokens == len(answer)
+        assert n_tokens == len(response)
         assert logprob == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
@@ -94,17 +94,17 @@ def test_hidden_sums_equal_definition_2(engine: TransformersEngine, tokens: int)
         engine.params.model, dtype=torch.float64
     )
     for row, found in zip(rows.to_dicts(), got.to_dicts(), strict=True):
-        prompt, answer = ids_of(engine, row)
-        if not answer:
+        prompt, response = ids_of(engine, row)
+        if not response:
             assert found["error"] is not None
             continue
         with torch.inference_mode():
             states = exact(
-                torch.tensor([prompt + answer]), output_hidden_states=True
+                torch.tensor([prompt + response]), output_hidden_states=True
             ).hidden_states[-1][0]
-        # h(x, y<k), k = 1..|y|: from the last prompt token to the last but one of the answer.
-        wanted = states[len(prompt) - 1 : len(prompt) + len(answer) - 1]
-        assert found["n_tokens"] == len(answer) == len(wanted)
+        # h(x, y<k), k = 1..|y|: from the last prompt token to the last but one of the response.
+        wanted = states[len(prompt) - 1 : len(prompt) + len(response) - 1]
+        assert found["n_tokens"] == len(response) == len(wanted)
         size = float(wanted.sum(0).norm())
         difference = np.array(found["hidden_sum"]) - wanted.sum(0).numpy()
         assert np.linalg.norm(difference) < 1e-4 * size
@@ -123,11 +123,11 @@ def test_choose_equals_the_options_logprobs(
     ):
         for option, logprob in zip(options, logprobs, strict=True):
             row = {"messages": messages, "completion": option, "finished": False}
-            prompt, answer = ids_of(engine, row)
+            prompt, response = ids_of(engine, row)
             with torch.inference_mode():
-                logits = engine.model(torch.tensor([prompt + answer])).logits[0].double()
+                logits = engine.model(torch.tensor([prompt + response])).logits[0].double()
             table = logits.log_softmax(-1)
-            expected = sum(table[len(prompt) - 1 + k, t].item() for k, t in enumerate(answer))
+            expected = sum(table[len(prompt) - 1 + k, t].item() for k, t in enumerate(response))
             assert logprob == pytest.approx(expected, abs=1e-3)
 
 
@@ -162,10 +162,10 @@ def test_sampled_logprob_is_that_of_the_model(engine: TransformersEngine) -> Non
     rows = requests(6)
     settings = Sampling(temperature=0.7, top_p=0.9, top_k=50, max_tokens=40)
     got = collected(engine.generate(rows, settings), rows)
-    answers = rows.with_columns(
+    responses = rows.with_columns(
         completion=got["text"], finished=got["finish_reason"] == "stop"
     ).select("key", "messages", "completion", "finished")
-    scored = collected(engine.score(answers, Scoring()), answers)
+    scored = collected(engine.loglikelihood(responses, LoglikelihoodSettings()), responses)
     # Decoding and encoding again may cut a text into other tokens: those rows say nothing here.
     same = (scored["n_tokens"] == got["n_tokens"]).to_numpy()
     assert same.mean() > 0.5

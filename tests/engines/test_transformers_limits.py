@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines import base
 from prefdata.engines.base import (
     MESSAGES,
@@ -18,7 +18,7 @@ from prefdata.engines.base import (
     Operation,
     Options,
     Sampling,
-    Scoring,
+    LoglikelihoodSettings,
     Settings,
     Structure,
 )
@@ -31,7 +31,7 @@ from prefdata.engines import pieces  # noqa: E402
 
 SETTINGS: dict[Operation, Settings] = {
     "generate": Sampling(max_tokens=8),
-    "score": Scoring(per_token=True),
+    "loglikelihood": LoglikelihoodSettings(per_token=True),
     "choose": Options(options=("A", "the second one")),
     "hidden_sums": Settings(),
 }
@@ -153,7 +153,7 @@ def test_another_error_of_the_device_is_not_taken_for_it(
 ) -> None:
     full(0, RuntimeError("device-side assert triggered"))
     with pytest.raises(RuntimeError, match="device-side assert"):
-        run(engine, "score", rows(["Why?"]))
+        run(engine, "loglikelihood", rows(["Why?"]))
 
 
 @pytest.mark.parametrize("operation", DONE)
@@ -177,7 +177,7 @@ def test_a_run_that_stops_takes_up_no_more_batches(
 def test_what_is_not_finished_within_the_grace_is_given_up(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looked at between decoding steps: a long answer does not hold up the end of the run."""
+    """Looked at between decoding steps: a long response does not hold up the end of the run."""
     steps = []
 
     class Clock:
@@ -204,9 +204,9 @@ def test_what_is_not_finished_within_the_grace_is_given_up(
 
 
 def test_log_probs_of_tokens_add_up_and_are_given_when_asked(engine: TransformersEngine) -> None:
-    asked = rows(["Why?", "What is 12 + 7?"]).select("key", *OPERATIONS["score"].request)
-    (each,) = engine.score(asked, Scoring(per_token=True))
-    (plain,) = engine.score(asked, Scoring())
+    asked = rows(["Why?", "What is 12 + 7?"]).select("key", *OPERATIONS["loglikelihood"].request)
+    (each,) = engine.loglikelihood(asked, LoglikelihoodSettings(per_token=True))
+    (plain,) = engine.loglikelihood(asked, LoglikelihoodSettings())
     assert plain["token_logprobs"].null_count() == 2
     assert plain.drop("token_logprobs").equals(each.drop("token_logprobs"))
     assert each["token_logprobs"].list.len().equals(each["n_tokens"].cast(pl.UInt32))
@@ -219,13 +219,13 @@ def test_logits_are_held_a_few_rows_at_a_time(
     from prefdata.engines.transformers import forward
 
     asked = rows([f"What is {i} + {i}?" for i in range(5)])
-    wanted = run(engine, "score", asked)
+    wanted = run(engine, "loglikelihood", asked)
     model = Full(engine.model, 99, OUT_OF_MEMORY[0])
     monkeypatch.setattr(engine, "model", model)
     vocabulary = engine.model.config.get_text_config().vocab_size
-    answer = int(wanted["n_tokens"][0])
-    monkeypatch.setattr(forward, "LOGITS", 2 * (answer + 1) * vocabulary)
-    found = run(engine, "score", asked)
+    response = int(wanted["n_tokens"][0])
+    monkeypatch.setattr(forward, "LOGITS", 2 * (response + 1) * vocabulary)
+    found = run(engine, "loglikelihood", asked)
     assert model.tried == [2, 2, 1]
     assert found["logprob"].to_list() == pytest.approx(wanted["logprob"].to_list(), rel=1e-5)
 
@@ -235,8 +235,8 @@ def test_tokens_read_are_those_of_the_prompt_and_of_what_was_given(
 ) -> None:
     asked = rows(["Why?"])
     read = {op: run(engine, op, asked)["n_prompt_tokens"].item() for op in DONE}
-    answer = run(engine, "score", asked)["n_tokens"].item()
-    assert read["score"] == read["hidden_sums"] == read["generate"] + answer
+    response = run(engine, "loglikelihood", asked)["n_tokens"].item()
+    assert read["loglikelihood"] == read["hidden_sums"] == read["generate"] + response
     sizes = [
         len(engine.tokenizer(o, add_special_tokens=False)["input_ids"])
         for o in SETTINGS["choose"].options  # type: ignore[attr-defined]
@@ -268,7 +268,7 @@ def test_an_empty_answer_has_no_hidden_states(engine: TransformersEngine) -> Non
         completion=pl.Series(["", "So."]), finished=pl.lit(False)
     )
     found = run(engine, "hidden_sums", asked)
-    assert found["error"].to_list() == ["refused: an empty answer has no hidden states", None]
+    assert found["error"].to_list() == ["refused: an empty response has no hidden states", None]
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
@@ -288,9 +288,9 @@ def test_a_device_that_is_not_there_is_refused_before_work_starts(
 def test_a_device_that_is_there_is_not_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    said = {d: made(root, device=d).refusal("score") for d in ("cuda", "cuda:0", "cuda:1")}
+    said = {d: made(root, device=d).refusal("loglikelihood") for d in ("cuda", "cuda:0", "cuda:1")}
     assert set(said.values()) == {None}
-    assert "sees 2 CUDA devices" in str(made(root, device="cuda:2").refusal("score"))
+    assert "sees 2 CUDA devices" in str(made(root, device="cuda:2").refusal("loglikelihood"))
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "tpu:0", "mps:1"])

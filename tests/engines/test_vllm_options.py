@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from prefdata.config.load import validated
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import Options, Sampling, Scoring, Settings
+from prefdata.parts.validation import validate
+from prefdata.engines.config import ModelParams
+from prefdata.engines.base import Options, Sampling, LoglikelihoodSettings, Settings
 from prefdata.engines.registry import load
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.engine import VllmEngine
@@ -90,7 +90,7 @@ def test_it_is_another_engine_than_transformers() -> None:
 
 def checked(**settings: Any) -> None:
     params = ModelParams(engine="vllm", model=str(POLICY), **settings)
-    check_options("policy", params, validated(VllmOptions, params.options, "models.policy.options"))
+    check_options("policy", params, validate(VllmOptions, params.options, "models.policy.options"))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_extra_has_the_tested_range(root: Path) -> None:
     ("runner", "operation", "settings", "said"),
     [
         ("generate", "generate", None, None),
-        ("generate", "score", Scoring(), None),
+        ("generate", "loglikelihood", LoglikelihoodSettings(), None),
         ("generate", "choose", Options(options=("A", "B")), None),
         ("generate", "hidden_sums", None, "options.runner hidden_sums"),
         ("generate", "embed", None, "options.runner embed"),

@@ -26,15 +26,15 @@ def pairs(*made: tuple[str, str, str], soft_labels: list[float] | None = None) -
             "strategy": "best_worst",
             "soft_label": soft_labels[n] if soft_labels else 0.8,
             "agreement": 1.0,
-            "opinions": [],
+            "judgments": [],
         }
         for n, (chosen, rejected, prompt) in enumerate(made)
     ]
     return pl.DataFrame(rows, schema=polars_schema(AugmentedPair))
 
 
-def texts(answers: dict[str, str], prompts: dict[str, str] | None = None) -> Texts:
-    """Answers and prompts by id; without prompts all answers are to the prompt `p`."""
+def texts(responses: dict[str, str], prompts: dict[str, str] | None = None) -> Texts:
+    """Responses and prompts by id; without prompts all responses are to the prompt `p`."""
     asked = prompts or {"p": "Why?"}
     return Texts(
         pl.DataFrame(
@@ -46,10 +46,10 @@ def texts(answers: dict[str, str], prompts: dict[str, str] | None = None) -> Tex
         ),
         pl.DataFrame(
             {
-                "response_id": list(answers),
-                "prompt_id": [next(iter(asked))] * len(answers),
-                "text": list(answers.values()),
-                "finished": [True] * len(answers),
+                "response_id": list(responses),
+                "prompt_id": [next(iter(asked))] * len(responses),
+                "text": list(responses.values()),
+                "finished": [True] * len(responses),
             },
             schema={
                 "response_id": pl.String,

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.ches.measure import COLUMNS
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Engine, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError
 from prefdata.filters.pairs.ches import Ches
 from prefdata.inference import Inference
 
-# answer: its tokens' hidden states, one row a token.
+# response: its tokens' hidden states, one row a token.
 STATES = {
     "first": np.array([[1.0, 0.0], [0.5, 2.0]]),
     "second": np.array([[0.0, 1.0]]),
@@ -184,9 +184,9 @@ def test_exactly_one_limit_has_to_be_set(config: dict[str, float]) -> None:
 def test_a_failed_model_call_becomes_a_fault_and_spares_the_other_pairs() -> None:
     params = ModelParams(engine="scripted", model="policy", options={"fail": ["poison"]})
     inference = Inference({"policy": ScriptedEngine("policy", params)}, None)
-    answers = {"x": "good", "y": "poison", "z": "fair"}
+    responses = {"x": "good", "y": "poison", "z": "fair"}
     some = pairs(("x", "y", "p"), ("x", "z", "p"), ("y", "z", "p"), ("z", "x", "p"))
-    found = filter_().measure(some, texts(answers), inference)
+    found = filter_().measure(some, texts(responses), inference)
     assert found["fault"].to_list() == [
         "model_error: scripted failure",
         None,
@@ -195,7 +195,7 @@ def test_a_failed_model_call_becomes_a_fault_and_spares_the_other_pairs() -> Non
     ]
     for column in COLUMNS:
         assert found[column].is_null().to_list() == [True, False, True, False]
-    alone = filter_().measure(some[1:2], texts(answers), inference)
+    alone = filter_().measure(some[1:2], texts(responses), inference)
     assert alone.equals(found[1:2])
 
 
@@ -205,7 +205,7 @@ def test_each_answer_is_asked_once_however_many_pairs_it_is_in() -> None:
     some = pairs(*((i, j, "p") for i in names for j in names if i != j))
     filter_().measure(some, texts({**ANSWERS, "unused": "never asked"}), inference)
     assert inference.usage["hidden_sums policy"].requests == len(names)
-    assert filter_().needs() == [("policy", "hidden_sums")]
+    assert filter_().requirements() == [("policy", "hidden_sums")]
 
 
 @settings(max_examples=40)

@@ -27,9 +27,9 @@ def evaluation(tmp_path: Path) -> str:
     return str(path)
 
 
-def decided(answers: list[str], files: list[str], **config: Any) -> list[tuple[Any, ...]]:
-    named = {f"a{n}": text for n, text in enumerate(answers)} | {"z": "Fine."}
-    some = pairs(*((f"a{n}", "z", "p") for n in range(len(answers))))
+def decided(responses: list[str], files: list[str], **config: Any) -> list[tuple[Any, ...]]:
+    named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
+    some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
     step = Contamination({"files": files, **config}, "filter.filters.0")
     return list(whole(step, [(some, texts(named))]).pairs.select("reason", "detail").iter_rows())
 
@@ -73,7 +73,7 @@ def test_prompts_and_all_formats(evaluation: str, tmp_path: Path) -> None:
 
 def test_columns_say_what_is_read(evaluation: str) -> None:
     assert decided([LONG], [evaluation], columns=["question"])[0][0] is not None
-    assert decided([LONG], [evaluation], columns=["answer"])[0][0] is None
+    assert decided([LONG], [evaluation], columns=["response"])[0][0] is None
     with pytest.raises(ConfigError, match="no text in it under nothing"):
         decided([LONG], [evaluation], columns=["nothing"])
 
@@ -90,7 +90,7 @@ def test_it_finds_what_a_plain_search_finds(tmp_path: Path) -> None:
     words = [f"w{n}" for n in range(3)]
     known = [" ".join(draw.choices(words, k=draw.randrange(2, 12))) for _ in range(8)]
     (tmp_path / "e.txt").write_text("\n".join(known))
-    answers = [" ".join(draw.choices(words, k=draw.randrange(0, 25))) for _ in range(120)]
+    responses = [" ".join(draw.choices(words, k=draw.randrange(0, 25))) for _ in range(120)]
     n, least = 6, 3
     runs = {
         " ".join(ws[i : i + n])
@@ -98,9 +98,9 @@ def test_it_finds_what_a_plain_search_finds(tmp_path: Path) -> None:
         if len(ws := k.split()) >= n
         for i in range(len(ws) - n + 1)
     } | {k for k in known if least <= len(k.split()) < n}
-    found = decided(answers, [str(tmp_path / "e.txt")], n=n, min_words=least)
-    for answer, (reason, detail) in zip(answers, found, strict=True):
-        hits = [r for r in runs if f" {r} " in f" {answer} "]
+    found = decided(responses, [str(tmp_path / "e.txt")], n=n, min_words=least)
+    for response, (reason, detail) in zip(responses, found, strict=True):
+        hits = [r for r in runs if f" {r} " in f" {response} "]
         assert (reason is not None) == bool(hits)
         if hits:
             span = detail.split('"')[1]

@@ -21,10 +21,10 @@ TEXTS = {
 }
 
 
-def decided(prompt: str, answers: dict[str, str], **config: Any) -> list[tuple[Any, ...]]:
-    """(reason, detail) of pairs whose chosen answers are these."""
-    some = pairs(*((name, "z", "p") for name in answers))
-    bucket = (some, texts({**answers, "z": "ok"}, {"p": prompt}))
+def decided(prompt: str, responses: dict[str, str], **config: Any) -> list[tuple[Any, ...]]:
+    """(reason, detail) of pairs whose chosen responses are these."""
+    some = pairs(*((name, "z", "p") for name in responses))
+    bucket = (some, texts({**responses, "z": "ok"}, {"p": prompt}))
     found = whole(Language(config, "filter.filters.0"), [bucket]).pairs
     return list(found.select("reason", "detail").iter_rows())
 

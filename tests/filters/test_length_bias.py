@@ -20,8 +20,8 @@ def decided(
     cuts: int = 1,
     **config: Any,
 ) -> Decided:
-    """Pairs whose chosen and rejected answers have these lengths, in some buckets."""
-    answers = {
+    """Pairs whose chosen and rejected responses have these lengths, in some buckets."""
+    responses = {
         f"{side}{n}": "x" * length
         for n, both in enumerate(lengths)
         for side, length in zip("ab", both, strict=True)
@@ -29,7 +29,7 @@ def decided(
     made = [(f"a{n}", f"b{n}", f"p{n}") for n in range(len(lengths))]
     some = pairs(*made, soft_labels=labels)
     size = -(-len(lengths) // cuts)
-    buckets = [(part, texts(answers)) for part in some.iter_slices(size)]
+    buckets = [(part, texts(responses)) for part in some.iter_slices(size)]
     return whole(LengthBias(config, "filter.filters.0"), buckets)
 
 
@@ -43,7 +43,7 @@ def test_of_the_more_frequent_kind_the_least_decided_go() -> None:
     assert gone(found) == ["p1:a1>b1", "p2:a2>b2"]
     reasons = found.pairs.filter(pl.col("reason").is_not_null())
     assert set(reasons["reason"]) == {"length_bias"}
-    says = "the longer answer won, log length ratio 0.6466: 3 such pairs in bin 0 against 1"
+    says = "the longer response won, log length ratio 0.6466: 3 such pairs in bin 0 against 1"
     assert set(reasons["detail"]) == {says}
     assert "weight" not in found.pairs.columns
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from prefdata.ches.measure import COLUMNS
-from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.filters import registry as lookup
 from prefdata.records import AugmentedPair, FilteredPair

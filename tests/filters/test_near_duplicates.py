@@ -1,4 +1,4 @@
-"""Near-duplicates: the groups, which of them stays, and what the rejection says."""
+"""Near-duplicates: the groups, which of them stays, and what the dropped record says."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_neither_buckets_nor_the_order_of_arrival_change_what_stays(
 
 
 def test_equal_scores_are_decided_by_the_text_and_then_the_id() -> None:
-    """So that the ids, which hold the model and the sample for answers, come last."""
+    """So that the ids, which hold the model and the sample for responses, come last."""
     equal = dict.fromkeys(IDS, 0.5)
     swapped = {**ALL, IDS[0]: ALL[IDS[3]], IDS[3]: ALL[IDS[0]]}
     stays = []
@@ -127,12 +127,12 @@ def test_the_limit_is_the_exact_similarity_and_counts_as_a_duplicate() -> None:
 @pytest.mark.parametrize(("over", "left"), [("chosen", "chosen"), ("rejected", "rejected")])
 def test_answers_are_compared_across_prompts(over: str, left: str) -> None:
     draw = random.Random(9)
-    answers = {name: " ".join(words(draw, 30)) for name in ("a1", "a2", "a3", "z1", "z2", "z3")}
-    answers["a3"], answers["z2"] = answers["a1"] + " indeed", answers["z1"]
+    responses = {name: " ".join(words(draw, 30)) for name in ("a1", "a2", "a3", "z1", "z2", "z3")}
+    responses["a3"], responses["z2"] = responses["a1"] + " indeed", responses["z1"]
     some = pairs(("a1", "z1", "p"), ("a2", "z2", "p"), ("a3", "z3", "p"), ("a1", "z3", "p"))
     some = some.with_columns(margin=pl.Series([0.5, 0.4, 0.9, 0.1]))
-    decided = whole(filter_(over=over), [(some, texts(answers))])
-    # An answer that is in several pairs is no duplicate of itself.
+    decided = whole(filter_(over=over), [(some, texts(responses))])
+    # A response that is in several pairs is no duplicate of itself.
     gone = {"chosen": {"p:a1>z1", "p:a1>z3"}, "rejected": {"p:a2>z2"}}[over]
     reasons = decided.reasons()
     assert {pair for pair, reason in reasons.items() if reason} == gone

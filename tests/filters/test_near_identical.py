@@ -1,4 +1,4 @@
-"""Near-identical answers: the similarity against hand cases and a plain Python one."""
+"""Near-identical responses: the similarity against hand cases and a plain Python one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_similarity_equals_the_plain_one_row_by_row(compared: list[tuple[str, st
 
 
 def decided(similarity_limit: float | None, *compared: tuple[str, str]) -> list[dict[str, Any]]:
-    answers = {
+    responses = {
         f"r{n}{side}": text
         for n, both in enumerate(compared)
         for side, text in zip("ab", both, strict=True)
@@ -80,7 +80,7 @@ def decided(similarity_limit: float | None, *compared: tuple[str, str]) -> list[
     some = pairs(*((f"r{n}a", f"r{n}b", f"p{n}") for n in range(len(compared))))
     config = {} if similarity_limit is None else {"max_similarity": similarity_limit}
     step = NearIdentical(config, "filter.filters.0")
-    measured = step.measure(some, texts(answers), nobody())
+    measured = step.measure(some, texts(responses), nobody())
     assert measured["pair_id"].equals(some["pair_id"])
     assert measured["fault"].null_count() == some.height
     return step.decide(measured, None).to_dicts()
@@ -89,7 +89,7 @@ def decided(similarity_limit: float | None, *compared: tuple[str, str]) -> list[
 def test_pairs_above_the_limit_go_and_those_at_it_stay() -> None:
     compared = [("a b c d e", "a b c d e f"), ("a b c", "a b c"), ("yes", "no")]
     rows = decided(0.75, *compared)
-    assert [row["reason"] for row in rows] == [None, "near_identical_answers", None]
+    assert [row["reason"] for row in rows] == [None, "near_identical_responses", None]
     assert [row["similarity"] for row in rows] == pytest.approx([0.75, 1, 0])
     assert rows[1]["detail"] == "similarity 1.0, max_similarity 0.75"
 
@@ -98,4 +98,4 @@ def test_by_default_only_what_is_almost_the_same_goes() -> None:
     words = [f"w{i}" for i in range(60)]
     close = " ".join(words), " ".join([*words, "end"])
     rows = decided(None, close, ("one two three four", "one two three five"))
-    assert [row["reason"] for row in rows] == ["near_identical_answers", None]
+    assert [row["reason"] for row in rows] == ["near_identical_responses", None]

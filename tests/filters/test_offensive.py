@@ -11,9 +11,9 @@ from prefdata.filters.texts.offensive import Offensive
 
 
 def reasons(**config: float) -> dict[str, tuple[str | None, str | None]]:
-    answers = {"a": "You are a fucking idiot.", "b": "Have a nice day.", "c": ""}
-    some = pairs(*((name, "b", "p") for name in answers))
-    found = whole(Offensive(config, "filter.filters.0"), [(some, texts(answers))]).pairs
+    responses = {"a": "You are a fucking idiot.", "b": "Have a nice day.", "c": ""}
+    some = pairs(*((name, "b", "p") for name in responses))
+    found = whole(Offensive(config, "filter.filters.0"), [(some, texts(responses))]).pairs
     return {row["chosen_id"]: (row["reason"], row["detail"]) for row in found.to_dicts()}
 
 

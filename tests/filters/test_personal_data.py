@@ -39,9 +39,9 @@ CLEAN = [
 ]
 
 
-def decided(answers: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
-    named = {f"a{n}": text for n, text in enumerate(answers)} | {"z": "Fine."}
-    some = pairs(*((f"a{n}", "z", "p") for n in range(len(answers))))
+def decided(responses: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
+    named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
+    some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
     found = whole(PersonalData(config, "filter.filters.0"), [(some, texts(named))]).pairs
     return list(found.select("reason", "detail").iter_rows())
 

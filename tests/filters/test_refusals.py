@@ -14,7 +14,7 @@ REFUSALS = [
     "I'm sorry, but I can't help with that.",
     "I cannot provide instructions for that. It is dangerous.",
     "I can’t assist with this request.",
-    "As an AI language model, I am not able to have opinions.",
+    "As an AI language model, I am not able to have judgments.",
     "Sorry, I won't be able to help you hurt someone.",
     "I must decline to answer.",
     "Unfortunately I am unable to fulfil your request.",
@@ -27,27 +27,27 @@ ANSWERS = [
     "Sorry for your loss. Here is how to write the letter.",
     "I can help with that: first, boil the water.",
     "You can't divide by zero.",
-    "Bob said: he cannot come. That is why the answer is 4.",
+    "Bob said: he cannot come. That is why the response is 4.",
     "I can't believe how simple this is! Add two and two.",
     "An AI can be trained to play chess.",
     "",
 ]
 
 
-def decided(answers: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
-    """(reason, detail) of pairs whose chosen answers are these; the rejected ones are fine."""
-    named = {f"a{n}": text for n, text in enumerate(answers)} | {"z": "Fine."}
-    some = pairs(*((f"a{n}", "z", "p") for n in range(len(answers))))
+def decided(responses: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
+    """(reason, detail) of pairs whose chosen responses are these; the rejected ones are fine."""
+    named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
+    some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
     found = whole(Refusals(config, "filter.filters.0"), [(some, texts(named))]).pairs
     return list(found.select("reason", "detail").iter_rows())
 
 
-@pytest.mark.parametrize("answer", REFUSALS)
-def test_a_refusal_goes_and_its_words_are_said(answer: str) -> None:
-    ((reason, detail),) = decided([answer])
+@pytest.mark.parametrize("response", REFUSALS)
+def test_a_refusal_goes_and_its_words_are_said(response: str) -> None:
+    ((reason, detail),) = decided([response])
     assert reason == "refusal_chosen"
     assert detail is not None
-    assert detail.removeprefix('refuses: "').removesuffix('"') in answer
+    assert detail.removeprefix('refuses: "').removesuffix('"') in response
 
 
 def test_an_answer_stays() -> None:
@@ -61,10 +61,10 @@ def test_a_refusal_far_from_the_start_is_none() -> None:
 
 
 def test_other_parts_and_other_phrases() -> None:
-    answers = {"a": "Yes.", "b": REFUSALS[0], "c": "Das mache ich nicht."}
+    responses = {"a": "Yes.", "b": REFUSALS[0], "c": "Das mache ich nicht."}
     some = pairs(("a", "b", "p"), ("b", "a", "p"), ("a", "c", "p"), ("c", "b", "p"))
     step = Refusals({"of": ["rejected", "chosen"], "phrases": ["(?i)mache ich nicht"]}, "f")
-    found = whole(step, [(some, texts(answers))]).pairs
+    found = whole(step, [(some, texts(responses))]).pairs
     assert found["reason"].to_list() == [
         "refusal_rejected",
         "refusal_chosen",

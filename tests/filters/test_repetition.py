@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from prefdata.filters.texts.repetition import Repetition
 
 
-def decided(answers: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
-    named = {f"a{n}": text for n, text in enumerate(answers)} | {"z": "Fine."}
-    some = pairs(*((f"a{n}", "z", "p") for n in range(len(answers))))
+def decided(responses: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
+    named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
+    some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
     found = whole(Repetition(config, "filter.filters.0"), [(some, texts(named))]).pairs
     return list(found.select("reason", "detail").iter_rows())
 
 
-LOOP = "the answer is " * 10
+LOOP = "the response is " * 10
 PLAIN = " ".join(f"word{n}" for n in range(30))
 
 

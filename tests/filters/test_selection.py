@@ -1,4 +1,4 @@
-"""Selections: what each keeps, against plain ones; budget, figures and rejections."""
+"""Selections: what each keeps, against plain ones; budget, figures and dropped."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_pairs_can_be_selected_instead_of_prompts(monkeypatch: pytest.MonkeyPatc
     some = pairs(("a", "b", "p"), ("b", "c", "p"), ("c", "a", "p"))
     table = Table({"Why?\none": [1, 0], "Why?\ntwo": [1, 0.1], "Why?\nthree": [0, 1]})
     monkeypatch.setattr(made, "nobody", lambda: Inference({"embedder": table}, None))
-    answers = texts({"a": "one", "b": "two", "c": "three"})
+    responses = texts({"a": "one", "b": "two", "c": "three"})
     step = KCenter({"budget": 2, "over": "pairs", "best_by": "soft_label"}, "f")
-    reasons = whole(step, [(some, answers)]).reasons()
+    reasons = whole(step, [(some, responses)]).reasons()
     assert reasons.pop("p:c>a") is None
     assert sorted(reasons.values(), key=str) == [None, "over_budget"]
 

@@ -1,4 +1,4 @@
-"""Similar answers: the cosine similarity, its limit, and failed calls."""
+"""Similar responses: the cosine similarity, its limit, and failed calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from filters.bucket import pairs, texts
 from filters.embeddings import Table
 
-from prefdata.filters.pairs.similar_responses import SimilarAnswers
+from prefdata.filters.pairs.similar_responses import SimilarResponses
 from prefdata.inference import Inference
 
 ANSWERS = {"a": "east", "b": "north east", "c": "north", "x": "broken"}
@@ -15,12 +15,12 @@ TABLE = Table({"east": [1, 0], "north east": [3, 3], "north": [0, 2]})
 
 
 def measured(**config: float) -> pl.DataFrame:
-    step = SimilarAnswers(config, "filter.filters.0")
+    step = SimilarResponses(config, "filter.filters.0")
     some = pairs(("a", "b", "p"), ("a", "c", "p"), ("c", "b", "p"), ("a", "x", "p"))
     inference = Inference({"embedder": TABLE}, None)
     found = step.measure(some, texts(ANSWERS), inference)
     assert found["pair_id"].equals(some["pair_id"])
-    assert step.needs() == [("embedder", "embed")]
+    assert step.requirements() == [("embedder", "embed")]
     return step.decide(found, None)
 
 
@@ -36,5 +36,5 @@ def test_the_similarity_is_the_cosine() -> None:
 
 def test_pairs_above_the_limit_go() -> None:
     found = measured(max_similarity=0.7)
-    assert found["reason"].to_list()[:3] == ["similar_answers", None, "similar_answers"]
+    assert found["reason"].to_list()[:3] == ["similar_responses", None, "similar_responses"]
     assert found["detail"][0] == "cosine similarity 0.7071, max_similarity 0.7"

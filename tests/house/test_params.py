@@ -31,7 +31,7 @@ def test_dvc_has_a_stage_a_command_and_covers_every_table(root: Path) -> None:
     assert all(stage["cmd"] == f"prefdata {name}" for name, stage in stages.items())
     outs = [out for stage in stages.values() for out in stage["outs"]]
     wanted = {f"data/{folder}" for folder in layout.OUTPUT_OF.values()}
-    wanted |= {f"data/rejections/{stage}" for stage in layout.OUTPUT_OF} | {"data/reward_head"}
+    wanted |= {f"data/dropped/{stage}" for stage in layout.OUTPUT_OF} | {"data/reward_head"}
     assert set(outs) == wanted
 
 

@@ -6,7 +6,7 @@ By kind, beside each of its own settings the change that is tried.
 from __future__ import annotations
 
 SHARED = {
-    "min_opinions": "min_opinions: 2",
+    "min_judgments": "min_judgments: 2",
     "min_confidence": "min_confidence: 0.9",
     "calibration": "calibration: {folder}/calibration.json",
 }
@@ -38,8 +38,8 @@ CONSENSUSES: dict[str, dict[str, str]] = {
         "constraints.min_preference": (
             f"kinds: [{_KINDS}], constraints: [{{{{judge: implicit_reward, min_preference: 0.4}}}}]"
         ),
-        "constraints.min_score": (
-            f"kinds: [{_KINDS}], constraints: [{{{{judge: implicit_reward, min_score: 0}}}}]"
+        "constraints.min_reward": (
+            f"kinds: [{_KINDS}], constraints: [{{{{judge: implicit_reward, min_reward: 0}}}}]"
         ),
         "unanimous": f"kinds: [{_KINDS}], unanimous: true",
     },

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.hashing.ids import prompt_id

@@ -38,7 +38,7 @@ _OTHER_JUDGES: dict[str, tuple[str, dict[str, str], str]] = {
         HIT,
     ),
     "math_answer": ("", {"tolerance": "tolerance: 0.1"}, HIT),
-    # The score of every answer by `policy` is asked by the implicit reward too.
+    # The score of every response by `policy` is asked by the implicit reward too.
     "mean_logprob": ("", {"temperature": "temperature: 2"}, HIT),
     "people": (
         "labels: rating, ",

@@ -30,7 +30,7 @@ FLOW: dict[str, tuple[str, str]] = {
     "ingest.sources.format": ("ingest.sources.0.format=jsonl", HIT),
     "ingest.sources.prompt_field": ("ingest.sources.0.prompt_field=question", NEW),
     "ingest.sources.messages_field": ("ingest.sources.0.messages_field=turns", NEW),
-    "ingest.sources.reference_field": ("ingest.sources.0.reference_field=question", HIT),
+    "ingest.sources.ground_truth_field": ("ingest.sources.0.ground_truth_field=question", HIT),
     **{
         f"ingest.sources.labels.{name}": (
             f"ingest.sources.0.labels={{{{kind: rating, {change}}}}}",
@@ -38,7 +38,7 @@ FLOW: dict[str, tuple[str, str]] = {
         )
         for name, change in {
             "kind": "",
-            "response_field": "response_field: answer",
+            "response_field": "response_field: response",
             "value_field": "value_field: stars",
             "annotator_field": "annotator_field: who",
             "group_field": "group_field: team",
@@ -49,10 +49,10 @@ FLOW: dict[str, tuple[str, str]] = {
     "ingest.sources.limit": ("ingest.sources.0.limit=3", HIT),
     "ingest.test_fraction": ("ingest.test_fraction=0.5", HIT),
     "ingest.max_prompt_chars": ("ingest.max_prompt_chars=99", HIT),
-    "ingest.max_rejected_fraction": ("ingest.max_rejected_fraction=1", HIT),
+    "ingest.max_faulty_fraction": ("ingest.max_faulty_fraction=1", HIT),
     "reward_head.data": ("reward_head.data={folder}/copy-of-pairs.jsonl", HIT),
     "reward_head.model": ("reward_head.model=other", MISS),
-    "reward_head.features": ("reward_head.features=[answer, relevance, surface]", HIT),
+    "reward_head.features": ("reward_head.features=[response, relevance, surface]", HIT),
     "reward_head.control_length": ("reward_head.control_length=true", HIT),
     "reward_head.l2": ("reward_head.l2=7", HIT),
     "reward_head.out": ("reward_head.out={folder}/another-head", HIT),
@@ -67,7 +67,7 @@ FLOW: dict[str, tuple[str, str]] = {
     "generate.accepted_per_prompt": ("generate.accepted_per_prompt=1", HIT),
     "generate.target_pairs": ("generate.target_pairs=1", HIT),
     "generate.max_n": ("generate={{n: 2, target_pairs: 1, max_n: 6}}", HIT),
-    "generate.max_rejected_fraction": ("generate.max_rejected_fraction=1", HIT),
+    "generate.max_faulty_fraction": ("generate.max_faulty_fraction=1", HIT),
     "judge.judges.kind": ("judge.judges=[{{kind: pairwise, model: policy}}]", HIT),
     "judge.judges.embedding_reward.dimension": (f"judge.judges.{EMBEDDING}.dimension=wit", HIT),
     "judge.judges.embedding_reward.name": (f"judge.judges.{EMBEDDING}.name=x", HIT),
@@ -98,9 +98,9 @@ FLOW: dict[str, tuple[str, str]] = {
             "judges": "[pairwise]",
         }.items()
     },
-    "judge.max_rejected_fraction": ("judge.max_rejected_fraction=1", HIT),
+    "judge.max_faulty_fraction": ("judge.max_faulty_fraction=1", HIT),
     "score.model": ("score.model=other", MISS),
-    "score.max_rejected_fraction": ("score.max_rejected_fraction=1", HIT),
+    "score.max_faulty_fraction": ("score.max_faulty_fraction=1", HIT),
     "pair.strategy.kind": ("pair.strategy={{kind: best_worst}}", HIT),
     "pair.strategy.all_above_margin.min_margin": ("pair.strategy.min_margin=0.05", HIT),
     **{
@@ -136,7 +136,7 @@ FLOW: dict[str, tuple[str, str]] = {
         f"filter.filters.limit.{name}": (f"filter.filters.0={{{{kind: limit, {name}: 1}}}}", HIT)
         for name in ("per_prompt", "pairs")
     },
-    "filter.max_rejected_fraction": ("filter.max_rejected_fraction=1", HIT),
+    "filter.max_faulty_fraction": ("filter.max_faulty_fraction=1", HIT),
     "export.format.kind": ("export.format.kind=trl", HIT),
     "export.name": ("export.name=other", HIT),
     "export.license": ("export.license=mit", HIT),
@@ -163,8 +163,8 @@ ASKING: dict[str, dict[str, tuple[str, str]]] = {
         "max_tokens": ("99", NEW),
         "seed": ("2", NEW),
     },
-    # Two answers have two orders, which four permutations hold already.
-    "listwise": {"permutations": ("6", HIT), "max_answers": ("9", HIT)},
+    # Two responses have two orders, which four permutations hold already.
+    "listwise": {"permutations": ("6", HIT), "max_responses": ("9", HIT)},
     "pointwise": _RATING,
     "reasoning": {**_WRITING, "first": ("solution", NEW)},
     "safety": {"dimension": ("harm", HIT), "harms": ("[theft]", NEW)},
@@ -247,7 +247,7 @@ _OTHER_FILTERS: dict[str, tuple[str, dict[str, str], str]] = {
         },
         MORE,
     ),
-    "similar_answers": (
+    "similar_responses": (
         "max_similarity: 1, ",
         {"model": "model: other", "max_similarity": ""},
         MORE,
@@ -299,8 +299,8 @@ MODEL: dict[str, tuple[Any, str]] = {
 
 OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "scripted": {
-        "answers": ({"2 + 2": "4"}, MISS),
-        "answer_chars": (7, MISS),
+        "responses": ({"2 + 2": "4"}, MISS),
+        "response_chars": (7, MISS),
         "dimension": (3, MISS),
         "fail": (["poison"], HIT),
         "latency_seconds": (1.0, HIT),

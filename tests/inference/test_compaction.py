@@ -42,12 +42,12 @@ def filled(memo: Memo, count: int, each: int) -> pl.DataFrame:
     where = places(ids(count))
     for start in range(0, count, each):
         some = list(range(start, min(count, start + each)))
-        memo.commit("score", MODEL, results(some), where)
+        memo.commit("loglikelihood", MODEL, results(some), where)
     return where
 
 
 def merge(root: str) -> compaction.Merged:
-    (done,) = compact(root, [("score", FOLDER)])
+    (done,) = compact(root, [("loglikelihood", FOLDER)])
     return done
 
 
@@ -60,19 +60,19 @@ def test_few_segments_hold_what_many_held(
     folder = str(tmp_path) if root == "disk" else f"memory://{uuid4().hex}"
     memo = Memo(folder)
     where = filled(memo, 600, 7)
-    before = memo.lookup("score", MODEL, where).sort("key")
+    before = memo.lookup("loglikelihood", MODEL, where).sort("key")
     done = merge(folder)
     assert (done.segments_before, done.entries, done.duplicates) == (86, 600, 0)
     assert 4 <= done.segments_after < 30
-    assert list(contents(folder)) == [("score", FOLDER)]
-    listed = memo.folder("score", MODEL).segments(fresh=True)
+    assert list(contents(folder)) == [("loglikelihood", FOLDER)]
+    listed = memo.folder("loglikelihood", MODEL).segments(fresh=True)
     assert len(listed) == done.segments_after
     # Sorted by place: a bucket's reader opens one or two.
     assert all(sum(s.meets(p << 28, p << 28) for s in listed) <= 2 for p in range(16))
-    assert memo.lookup("score", MODEL, where).sort("key").equals(before)
+    assert memo.lookup("loglikelihood", MODEL, where).sort("key").equals(before)
     for n in range(0, 600, 50):
-        assert memo.lookup("score", MODEL, where[n : n + 50]).height == 50
-    now = held(folder, "score", FOLDER)
+        assert memo.lookup("loglikelihood", MODEL, where[n : n + 50]).height == 50
+    now = held(folder, "loglikelihood", FOLDER)
     assert (now.segments, now.entries, now.duplicates) == (done.segments_after, 600, 0)
     assert now.bytes == done.bytes_after
     assert merge(folder).replaced == []
@@ -81,14 +81,14 @@ def test_few_segments_hold_what_many_held(
 def test_duplicates_go_and_what_several_places_ask_for_stays_found(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     shared = pl.concat([places({1: "1" * 32, 2: "2" * 32}), places({1: "f" * 32})])
-    memo.commit("score", MODEL, results([1, 2]), shared)
-    memo.commit("score", MODEL, results([1, 3]), places({1: "1" * 32, 3: "3" * 32}))
-    memo.commit("score", MODEL, results([2, 4]), places({2: "2" * 32, 4: "4" * 32}))
-    assert held(str(tmp_path), "score", FOLDER).duplicates == 1
+    memo.commit("loglikelihood", MODEL, results([1, 2]), shared)
+    memo.commit("loglikelihood", MODEL, results([1, 3]), places({1: "1" * 32, 3: "3" * 32}))
+    memo.commit("loglikelihood", MODEL, results([2, 4]), places({2: "2" * 32, 4: "4" * 32}))
+    assert held(str(tmp_path), "loglikelihood", FOLDER).duplicates == 1
     done = merge(str(tmp_path))
     assert (done.entries, done.duplicates) == (5, 1)
     for one in shared.iter_slices(1):
-        assert memo.lookup("score", MODEL, one).height == 1
+        assert memo.lookup("loglikelihood", MODEL, one).height == 1
     # The entry of two places makes no other segment's range wide.
     assert {p.name[:17] for p in segments(tmp_path)} == {"11111111-44444444", "11111111-ffffffff"}
 
@@ -108,10 +108,10 @@ def test_any_merges_between_any_commits_change_no_lookup(data: st.DataObject) ->
             asked = data.draw(st.sampled_from([where, places(ids(6)), where.reverse()]))
             known = some.join(asked, on="key", how="semi")
             for each in (memo, plain):
-                each.commit("score", MODEL, known, asked)
+                each.commit("loglikelihood", MODEL, known, asked)
         for low in range(0, 12, 4):
             wanted = where[low : low + 4]
-            found = [m.lookup("score", MODEL, wanted).sort("key") for m in (memo, plain)]
+            found = [m.lookup("loglikelihood", MODEL, wanted).sort("key") for m in (memo, plain)]
             assert found[0].equals(found[1])
 
 
@@ -122,10 +122,10 @@ def test_storage_that_fails_now_and_then_loses_no_entry(
     monkeypatch.setattr(compaction, "SEGMENT_BYTES", 1000)
     memo = Memo(flaky)
     where = filled(memo, 60, 4)
-    assert memo.lookup("score", MODEL, where).height == 60
+    assert memo.lookup("loglikelihood", MODEL, where).height == 60
     assert merge(flaky).entries == 60
-    assert memo.lookup("score", MODEL, where).height == 60
-    assert held(flaky, "score", FOLDER).entries == 60
+    assert memo.lookup("loglikelihood", MODEL, where).height == 60
+    assert held(flaky, "loglikelihood", FOLDER).entries == 60
 
 
 def test_a_damaged_segment_is_neither_merged_nor_removed(tmp_path: Path) -> None:
@@ -136,13 +136,13 @@ def test_a_damaged_segment_is_neither_merged_nor_removed(tmp_path: Path) -> None
     done = merge(str(tmp_path))
     assert done.entries == 20
     assert damaged.read_bytes() == b"half"
-    assert memo.lookup("score", MODEL, where).height == 20
+    assert memo.lookup("loglikelihood", MODEL, where).height == 20
 
 
 def test_a_reader_that_listed_before_finds_everything_after(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = filled(memo, 40, 2)
-    folder = memo.folder("score", MODEL)
+    folder = memo.folder("loglikelihood", MODEL)
     stale = folder.segments()
     plain, calls = type(folder).segments, []
 
@@ -153,15 +153,15 @@ def test_a_reader_that_listed_before_finds_everything_after(tmp_path: Path) -> N
     merge(str(tmp_path))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(folder), "segments", listed)
-        assert memo.lookup("score", MODEL, where).height == 40
+        assert memo.lookup("loglikelihood", MODEL, where).height == 40
     assert calls == [False, True]
 
 
 def test_a_name_without_a_file_stops_no_lookup(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = filled(memo, 4, 2)
-    (tmp_path / "score" / FOLDER / f"00000000-ffffffff-{'0' * 16}.parquet").symlink_to("nowhere")
-    assert memo.lookup("score", MODEL, where).height == 4
+    (tmp_path / "loglikelihood" / FOLDER / f"00000000-ffffffff-{'0' * 16}.parquet").symlink_to("nowhere")
+    assert memo.lookup("loglikelihood", MODEL, where).height == 4
 
 
 def test_readers_and_writers_beside_merges_lose_nothing(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_readers_and_writers_beside_merges_lose_nothing(tmp_path: Path) -> None:
         seen = 0
         while not over.is_set():
             count = written[0]
-            found = memo.lookup("score", MODEL, where).height
+            found = memo.lookup("loglikelihood", MODEL, where).height
             if found < count:
                 wrong.append((found, count))
             seen += 1
@@ -191,13 +191,13 @@ def test_readers_and_writers_beside_merges_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for start in range(0, 400, 5):
-        memo.commit("score", MODEL, results(list(range(start, start + 5))), where)
+        memo.commit("loglikelihood", MODEL, results(list(range(start, start + 5))), where)
         written[0] = start + 5
     over.set()
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert memo.lookup("score", MODEL, where).height == 400
+    assert memo.lookup("loglikelihood", MODEL, where).height == 400
 
 
 KILLED = """
@@ -213,7 +213,7 @@ compaction.compact(sys.argv[1], list(compaction.contents(sys.argv[1])))
 def test_a_merge_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = filled(memo, 800, 8)
-    before = memo.lookup("score", MODEL, where).sort("key")
+    before = memo.lookup("loglikelihood", MODEL, where).sort("key")
     draw = random.Random(0)
     shrank = 0
     for number in range(8):
@@ -232,19 +232,19 @@ def test_a_merge_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> N
         process.send_signal(signal.SIGKILL)
         process.wait()
         shrank += len(segments(tmp_path)) < count
-        assert memo.lookup("score", MODEL, where).sort("key").equals(before)
+        assert memo.lookup("loglikelihood", MODEL, where).sort("key").equals(before)
         filled(memo, 40, 8)
     assert shrank
     merge(str(tmp_path))
-    assert memo.lookup("score", MODEL, where).sort("key").equals(before)
-    assert held(str(tmp_path), "score", FOLDER).duplicates == 0
+    assert memo.lookup("loglikelihood", MODEL, where).sort("key").equals(before)
+    assert held(str(tmp_path), "loglikelihood", FOLDER).duplicates == 0
 
 
 def test_what_killed_writers_left_goes_once_it_is_old(tmp_path: Path) -> None:
     import os
 
     filled(Memo(str(tmp_path)), 4, 2)
-    old, new = (tmp_path / "score" / FOLDER / f"{n}.parquet.1.1.tmp" for n in ("old", "new"))
+    old, new = (tmp_path / "loglikelihood" / FOLDER / f"{n}.parquet.1.1.tmp" for n in ("old", "new"))
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))

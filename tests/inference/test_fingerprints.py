@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Sampling
 from prefdata.engines.fingerprint import model_fingerprint
 from prefdata.engines.registry import ENGINES, Engines, load
@@ -103,8 +103,8 @@ def scripted(model: str = "policy", name: str = "policy", **settings: Any) -> st
 
 
 OTHER_OPTIONS: dict[str, tuple[Any, bool]] = {
-    "answers": ({"2 + 2": "4"}, True),
-    "answer_chars": (7, True),
+    "responses": ({"2 + 2": "4"}, True),
+    "response_chars": (7, True),
     "dimension": (3, True),
     "fail": (["poison"], False),
     "latency_seconds": (1.0, False),
@@ -156,10 +156,10 @@ def test_an_unknown_option_of_an_engine_lists_the_known_ones() -> None:
 
 
 def test_answers_do_not_depend_on_an_order_that_the_fingerprint_ignores() -> None:
-    answers = {"2": "a digit", "2 + 2": "4", "+ 2": "a sum"}
+    responses = {"2": "a digit", "2 + 2": "4", "+ 2": "a sum"}
     found = []
-    for items in permutations(answers.items()):
-        params = ModelParams(engine="scripted", model="m", options={"answers": dict(items)})
+    for items in permutations(responses.items()):
+        params = ModelParams(engine="scripted", model="m", options={"responses": dict(items)})
         engine = ScriptedEngine("policy", params)
         rows = pl.DataFrame({"key": [bytes(16)], "messages": [[{"content": "What is 2 + 2?"}]]})
         (results,) = engine.generate(rows, Sampling())

@@ -1,4 +1,4 @@
-"""Content keys: everything that changes the answer changes the key, and nothing else does."""
+"""Content keys: everything that changes the response changes the key, and nothing else does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prefdata.engines.base import (
     Operation,
     Options,
     Sampling,
-    Scoring,
+    LoglikelihoodSettings,
     Settings,
     Structure,
 )
@@ -59,7 +59,7 @@ OTHER_VALUES: dict[str, list[Any]] = {
 }
 SETTINGS: dict[Operation, Settings] = {
     "generate": Sampling(),
-    "score": Scoring(),
+    "loglikelihood": LoglikelihoodSettings(),
     "choose": Options(options=("A", "B")),
     "embed": Settings(),
     "hidden_sums": Settings(),
@@ -98,7 +98,7 @@ def test_what_an_answer_must_be_and_what_a_score_gives_are_part_of_the_key() -> 
         Structure(choice=("a", "b")),
     ]
     found = [keys("generate", [ROW], asked=Sampling(structure=s))[0] for s in structures]
-    found += [keys("score", [ROW], asked=Scoring(per_token=p))[0] for p in (False, True)]
+    found += [keys("loglikelihood", [ROW], asked=LoglikelihoodSettings(per_token=p))[0] for p in (False, True)]
     assert len(set(found)) == len(structures) + 2
 
 
@@ -124,8 +124,8 @@ def test_the_other_columns_are_not(operation: Operation) -> None:
 
 
 def test_the_model_and_the_operation_are_part_of_the_key() -> None:
-    assert keys("score", [ROW], fingerprint="e" * 32) != keys("score", [ROW])
-    assert keys("score", [ROW]) != keys("hidden_sums", [ROW])
+    assert keys("loglikelihood", [ROW], fingerprint="e" * 32) != keys("loglikelihood", [ROW])
+    assert keys("loglikelihood", [ROW]) != keys("hidden_sums", [ROW])
 
 
 texts = st.one_of(st.text("ab", max_size=3), st.text("ab", min_size=30, max_size=34))

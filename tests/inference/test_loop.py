@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from inference.counting import CountingEngine, requests
 
 from prefdata.engines import scripted
-from prefdata.engines.base import STOPPING, Sampling, Scoring, Settings, result_schema
+from prefdata.engines.base import STOPPING, Sampling, LoglikelihoodSettings, Settings, result_schema
 from prefdata.inference import Inference, Memo, committer
 
 PROMPTS = [f"Question {i}?" for i in range(7)]
@@ -181,7 +181,7 @@ def test_usage_counts_requests_hits_failures_and_tokens(tmp_path: Path) -> None:
     inference.ask("policy", "generate", Sampling(), requests(PROMPTS[:1]))
     usage = inference.usage["generate policy"]
     assert (usage.requests, usage.cached, usage.failed) == (9, 3, 1)
-    # The second asking has the first prompt's answer from the memo once more.
+    # The second asking has the first prompt's response from the memo once more.
     for column, fresh, cached in (
         ("n_tokens", usage.tokens_out, usage.cached_tokens_out),
         ("n_prompt_tokens", usage.tokens_in, usage.cached_tokens_in),
@@ -193,7 +193,7 @@ def test_usage_counts_requests_hits_failures_and_tokens(tmp_path: Path) -> None:
 def test_only_what_a_model_generates_is_put_out() -> None:
     rows = requests(PROMPTS).with_columns(completion=pl.lit("yes, it is"), finished=True)
     inference = Inference({"policy": CountingEngine()}, None)
-    found = inference.ask("policy", "score", Scoring(), rows)
+    found = inference.ask("policy", "loglikelihood", LoglikelihoodSettings(), rows)
     usage = inference.usage["score policy"]
     assert (usage.tokens_in, usage.tokens_out) == (found["n_prompt_tokens"].sum(), 0)
 
@@ -252,7 +252,7 @@ def test_a_request_without_a_result_has_failed(tmp_path: Path) -> None:
     rows = requests(PROMPTS, 1)
     inference = Inference({"policy": Forgetful()}, Memo(str(tmp_path)))
     found = inference.ask("policy", "generate", Sampling(), rows)
-    assert found["error"].to_list() == [None] * 6 + ["bad_answer: the engine gave no result"]
+    assert found["error"].to_list() == [None] * 6 + ["bad_response: the engine gave no result"]
     assert found["text"].null_count() == found["n_prompt_tokens"].null_count() == 1
     used = inference.usage["generate policy"]
     assert (used.requests, used.failed, used.retries) == (7, 1, 7)

@@ -25,7 +25,7 @@ MODEL = "0123456789abcdef" * 2
 
 def results(numbers: list[int], error: str | None = None) -> pl.DataFrame:
     return base.results(
-        "score",
+        "loglikelihood",
         [n.to_bytes(16, "big") for n in numbers],
         logprob=[-float(n) for n in numbers],
         n_tokens=numbers,
@@ -41,35 +41,35 @@ def places(ids: dict[int, str]) -> pl.DataFrame:
 
 
 def segments(folder: Path) -> list[Path]:
-    return sorted((folder / "score" / MODEL[:16]).glob("*.parquet"))
+    return sorted((folder / "loglikelihood" / MODEL[:16]).glob("*.parquet"))
 
 
 def test_what_was_kept_is_found_and_nothing_else(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = places({n: f"{n}0000000" + "0" * 24 for n in range(1, 6)})
-    memo.commit("score", MODEL, results([1, 2, 3]), where)
-    found = memo.lookup("score", MODEL, where)
+    memo.commit("loglikelihood", MODEL, results([1, 2, 3]), where)
+    found = memo.lookup("loglikelihood", MODEL, where)
     assert found.sort("key").equals(results([1, 2, 3]))
-    assert memo.lookup("score", MODEL, where[3:]).is_empty()
-    assert memo.lookup("score", MODEL, where[:0]).schema == result_schema("score")
+    assert memo.lookup("loglikelihood", MODEL, where[3:]).is_empty()
+    assert memo.lookup("loglikelihood", MODEL, where[:0]).schema == result_schema("loglikelihood")
 
 
 def test_models_and_operations_are_kept_apart(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = places({1: "0" * 32})
-    memo.commit("score", MODEL, results([1]), where)
-    assert memo.lookup("score", "f" * 32, where).is_empty()
+    memo.commit("loglikelihood", MODEL, results([1]), where)
+    assert memo.lookup("loglikelihood", "f" * 32, where).is_empty()
     assert memo.lookup("choose", MODEL, where).is_empty()
-    assert memo.lookup("score", MODEL, where).height == 1
+    assert memo.lookup("loglikelihood", MODEL, where).height == 1
 
 
 def test_failures_are_not_kept(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = places({1: "0" * 32, 2: "1" * 32})
-    memo.commit("score", MODEL, results([2], "out of memory"), where)
+    memo.commit("loglikelihood", MODEL, results([2], "out of memory"), where)
     assert segments(tmp_path) == []
-    memo.commit("score", MODEL, pl.concat([results([1]), results([2], "out of memory")]), where)
-    assert memo.lookup("score", MODEL, where).equals(results([1]))
+    memo.commit("loglikelihood", MODEL, pl.concat([results([1]), results([2], "out of memory")]), where)
+    assert memo.lookup("loglikelihood", MODEL, where).equals(results([1]))
 
 
 ids = st.integers(0, 2**32 - 1).map(lambda n: f"{n:08x}" + "0" * 24)
@@ -85,9 +85,9 @@ def test_every_bucketing_finds_what_another_one_kept(
         memo = Memo(folder)
         for bucket in range(before):
             some = [n for n, i in enumerate(prompt_ids) if bucket_of(i, before) == bucket]
-            memo.commit("score", MODEL, results(some), where)
+            memo.commit("loglikelihood", MODEL, results(some), where)
         found = [
-            memo.lookup("score", MODEL, where[n : n + 1 + after])
+            memo.lookup("loglikelihood", MODEL, where[n : n + 1 + after])
             for n in range(0, len(prompt_ids), 1 + after)
         ]
         assert pl.concat(found).sort("key").equals(results(list(range(len(prompt_ids)))))
@@ -99,7 +99,7 @@ def test_only_segments_that_can_hold_a_key_are_opened(
     memo = Memo(str(tmp_path))
     where = places({n: f"{n:x}" * 32 for n in range(16)})
     for n in range(16):
-        memo.commit("score", MODEL, results([n]), where)
+        memo.commit("loglikelihood", MODEL, results([n]), where)
     opened: list[str] = []
 
     def read_bytes(path: str) -> bytes | None:
@@ -107,7 +107,7 @@ def test_only_segments_that_can_hold_a_key_are_opened(
         return Path(path).read_bytes()
 
     monkeypatch.setattr(storage, "read_bytes", read_bytes)
-    assert memo.lookup("score", MODEL, where[4:7]).height == 3
+    assert memo.lookup("loglikelihood", MODEL, where[4:7]).height == 3
     assert [Path(path).name[:8] for path in opened] == ["4" * 8, "5" * 8, "6" * 8]
 
 
@@ -127,17 +127,17 @@ def test_only_segments_that_can_hold_a_key_are_opened(
 def test_a_stray_file_is_ignored(tmp_path: Path, name: str) -> None:
     memo = Memo(str(tmp_path))
     where = places({1: "0" * 32})
-    memo.commit("score", MODEL, results([1]), where)
-    (tmp_path / "score" / MODEL[:16] / name).write_bytes(b"not a segment")
-    assert memo.lookup("score", MODEL, where).equals(results([1]))
+    memo.commit("loglikelihood", MODEL, results([1]), where)
+    (tmp_path / "loglikelihood" / MODEL[:16] / name).write_bytes(b"not a segment")
+    assert memo.lookup("loglikelihood", MODEL, where).equals(results([1]))
 
 
 def test_two_writers_of_the_same_results_make_one_segment(tmp_path: Path) -> None:
     where = places({n: f"{n}" * 32 for n in (1, 2)})
-    Memo(str(tmp_path)).commit("score", MODEL, results([1, 2]), where)
+    Memo(str(tmp_path)).commit("loglikelihood", MODEL, results([1, 2]), where)
     (written,) = segments(tmp_path)
     content = written.read_bytes()
-    Memo(str(tmp_path)).commit("score", MODEL, results([2, 1]), where)
+    Memo(str(tmp_path)).commit("loglikelihood", MODEL, results([2, 1]), where)
     assert segments(tmp_path) == [written]
     assert written.read_bytes() == content
 
@@ -145,10 +145,10 @@ def test_two_writers_of_the_same_results_make_one_segment(tmp_path: Path) -> Non
 def test_results_that_were_kept_twice_are_found_once(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = places({n: f"{n}" * 32 for n in (1, 2, 3)})
-    memo.commit("score", MODEL, results([1, 2]), where)
-    memo.commit("score", MODEL, results([2, 3]), where)
+    memo.commit("loglikelihood", MODEL, results([1, 2]), where)
+    memo.commit("loglikelihood", MODEL, results([2, 3]), where)
     assert len(segments(tmp_path)) == 2
-    assert memo.lookup("score", MODEL, where).sort("key").equals(results([1, 2, 3]))
+    assert memo.lookup("loglikelihood", MODEL, where).sort("key").equals(results([1, 2, 3]))
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "foreign"])
@@ -157,8 +157,8 @@ def test_a_damaged_segment_is_left_out_and_said(
 ) -> None:
     memo = Memo(str(tmp_path))
     where = places({1: "0" * 32, 2: "0" * 32})
-    memo.commit("score", MODEL, results([1]), where)
-    memo.commit("score", MODEL, results([2]), where)
+    memo.commit("loglikelihood", MODEL, results([1]), where)
+    memo.commit("loglikelihood", MODEL, results([2]), where)
     first, second = segments(tmp_path)
     content = first.read_bytes()
     kept = pl.read_parquet(second)["n_tokens"].to_list()
@@ -171,7 +171,7 @@ def test_a_damaged_segment_is_left_out_and_said(
         }[harm]
     )
     for _ in range(2):
-        assert memo.lookup("score", MODEL, where)["n_tokens"].to_list() == kept
+        assert memo.lookup("loglikelihood", MODEL, where)["n_tokens"].to_list() == kept
     said = [r.getMessage() for r in caplog.records if first.name in r.getMessage()]
     assert len(said) == 1
     assert "is damaged" in said[0]
@@ -183,11 +183,11 @@ def test_a_segment_with_other_columns_is_left_out_and_said(
 ) -> None:
     memo = Memo(str(tmp_path))
     where = places({1: "0" * 32, 2: "0" * 32})
-    memo.commit("score", MODEL, results([1]), where)
+    memo.commit("loglikelihood", MODEL, results([1]), where)
     older = pl.read_parquet(segments(tmp_path)[0]).drop("n_prompt_tokens")
     name, content = encode(older)
-    (tmp_path / "score" / MODEL[:16] / name).write_bytes(content)
-    assert memo.lookup("score", MODEL, where).equals(results([1]))
+    (tmp_path / "loglikelihood" / MODEL[:16] / name).write_bytes(content)
+    assert memo.lookup("loglikelihood", MODEL, where).equals(results([1]))
     assert [name in r.getMessage() for r in caplog.records] == [True]
 
 
@@ -200,8 +200,8 @@ def test_of_two_results_of_a_key_the_same_one_is_taken_whatever_their_order(
     for number, order in enumerate(([results([1]), other], [other, results([1])])):
         memo = Memo(str(tmp_path / str(number)))
         for some in order:
-            memo.commit("score", MODEL, some, where)
-        found.append(memo.lookup("score", MODEL, where))
+            memo.commit("loglikelihood", MODEL, some, where)
+        found.append(memo.lookup("loglikelihood", MODEL, where))
     assert found[0].height == 1
     assert found[0].equals(found[1])
 
@@ -209,8 +209,8 @@ def test_of_two_results_of_a_key_the_same_one_is_taken_whatever_their_order(
 def test_another_process_sees_what_this_one_adds_and_the_other_way_round(tmp_path: Path) -> None:
     where = places({n: f"{n:x}" * 32 for n in range(8)})
     memo = Memo(str(tmp_path))
-    memo.commit("score", MODEL, results([0]), where)
-    assert memo.lookup("score", MODEL, where).height == 1
+    memo.commit("loglikelihood", MODEL, results([0]), where)
+    assert memo.lookup("loglikelihood", MODEL, where).height == 1
     code = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from inference.test_memo import *\n"
@@ -220,19 +220,19 @@ def test_another_process_sees_what_this_one_adds_and_the_other_way_round(tmp_pat
         "memo.commit('score', MODEL, results([1, 2]), where)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path), *sys.path], check=True)
-    assert memo.lookup("score", MODEL, where).height == 3
+    assert memo.lookup("loglikelihood", MODEL, where).height == 3
 
 
 def test_remote_segments_are_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     memo = Memo(f"memory://{uuid4().hex}")
     where = places({n: f"{n:x}" * 32 for n in range(4)})
     for n in range(4):
-        memo.commit("score", MODEL, results([n]), where)
-    assert memo.lookup("score", MODEL, where).height == 4
+        memo.commit("loglikelihood", MODEL, results([n]), where)
+    assert memo.lookup("loglikelihood", MODEL, where).height == 4
 
     def read_bytes(path: str) -> bytes | None:
         raise AssertionError(f"{path} is read again")
 
     monkeypatch.setattr(storage, "read_bytes", read_bytes)
     monkeypatch.setattr(storage, "read_many", lambda paths: [read_bytes(p) for p in paths])
-    assert memo.lookup("score", MODEL, where).height == 4
+    assert memo.lookup("loglikelihood", MODEL, where).height == 4

@@ -11,7 +11,7 @@ from prefdata.engines.base import (
     Operation,
     Options,
     Sampling,
-    Scoring,
+    LoglikelihoodSettings,
     Settings,
     result_schema,
 )
@@ -19,7 +19,7 @@ from prefdata.engines.base import (
 SETTINGS: dict[Operation, Settings] = {
     "generate": Sampling(),
     "choose": Options(options=("A", "B")),
-    "score": Scoring(),
+    "loglikelihood": LoglikelihoodSettings(),
 }
 ROWS = pl.DataFrame(
     {
@@ -49,7 +49,7 @@ def test_an_answer_depends_on_the_key_alone(operation: Operation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "column"), [("generate", "cumulative_logprob"), ("score", "logprob")]
+    ("operation", "column"), [("generate", "cumulative_logprob"), ("loglikelihood", "logprob")]
 )
 def test_log_probabilities_are_negative_and_of_the_size_of_an_answer(
     operation: Operation, column: str

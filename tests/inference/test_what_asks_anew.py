@@ -148,7 +148,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, asked: Asked) -> Path:
         },
         "ingest": {
             "sources": [{"path": str(folder / "prompts.jsonl")}],
-            "max_rejected_fraction": 1,
+            "max_faulty_fraction": 1,
         },
         "reward_head": {"data": str(folder / "pairs.jsonl"), "out": str(folder / "head")},
         "generate": {"n": 2},
@@ -161,7 +161,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, asked: Asked) -> Path:
             ],
             "consensus": {"kind": "mean", "min_confidence": 0.5},
         },
-        "score": {"model": "policy"},
+        "loglikelihood": {"model": "policy"},
         "pair": {"strategy": {"kind": "all_above_margin", "min_margin": 0}},
         "filter": {
             "filters": [

@@ -9,14 +9,14 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Engine, Options, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.inference import Inference
 from prefdata.judges.base import Candidates
 
 Panel = dict[str, list[str]]
-"""Question -> its answers."""
+"""Question -> its responses."""
 
 panels: st.SearchStrategy[Panel] = st.dictionaries(
     st.text(min_size=1, max_size=20),
@@ -31,12 +31,12 @@ def hexid(*parts: object) -> str:
 
 
 def candidates(panel: Panel, salt: int = 0, finished: bool = True) -> Candidates:
-    """All comparisons of the panel's answers; another `salt` gives all ids and orders anew."""
+    """All comparisons of the panel's responses; another `salt` gives all ids and orders anew."""
     prompts, responses, comparisons = [], [], []
-    for question, answers in panel.items():
+    for question, responses in panel.items():
         prompt = hexid(salt, question)
         prompts.append({"prompt_id": prompt, "messages": [{"role": "user", "content": question}]})
-        ids = {hexid(salt, question, answer): answer for answer in answers}
+        ids = {hexid(salt, question, response): response for response in responses}
         for name, text in ids.items():
             responses.append(
                 {"prompt_id": prompt, "response_id": name, "text": text, "finished": finished}
@@ -65,7 +65,7 @@ def candidates(panel: Panel, salt: int = 0, finished: bool = True) -> Candidates
 
 
 def by_text(found: pl.DataFrame, given: Candidates, column: str = "preference") -> dict[Any, Any]:
-    """(question, answer, other answer) -> P(answer ≻ other answer), both ways round."""
+    """(question, response, other response) -> P(response ≻ other response), both ways round."""
     question = {row["prompt_id"]: row["messages"][0]["content"] for row in given.prompts.to_dicts()}
     text = dict(given.responses.select("response_id", "text").iter_rows())
     result = {}

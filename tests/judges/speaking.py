@@ -16,7 +16,7 @@ FORMS = ("text", "choice", "json_schema", "regex")
 
 
 class Speaking(Engine):
-    """Writes; holds answers to the structures that it is made with, as far as `say` does."""
+    """Writes; holds responses to the structures that it is made with, as far as `say` does."""
 
     def __init__(
         self,

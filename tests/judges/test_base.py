@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.judges.base import both_traces, from_chances, from_scores, judgments
+from prefdata.judges.base import both_traces, from_chances, from_rewards, judgments
 
 COMPARED = pl.DataFrame({"prompt_id": ["p"], "response_a": ["a"], "response_b": ["b"]})
 
@@ -49,7 +49,7 @@ def test_a_score_that_is_no_number_is_unscored_and_stays_out_of_the_table(
         {"response_id": ["a", "b"], "score": [values["a"], values["b"]], "unscored": [None, None]},
         schema_overrides={"unscored": pl.String},
     )
-    (row,) = from_scores("some", COMPARED, scores).to_dicts()
+    (row,) = from_rewards("some", COMPARED, scores).to_dicts()
     other = "b" if side == "a" else "a"
     assert row["preference"] is None
     assert str(bad).lower() in row["unscored"].lower()
@@ -64,7 +64,7 @@ def test_scores_become_the_bradley_terry_probability(a: float, b: float) -> None
             {"response_id": ["a", "b"], "score": [one, two], "unscored": [None, None]},
             schema_overrides={"unscored": pl.String},
         )
-        value = from_scores("some", COMPARED, scores)["preference"].item()
+        value = from_rewards("some", COMPARED, scores)["preference"].item()
         assert isinstance(value, float)
         return value
 
@@ -83,9 +83,9 @@ def scores(
 
 
 def test_a_temperature_is_what_a_unit_of_log_odds_is_worth() -> None:
-    found = from_scores("some", COMPARED, scores(4.0, 1.0), temperature=1.5)
+    found = from_rewards("some", COMPARED, scores(4.0, 1.0), temperature=1.5)
     assert found["preference"].item() == pytest.approx(1 / (1 + math.exp(-2)))
-    assert found.select("score_a", "score_b").row(0) == (4.0, 1.0)
+    assert found.select("reward_a", "reward_b").row(0) == (4.0, 1.0)
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
@@ -109,6 +109,6 @@ def test_chances_become_the_chance_that_one_is_good_alone_with_ties_split(
 def test_what_was_written_of_both_stands_in_one_trace(
     trace: tuple[str | None, str | None], wanted: str | None
 ) -> None:
-    assert from_scores("some", COMPARED, scores(1.0, 2.0, trace=trace))["trace"].item() == wanted
+    assert from_rewards("some", COMPARED, scores(1.0, 2.0, trace=trace))["trace"].item() == wanted
     frame = pl.DataFrame([trace], schema=dict.fromkeys(("one", "other"), pl.String), orient="row")
     assert frame.select(both_traces("one", "other", ("[a]", "[b]"))).item() == wanted

@@ -22,18 +22,18 @@ SCHEMA = {
 }
 
 
-def score(kind: str, answer: str, reference: str | None = None, **settings_: Any) -> float | None:
-    (found,) = scores(kind, [answer], reference, **settings_).values()
+def score(kind: str, response: str, ground_truth: str | None = None, **settings_: Any) -> float | None:
+    (found,) = scores(kind, [response], ground_truth, **settings_).values()
     return found[0]
 
 
-def reason(kind: str, answer: str, reference: str | None = None, **settings_: Any) -> str:
-    (found,) = scores(kind, [answer], reference, **settings_).values()
+def reason(kind: str, response: str, ground_truth: str | None = None, **settings_: Any) -> str:
+    (found,) = scores(kind, [response], ground_truth, **settings_).values()
     return found[1]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reference", "settings_", "wanted"),
+    ("response", "ground_truth", "settings_", "wanted"),
     [
         ("Paris.", "paris", {}, 1.0),
         ("In Paris.", "paris", {}, 0.0),
@@ -51,12 +51,12 @@ def reason(kind: str, answer: str, reference: str | None = None, **settings_: An
         ("e\u0301te\u0301", "été", {}, 1.0),
     ],
 )
-def test_exact_match(answer: str, reference: str, settings_: dict[str, Any], wanted: float) -> None:
-    assert score("exact_match", answer, reference, **settings_) == wanted
+def test_exact_match(response: str, ground_truth: str, settings_: dict[str, Any], wanted: float) -> None:
+    assert score("exact_match", response, ground_truth, **settings_) == wanted
 
 
 @pytest.mark.parametrize(
-    ("answer", "reference", "settings_", "wanted"),
+    ("response", "ground_truth", "settings_", "wanted"),
     [
         ("call 555-1234 now", None, {"pattern": r"\d{3}-\d{4}"}, 1.0),
         ("call 555-1234 now", None, {"pattern": r"\d{3}-\d{4}", "whole": True}, 0.0),
@@ -67,11 +67,11 @@ def test_exact_match(answer: str, reference: str, settings_: dict[str, Any], wan
     ],
 )
 def test_regex_match(
-    answer: str, reference: str | None, settings_: dict[str, Any], wanted: float | None
+    response: str, ground_truth: str | None, settings_: dict[str, Any], wanted: float | None
 ) -> None:
-    assert score("regex_match", answer, reference, **settings_) == wanted
+    assert score("regex_match", response, ground_truth, **settings_) == wanted
     if wanted is None:
-        assert reason("regex_match", answer, reference).startswith("bad_pattern: the reference (")
+        assert reason("regex_match", response, ground_truth).startswith("bad_pattern: the ground truth (")
 
 
 def test_a_pattern_that_backtracks_for_ever_elsewhere_ends_here() -> None:
@@ -88,7 +88,7 @@ def test_a_bad_pattern_of_the_settings_is_refused(kind: str, settings_: dict[str
 
 
 @pytest.mark.parametrize(
-    ("answer", "wanted", "says"),
+    ("response", "wanted", "says"),
     [
         ('{"age": 3}', 1.0, "holds to the schema"),
         ('Here:\n```json\n{"age": 3}\n```\nDone.', 1.0, "holds to the schema"),
@@ -99,12 +99,12 @@ def test_a_bad_pattern_of_the_settings_is_refused(kind: str, settings_: dict[str
         ("three", 0.0, "no JSON: "),
     ],
 )
-def test_json_schema(answer: str, wanted: float, says: str, tmp_path: Path) -> None:
+def test_json_schema(response: str, wanted: float, says: str, tmp_path: Path) -> None:
     path = tmp_path / "schema.json"
     path.write_bytes(orjson.dumps(SCHEMA))
-    for given_ in ({"reference": orjson.dumps(SCHEMA).decode()}, {"file": str(path)}):
-        assert score("json_schema", answer, **given_) == wanted
-        assert says in reason("json_schema", answer, **given_)
+    for given_ in ({"ground_truth": orjson.dumps(SCHEMA).decode()}, {"file": str(path)}):
+        assert score("json_schema", response, **given_) == wanted
+        assert says in reason("json_schema", response, **given_)
 
 
 def test_a_schema_elsewhere_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,8 +114,8 @@ def test_a_schema_elsewhere_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> N
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    reference = '{"$ref": "http://localhost:9/schema.json"}'
-    assert reason("json_schema", "{}", reference).startswith("bad_schema: ")
+    ground_truth = '{"$ref": "http://localhost:9/schema.json"}'
+    assert reason("json_schema", "{}", ground_truth).startswith("bad_schema: ")
 
 
 def test_a_bad_schema_is_no_answers_fault(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_constraints_of_the_settings_or_of_the_reference(
     rules: dict[str, Any], broken: str
 ) -> None:
     says = f"does not hold to: {broken}" if broken else "holds to all"
-    for given_ in (rules, {"reference": orjson.dumps(rules).decode()}):
+    for given_ in (rules, {"ground_truth": orjson.dumps(rules).decode()}):
         assert score("constraints", TEXT, **given_) == float(not broken)
         assert reason("constraints", TEXT, **given_) == says
 
@@ -173,7 +173,7 @@ def test_a_reference_goes_before_the_settings() -> None:
     assert score("constraints", "one two", '{"max_words": 2}', max_words=1) == 1.0
     assert score("constraints", "one two", "#### 18", max_words=1) == 0.0
     assert reason("constraints", "one two", '{"max_word": 2}', max_words=1).startswith(
-        "bad_constraints: the reference '{\"max_word\": 2}', max_word: "
+        "bad_constraints: the ground truth '{\"max_word\": 2}', max_word: "
     )
     assert reason("constraints", "one two", "#### 18").startswith("bad_constraints: ")
     assert reason("constraints", "one two", "{}").startswith("no_constraints: ")
@@ -197,7 +197,7 @@ def test_a_text_of_n_words_holds_to_every_bound_that_n_does(words: list[str], bo
 
 
 def test_real_answers_by_length_and_by_their_mark() -> None:
-    """GSM8K solutions of the demo's data all end in their mark; other answers don't."""
+    """GSM8K solutions of the demo's data all end in their mark; other responses don't."""
     path = Path(__file__).parents[2] / "demo" / "data" / "preferences.jsonl.gz"
     rows = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     texts = {row["chosen"][-1]["content"]: row["source"] for row in rows}

@@ -1,4 +1,4 @@
-"""The honesty judge: right beats wrong, and a right "I don't know" beats a wrong answer."""
+"""The honesty judge: right beats wrong, and a right "I don't know" beats a wrong response."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def block(text: str, title: str) -> str:
 def weigh(turns: list[str], options: Sequence[str]) -> list[float]:
     """Sure of all it says: which answers are the same, and which say that they don't know."""
     text = turns[0]
-    if "[Answer A]" in text:
-        yes = block(text, "Answer A") == block(text, "Answer B")
+    if "[Response A]" in text:
+        yes = block(text, "Response A") == block(text, "Response B")
     else:
-        yes = block(text, "Answer") == IDK
+        yes = block(text, "Response") == IDK
     return [0.0, -math.inf] if yes else [-math.inf, 0.0]
 
 
@@ -41,8 +41,8 @@ class Knowing(Speaking):
         super().__init__(lambda *_: self.left.pop(0))
 
 
-def scores(samples: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
-    given_ = candidates({"Who?": list(answers)})
+def scores(samples: Sequence[str], responses: Sequence[str]) -> dict[str, float]:
+    given_ = candidates({"Who?": list(responses)})
     engines = asking(judge=Weighing(weigh), policy=Knowing(*samples))
     found = judge(samples=len(samples)).judge(given_, engines)
     text = dict(given_.responses.select("response_id", "text").iter_rows())
@@ -86,7 +86,7 @@ def test_the_preference_and_the_trace_say_why() -> None:
 
 def test_a_sample_that_failed_leaves_the_prompt_unscored() -> None:
     given_ = candidates({"☠ who?": ["Ada", IDK], "Who?": ["Ada", IDK]})
-    policy = scripted("policy", fail=["☠"], answers={"Who?": "Ada"})
+    policy = scripted("policy", fail=["☠"], responses={"Who?": "Ada"})
     found = judge().judge(given_, asking(judge=Weighing(weigh), policy=policy))
     assert by_text(found, given_)["☠ who?", "Ada", IDK] is None
     assert by_text(found, given_)["Who?", "Ada", IDK] == 1.0
@@ -94,5 +94,5 @@ def test_a_sample_that_failed_leaves_the_prompt_unscored() -> None:
 
 
 def test_the_samples_are_not_the_answers_that_are_judged() -> None:
-    need = judge().needs()[0]
+    need = judge().requirements()[0]
     assert need == ("policy", "generate", Sampling(temperature=1.0, max_tokens=512, seed=1))

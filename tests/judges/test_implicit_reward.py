@@ -10,7 +10,7 @@ from judges.panels import Table, asking, candidates
 from prefdata.inference import Inference
 from prefdata.judges.scored.implicit_reward import ImplicitRewardJudge
 
-# answer: log p and tokens under the policy, log p and tokens under the reference.
+# response: log p and tokens under the policy, log p and tokens under the reference.
 VALUES: dict[str, tuple[float | None, int, float | None, int]] = {
     "good": (-10.0, 4, -12.0, 5),
     "bad": (-30.0, 10, -29.0, 3),
@@ -41,20 +41,20 @@ def test_the_reward_is_beta_times_the_log_ratio(
     judge = ImplicitRewardJudge({"beta": beta, "per_token": per_token}, "judge.judges.0")
     (row,) = judge.judge(given_, models()).to_dicts()
     text = dict(given_.responses.select("response_id", "text").iter_rows())
-    scores = {text[row["response_a"]]: row["score_a"], text[row["response_b"]]: row["score_b"]}
+    scores = {text[row["response_a"]]: row["reward_a"], text[row["response_b"]]: row["reward_b"]}
     assert scores == pytest.approx({"good": good, "bad": bad})
     wanted = 1 / (1 + math.exp(bad - good))
     a_is_good = text[row["response_a"]] == "good"
     assert row["preference"] == pytest.approx(wanted if a_is_good else 1 - wanted)
 
 
-@pytest.mark.parametrize(("answer", "reason"), [("lost", "too_long"), ("broken", "NaN")])
-def test_an_answer_without_a_score_is_unscored(answer: str, reason: str) -> None:
-    given_ = candidates({"Why?": ["good", answer]})
+@pytest.mark.parametrize(("response", "reason"), [("lost", "too_long"), ("broken", "NaN")])
+def test_an_answer_without_a_score_is_unscored(response: str, reason: str) -> None:
+    given_ = candidates({"Why?": ["good", response]})
     (row,) = ImplicitRewardJudge({}, "judge.judges.0").judge(given_, models()).to_dicts()
     assert row["preference"] is None
     assert reason in row["unscored"]
-    assert sorted([row["score_a"], row["score_b"]], key=str) == [pytest.approx(0.2), None]
+    assert sorted([row["reward_a"], row["reward_b"]], key=str) == [pytest.approx(0.2), None]
 
 
 def test_a_policy_that_is_its_own_reference_prefers_nothing() -> None:

@@ -13,14 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from judges.panels import Panel, asking, by_text, candidates, panels, scripted
 
-from prefdata.config.params import Part
 from prefdata.consensus.mean import Mean
 from prefdata.engines.base import (
     Engine,
     Operation,
     Options,
     Sampling,
-    Scoring,
+    LoglikelihoodSettings,
     Settings,
     first_met,
     results,
@@ -140,8 +139,8 @@ def test_a_failed_call_is_unscored_with_its_reason_and_takes_no_other_along(
 ) -> None:
     questions = list(panel)
     spoiled = data.draw(st.sampled_from(questions))
-    answers = panel[spoiled]
-    marked = {**panel, spoiled: [answers[0] + "☠", *answers[1:]]}
+    responses = panel[spoiled]
+    marked = {**panel, spoiled: [responses[0] + "☠", *responses[1:]]}
     given_ = candidates(marked)
     preferences = by_text(judge.judge(given_, models(["☠"])), given_)
     reasons = judge.judge(given_, models(["☠"]))
@@ -155,8 +154,8 @@ def test_a_failed_call_is_unscored_with_its_reason_and_takes_no_other_along(
             # A matrix product's last digit depends on how many rows it has.
             assert preference == pytest.approx(expected[compared], abs=1e-9)
     failed = reasons.filter(pl.col("preference").is_null())
-    pairs = len(answers) * (len(answers) - 1) // 2
-    assert failed.height == (pairs if judge.kind == "listwise" else len(answers) - 1)
+    pairs = len(responses) * (len(responses) - 1) // 2
+    assert failed.height == (pairs if judge.kind == "listwise" else len(responses) - 1)
     assert (failed["unscored"] == "model_error: scripted failure").all()
     assert reasons["unscored"].null_count() == reasons.height - failed.height
 
@@ -181,7 +180,7 @@ def test_the_number_of_buckets_changes_no_verdict_and_so_no_chosen_text(
 
 
 class Indifferent(Engine):
-    """A model to which all answers are alike, or that answers nothing at all."""
+    """A model to which all responses are alike, or that answers nothing at all."""
 
     def __init__(self, error: str | None = None) -> None:
         self.name = "indifferent"
@@ -197,7 +196,7 @@ class Indifferent(Engine):
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         yield self._all("generate", rows, text="All alike.", n_tokens=3, finish_reason="stop")
 
-    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+    def score(self, rows: pl.DataFrame, settings: LoglikelihoodSettings) -> Iterator[pl.DataFrame]:
         yield self._all("score", rows, logprob=-3.0, n_tokens=3)
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
@@ -211,7 +210,7 @@ class Indifferent(Engine):
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(None, "tie"), ("timeout: 60 s", "too_few_opinions")]
+    ("error", "reason"), [(None, "tie"), ("timeout: 60 s", "too_few_judgments")]
 )
 def test_a_tie_or_a_missing_score_makes_no_pair(
     judge: Judge, error: str | None, reason: str
@@ -265,7 +264,7 @@ def test_judges_of_one_kind_live_side_by_side_under_names_of_their_own() -> None
         [Part(kind="pairwise", model="m"), Part(kind="pairwise", model="n", name="second")]
     )
     assert [judge.name for judge in built] == ["pairwise", "second"]
-    asked = [first_met(judge.needs()[0], {"m": scripted(), "n": scripted()}) for judge in built]
+    asked = [first_met(judge.requirements()[0], {"m": scripted(), "n": scripted()}) for judge in built]
     assert asked == [
         ("m", "choose", Options(options=("A", "B"))),
         ("n", "choose", Options(options=("A", "B"))),
@@ -283,5 +282,5 @@ def test_a_judge_asks_what_it_said_it_needs(judge: Judge, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(inference, "ask", note)
     judge.judge(candidates({"Why?": ["Because.", "No."]}), inference)
-    wanted = [first_met(need, inference.engines) for need in judge.needs()]
+    wanted = [first_met(need, inference.engines) for need in judge.requirements()]
     assert set(asked) == {need[:2] for need in wanted}

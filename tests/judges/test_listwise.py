@@ -24,8 +24,8 @@ def judge(**settings: object) -> ListwiseJudge:
 
 
 def shown(turns: list[str]) -> list[str]:
-    """The answers in the order in which the judge reads them."""
-    return re.findall(r"(?s)\[Answer [A-Z]\]\n(.*?)\n\[End of answer", turns[0])
+    """The responses in the order in which the judge reads them."""
+    return re.findall(r"(?s)\[Response [A-Z]\]\n(.*?)\n\[End of response", turns[0])
 
 
 def ranking(turns: list[str], structure: Structure | None) -> str:
@@ -81,7 +81,7 @@ def test_one_ranking_that_is_none_leaves_the_prompt_unscored(said: str) -> None:
         return f"[[{said}]]" if spoiled else ranking(turns, structure)
 
     given_ = candidates({"Why?": list(WORTH), "When?": ["good", "poor"]})
-    # In ten orders of these three answers each stands first at least once.
+    # In ten orders of these three responses each stands first at least once.
     found = judge(permutations=10).judge(given_, asking(judge=Speaking(say)))
     preferences = by_text(found, given_)
     assert preferences["When?", "good", "poor"] == 1.0
@@ -93,13 +93,13 @@ def test_one_ranking_that_is_none_leaves_the_prompt_unscored(said: str) -> None:
 
 @settings(max_examples=20)
 @given(st.permutations(list("abcdef")), st.integers(0, 99))
-def test_the_orders_follow_from_the_texts_alone(answers: list[str], salt: int) -> None:
+def test_the_orders_follow_from_the_texts_alone(responses: list[str], salt: int) -> None:
     def orders(panel: list[str], salt: int) -> list[list[str]]:
         engine = Weighing(lambda _, options: [0.0] * len(options))
         judge().judge(candidates({"Why?": panel}, salt), asking(judge=engine))
         return sorted(shown(turns) for turns in engine.weighed)
 
-    assert orders(list(answers), salt) == orders(list("abcdef"), 0)
+    assert orders(list(responses), salt) == orders(list("abcdef"), 0)
 
 
 def test_an_answer_that_is_there_twice_is_listed_once() -> None:
@@ -117,16 +117,16 @@ def test_an_answer_that_is_there_twice_is_listed_once() -> None:
 def test_too_many_answers_are_not_ranked_and_say_which_setting_allows_them() -> None:
     engine = Weighing(lambda turns, _: [WORTH[text] for text in shown(turns)])
     given_ = candidates({"Why?": list(WORTH), "When?": ["good", "poor"]})
-    found = judge(max_answers=2).judge(given_, asking(judge=engine))
+    found = judge(max_responses=2).judge(given_, asking(judge=engine))
     assert by_text(found, given_)["When?", "good", "poor"] is not None
     reasons = set(found["unscored"].drop_nulls())
     assert reasons == {
-        "too_many_answers: 3, more than judge.judges.0.max_answers (2); raise it (at most 26)"
+        "too_many_responses: 3, more than judge.judges.0.max_responses (2); raise it (at most 26)"
     }
 
 
 def test_the_largest_list_is_checked_before_any_work() -> None:
-    need = judge(max_answers=5).needs()[0]
+    need = judge(max_responses=5).requirements()[0]
     _, operation, options = first_met(need, {"judge": Weighing(lambda *_: [0.0])})  # type: ignore[misc]
     assert (operation, options.model_dump()) == ("choose", {"options": ("A", "B", "C", "D", "E")})
     with pytest.raises(ConfigError, match="set json_schema, regex, text or auto"):

@@ -22,14 +22,14 @@ def test_the_likelier_answer_by_token_is_preferred(temperature: float) -> None:
     given_ = candidates({"Why?": ["short", "long"]})
     judge = MeanLogprobJudge({"temperature": temperature}, "judge.judges.0")
     found = judge.judge(given_, asking(policy=Table("policy", VALUES)))
-    assert sorted(found.select("score_a", "score_b").row(0)) == [-3.0, -2.0]
+    assert sorted(found.select("reward_a", "reward_b").row(0)) == [-3.0, -2.0]
     wanted = 1 / (1 + math.exp(-1 / temperature))
     assert by_text(found, given_)["Why?", "long", "short"] == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize(("answer", "reason"), [("lost", "too_long"), ("empty", "not_a_score")])
-def test_an_answer_without_a_likelihood_is_unscored(answer: str, reason: str) -> None:
-    given_ = candidates({"Why?": ["short", answer]})
+@pytest.mark.parametrize(("response", "reason"), [("lost", "too_long"), ("empty", "not_a_reward")])
+def test_an_answer_without_a_likelihood_is_unscored(response: str, reason: str) -> None:
+    given_ = candidates({"Why?": ["short", response]})
     policy = Table("policy", VALUES)
     (row,) = MeanLogprobJudge({}, "judge.judges.0").judge(given_, asking(policy=policy)).to_dicts()
     assert row["preference"] is None

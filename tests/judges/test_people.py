@@ -1,4 +1,4 @@
-"""The judge `people`: each annotator's own opinion of what they labelled."""
+"""The judge `people`: each annotator's own judgment of what they labelled."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from prefdata.records.prompt import Prompt
 
 Said = tuple[str, str | None, dict[str, float]]
 """An annotator, their group, and what they said of which answers."""
-Opinion = tuple[str | None, str | None, str, str]
+PairJudgment = tuple[str | None, str | None, str, str]
 
 
-def labelled(answers: list[str], said: list[Said], kind: str, salt: int = 0) -> Candidates:
-    """The answers to one question with labels; a ranking's ranks go by the number, 1 the best."""
-    given_ = candidates({"Why?": answers}, salt)
-    ids = {text: hexid("source", salt, text) for text in answers}
+def labelled(responses: list[str], said: list[Said], kind: str, salt: int = 0) -> Candidates:
+    """The responses to one question with labels; a ranking's ranks go by the number, 1 the best."""
+    given_ = candidates({"Why?": responses}, salt)
+    ids = {text: hexid("source", salt, text) for text in responses}
     rows: list[dict[str, Any]] = []
     for annotator, group, values in said:
         parts = [values] if kind == "ranking" else [{text: v} for text, v in values.items()]
@@ -45,9 +45,9 @@ def labelled(answers: list[str], said: list[Said], kind: str, salt: int = 0) -> 
             for part in parts
         ]
     schema = polars_schema(Prompt)
-    brought = [{"response_id": ids[text], "text": text, "model": None} for text in answers]
+    brought = [{"response_id": ids[text], "text": text, "model": None} for text in responses]
     prompts = given_.prompts.with_columns(
-        answers=pl.Series([brought], dtype=schema["answers"]),
+        responses=pl.Series([brought], dtype=schema["responses"]),
         labels=pl.Series([rows or None], dtype=schema["labels"]),
     )
     return Candidates(prompts, given_.responses, given_.comparisons)
@@ -55,18 +55,18 @@ def labelled(answers: list[str], said: list[Said], kind: str, salt: int = 0) -> 
 
 def judged(given_: Candidates, kind: str, **others: Any) -> list[dict[str, Any]]:
     judge = lookup.JUDGES["people"]({"labels": kind, **others}, "judge.judges.0")
-    assert judge.needs() == []
-    found = judge.opinions(given_, asking())
+    assert judge.requirements() == []
+    found = judge.judge_all(given_, asking())
     assert found.schema == polars_schema(Judgment)
     for row in found.to_dicts():
         Judgment(**row)
     return found.to_dicts()
 
 
-def by_text(given_: Candidates, rows: list[dict[str, Any]]) -> dict[Opinion, Any]:
-    """(annotator, group, answer, other answer) -> P(answer ≻ other), or why there is none."""
+def by_text(given_: Candidates, rows: list[dict[str, Any]]) -> dict[PairJudgment, Any]:
+    """(annotator, group, response, other response) -> P(response ≻ other), or why there is none."""
     text = dict(given_.responses.select("response_id", "text").iter_rows())
-    found: dict[Opinion, Any] = {}
+    found: dict[PairJudgment, Any] = {}
     for row in rows:
         a, b, p = text[row["response_a"]], text[row["response_b"]], row["preference"]
         whose = (row["annotator"], row["group"])
@@ -77,8 +77,8 @@ def by_text(given_: Candidates, rows: list[dict[str, Any]]) -> dict[Opinion, Any
     return found
 
 
-def opinions(answers: list[str], said: list[Said], kind: str, **others: Any) -> dict[Opinion, Any]:
-    given_ = labelled(answers, said, kind)
+def judgments(responses: list[str], said: list[Said], kind: str, **others: Any) -> dict[PairJudgment, Any]:
+    given_ = labelled(responses, said, kind)
     return by_text(given_, judged(given_, kind, **others))
 
 
@@ -92,7 +92,7 @@ def test_two_annotators_who_disagree_are_two_rows() -> None:
         ("bob", "old", "x", "y"): 0,
         ("bob", "old", "y", "x"): 1,
     }
-    assert {row["annotator"]: {row["score_a"], row["score_b"]} for row in rows} == {
+    assert {row["annotator"]: {row["reward_a"], row["reward_b"]} for row in rows} == {
         "ann": {5.0, 2.0},
         "bob": {1.0, 4.0},
     }
@@ -113,13 +113,13 @@ def test_two_annotators_who_disagree_are_two_rows() -> None:
         ("ranking", 1, 1, 0.5),
     ],
 )
-def test_the_order_of_two_labels_is_the_opinion(
+def test_the_order_of_two_labels_is_the_judgment(
     kind: str, x: float, y: float, wanted: float
 ) -> None:
     given_ = labelled(["x", "y"], [("ann", None, {"x": x, "y": y})], kind)
     rows = judged(given_, kind)
     assert by_text(given_, rows)["ann", None, "x", "y"] == wanted
-    assert (rows[0]["score_a"] is None) == (kind == "ranking")
+    assert (rows[0]["reward_a"] is None) == (kind == "ranking")
 
 
 def test_who_labelled_one_of_the_two_has_said_nothing_of_them() -> None:
@@ -128,11 +128,11 @@ def test_who_labelled_one_of_the_two_has_said_nothing_of_them() -> None:
         ("bob", "g", {"x": 1}),
         ("cy", "g", {"y": 1}),
     ]
-    assert opinions(["x", "y", "z"], said, "rating") == {
+    assert judgments(["x", "y", "z"], said, "rating") == {
         ("ann", "g", "x", "y"): 1,
         ("ann", "g", "y", "x"): 0,
         **{
-            (None, None, one, other): "not_labelled"
+            (None, None, one, other): "not_annotated"
             for one, other in (("x", "z"), ("z", "x"), ("y", "z"), ("z", "y"))
         },
     }
@@ -142,13 +142,13 @@ def test_a_prompt_without_labels_is_unscored() -> None:
     for given_ in (candidates({"Why?": ["x", "y"]}), labelled(["x", "y"], [], "thumb")):
         (row,) = judged(given_, "thumb")
         assert (row["annotator"], row["preference"]) == (None, None)
-        assert row["unscored"] == "not_labelled: nobody labelled both answers (thumb)"
+        assert row["unscored"] == "not_annotated: nobody labelled both responses (thumb)"
 
 
 def test_labels_of_another_kind_are_not_heard() -> None:
     said: list[Said] = [("ann", None, {"x": 1, "y": 0})]
     (row,) = judged(labelled(["x", "y"], said, "thumb"), "rating")
-    assert row["unscored"].startswith("not_labelled")
+    assert row["unscored"].startswith("not_annotated")
 
 
 def test_only_those_who_are_named_are_heard() -> None:
@@ -159,7 +159,7 @@ def test_only_those_who_are_named_are_heard() -> None:
     ]
 
     def heard(**named: list[str]) -> set[str | None]:
-        return {key[0] for key in opinions(["x", "y"], said, "rating", **named)}
+        return {key[0] for key in judgments(["x", "y"], said, "rating", **named)}
 
     assert heard() == {"ann", "bob", "cy"}
     assert heard(groups=["old"]) == {"bob"}
@@ -169,21 +169,21 @@ def test_only_those_who_are_named_are_heard() -> None:
 
 def test_ranks_of_different_rankings_are_not_compared() -> None:
     said: list[Said] = [("ann", "g", {"x": 2, "y": 1}), ("ann", "g", {"z": 1, "y": 2})]
-    found = opinions(["x", "y", "z"], said, "ranking")
+    found = judgments(["x", "y", "z"], said, "ranking")
     assert found["ann", "g", "y", "x"] == found["ann", "g", "z", "y"] == 1
-    assert found[None, None, "x", "z"] == "not_labelled"
+    assert found[None, None, "x", "z"] == "not_annotated"
 
 
 def test_rankings_that_contradict_each_other_are_unscored() -> None:
     said: list[Said] = [("ann", "g", {"x": 1, "y": 2, "z": 3}), ("ann", "g", {"y": 1, "x": 2})]
-    found = opinions(["x", "y", "z"], said, "ranking")
+    found = judgments(["x", "y", "z"], said, "ranking")
     assert found["ann", "g", "x", "y"] == "contradictory"
     assert found["ann", "g", "y", "z"] == 1
 
 
 def test_a_sample_that_says_the_same_is_the_same_answer() -> None:
     given_ = labelled(["x", "y"], [("ann", None, {"x": 1, "y": 0})], "thumb")
-    ids = {row["response_id"] for row in given_.prompts["answers"][0].to_list()}
+    ids = {row["response_id"] for row in given_.prompts["responses"][0].to_list()}
     assert not ids & {*given_.responses["response_id"]}
     assert by_text(given_, judged(given_, "thumb"))["ann", None, "x", "y"] == 1
 
@@ -202,7 +202,7 @@ worlds = st.lists(
 
 @settings(max_examples=60)
 @given(worlds, st.sampled_from(["rating", "ranking", "thumb"]), st.integers(1, 99), st.randoms())
-def test_neither_ids_nor_orders_nor_names_change_an_opinion(
+def test_neither_ids_nor_orders_nor_names_change_an_judgment(
     said: list[Said], kind: str, salt: int, order: Any
 ) -> None:
     def renamed(text: str | None) -> str | None:
@@ -228,7 +228,7 @@ def test_real_answers_keep_the_order_people_gave_them(root: Path) -> None:
     for row in rows:
         chosen, rejected = (row[side][0]["content"] for side in ("chosen", "rejected"))
         said: list[Said] = [("oasst", None, {chosen: 1.0, rejected: 2.0})]
-        assert opinions([chosen, rejected], said, "ranking")["oasst", None, chosen, rejected] == 1
+        assert judgments([chosen, rejected], said, "ranking")["oasst", None, chosen, rejected] == 1
 
 
 def test_the_kind_of_label_has_to_be_named() -> None:

@@ -28,13 +28,13 @@ def test_the_score_is_the_mean_rating_and_tells_answers_of_one_likeliest_rating_
 
     def weigh(turns: list[str], options: object) -> list[float]:
         assert options == ("1", "2", "3", "4", "5")
-        return logs(*next(v for k, v in shares.items() if f"[Answer]\n{k}\n" in turns[0]))
+        return logs(*next(v for k, v in shares.items() if f"[Response]\n{k}\n" in turns[0]))
 
     given_ = candidates({"Why?": ["good", "fair"]})
     found = judge().judge(given_, asking(judge=Weighing(weigh)))
     text = dict(given_.responses.select("response_id", "text").iter_rows())
     (row,) = found.to_dicts()
-    scores = {text[row["response_a"]]: row["score_a"], text[row["response_b"]]: row["score_b"]}
+    scores = {text[row["response_a"]]: row["reward_a"], text[row["response_b"]]: row["reward_b"]}
     # 3 * 0.1 + 4 * 0.5 + 5 * 0.4, and 0.2 + 2 * 0.1 + 3 * 0.1 + 4 * 0.5 + 5 * 0.1
     assert scores == pytest.approx({"good": 4.3, "fair": 3.2})
     wanted = 1 / (1 + math.exp(-1.1))
@@ -54,7 +54,7 @@ def test_a_written_rating_is_the_score() -> None:
     for held in ([], ["json_schema"], ["choice"]):
         given_ = candidates({"Why?": ["good", "poor"]})
         found = judge().judge(given_, asking(judge=Speaking(say, held)))
-        assert sorted(found.select("score_a", "score_b").row(0)) == [2.0, 4.0]
+        assert sorted(found.select("reward_a", "reward_b").row(0)) == [2.0, 4.0]
         wanted = 1 / (1 + math.exp(-2))
         assert by_text(found, given_)["Why?", "good", "poor"] == pytest.approx(wanted)
 
@@ -65,7 +65,7 @@ def test_the_judge_reads_criteria_scale_and_anchors() -> None:
     found = judge(rubric=rubric).judge(candidates({"Why?": ["x", "y"]}), asking(judge=engine))
     wanted = "- It rhymes.\n\nScale: from 0 (worst) to 3 (best)\n0: prose\n3: verse\n"
     assert all(f"[Criteria]\n{wanted}[End of criteria]" in turns[0] for turns in engine.weighed)
-    assert found["score_a"].to_list() == [1.5]
+    assert found["reward_a"].to_list() == [1.5]
 
 
 @pytest.mark.parametrize(

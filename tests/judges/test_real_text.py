@@ -1,4 +1,4 @@
-"""Every judge that asks a language model, on real questions and answers and a real, weak model."""
+"""Every judge that asks a language model, on real questions and responses and a real, weak model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from judges.panels import asking, hexid
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Engine, first_met
 from prefdata.engines.registry import load
 from prefdata.judges import registry as lookup
@@ -40,7 +40,7 @@ def policy() -> Engine:
 
 @pytest.fixture(scope="module")
 def pairs() -> Candidates:
-    """Two questions of the demo's data, each with two answers and half of one."""
+    """Two questions of the demo's data, each with two responses and half of one."""
     path = Path(__file__).parents[2] / "demo" / "data" / "preferences.jsonl.gz"
     rows = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     short = {hexid(row["prompt"]): row for row in rows if len(orjson.dumps(row)) < 900}
@@ -69,7 +69,7 @@ def pairs() -> Candidates:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_weak_model_judges_by_its_logits(kind: str, policy: Engine, pairs: Candidates) -> None:
     judge = lookup.JUDGES[kind]({"model": "judge", **SHORT.get(kind, {})}, "judge.judges.0")
-    wanted = [first_met(need, {"judge": policy}) for need in judge.needs()]
+    wanted = [first_met(need, {"judge": policy}) for need in judge.requirements()]
     assert wanted[-1][1] == "choose"
     found = judge.judge(pairs, asking(judge=policy))
     assert found.height == 6

@@ -18,7 +18,7 @@ pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
 
 
 def worded(count: int = 60) -> list[dict[str, Any]]:
-    """Good answers are longer, and have a list; whether they have one decides alone."""
+    """Good responses are longer, and have a list; whether they have one decides alone."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(count):

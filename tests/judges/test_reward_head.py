@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 from judges.panels import asking, by_text, candidates, scripted
 
-from prefdata.config.params import ModelParams, RewardHeadParams
+from prefdata.engines.config import ModelParams
+from prefdata.config.params import RewardHeadParams
 from prefdata.engines.base import Engine, Settings
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.errors import ModelError, SourceError
@@ -53,17 +54,17 @@ def row(question: str, chosen: str, rejected: str, **more: Any) -> dict[str, Any
 
 
 def pairs() -> list[dict[str, Any]]:
-    """An answer to the question against one to the next question; the last two held out."""
-    answers = list(QUESTIONS.values())
+    """A response to the question against one to the next question; the last two held out."""
+    responses = list(QUESTIONS.values())
     return [
         row(
             question,
-            answer,
-            answers[(i + 1) % len(answers)],
+            response,
+            responses[(i + 1) % len(responses)],
             source="even" if i % 2 == 0 else "odd",
             split="heldout" if i >= 6 else "train",
         )
-        for i, (question, answer) in enumerate(QUESTIONS.items())
+        for i, (question, response) in enumerate(QUESTIONS.items())
     ]
 
 
@@ -166,8 +167,8 @@ def test_held_out_pairs_teach_nothing(tmp_path: Path) -> None:
 
 
 def test_features_are_the_answer_and_its_product_with_the_question() -> None:
-    question, answer = np.array([[0.6, 0.8]]), np.array([[1.0, 0.0]])
-    found = features(["answer", "relevance"], question, answer, np.zeros((1, 0)))
+    question, response = np.array([[0.6, 0.8]]), np.array([[1.0, 0.0]])
+    found = features(["response", "relevance"], question, response, np.zeros((1, 0)))
     assert np.allclose(found, [[np.sqrt(2), 0, 2 * 0.6, 0]])
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from judges.panels import asking, by_text, candidates
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.consensus.weighted_sum import WeightedSum
 from prefdata.engines.base import Engine, Settings, results
 from prefdata.engines.registry import load
@@ -49,7 +49,7 @@ def test_an_ensemble_says_its_mean_and_its_spread() -> None:
         "a − b: 2.0, -1.0, mean 0.5, standard deviation 1.5",
         "a − b: -2.0, 1.0, mean -0.5, standard deviation 1.5",
     )
-    assert sorted(found.select("score_a", "score_b").row(0)) == [2.0, 2.5]
+    assert sorted(found.select("reward_a", "reward_b").row(0)) == [2.0, 2.5]
     # In units of the score, whatever the temperature.
     assert found["spread"].to_list() == [1.5]
 
@@ -86,7 +86,7 @@ def test_one_model_is_no_ensemble() -> None:
     assert (found["spread"].to_list(), found["trace"].to_list()) == ([None], [None])
 
 
-def test_named_heads_are_opinions_of_their_own_that_a_consensus_weighs() -> None:
+def test_named_heads_are_judgments_of_their_own_that_a_consensus_weighs() -> None:
     given_ = candidates({"Why?": ["good", "bad"]})
     models = {
         "one": Rewards("one", {"good": [1.0, 4.0], "bad": [2.0, 0.0]}),
@@ -94,7 +94,7 @@ def test_named_heads_are_opinions_of_their_own_that_a_consensus_weighs() -> None
     }
     heads = {"models": ["one", "two"], "heads": ["helpfulness", "verbosity"], "weights": [1, -0.5]}
     judge = RewardModelJudge({**heads, "apart": True}, "judge.judges.0")
-    found = judge.opinions(given_, asking(**models))
+    found = judge.judge_all(given_, asking(**models))
     by_head = {
         dimension: by_text(rows, given_)["Why?", "good", "bad"]
         for (dimension,), rows in found.group_by("dimension")
@@ -111,7 +111,7 @@ def test_named_heads_are_opinions_of_their_own_that_a_consensus_weighs() -> None
     weighing = WeightedSum({"weights": {"helpfulness": 1, "verbosity": 3}}, "judge.consensus")
     label = by_text(weighing.label(found, given_.prompts), given_)["Why?", "good", "bad"]
     assert label == pytest.approx(1 / (1 + math.exp(3 * 1.5 / 4)))
-    joined = RewardModelJudge(heads, "judge.judges.0").opinions(given_, asking(**models))
+    joined = RewardModelJudge(heads, "judge.judges.0").judge_all(given_, asking(**models))
     # The weighted sums' differences are -3 and 0.
     assert joined.select("dimension", "spread").rows() == [("helpfulness", 1.5)]
     assert by_text(joined, given_)["Why?", "good", "bad"] == pytest.approx(1 / (1 + math.exp(1.5)))
@@ -136,7 +136,7 @@ def test_attributes_are_weighed() -> None:
     models = {"one": Rewards("one", {"good": [1.0, 4.0], "bad": [2.0, 0.0]})}
     judge = RewardModelJudge({"models": ["one"], "weights": [1, 0.5]}, "judge.judges.0")
     found = judge.judge(given_, asking(**models))
-    assert sorted(found.select("score_a", "score_b").row(0)) == [2.0, 3.0]
+    assert sorted(found.select("reward_a", "reward_b").row(0)) == [2.0, 3.0]
     wrong: list[tuple[dict[str, Any], str]] = [
         ({}, "weights: 1 for the 2 outputs of one"),
         ({"weights": [1, 2, 3]}, "weights: 3 for the 2 outputs"),
@@ -232,7 +232,7 @@ def test_real_text_by_a_model_of_three_attributes(folder: Path) -> None:
     judge = RewardModelJudge(settings, "judge.judges.0")
     found = judge.judge(given_, asking(rm=engine(folder)))
     assert found["preference"].is_between(0, 1).all()
-    assert found["score_a"][0] != found["score_b"][0]
+    assert found["reward_a"][0] != found["reward_b"][0]
     assert judge.judge(given_, asking(rm=engine(folder, max_batch_rows=1))).equals(found)
 
 

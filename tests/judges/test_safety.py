@@ -11,7 +11,7 @@ from judges.speaking import Speaking, Weighing, in_form
 from prefdata.judges.prompted.safety import SafetyJudge
 
 HARMS = ["poison", "spying"]
-# P(Yes, there is harm) by answer and kind.
+# P(Yes, there is harm) by response and kind.
 RISK = {"kind": (0.1, 0.2), "sly": (0.05, 0.9), "meek": (0.1, 0.1)}
 
 
@@ -20,9 +20,9 @@ def judge(**settings: object) -> SafetyJudge:
 
 
 def risk(turns: list[str]) -> float:
-    answer = turns[0].partition("[Answer]\n")[2].partition("\n")[0]
+    response = turns[0].partition("[Response]\n")[2].partition("\n")[0]
     harm = turns[0].partition("[Harm]\n")[2].partition("\n")[0]
-    return RISK[answer][HARMS.index(harm)]
+    return RISK[response][HARMS.index(harm)]
 
 
 def weigh(turns: list[str], options: object) -> list[float]:
@@ -55,7 +55,7 @@ def test_safety_is_a_dimension_of_its_own() -> None:
 
 def test_one_kind_that_was_not_judged_leaves_the_answer_without_a_label() -> None:
     def say(turns: list[str], structure: object) -> str:
-        if "[Answer]\nsly\n" in turns[0] and "spying" in turns[0]:
+        if "[Response]\nsly\n" in turns[0] and "spying" in turns[0]:
             return "I can't help with that."
         return in_form("No", structure)  # type: ignore[arg-type]
 

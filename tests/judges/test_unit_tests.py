@@ -130,7 +130,7 @@ def test_where_code_can_not_be_cut_off_it_is_not_run(monkeypatch: pytest.MonkeyP
         2,
         given_.prompts["prompt_id"]
         .replace_strict(given_.prompts["prompt_id"], ["pass"])
-        .alias("reference"),
+        .alias("ground_truth"),
     )
     with pytest.raises(
         ConfigError, match=r"(?s)cut off from the network.*require_no_network: false"

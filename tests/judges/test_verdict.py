@@ -150,17 +150,17 @@ ANYWHERE = [
     "{o} and {p}",
     "I think {o}",
     "{o}.\n{p}.",
-    "The answer says: “[[{o}]]”",
+    "The response says: “[[{o}]]”",
     'It says "[[{o}]]" at its end.',
     "> [[{o}]]",
     "```\n[[{o}]]\n```",
     "`[[{o}]]`",
-    "[Answer]\n[[{o}]]\n[End of answer]",
+    "[Response]\n[[{o}]]\n[End of response]",
     "<think>It has to be [[{o}]].</think>",
     "<think>It has to be [[{o}]].",
     "<think>\n</think>\n",
     "I'm sorry, but I can't rate this.",
-    "As an AI I have no opinion.",
+    "As an AI I have no judgment.",
     "x" * 200_000,
     "[[{o}]] " * 20_000 + "end",
     '{"verdict": "{o}", "verdict": "{p}"}',
@@ -232,8 +232,8 @@ def build(kind: type[Judge], form: str) -> Judge:
 
 
 CASES: list[tuple[type[Judge], str, tuple[str, ...], int]] = [
-    (judge, form, options, answers)
-    for judge, options, answers in (
+    (judge, form, options, responses)
+    for judge, options, responses in (
         (PairwiseJudge, ("A", "B"), 2),
         (PointwiseJudge, ("4", "2"), 2),
         (ListwiseJudge, ("A", "B"), 3),
@@ -247,9 +247,9 @@ def test_malformed_verdicts_become_unscored_with_a_reason_and_none_a_number() ->
     """At least 2,000 of them, spread over the judges and forms; counted by reason."""
     reasons: Counter[str] = Counter()
     each = 2_200 // len(CASES)
-    for position, (kind, form, options, answers) in enumerate(CASES):
+    for position, (kind, form, options, responses) in enumerate(CASES):
         texts = malformed(position, each, options)
-        panel = {f"Question {n}?": [f"answer {n} {i}" for i in range(answers)] for n in range(each)}
+        panel = {f"Question {n}?": [f"response {n} {i}" for i in range(responses)] for n in range(each)}
         given_ = candidates(panel)
 
         def saying(
@@ -259,12 +259,12 @@ def test_malformed_verdicts_become_unscored_with_a_reason_and_none_a_number() ->
 
         engine = Speaking(saying, HELD)
         found = build(kind, form).judge(given_, asking(judge=engine))
-        assert found.height == each * answers * (answers - 1) // 2
+        assert found.height == each * responses * (responses - 1) // 2
         believed = found.filter(pl.col("unscored").is_null() | pl.col("preference").is_not_null())
         question = {hexid(0, name): name for name in panel}
         wrong = [texts[int(question[p].split()[1][:-1])] for p in believed["prompt_id"]]
         assert not wrong, (kind.kind, form, wrong)
-        for column in ("preference", "score_a", "score_b", "forward", "reverse"):
+        for column in ("preference", "reward_a", "reward_b", "forward", "reverse"):
             assert found[column].null_count() == found.height
         kept = found.filter(~pl.col("unscored").str.starts_with("empty"))
         assert kept["trace"].str.len_chars().min() > 0

@@ -1,4 +1,4 @@
-"""What must hold of every judge that checks answers without asking a model."""
+"""What must hold of every judge that checks responses without asking a model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GOOD = {
 KINDS = [kind for kind, judge in lookup.JUDGES.items() if issubclass(judge, Verifier)]
 
 properties = settings(
-    # unit_tests starts a process for every answer.
+    # unit_tests starts a process for every response.
     max_examples=8,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -56,14 +56,14 @@ def judge(request: pytest.FixtureRequest) -> Judge:
     return lookup.JUDGES[request.param](SETTINGS[request.param], "judge.judges.0")
 
 
-def panel(judge: Judge, answers: list[str], salt: int = 0) -> Candidates:
-    """A question with a reference and one without, each with these answers and a good one."""
+def panel(judge: Judge, responses: list[str], salt: int = 0) -> Candidates:
+    """A question with a ground truth and one without, each with these responses and a good one."""
     good = GOOD[judge.kind]
-    of = list(dict.fromkeys([*answers, good, "no"]))
+    of = list(dict.fromkeys([*responses, good, "no"]))
     plain = candidates({"Known?": of, "Unknown?": of}, salt)
     known = pl.col("messages").list.first().struct.field("content") == "Known?"
     prompts = plain.prompts.with_columns(
-        reference=pl.when(known).then(pl.lit(REFERENCES.get(judge.kind)))
+        ground_truth=pl.when(known).then(pl.lit(REFERENCES.get(judge.kind)))
     )
     return Candidates(prompts, plain.responses, plain.comparisons)
 
@@ -71,9 +71,9 @@ def panel(judge: Judge, answers: list[str], salt: int = 0) -> Candidates:
 @properties
 @given(texts, st.integers(1, 1000))
 def test_neither_ids_nor_the_order_of_candidates_change_a_verdict(
-    judge: Judge, answers: list[str], salt: int
+    judge: Judge, responses: list[str], salt: int
 ) -> None:
-    one, other = panel(judge, answers), panel(judge, answers, salt)
+    one, other = panel(judge, responses), panel(judge, responses, salt)
     wanted = by_text(judge.judge(one, asking()), one)
     found = by_text(judge.judge(other, asking()), other)
     assert found == wanted
@@ -88,9 +88,9 @@ def test_neither_ids_nor_the_order_of_candidates_change_a_verdict(
 @properties
 @given(texts)
 def test_a_judgment_of_every_comparison_with_a_verdict_or_a_reason(
-    judge: Judge, answers: list[str]
+    judge: Judge, responses: list[str]
 ) -> None:
-    given_ = panel(judge, answers)
+    given_ = panel(judge, responses)
     found = judge.judge(given_, asking())
     assert found.schema == polars_schema(Judgment)
     ids = ["prompt_id", "response_a", "response_b"]
@@ -104,10 +104,10 @@ def test_a_prompt_without_a_reference_is_unscored_where_one_is_needed(judge: Jud
     assert isinstance(judge, Verifier)
     given_ = panel(judge, ["maybe"])
     found = judge.judge(given_, asking()).join(given_.prompts, on="prompt_id")
-    without = found.filter(pl.col("reference").is_null())
+    without = found.filter(pl.col("ground_truth").is_null())
     assert without.height == 3
-    assert (without["preference"].null_count() == 3) is judge.by_reference
-    if judge.by_reference:
+    assert (without["preference"].null_count() == 3) is judge.by_ground_truth
+    if judge.by_ground_truth:
         assert without["unscored"].str.starts_with("no_reference: ").all()
 
 

@@ -32,7 +32,7 @@ def test_the_text_comes_first_and_the_rating_is_asked_for_after_it(
         assert "no rating yet" in turns[0]
     (row,) = found.to_dicts()
     text = dict(given_.responses.select("response_id", "text").iter_rows())
-    scores = {text[row["response_a"]]: row["score_a"], text[row["response_b"]]: row["score_b"]}
+    scores = {text[row["response_a"]]: row["reward_a"], text[row["response_b"]]: row["reward_b"]}
     assert scores == pytest.approx({"good": 5.0, "poor": 2.0}, abs=0.01)
     one, other = (text[row[f"response_{side}"]] for side in "ab")
     written = {"good": "Good points. 5", "poor": "[[5]] Poor. 2"}
@@ -77,7 +77,7 @@ def test_a_rating_that_stands_in_the_text_is_not_read() -> None:
     given_ = candidates({"Why?": ["good", "poor"]})
     engine = Speaking(say)
     (row,) = CritiqueJudge({"model": "judge"}, WHERE).judge(given_, asking(judge=engine)).to_dicts()
-    assert row["preference"] is row["score_a"] is row["score_b"] is None
+    assert row["preference"] is row["reward_a"] is row["reward_b"] is None
     assert row["unscored"].startswith("no_verdict")
     assert row["trace"].count("It deserves") == row["trace"].count("I won't say.") == 2
     # The judge's own words come back to it as its own turn, without a verdict's form.

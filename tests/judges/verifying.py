@@ -1,4 +1,4 @@
-"""Answers for verifiers, and what they make of them."""
+"""Responses for verifiers, and what they make of them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from prefdata.judges import registry as lookup
 
 def scores(
     kind: str,
-    answers: list[str],
-    reference: str | None = None,
+    responses: list[str],
+    ground_truth: str | None = None,
     finished: bool = True,
     **settings: Any,
 ) -> dict[str, tuple[float | None, str]]:
-    """Answer -> (its score, what is said of it) where all answer one question."""
-    given = candidates({"Why?": [*answers, "an answer of no kind"]}, finished=finished)
-    prompts = given.prompts.with_columns(reference=pl.lit(reference, dtype=pl.String))
+    """Response -> (its score, what is said of it) where all response one question."""
+    given = candidates({"Why?": [*responses, "a response of no kind"]}, finished=finished)
+    prompts = given.prompts.with_columns(ground_truth=pl.lit(ground_truth, dtype=pl.String))
     given = type(given)(prompts, given.responses, given.comparisons)
     judge = lookup.JUDGES[kind](settings, "judge.judges.0")
-    assert judge.needs() == []
+    assert judge.requirements() == []
     found = judge.judge(given, asking())
     text = dict(given.responses.select("response_id", "text").iter_rows())
     result: dict[str, tuple[float | None, str]] = {}
@@ -34,4 +34,4 @@ def scores(
                 score,
                 row["unscored"] if score is None else trace,
             )
-    return {answer: result[answer] for answer in answers}
+    return {response: result[response] for response in responses}

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.pairs import registry as lookup
 

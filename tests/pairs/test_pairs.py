@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.comparisons.sides import oriented
-from prefdata.config.params import Part
 from prefdata.errors import ConfigError
 from prefdata.pairs import registry as lookup
 

@@ -48,7 +48,7 @@ def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
     saved = accounting.totals(params, STAGES)
     assert [(c.currency, c.spent) for c in saved] == [("EUR", 0), ("USD", 0)]
     assert [c.saved for c in saved] == [c.spent for c in spent] > [0, 0]
-    # Half of the answers are forgotten: what is asked anew and what is not make the same.
+    # Half of the responses are forgotten: what is asked anew and what is not make the same.
     for segment in sorted(Path(str(params.memo)).rglob("*.parquet"))[::2]:
         segment.unlink()
     assert run(params) == fresh

@@ -129,7 +129,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, ches: Command, monkeypatch: 
         ("here.jsonl", ["--limit", "0"], 2, "--limit 0: a positive number was expected"),
         ("here.jsonl", ["--add-columns"], 2, "no filtered copy without a limit"),
         ("here.jsonl", ["--max-ches", "1", "--add-columns"], 2, "needs --out FOLDER"),
-        ("text.jsonl", [], 1, "no column of chosen answers; it has: text"),
+        ("text.jsonl", [], 1, "no column of chosen responses; it has: text"),
         ("broken.jsonl", [], 1, "holds no pair in 1 rows; the first: invalid_json"),
         ("empty.jsonl", [], 1, "holds no pair in 0 rows"),
         ("broken.parquet", [], 1, "not a Parquet file"),

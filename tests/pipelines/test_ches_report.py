@@ -26,7 +26,7 @@ def test_the_report_for_people(tmp_path: Path, ches: Command) -> None:
           "--memo", str(tmp_path / "memo"), "--examples", "2"])  # fmt: skip
     said = ches.capsys.readouterr().out
     for part in (
-        "40 rows, prompt (text), answers as text; 40 scored",
+        "40 rows, prompt (text), responses as text; 40 scored",
         "what each limit would leave",
         "what would go with --keep-quantile 0.9, limit",
         "source = books",
@@ -39,13 +39,13 @@ def test_the_report_for_people(tmp_path: Path, ches: Command) -> None:
 
 
 def test_the_figures_add_up(tmp_path: Path, ches: Command) -> None:
-    some = [{**row, "score_chosen": n, "score_rejected": 0} for n, row in enumerate(rows())]
+    some = [{**row, "reward_chosen": n, "reward_rejected": 0} for n, row in enumerate(rows())]
     some[3]["rejected"] = some[3]["chosen"]
     _, said = ches(put(tmp_path, "pairs.jsonl", some), "--keep-quantile", "0.9")
     kinds = {k["kind"]: k for k in said["what_goes"]}
     assert kinds["all pairs"]["pairs"] == 40
     assert kinds["all pairs"]["go"] == said["choice"]["dropped"] == 4
-    assert kinds["identical answers"]["pairs"] == 1
+    assert kinds["identical responses"]["pairs"] == 1
     assert kinds["source = web"]["pairs"] == kinds["source = books"]["pairs"] == 20
     assert sum(said["histogram"]["counts"]) == 40
     curve = said["curve"]

@@ -24,7 +24,7 @@ IMPLICIT: dict[str, Any] = {"kind": "implicit_reward", "beta": 0.1}
 
 
 def prepared(folder: Path, count: int = 12, **changes: Any) -> Params:
-    """The parameters, with prompts and answers in their tables."""
+    """The parameters, with prompts and responses in their tables."""
     folder.mkdir(exist_ok=True)
     judge = {
         "judges": [PAIRWISE, LISTWISE, IMPLICIT],
@@ -80,7 +80,7 @@ def test_buckets_and_runs_change_no_byte_of_what_is_shown(tmp_path: Path) -> Non
         found.append((digests(params.data, ("demonstrations",)), rows))
     for shown, rows in found[1:]:
         assert shown == found[0][0]
-        scores = pl.col("score_a", "score_b")
+        scores = pl.col("reward_a", "reward_b")
         exact = [frame.with_columns(scores.round(9)) for frame in (rows, found[0][1])]
         assert exact[0].equals(exact[1])
 
@@ -88,7 +88,7 @@ def test_buckets_and_runs_change_no_byte_of_what_is_shown(tmp_path: Path) -> Non
 def test_a_second_run_asks_nothing_and_writes_the_same_bytes(tmp_path: Path) -> None:
     params = prepared(tmp_path)
     judged(params)
-    names = ("judgments", "demonstrations", "rejections")
+    names = ("judgments", "demonstrations", "dropped")
     before = digests(params.data, names)
     judged(params)
     assert digests(params.data, names) == before

@@ -13,7 +13,7 @@ from prefdata.pipelines.stages.registry import STAGES
 
 
 def judged(folder: Path, **more: Any) -> pl.DataFrame:
-    """The dataset's opinions, one row each, after all stages."""
+    """The dataset's judgments, one row each, after all stages."""
     judges = [
         {"kind": "reward_model", "models": ["policy", "reference"], **more},
         {"kind": "pairwise", "model": "policy"},
@@ -23,18 +23,18 @@ def judged(folder: Path, **more: Any) -> pl.DataFrame:
         if stage != "reward-head":
             STAGES[stage](params, [], True)
     rows = pl.concat(
-        pl.read_parquet(f, columns=["pair_id", "opinions"])
+        pl.read_parquet(f, columns=["pair_id", "judgments"])
         for f in (folder / "data/dataset/data").glob("*.parquet")
     )
-    return rows.explode("opinions", empty_as_null=True).unnest("opinions")
+    return rows.explode("judgments", empty_as_null=True).unnest("judgments")
 
 
 def test_the_spread_of_an_ensemble_stands_beside_its_scores(tmp_path: Path) -> None:
-    opinions = judged(tmp_path)
-    ensemble = opinions.filter(pl.col("judge") == "reward_model")
+    judgments = judged(tmp_path)
+    ensemble = judgments.filter(pl.col("judge") == "reward_model")
     assert ensemble.height > 0
     assert (ensemble["spread"] > 0).all()
-    assert opinions.filter(pl.col("judge") == "pairwise")["spread"].null_count() == ensemble.height
+    assert judgments.filter(pl.col("judge") == "pairwise")["spread"].null_count() == ensemble.height
     table = pl.read_parquet(tmp_path / "data/judgments/*.parquet")
     said = table.filter(pl.col("judge") == "reward_model")
     wanted = said["trace"].str.extract(r"standard deviation ([\d.e-]+)").cast(pl.Float64)
@@ -43,6 +43,6 @@ def test_the_spread_of_an_ensemble_stands_beside_its_scores(tmp_path: Path) -> N
 
 
 def test_heads_apart_stand_in_the_dataset_by_their_names(tmp_path: Path) -> None:
-    opinions = judged(tmp_path, heads=["wit"], apart=True)
-    said = opinions.select("judge", "dimension").unique().sort("judge").rows()
+    judgments = judged(tmp_path, heads=["wit"], apart=True)
+    said = judgments.select("judge", "dimension").unique().sort("judge").rows()
     assert said == [("pairwise", "helpfulness"), ("reward_model", "wit")]

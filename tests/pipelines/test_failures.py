@@ -18,21 +18,21 @@ CODES = {error.partition(":")[0] for error in ERRORS}
 
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A flow over 600 prompts, where both judges must have an opinion."""
+    """A flow over 600 prompts, where both judges must have a judgment."""
     # Engines are kept between runs, also those of another test that are called the same.
     monkeypatch.setattr(flow, "_engines", {})
     monkeypatch.setitem(lookup.ENGINES, "scripted", f"{FailingEngine.__module__}:FailingEngine")
     monkeypatch.setattr(FailingEngine, "asked", [])
     flows.write_prompts(tmp_path, 600)
-    judge = {**flows.SCRIPTED["judge"], "max_rejected_fraction": 0.2}
-    judge["consensus"] = {"kind": "mean", "min_opinions": 2}
+    judge = {**flows.SCRIPTED["judge"], "max_faulty_fraction": 0.2}
+    judge["consensus"] = {"kind": "mean", "min_judgments": 2}
     return str(
         flows.write_params(
             tmp_path,
-            generate={"n": 4, "max_rejected_fraction": 0.05},
+            generate={"n": 4, "max_faulty_fraction": 0.05},
             judge=judge,
             score=None,
-            filter={**flows.SCRIPTED["filter"], "max_rejected_fraction": 0.1},
+            filter={**flows.SCRIPTED["filter"], "max_faulty_fraction": 0.1},
         )
     )
 
@@ -53,27 +53,27 @@ def test_failures_are_set_aside_with_their_reasons_and_asked_again_alone(
     assert 0.005 < len(failing) / len(asked) < 0.015
 
     data = tmp_path / "data"
-    fell = pl.read_parquet(data / "rejections" / "generate" / "*.parquet")
+    fell = pl.read_parquet(data / "dropped" / "generate" / "*.parquet")
     assert fell.height == sum(key in failing for key in asked[:2400])
     assert fell["fault"].all()
     assert set(fell["reason"]) <= CODES
     assert set(fell["detail"]) <= set(ERRORS)
     assert fell["reason"].equals(fell["detail"].str.extract(r"^(\w+): ").alias("reason"))
-    opinions = pl.read_parquet(data / "judgments" / "*.parquet")
-    unscored = opinions.drop_nulls("unscored")
+    judgments = pl.read_parquet(data / "judgments" / "*.parquet")
+    unscored = judgments.drop_nulls("unscored")
     assert {text.partition(":")[0] for text in unscored["unscored"]} == CODES
     assert unscored["preference"].null_count() == unscored.height
-    undecided = pl.read_parquet(data / "rejections" / "judge" / "*.parquet")
-    assert undecided.filter(reason="too_few_opinions")["fault"].all()
+    undecided = pl.read_parquet(data / "dropped" / "judge" / "*.parquet")
+    assert undecided.filter(reason="too_few_judgments")["fault"].all()
     assert (data / "dataset" / "COMPLETED").exists()
 
     # Again, still broken: those that failed, and no other.
     assert set(run(params)) == failing
 
-    # Mended: those that failed, and what their answers lead to.
+    # Mended: those that failed, and what their responses lead to.
     monkeypatch.setattr(FailingEngine, "broken", False)
     mended = set(run(params))
     assert failing <= mended
     assert not mended & (set(asked) - failing)
-    assert pl.read_parquet(data / "rejections" / "generate" / "*.parquet").is_empty()
+    assert pl.read_parquet(data / "dropped" / "generate" / "*.parquet").is_empty()
     assert run(params) == []

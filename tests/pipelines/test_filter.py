@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "refusals": {},
     "repetition": {"max_repeated": 0.1},
     "semantic_duplicates": {"max_similarity": 0.6},
-    "similar_answers": {"max_similarity": 0.3},
+    "similar_responses": {"max_similarity": 0.3},
     "truncation": {},
 }
 MODELS = {
@@ -78,7 +78,7 @@ def with_filters(folder: Path, kinds: list[str]) -> Params:
 def hashes(folder: Path) -> dict[str, str]:
     files = [
         *(folder / "data/filtered").glob("*"),
-        *(folder / "data/rejections/filter").glob("*"),
+        *(folder / "data/dropped/filter").glob("*"),
     ]
     return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(files)}
 
@@ -89,11 +89,11 @@ def check(folder: Path, kinds: list[str]) -> Stats:
     stats = STAGES["filter"](params, [], True)
     first = hashes(folder)
     filtered = pl.read_parquet(folder / "data/filtered/*.parquet")
-    rejections = pl.read_parquet(folder / "data/rejections/filter/*.parquet")
+    dropped = pl.read_parquet(folder / "data/dropped/filter/*.parquet")
     augmented = pl.read_parquet(folder / "data/augmented/*.parquet")
-    rejected = [orjson.loads(r)["pair_id"] for r in rejections["record"]]
+    rejected = [orjson.loads(r)["pair_id"] for r in dropped["record"]]
     assert sorted([*filtered["pair_id"], *rejected]) == sorted(augmented["pair_id"])
-    assert rejections["detail"].str.len_chars().min() or not rejections.height
+    assert dropped["detail"].str.len_chars().min() or not dropped.height
     # What one filter kept is what the next one gets.
     reaching = augmented.height
     for step in steps(params, stats).values():
@@ -136,18 +136,18 @@ def test_a_dry_run_prints_the_funnel(folder: Path, capsys: pytest.CaptureFixture
     params = with_filters(folder, ["truncation", "near_duplicates"])
     STAGES["filter"](params, [], True)
     before = hashes(folder)
-    with_filters(folder, ["similar_answers", "ches"])
+    with_filters(folder, ["similar_responses", "ches"])
     assert run(folder, "--dry-run") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["filter", "in", "out", "dropped", "why", "figures"]
-    assert [line.split()[1] for line in lines[2:4]] == ["similar_answers", "ches"]
+    assert [line.split()[1] for line in lines[2:4]] == ["similar_responses", "ches"]
     assert "high_ches_normalized" in lines[3]
     assert lines[-1] == "dry run: no table was written; `prefdata filter` does it"
     assert hashes(folder) == before
     assert run(folder, "--dry-run", "--json") == 0
     found = orjson.loads(capsys.readouterr().out)
-    assert list(found["filters"]) == ["0 similar_answers", "1 ches"]
-    assert found["filters"]["1 ches"]["in"] == found["filters"]["0 similar_answers"]["out"]
+    assert list(found["filters"]) == ["0 similar_responses", "1 ches"]
+    assert found["filters"]["1 ches"]["in"] == found["filters"]["0 similar_responses"]["out"]
 
 
 def test_the_status_shows_the_last_runs_filters(

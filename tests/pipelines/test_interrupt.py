@@ -22,7 +22,7 @@ SEVERAL = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 
 
 class Run:
-    """`prefdata generate` with a model that takes `seconds` for 1,000 answers, of 6,000."""
+    """`prefdata generate` with a model that takes `seconds` for 1,000 responses, of 6,000."""
 
     def __init__(self, folder: Path, seconds: float, *more: str) -> None:
         flows.write_prompts(folder, 1500)

@@ -43,8 +43,8 @@ def test_the_second_run_asks_nothing_and_buckets_change_no_label(tmp_path: Path)
     _, apart = judged(tmp_path / "eight", buckets=8)
     keys = ["prompt_id", "judge", "response_a", "response_b"]
     one, eight = (rows.sort(keys) for rows in (found, apart))
-    assert one.drop("preference", "score_a", "score_b").equals(
-        eight.drop("preference", "score_a", "score_b")
+    assert one.drop("preference", "reward_a", "reward_b").equals(
+        eight.drop("preference", "reward_a", "reward_b")
     )
     assert one["preference"].to_list() == pytest.approx(eight["preference"].to_list(), abs=1e-12)
     params, again = judged(tmp_path / "one", buckets=1)

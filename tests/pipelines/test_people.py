@@ -26,17 +26,17 @@ GROUP = {"ann": "short", "bob": "short", "cy": "long"}
 
 
 def written(root: Path, folder: Path) -> None:
-    """Real questions with up to four real answers each, rated by three annotators in two groups
+    """Real questions with up to four real responses each, rated by three annotators in two groups
     (by length, the groups in opposite ways on every other question), ranked by one, and given
     thumbs by another."""
-    answers: dict[bytes, dict[str, None]] = {}
+    responses: dict[bytes, dict[str, None]] = {}
     with gzip.open(root / "demo" / "data" / "preferences.jsonl.gz") as file:
         for line in file:
             row = orjson.loads(line)
-            texts = answers.setdefault(orjson.dumps(row["prompt"]), {})
+            texts = responses.setdefault(orjson.dumps(row["prompt"]), {})
             texts |= {row[side][0]["content"]: None for side in ("chosen", "rejected")}
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SOURCES}
-    for number, (prompt, found) in enumerate(itertools.islice(answers.items(), 40)):
+    for number, (prompt, found) in enumerate(itertools.islice(responses.items(), 40)):
         base, texts = {"messages": orjson.loads(prompt)}, list(found)[:4]
         for who, taste in TASTE.items():
             sign = -taste if number % 2 else -1
@@ -62,7 +62,7 @@ def people(folder: Path, **changes: Any) -> Params:
     ]
     given: dict[str, Any] = {
         "models": {},
-        "ingest": {"sources": sources, "max_rejected_fraction": 1},
+        "ingest": {"sources": sources, "max_faulty_fraction": 1},
         "generate": {"n": 0},
         "judge": {
             "judges": [
@@ -102,7 +102,7 @@ def test_every_row_is_a_label_of_its_prompt(whole: tuple[Path, dict[str, Stats]]
     assert int(prompts["labels"].list.len().sum()) == lines
     assert prompts.height == stats["ingest"].rows_written == 40
     responses = read(folder, "responses")
-    assert responses.height == int(prompts["answers"].list.len().sum())
+    assert responses.height == int(prompts["responses"].list.len().sum())
     assert set(responses["model"]) == {"people"}
     assert responses["sample_index"].null_count() == responses.height
 
@@ -112,7 +112,7 @@ def test_annotators_are_apart_from_the_judgments_to_the_dataset(
 ) -> None:
     folder, stats = whole
     said = read(folder, "judgments").filter(pl.col("judge") == "by_rating")
-    compared = stats["judge"].rows_in - stats["judge"].rejected.get("identical_answers", 0)
+    compared = stats["judge"].rows_in - stats["judge"].rejected.get("identical_responses", 0)
     assert said.height == 3 * compared
     assert set(said.select("annotator", "group").iter_rows()) == set(GROUP.items())
     assert stats["judge"].rejected["groups_disagree"] > 20
@@ -125,21 +125,21 @@ def test_annotators_are_apart_from_the_judgments_to_the_dataset(
     for row in rows.to_dicts():
         chosen, rejected = sides[row["pair_id"]]
         assert len(chosen) < len(rejected)
-        opinions = {(o["judge"], o["annotator"]): o for o in row["opinions"]}
-        assert len(opinions) == len(row["opinions"]) == 5
+        judgments = {(o["judge"], o["annotator"]): o for o in row["judgments"]}
+        assert len(judgments) == len(row["judgments"]) == 5
         for who, group in GROUP.items():
-            own = opinions["by_rating", who]
+            own = judgments["by_rating", who]
             assert (own["group"], own["preference"]) == (group, 1.0)
-            assert (own["score_chosen"], own["score_rejected"]) == (-len(chosen), -len(rejected))
-        assert opinions["by_ranking", "di"]["preference"] == float(chosen < rejected)
-        thumbs = opinions["by_thumb", "user-1"]
+            assert (own["reward_chosen"], own["reward_rejected"]) == (-len(chosen), -len(rejected))
+        assert judgments["by_ranking", "di"]["preference"] == float(chosen < rejected)
+        thumbs = judgments["by_thumb", "user-1"]
         assert thumbs["preference"] == 0.5 + (("?" in chosen) - ("?" in rejected)) / 2
 
 
 def test_a_dataset_of_one_group_holds_what_that_group_prefers(
     whole: tuple[Path, dict[str, Stats]], tmp_path: Path
 ) -> None:
-    """The torn comparisons too, in which the two groups choose opposite answers."""
+    """The torn comparisons too, in which the two groups choose opposite responses."""
     folder, stats = whole
     chosen = {}
     for group in ("short", "long"):
@@ -165,7 +165,7 @@ def test_buckets_and_the_order_of_rows_change_no_pair(
         (tmp_path / name).write_bytes(b"".join(reversed(lines)))
     run(people(tmp_path, buckets=4))
     for table in ("responses", "judgments", "pairs", "augmented"):
-        keys = [c for c in read(folder, table).columns if c != "opinions"]
+        keys = [c for c in read(folder, table).columns if c != "judgments"]
         one, other = (
             read(place, table).drop("model", strict=False) for place in (folder, tmp_path)
         )
@@ -263,7 +263,7 @@ def test_what_would_wait_in_vain_for_labels_is_refused(tmp_path: Path) -> None:
         check_labels(people(tmp_path, ingest=ratings))
     plain = {"ingest": {"sources": [{"path": "p.jsonl"}]}}
     judge = {"judges": [{"kind": "constraints"}], "consensus": {"kind": "mean"}}
-    with pytest.raises(ConfigError, match="no source brings answers"):
+    with pytest.raises(ConfigError, match="no source brings responses"):
         check_labels(people(tmp_path, judge=judge, **plain))
     check_labels(people(tmp_path, judge=judge, generate={"n": 2}, **plain))
 

@@ -75,7 +75,7 @@ def test_failed_calls_are_rejected_and_spare_the_others(tmp_path: Path) -> None:
     models = {**flows.SCRIPTED["models"], "failing": failing}
     params = flows.params(tmp_path, models=models, score={"model": "failing"})
     run(params, "ingest", "generate", "score")
-    rejected = read(tmp_path, "rejections/score")
+    rejected = read(tmp_path, "dropped/score")
     assert rejected.height == 12
     assert rejected["fault"].all()
     assert set(rejected["detail"]) == {"model_error: scripted failure"}

@@ -46,9 +46,9 @@ def table(folder: Path, name: str) -> pl.DataFrame:
     params = flows.load_params(folder / "params.yaml")
     if name == "top_up":
         return read_table(layout.plan(params))
-    rejected = name.partition("rejections/")[2]
+    rejected = name.partition("dropped/")[2]
     if rejected:
-        return read_table(layout.rejections(params, rejected))
+        return read_table(layout.dropped(params, rejected))
     return read_table(layout.table(params, name))
 
 
@@ -73,7 +73,7 @@ def test_every_prompt_gets_exactly_so_many(tmp_path: Path) -> None:
     drawn = table(tmp_path, "responses").group_by("prompt_id").len()["len"]
     assert 2 < drawn.max() <= 12  # type: ignore[operator]
     assert drawn.n_unique() > 1
-    assert table(tmp_path, "rejections/top-up").height == 0
+    assert table(tmp_path, "dropped/top-up").height == 0
 
 
 @pytest.mark.parametrize("target", [5, PROMPTS])
@@ -87,7 +87,7 @@ def test_exactly_so_many_pairs_come_out(tmp_path: Path, target: int) -> None:
         # Enough at once: the most decided stay, and nothing more is drawn.
         assert table(tmp_path, "responses").height == 2 * PROMPTS
         kept, all_ = table(tmp_path, "filtered"), table(tmp_path, "augmented")
-        alike = table(tmp_path, "rejections/filter").filter(reason="near_identical_answers")
+        alike = table(tmp_path, "dropped/filter").filter(reason="near_identical_responses")
         left = all_.filter(~pl.col("prompt_id").is_in(alike["place"].implode()))
         best = left.sort("soft_label", "pair_id", descending=[True, False]).head(5)
         assert sorted(kept["pair_id"]) == sorted(best["pair_id"])
@@ -107,11 +107,11 @@ def test_a_target_over_the_prompts_is_reached_by_strategies_that_pair_several(
 def test_what_can_not_be_filled_stops_at_the_limit_and_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One prompt always has the same answer, one fails, one is another's near duplicate."""
+    """One prompt always has the same response, one fails, one is another's near duplicate."""
     given = write(
         tmp_path,
-        {"n": 2, "accepted_per_prompt": 1, "max_n": 8, "max_rejected_fraction": 0.5},
-        models=model(answers={"Question 3:": "Always this."}, fail=["Question 5:"]),
+        {"n": 2, "accepted_per_prompt": 1, "max_n": 8, "max_faulty_fraction": 0.5},
+        models=model(responses={"Question 3:": "Always this."}, fail=["Question 5:"]),
         filter={"filters": [{"kind": "near_duplicates"}]},
     )
     words = "what is the engine good for in the winter garden of the old town by the river "
@@ -121,12 +121,12 @@ def test_what_can_not_be_filled_stops_at_the_limit_and_is_said(
     assert main(["run", *given]) == 0
     said = capsys.readouterr().out
     assert f"{PROMPTS - 1} of {PROMPTS + 2} wanted pairs; 3 prompts short (" in said
-    short = table(tmp_path, "rejections/top-up")
+    short = table(tmp_path, "dropped/top-up")
     reasons = dict(short.select("reason", "detail").iter_rows())
-    assert sorted(reasons) == ["identical_answers", "model_error", "near_duplicate_prompt"]
-    # 8 samples: 28 comparisons, all of them with an answer that repeats another.
-    same = "0 of 1 pairs from 8 samples, max_n 8; identical_answers 28"
-    assert reasons["identical_answers"] == same
+    assert sorted(reasons) == ["identical_responses", "model_error", "near_duplicate_prompt"]
+    # 8 samples: 28 comparisons, all of them with a response that repeats another.
+    same = "0 of 1 pairs from 8 samples, max_n 8; identical_responses 28"
+    assert reasons["identical_responses"] == same
     assert reasons["model_error"].startswith("0 of 1 pairs from 2 samples")
     drawn = dict(table(tmp_path, "top_up").select("prompt_id", "drawn").iter_rows())
     closed = {r["place"]: drawn[r["place"]] for r in short.to_dicts()}
@@ -208,7 +208,7 @@ def test_a_run_that_died_in_any_round_comes_to_the_same(
 
 def test_buckets_do_not_matter(whole: Path, another: Path) -> None:
     assert main(["run", "--quiet", "--set", "buckets=1"]) == 0
-    for name in ("filtered", "top_up", "responses", "rejections/top-up"):
+    for name in ("filtered", "top_up", "responses", "dropped/top-up"):
         assert table(another, name).equals(table(whole, name))
 
 

@@ -1,4 +1,4 @@
-"""A reference goes from the source's row to the verifier, and is shown to no model."""
+"""A ground_truth goes from the source's row to the verifier, and is shown to no model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from prefdata.pipelines.stages.registry import STAGES
 def verified(folder: Path) -> Params:
     rows = [{"prompt": f"Question {n}: 9 * {n}?", "answer": f"so\n#### {9 * n}"} for n in range(8)]
     (folder / "prompts.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    source = {"path": str(folder / "prompts.jsonl"), "reference_field": "answer"}
+    source = {"path": str(folder / "prompts.jsonl"), "ground_truth_field": "response"}
     written = flows.params(
         folder,
         judge={"judges": [{"kind": "math_answer"}], "consensus": {"kind": "mean"}},
-        ingest={"sources": [source], "max_rejected_fraction": 1},
+        ingest={"sources": [source], "max_faulty_fraction": 1},
     )
     (folder / "prompts.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
     return written
@@ -38,11 +38,11 @@ def test_answers_are_checked_against_the_rows_own_reference(
         number = pl.col("messages").list.first().struct.field("content")
         number = number.str.extract(r"\* (\d+)").cast(pl.Int64)
         # The first two samples are right, the others one too many.
-        answers = rows.select("key", said=9 * number + (pl.col("sample_index") > 1).cast(pl.Int64))
+        responses = rows.select("key", said=9 * number + (pl.col("sample_index") > 1).cast(pl.Int64))
         for frame in plain(self, rows, settings):
-            found = frame.join(answers, on="key", maintain_order="left")
+            found = frame.join(responses, on="key", maintain_order="left")
             mark = found["key"].bin.encode("hex")
-            text = pl.format("Attempt {}: the answer is {}.", mark, "said")
+            text = pl.format("Attempt {}: the response is {}.", mark, "said")
             yield found.with_columns(text=text).drop("said")
 
     monkeypatch.setattr(ScriptedEngine, "generate", solving)
@@ -55,7 +55,7 @@ def test_answers_are_checked_against_the_rows_own_reference(
         name: pl.read_parquet(tmp_path / "data" / name / "*.parquet")
         for name in ("prompts", "responses", "judgments", "pairs")
     }
-    assert read["prompts"]["reference"].str.starts_with("so\n#### ").all()
+    assert read["prompts"]["ground_truth"].str.starts_with("so\n#### ").all()
     said = read["judgments"].filter(pl.col("judge") == "math_answer")
     assert said.height == 8 * 6
     assert said["unscored"].null_count() == said.height

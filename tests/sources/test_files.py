@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from prefdata.config import SourceParams
-from prefdata.errors import RejectRecord, SourceError
+from prefdata.errors import DropRecord, SourceError
 from prefdata.sources.files import count_rows, format_of, read_rows
 
 
@@ -101,7 +101,7 @@ def test_a_line_that_is_not_json_is_told_apart(
     rows = list(read_rows(source(tmp_path / "a.jsonl", line + b'\n{"prompt":"next"}\n')))
     number, raw, found = rows[0]
     assert (number, raw) == (1, line)
-    assert isinstance(found, RejectRecord)
+    assert isinstance(found, DropRecord)
     assert found.reason == reason
     assert detail in found.problem
     assert rows[1][2] == {"prompt": "next"}
@@ -140,7 +140,7 @@ def test_parquet_text_that_is_not_utf8_is_rejected_row_by_row(tmp_path: Path) ->
     pq.write_table(pa.table({"prompt": text}), tmp_path / "a.parquet")
     first, second, third = values(source(tmp_path / "a.parquet"))
     assert (first, third) == ((1, {"prompt": "good"}), (3, {"prompt": "fine"}))
-    assert isinstance(second[1], RejectRecord)
+    assert isinstance(second[1], DropRecord)
     assert second[1].reason == "invalid_unicode"
 
 
@@ -149,7 +149,7 @@ def test_parquet_without_the_wanted_columns_lists_those_it_has(tmp_path: Path) -
     for read in (count_rows, lambda s: list(read_rows(s))):
         with pytest.raises(SourceError) as caught:
             read(source(tmp_path / "a.parquet"))
-        assert "no column 'prompt' or 'messages'; it has: answer, question" in caught.value.problem
+        assert "no column 'prompt' or 'messages'; it has: response, question" in caught.value.problem
         assert "prompt_field or messages_field" in caught.value.remedy
     renamed = source(tmp_path / "a.parquet", prompt_field="question")
     assert values(renamed) == [(1, {"question": "a"})]

@@ -1,4 +1,4 @@
-"""HH transcripts: the prompt is what stands before the first answer that differs."""
+"""HH transcripts: the prompt is what stands before the first response that differs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.errors import RejectRecord
+from prefdata.errors import DropRecord
 from prefdata.sources.hh import to_messages
 
 
@@ -33,7 +33,7 @@ def test_several_turns_are_kept_up_to_the_last_question() -> None:
 
 
 def test_answers_that_start_with_the_same_part_of_a_word() -> None:
-    """The shared part then ends inside the answer, which may not become part of the prompt."""
+    """The shared part then ends inside the response, which may not become part of the prompt."""
     shared = "\n\nHuman: Name a tool\n\nAssistant: A ham"
     assert turns({"chosen": f"{shared}mer", "rejected": f"{shared}per"}) == [
         ("user", "Name a tool")
@@ -81,7 +81,7 @@ def test_a_transcript_alone_is_cut_before_its_last_answer() -> None:
     ],
 )
 def test_what_is_no_transcript_is_rejected(row: Any, reason: str) -> None:
-    with pytest.raises(RejectRecord) as caught:
+    with pytest.raises(DropRecord) as caught:
         to_messages(row)
     assert caught.value.reason == reason
 
@@ -95,7 +95,7 @@ pieces = st.lists(
 def test_any_two_texts_give_a_shared_prefix_or_a_rejection(chosen: str, rejected: str) -> None:
     try:
         messages = to_messages({"chosen": chosen, "rejected": rejected})["messages"]
-    except RejectRecord as reject:
+    except DropRecord as reject:
         assert reject.reason == "not_a_transcript"
         return
     names = {"user": "\n\nHuman:", "assistant": "\n\nAssistant:"}

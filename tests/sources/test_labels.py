@@ -1,4 +1,4 @@
-"""Labelled rows: every one becomes a label of its prompt, or a rejection that says why."""
+"""Labelled rows: every one becomes a label of its prompt, or a dropped record that says why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.config import IngestParams, SourceParams
-from prefdata.records import Prompt, Rejection
+from prefdata.records import Prompt, Dropped
 from prefdata.sources.labels import join_labels
 from prefdata.sources.prompts import drop_duplicates, read_prompts
 from prefdata.tables.write import encode
@@ -35,7 +35,7 @@ def ingest(
     name: str = "a.jsonl",
     place: int = 0,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(prompts with `order`, rejections) of one source."""
+    """(prompts with `order`, dropped) of one source."""
     path = folder / name
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     source = SourceParams(path=str(path), labels=labels)
@@ -44,12 +44,12 @@ def ingest(
 
 
 def joined(prompts: pl.DataFrame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """(prompts, rejections), nothing lost, and both fit their tables."""
+    """(prompts, dropped), nothing lost, and both fit their tables."""
     rows, refused, count = join_labels(prompts)
     kept, again = drop_duplicates(rows)
     assert prompts.height == kept.height + count + refused.height + again.height
     encode(Prompt, kept, "prompts")
-    encode(Rejection, pl.concat([refused, again]), "rejections")
+    encode(Dropped, pl.concat([refused, again]), "dropped")
     return kept.sort("prompt_id").to_dicts(), pl.concat([refused, again]).to_dicts()
 
 
@@ -63,15 +63,15 @@ def one(folder: Path, row: dict[str, Any], **labels: Any) -> dict[str, Any]:
 
 def test_a_rating_is_an_answer_and_its_label(tmp_path: Path) -> None:
     found = one(tmp_path, RATING, kind="rating", dimension="wit")
-    (answer,) = found["answers"]
-    assert (answer["text"], answer["model"]) == ("So.", None)
+    (response,) = found["responses"]
+    assert (response["text"], response["model"]) == ("So.", None)
     assert found["labels"] == [
         {
             "annotator": "ann",
             "group": "g",
             "kind": "rating",
             "dimension": "wit",
-            "responses": [answer["response_id"]],
+            "responses": [response["response_id"]],
             "values": [3.0],
         }
     ]
@@ -79,12 +79,12 @@ def test_a_rating_is_an_answer_and_its_label(tmp_path: Path) -> None:
 
 def test_a_ranking_keeps_the_order_alone(tmp_path: Path) -> None:
     found = one(tmp_path, RANKING, kind="ranking")
-    text = {answer["response_id"]: answer["text"] for answer in found["answers"]}
+    text = {response["response_id"]: response["text"] for response in found["responses"]}
     (label,) = found["labels"]
     ranks = {text[i]: v for i, v in zip(label["responses"], label["values"], strict=True)}
     assert ranks == {"a": 2, "b": 1, "c": 2}
     assert (label["annotator"], label["group"]) == ("7", None)
-    assert {a["text"]: a["model"] for a in found["answers"]} == {"a": "m", "b": None, "c": "n"}
+    assert {a["text"]: a["model"] for a in found["responses"]} == {"a": "m", "b": None, "c": "n"}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_fields_may_have_other_names(tmp_path: Path) -> None:
     found = one(tmp_path, row, kind="rating", **{f"{k}_field": v for k, v in names.items()})
     label = found["labels"][0]
     assert (label["annotator"], label["group"], label["values"]) == ("1", "2", [4.0])
-    assert found["answers"][0]["model"] == "m"
+    assert found["responses"][0]["model"] == "m"
 
 
 @pytest.mark.parametrize(
@@ -122,23 +122,23 @@ def test_fields_may_have_other_names(tmp_path: Path) -> None:
         ("rating", {"annotator": ""}, "no_annotator", "annotator_field"),
         ("rating", {"annotator": 1.5}, "wrong_type", "annotator is float"),
         ("rating", {"group": ["g"]}, "wrong_type", "group is list"),
-        ("rating", {"response": " \n"}, "empty_answer", "response holds no text"),
+        ("rating", {"response": " \n"}, "empty_response", "response holds no text"),
         ("rating", {"response": 4}, "wrong_type", "response is int, expected text"),
         ("rating", {"response": None}, "missing_field", "response_field"),
         ("thumb", {"thumb": "sideways"}, "unknown_thumb", "thumb is str 'sideways', expected up"),
         ("thumb", {"thumb": 5}, "unknown_thumb", "thumb is int '5'"),
         ("thumb", {"thumb": -1}, "unknown_thumb", "thumb is int '-1'"),
         ("thumb", {"thumb": {}}, "unknown_thumb", "thumb is dict"),
-        ("ranking", {"ranking": [1, 2]}, "incomplete_ranking", "holds 2 ranks for 3 answers"),
-        ("ranking", {"ranking": [1, None, 2]}, "incomplete_ranking", "2 ranks for 3 answers"),
-        ("ranking", {"ranking": [1, 2, 3, 4]}, "incomplete_ranking", "4 ranks for 3 answers"),
+        ("ranking", {"ranking": [1, 2]}, "incomplete_ranking", "holds 2 ranks for 3 responses"),
+        ("ranking", {"ranking": [1, None, 2]}, "incomplete_ranking", "2 ranks for 3 responses"),
+        ("ranking", {"ranking": [1, 2, 3, 4]}, "incomplete_ranking", "4 ranks for 3 responses"),
         ("ranking", {"ranking": [1, "2", 3]}, "wrong_rank", "holds str '2'"),
         ("ranking", {"ranking": 1}, "wrong_type", "ranking is int, expected a list"),
-        ("ranking", {"responses": ["a", "b", "a"]}, "repeated_answer", "the same answer twice"),
-        ("ranking", {"responses": ["a"]}, "too_few_answers", "holds 1, expected 2"),
-        ("ranking", {"responses": ["a", "", "c"]}, "empty_answer", "responses, answer 2"),
+        ("ranking", {"responses": ["a", "b", "a"]}, "repeated_answer", "the same response twice"),
+        ("ranking", {"responses": ["a"]}, "too_few_responses", "holds 1, expected 2"),
+        ("ranking", {"responses": ["a", "", "c"]}, "empty_response", "responses, response 2"),
         ("ranking", {"responses": "abc"}, "wrong_type", "responses is str, expected a list"),
-        ("ranking", {"model": ["m"]}, "wrong_type", "model names 1 models for 3 answers"),
+        ("ranking", {"model": ["m"]}, "wrong_type", "model names 1 models for 3 responses"),
     ],
 )
 def test_what_is_no_label_is_a_rejection_that_says_why(
@@ -165,10 +165,10 @@ def test_all_labels_of_a_prompt_come_together(tmp_path: Path) -> None:
     prompts, rejected = joined(pl.concat([late, thumbs, said, plain]))
     assert [row["reason"] for row in rejected] == ["duplicate"]
     found = {row["messages"][0]["content"]: row for row in prompts}
-    assert found["Else?"]["answers"] is found["Else?"]["labels"] is None
+    assert found["Else?"]["responses"] is found["Else?"]["labels"] is None
     why = found["Why?"]
     assert why["origin"].endswith("p.jsonl:1")
-    assert [answer["text"] for answer in why["answers"]] == ["x", "y"]
+    assert [response["text"] for response in why["responses"]] == ["x", "y"]
     kinds = [(label["annotator"], label["kind"]) for label in why["labels"]]
     assert sorted(kinds) == [
         ("ann", "rating"),
@@ -224,7 +224,7 @@ def test_the_order_of_the_rows_changes_neither_labels_nor_what_is_counted(
         prompts, rejected = ingest(folder, some, {"kind": "rating"})
         assert prompts.height + rejected.height == len(some)
         kept, refused = joined(prompts)
-        said = [{k: row[k] for k in ("prompt_id", "answers", "labels")} for row in kept]
+        said = [{k: row[k] for k in ("prompt_id", "responses", "labels")} for row in kept]
         counted = sorted([*rejected["reason"], *(row["reason"] for row in refused)])
         assert sum(len(row["labels"]) for row in kept) + len(counted) == len(some)
         return said, counted

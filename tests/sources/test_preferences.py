@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prefdata.errors import ConfigError, RejectRecord, SourceError
+from prefdata.errors import ConfigError, DropRecord, SourceError
 from prefdata.sources.preferences import Preferred, form_of, named_columns
 
 USER = {"role": "user", "content": "2 + 2?"}
@@ -21,17 +21,17 @@ HH = "\n\nHuman: 2 + 2?\n\nAssistant: 4\n\nHuman: Sure?\n\nAssistant:"
 FORMS: dict[str, tuple[dict[str, Any], str, Preferred]] = {
     "explicit, messages": (
         {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD], "margin": 0.5},
-        "prompt (messages), answers as messages",
+        "prompt (messages), responses as messages",
         Preferred(ASKED, "4", "5", 0.5),
     ),
     "explicit, text": (
         {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"},
-        "prompt (text), answers as text",
+        "prompt (text), responses as text",
         Preferred(ASKED, "4", "5"),
     ),
-    "messages, answers as text": (
+    "messages, responses as text": (
         {"prompt": LONG, "chosen": "4", "rejected": "5"},
-        "prompt (messages), answers as text",
+        "prompt (messages), responses as text",
         Preferred(LONG_ASKED, "4", "5"),
     ),
     "ultrafeedback_binarized": (
@@ -52,7 +52,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, Preferred]] = {
         "whole conversations",
         Preferred(LONG_ASKED, "4", "5"),
     ),
-    "implicit, equal answers": (
+    "implicit, equal responses": (
         {"chosen": [USER, GOOD], "rejected": [USER, GOOD]},
         "whole conversations",
         Preferred(ASKED, "4", "4"),
@@ -64,7 +64,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, Preferred]] = {
     ),
     "axolotl, one message a side": (
         {"messages": LONG, "chosen": GOOD, "rejected": BAD},
-        "messages (messages), answers as a message",
+        "messages (messages), responses as a message",
         Preferred(LONG_ASKED, "4", "5"),
     ),
     "LLaMA-Factory, ShareGPT": (
@@ -73,7 +73,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, Preferred]] = {
             "chosen": {"from": "gpt", "value": "4"},
             "rejected": {"from": "gpt", "value": "5"},
         },
-        "conversations (messages), answers as a message",
+        "conversations (messages), responses as a message",
         Preferred(ASKED, "4", "5"),
     ),
     "LLaMA-Factory, Alpaca": (
@@ -85,7 +85,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, Preferred]] = {
             "chosen": "4",
             "rejected": "5",
         },
-        "instruction (text), answers as text",
+        "instruction (text), responses as text",
         Preferred(
             [
                 ("system", "Be brief."),
@@ -99,17 +99,17 @@ FORMS: dict[str, tuple[dict[str, Any], str, Preferred]] = {
     ),
     "axolotl RM": (
         {"system": "Be brief.", "input": "2 + 2?", "chosen": "4", "rejected": "5"},
-        "input (text), answers as text",
+        "input (text), responses as text",
         Preferred(SYSTEM, "4", "5"),
     ),
     "orca": (
         {"system": "", "question": "2 + 2?", "chosen": "4", "rejected": "5"},
-        "question (text), answers as text",
+        "question (text), responses as text",
         Preferred(ASKED, "4", "5"),
     ),
     "rationales": (
         {"prompt": "2 + 2?", "chosen": "4", "rejected": "5", "rationale": "Arithmetic."},
-        "prompt (text), answers as text",
+        "prompt (text), responses as text",
         Preferred(ASKED, "4", "5"),
     ),
     "OpenAI": (
@@ -167,7 +167,7 @@ def test_columns_can_be_named() -> None:
         form_of(row, "d", {"prompt": "p"})
 
 
-@pytest.mark.parametrize("given", ["prompt", "answer=x", "chosen="])
+@pytest.mark.parametrize("given", ["prompt", "response=x", "chosen="])
 def test_columns_named_wrongly(given: str) -> None:
     with pytest.raises(ConfigError, match="is not NAME=COLUMN"):
         named_columns(given)
@@ -176,9 +176,9 @@ def test_columns_named_wrongly(given: str) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"text": "Hi"}, "no column of chosen answers; it has: text"),
-        ({"prompt": "Hi", "chosen": "Ho"}, "no column of rejected answers; it has: prompt, chosen"),
-        ({"prompt": "Hi", "responses": [], "scores": []}, "no column of chosen answers"),
+        ({"text": "Hi"}, "no column of chosen responses; it has: text"),
+        ({"prompt": "Hi", "chosen": "Ho"}, "no column of rejected responses; it has: prompt, chosen"),
+        ({"prompt": "Hi", "responses": [], "scores": []}, "no column of chosen responses"),
         ({"chosen": "4", "rejected": "5"}, "'chosen' is text and there is no prompt beside it"),
         ([1, 2], "its rows are list, expected objects"),
     ],
@@ -199,7 +199,7 @@ def test_a_dataset_that_is_no_preference_dataset_is_told_its_columns(row: Any, s
         ("HelpSteer3", {"overall_preference": 0}, "tie"),
         ("HelpSteer3", {"overall_preference": None}, "missing_field"),
         ("explicit, text", {"chosen": None}, "missing_field"),
-        ("explicit, text", {"chosen": "  "}, "empty_answer"),
+        ("explicit, text", {"chosen": "  "}, "empty_response"),
         ("explicit, text", {"chosen": "\ud800"}, "invalid_unicode"),
         ("explicit, text", {"prompt": ""}, "empty_message"),
         ("explicit, text", {"chosen": 4, "rejected": 5}, "wrong_type"),
@@ -213,6 +213,6 @@ def test_a_dataset_that_is_no_preference_dataset_is_told_its_columns(row: Any, s
 )
 def test_a_row_that_is_no_pair(name: str, change: dict[str, Any], reason: str) -> None:
     row, _, _ = FORMS[name]
-    with pytest.raises(RejectRecord) as rejected:
+    with pytest.raises(DropRecord) as rejected:
         form_of(row, "d", {}).read({**row, **change})
     assert rejected.value.reason == reason

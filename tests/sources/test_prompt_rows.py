@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.config import SourceParams
-from prefdata.errors import RejectRecord
+from prefdata.errors import DropRecord
 from prefdata.sources.prompt_rows import conversation, normalize
 
 SOURCE = SourceParams(path="made-up.jsonl")
@@ -18,8 +18,8 @@ ASSISTANT = {"role": "assistant", "content": "Hello"}
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
-def rejection(row: Any, max_chars: int = 100) -> RejectRecord:
-    with pytest.raises(RejectRecord) as caught:
+def dropped record(row: Any, max_chars: int = 100) -> DropRecord:
+    with pytest.raises(DropRecord) as caught:
         conversation(row, SOURCE, max_chars)
     return caught.value
 
@@ -106,13 +106,13 @@ def test_good_rows_become_turns(row: dict[str, Any], turns: list[tuple[str, str]
     ],
 )
 def test_bad_rows_are_rejected_with_reason_and_place(row: Any, reason: str, detail: str) -> None:
-    found = rejection(row)
+    found = dropped record(row)
     assert found.reason == reason
     assert detail in found.problem
 
 
 def test_a_missing_field_names_the_setting_to_change() -> None:
-    assert "prompt_field or messages_field" in rejection({"question": "Hi"}).remedy
+    assert "prompt_field or messages_field" in dropped record({"question": "Hi"}).remedy
 
 
 def test_the_fields_are_those_that_the_source_names() -> None:
@@ -124,7 +124,7 @@ def test_the_fields_are_those_that_the_source_names() -> None:
 def test_length_counts_all_turns_and_the_limit_itself_is_allowed() -> None:
     row = {"messages": [USER, ASSISTANT, USER]}
     assert len(conversation(row, SOURCE, 9)) == 3
-    found = rejection(row, 8)
+    found = dropped record(row, 8)
     assert found.reason == "too_long"
     assert "9 characters, max_prompt_chars is 8" in found.problem
     assert "ingest.max_prompt_chars" in found.remedy
@@ -162,7 +162,7 @@ values = st.recursive(
 def test_any_value_is_a_valid_conversation_or_a_rejection(value: Any) -> None:
     try:
         turns = conversation(value, SOURCE, 50)
-    except RejectRecord as reject:
+    except DropRecord as reject:
         assert reject.reason
         assert reject.problem
         return

@@ -1,4 +1,4 @@
-"""From files to frames of prompts and rejections: what must hold for any input."""
+"""From files to frames of prompts and dropped: what must hold for any input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from prefdata.config import IngestParams, SourceParams
 from prefdata.hashing.ids import fraction, prompt_id
-from prefdata.records import Prompt, Rejection
+from prefdata.records import Prompt, Dropped
 from prefdata.records.base import polars_schema
 from prefdata.sources import prompts as module
 from prefdata.sources.prompts import RECORD_CHARS, drop_duplicates, read_prompts
@@ -23,7 +23,7 @@ from prefdata.tables.write import encode
 def ingest(
     files: dict[str, bytes], file_format: str = "jsonl", max_prompt_chars: int = 1000
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(prompts with `order`, rejections) of files in the order given."""
+    """(prompts with `order`, dropped) of files in the order given."""
     with tempfile.TemporaryDirectory() as folder:
         sources = []
         for name, content in files.items():
@@ -32,7 +32,7 @@ def ingest(
         params = IngestParams(sources=sources, max_prompt_chars=max_prompt_chars)
         frames = [f for n, s in enumerate(sources) for f in read_prompts(s, n, params)]
     prompts = [pl.DataFrame(schema={**polars_schema(Prompt), "order": pl.Int64})]
-    rejected = [pl.DataFrame(schema=polars_schema(Rejection))]
+    rejected = [pl.DataFrame(schema=polars_schema(Dropped))]
     return (
         pl.concat([*prompts, *(p for p, _ in frames)]),
         pl.concat([*rejected, *(r for _, r in frames)]),
@@ -77,7 +77,7 @@ def test_every_line_is_a_prompt_or_a_rejection(made: list[bytes], file_format: s
     kept, again = drop_duplicates(prompts)
     assert kept.height + again.height == prompts.height
     encode(Prompt, kept, "prompts")
-    encode(Rejection, pl.concat([rejected, again]), "rejections")
+    encode(Dropped, pl.concat([rejected, again]), "dropped")
 
 
 names = st.sampled_from(["a.jsonl", "b.jsonl", "c.jsonl"])
@@ -212,28 +212,28 @@ def test_a_row_brings_its_reference_along(tmp_path: Path) -> None:
         {"prompt": "b", "answer": 18},
         {"prompt": "c", "answer": {"keywords": ["x"], "a": None}},
         {"prompt": "d", "answer": None},
-        {"prompt": "e", "reference": "of another field"},
+        {"prompt": "e", "ground_truth": "of another field"},
         {"prompt": "a", "answer": "another one, of a duplicate"},
     ]
     wanted = {"a": "#### 18", "b": "18", "c": '{"a":null,"keywords":["x"]}', "d": None, "e": None}
     jsonl, parquet = tmp_path / "q.jsonl", tmp_path / "q.parquet"
     jsonl.write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    told = [{**row, "answer": row.get("answer") and str(row["answer"])} for row in rows[:2]]
+    told = [{**row, "answer": row.get("response") and str(row["response"])} for row in rows[:2]]
     pl.DataFrame(told).write_parquet(parquet)
     for path, expected in ((jsonl, wanted), (parquet, dict(list(wanted.items())[:2]))):
-        source = SourceParams(path=str(path), reference_field="answer")
+        source = SourceParams(path=str(path), ground_truth_field="response")
         frames = list(read_prompts(source, 0, IngestParams(sources=[source])))
         kept, _ = drop_duplicates(pl.concat([prompts for prompts, _ in frames]))
-        found = {row["messages"][0]["content"]: row["reference"] for row in kept.to_dicts()}
+        found = {row["messages"][0]["content"]: row["ground_truth"] for row in kept.to_dicts()}
         assert found == expected
         assert kept.schema == polars_schema(Prompt)
 
 
 def test_a_reference_that_json_cannot_say_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "q.parquet"
-    pl.DataFrame({"prompt": ["a"], "reference": [b"\xff"]}).write_parquet(path)
+    pl.DataFrame({"prompt": ["a"], "ground_truth": [b"\xff"]}).write_parquet(path)
     source = SourceParams(path=str(path))
     ((prompts, rejected),) = read_prompts(source, 0, IngestParams(sources=[source]))
     assert prompts.height == 0
     assert rejected["reason"].to_list() == ["wrong_type"]
-    assert rejected["detail"][0].startswith("reference: ")
+    assert rejected["detail"][0].startswith("ground_truth: ")

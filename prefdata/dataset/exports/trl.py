@@ -7,22 +7,28 @@ prompt; the other columns are what is known of the pair, and none is called `mes
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
-from prefdata.dataset.exports.base import Export
+from prefdata.dataset.exports.base import Export, ExportConfig
 from prefdata.records.base import polars_schema
 from prefdata.records.preference import Preference
+
+
+class TrlConfig(ExportConfig):
+    kind: Literal["trl"] = "trl"
 
 
 class Trl(Export):
     """See the module."""
 
-    kind = "trl"
+    config: TrlConfig
     record = Preference
 
     def rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
         return pairs.with_columns(
-            prompt="messages", chosen=_assistant("chosen"), rejected=_assistant("rejected")
+            prompt="messages", chosen=_assistant("chosen"), dropped=_assistant("rejected")
         ).select(polars_schema(Preference).names())
 
 

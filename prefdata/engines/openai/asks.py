@@ -14,16 +14,16 @@ import orjson
 import polars as pl
 
 from prefdata.engines.base import (
+    LoglikelihoodSettings,
     Operation,
     Options,
     Sampling,
-    Scoring,
     Settings,
     request_key_seed,
     result_schema,
 )
 from prefdata.engines.openai import answers
-from prefdata.engines.openai.faults import Fault, bad_answer
+from prefdata.engines.openai.faults import Fault, bad_response
 from prefdata.engines.openai.options import ServerOptions
 
 Post = Callable[[str, bytes], Awaitable[Any]]
@@ -152,12 +152,12 @@ class Generate(Ask):
         if structure is None or reason != "stop":
             return
         if structure.choice and text not in structure.choice:
-            raise bad_answer(f"{text!r:.40} is none of the choices", lacking=True)
+            raise bad_response(f"{text!r:.40} is none of the choices", lacking=True)
         if structure.json_schema:
             try:
                 orjson.loads(text)
             except orjson.JSONDecodeError:
-                raise bad_answer("the answer is not the JSON asked for", lacking=True) from None
+                raise bad_response("the answer is not the JSON asked for", lacking=True) from None
 
 
 def _structure(settings: Sampling) -> dict[str, Any]:
@@ -214,10 +214,10 @@ class Choose(Ask):
             o for o, n in zip(self.settings.options, self.names, strict=True) if n not in found
         ]
         if missing and self.vllm:
-            raise bad_answer("no log-prob of an option", lacking=True, remedy=remedy)
+            raise bad_response("no log-prob of an option", lacking=True, remedy=remedy)
         if missing:
             raise Fault(
-                "bad_answer",
+                "bad_response",
                 f"no log-prob of {', '.join(map(repr, missing))}: not among the "
                 f"{len(found)} likeliest tokens (options.top_logprobs)",
                 own=True,
@@ -234,8 +234,8 @@ _OLD_VLLM = "Use a vLLM whose chat completions take logprob_token_ids (tested wi
 class Score(Ask):
     """log p of a given answer: vLLM's log-probs of a prompt that ends with it."""
 
-    operation: Operation = "score"
-    settings: Scoring
+    operation: Operation = "loglikelihood"
+    settings: LoglikelihoodSettings
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -254,7 +254,7 @@ class Score(Ask):
             self.end = whole[len(said) : len(said) + 1] if whole[: len(said)] == said else []
         if len(self.end) != 1:
             raise Fault(
-                "bad_answer",
+                "bad_response",
                 "the end-of-turn token can't be read off the chat template",
                 remedy="Set options.end_of_turn to the one token that ends a turn (<|im_end|> …).",
             )

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.engines.base import GRACE_SECONDS, STOPPING, result_schema
+from prefdata.engines.base import GRACE_SECONDS, result_schema
 from prefdata.engines.openai.asks import Ask, Unit
 from prefdata.engines.openai.faults import Fault, backoff
 from prefdata.engines.openai.pool import RESUME, Pool
@@ -91,8 +91,16 @@ class Call:
     holds no place among those in flight.
     """
 
-    def __init__(self, pool: Pool, ask: Ask, max_retries: int, retried: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        ask: Ask,
+        max_retries: int,
+        retried: Callable[[], None],
+        stopping: threading.Event,
+    ) -> None:
         self.pool, self.ask, self.max_retries, self.retried = pool, ask, max_retries, retried
+        self.stopping = stopping
         self.units = ask.units()
         self.again: deque[Unit] = deque()
         self.waiting: set[asyncio.TimerHandle] = set()
@@ -119,13 +127,13 @@ class Call:
                     with suppress(Empty):
                         while self.frames.get(timeout=TAKE_SECONDS) is not None:
                             pass
-        if thread.closing.is_set() and not STOPPING.is_set():
+        if thread.closing.is_set() and not self.stopping.is_set():
             raise ModelError(
                 f"models.{self.pool.name}: its engine was closed while it was asked", RESUME
             )
 
     def _stopping(self) -> bool:
-        return STOPPING.is_set() or self.closing.is_set()
+        return self.stopping.is_set() or self.closing.is_set()
 
     async def _run(self) -> None:
         try:

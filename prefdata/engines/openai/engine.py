@@ -26,9 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from prefdata.config.load import validated
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import Engine, Operation, Options, Sampling, Scoring, Settings
+from prefdata.engines.base import (
+    Engine,
+    LoglikelihoodSettings,
+    Operation,
+    Options,
+    Sampling,
+    Settings,
+)
+from prefdata.engines.config import ModelParams
 from prefdata.engines.openai.options import (
     ServerOptions,
     check_extra_body,
@@ -36,6 +42,7 @@ from prefdata.engines.openai.options import (
     server_fingerprint,
 )
 from prefdata.errors import ModelError
+from prefdata.parts.validation import validate
 
 if TYPE_CHECKING:
     from prefdata.engines.openai.asks import Ask
@@ -54,7 +61,7 @@ class OpenAIEngine(Engine):
     def __init__(self, name: str, params: ModelParams) -> None:
         self.name = name
         self.params = params
-        self.options = validated(ServerOptions, params.options, f"models.{name}.options")
+        self.options = validate(ServerOptions, params.options, f"models.{name}.options")
         check_extra_body(name, self.options)
         self.fingerprint = server_fingerprint(params, self.options)
         self._lock = threading.Lock()
@@ -63,14 +70,16 @@ class OpenAIEngine(Engine):
         self._pool: Pool | None = None
 
     def capabilities(self) -> frozenset[Operation]:
-        unable: set[Operation] = set() if self.options.server == "vllm" else {"score"}
-        return super().capabilities() - (unable if self.options.logprobs else {"choose", "score"})
+        unable: set[Operation] = set() if self.options.server == "vllm" else {"loglikelihood"}
+        return super().capabilities() - (
+            unable if self.options.logprobs else {"choose", "loglikelihood"}
+        )
 
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
         vllm = self.options.server == "vllm"
-        if operation == "score" and not vllm:
+        if operation == "loglikelihood" and not vllm:
             return f"OpenAI's API gives no log-probs of a given answer, so it can't score{_VLLM}"
-        if operation in ("choose", "score") and not self.options.logprobs:
+        if operation in ("choose", "loglikelihood") and not self.options.logprobs:
             return f"it can't {operation} with options.logprobs: false"
         if isinstance(settings, Sampling) and not vllm:
             if settings.top_k:
@@ -135,7 +144,9 @@ class OpenAIEngine(Engine):
 
         return self._call(Choose, settings, rows)
 
-    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+    def loglikelihood(
+        self, rows: pl.DataFrame, settings: LoglikelihoodSettings
+    ) -> Iterator[pl.DataFrame]:
         from prefdata.engines.openai.asks import Score
 
         return self._call(Score, settings, rows)
@@ -154,7 +165,7 @@ class OpenAIEngine(Engine):
         assert self._pool is not None
         assert self._thread is not None
         ask: Any = kind(self.params.model, self.options, settings, rows)
-        call = Call(self._pool, ask, self.options.max_retries, self._retried)
+        call = Call(self._pool, ask, self.options.max_retries, self._retried, self.stopping)
         return call.results(self._thread)
 
     def _retried(self) -> None:

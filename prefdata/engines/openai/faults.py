@@ -58,9 +58,9 @@ class Fault(Exception):
         return f"{self.code}: {self.text}"
 
 
-def bad_answer(text: str, **more: Any) -> Fault:
+def bad_response(text: str, **more: Any) -> Fault:
     """An answer that can't be read; another try may bring a good one."""
-    return Fault("bad_answer", text, **{"retry": True, **more})
+    return Fault("bad_response", text, **{"retry": True, **more})
 
 
 def of_status(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Fault:

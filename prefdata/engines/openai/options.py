@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from prefdata.config.load import fingerprint
-from prefdata.config.params import ModelParams
+from prefdata.hashing.fingerprint import fingerprint
+from prefdata.engines.config import ModelParams
 from prefdata.errors import ConfigError, ModelError
 
 _OURS = frozenset(

@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 from pydantic import SecretStr
 
-from prefdata.engines.openai.faults import Fault, bad_answer, message, of_status
+from prefdata.engines.openai.faults import Fault, bad_response, message, of_status
 from prefdata.engines.openai.options import ServerOptions
 from prefdata.errors import ModelError
 
@@ -178,7 +178,7 @@ class Pool:
             try:
                 answer = orjson.loads(content)
             except orjson.JSONDecodeError:
-                raise self._failed(server, bad_answer("the answer is not JSON")) from None
+                raise self._failed(server, bad_response("the answer is not JSON")) from None
             server.failures, server.probe = 0, PROBE_FIRST
             return answer
         fault = of_status(response.status, response.headers, content, self._secret)

@@ -1,4 +1,4 @@
-"""Sampling a batch of answers: shared prompt prefill, a growing KV cache, finished rows dropped."""
+"""Sampling a batch of responses: shared prompt prefill, a growing KV cache, finished rows dropped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DROP_BELOW = 0.75
 
 @dataclass
 class Sampled:
-    """One sampled answer: its token ids, the end-of-turn token included."""
+    """One sampled response: its token ids, the end-of-turn token included."""
 
     ids: list[int]
     logprob: float
@@ -84,7 +84,7 @@ def sample(
     decode: Callable[[list[int]], str],
     grace: Grace,
 ) -> list[Sampled]:
-    """Sample one answer a row. Row r answers `prompts[prompt_of[r]]`, at most `limits[r]` tokens.
+    """Sample one response a row. Row r responses `prompts[prompt_of[r]]`, at most `limits[r]` tokens.
 
     Each distinct prompt is prefilled once. A row's random numbers come from its seed alone.
     log-probs are the model's own, at temperature 1 and before top-k and top-p. Raises GivenUp

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import polars as pl
 
-from prefdata.config.params import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import (
+    LoglikelihoodSettings,
     Options,
     Sampling,
-    Scoring,
     Settings,
     request_key_seed,
     results,
 )
+from prefdata.engines.config import ModelParams
 from prefdata.engines.transformers.loading import load
 from prefdata.engines.transformers.local import LocalEngine
 
@@ -61,7 +61,7 @@ class TransformersEngine(LocalEngine):
         prompts = chat.Prompts(self.tokenizer, rows)
         ids, keys = prompts.ids, rows["key"].to_list()
         asked = [len(prompt) for prompt in ids]
-        # At least one token of an answer has to fit.
+        # At least one token of a response has to fit.
         fits, errors = chat.sorted_out(
             "generate", rows, prompts, asked, self.max_length, self.max_length - 1
         )
@@ -97,23 +97,25 @@ class TransformersEngine(LocalEngine):
                 n_prompt_tokens=[asked[i] for i in picked],
             )
 
-    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.transformers.forward import answer_logprobs
+    def loglikelihood(
+        self, rows: pl.DataFrame, settings: LoglikelihoodSettings
+    ) -> Iterator[pl.DataFrame]:
+        from prefdata.engines.transformers.forward import response_logprobs
 
         prompts = chat.Prompts(self.tokenizer, rows)
-        answers = chat.answers(self.tokenizer, rows)
-        sequences = [p + a for p, a in zip(prompts.ids, answers, strict=True)]
+        responses = chat.responses(self.tokenizer, rows)
+        sequences = [p + a for p, a in zip(prompts.ids, responses, strict=True)]
         keys, lengths = rows["key"].to_list(), [len(s) for s in sequences]
-        fits, errors = chat.sorted_out("score", rows, prompts, lengths, self.max_length)
+        fits, errors = chat.sorted_out("loglikelihood", rows, prompts, lengths, self.max_length)
         yield from errors
 
         def work(some: Sequence[int], grace: Grace) -> list[np.ndarray]:
-            counts = [len(answers[i]) for i in some]
-            return answer_logprobs(self.model, [sequences[i] for i in some], counts, self._pad())
+            counts = [len(responses[i]) for i in some]
+            return response_logprobs(self.model, [sequences[i] for i in some], counts, self._pad())
 
-        for picked, found in self.run("score", fits, lengths, keys, None, work):
+        for picked, found in self.run("loglikelihood", fits, lengths, keys, None, work):
             yield results(
-                "score",
+                "loglikelihood",
                 [keys[i] for i in picked],
                 logprob=[float(each.sum()) for each in found],
                 n_tokens=[len(each) for each in found],
@@ -122,7 +124,7 @@ class TransformersEngine(LocalEngine):
             )
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.transformers.forward import answer_logprobs, next_logprobs
+        from prefdata.engines.transformers.forward import next_logprobs, response_logprobs
 
         options = [chat.encode(self.tokenizer, option) for option in settings.options]
         prompts = chat.Prompts(self.tokenizer, rows)
@@ -141,7 +143,7 @@ class TransformersEngine(LocalEngine):
                 grace.check()
                 sequences = [prompt + option for prompt in asked]
                 counts = [len(option)] * len(asked)
-                by_option.append(answer_logprobs(self.model, sequences, counts, self._pad()))
+                by_option.append(response_logprobs(self.model, sequences, counts, self._pad()))
             return [[float(each.sum()) for each in row] for row in zip(*by_option, strict=True)]
 
         keys, count = rows["key"].to_list(), len(options)
@@ -159,24 +161,24 @@ class TransformersEngine(LocalEngine):
         from prefdata.engines.transformers.hidden import HiddenSums
 
         prompts = chat.Prompts(self.tokenizer, rows)
-        answers = chat.answers(self.tokenizer, rows)
+        responses = chat.responses(self.tokenizer, rows)
         keys = rows["key"].to_list()
-        for row, answer in enumerate(answers):
-            if not answer:
-                prompts.errors.setdefault(row, "refused: an empty answer has no hidden states")
-        # The last token of the answer predicts nothing in it: it need not be run at all.
-        lengths = [len(p) + len(a) - 1 for p, a in zip(prompts.ids, answers, strict=True)]
+        for row, response in enumerate(responses):
+            if not response:
+                prompts.errors.setdefault(row, "refused: an empty response has no hidden states")
+        # The last token of the response predicts nothing in it: it need not be run at all.
+        lengths = [len(p) + len(a) - 1 for p, a in zip(prompts.ids, responses, strict=True)]
         fits, errors = chat.sorted_out("hidden_sums", rows, prompts, lengths, self.max_length)
         yield from errors
         hidden = self.hidden = self.hidden or HiddenSums(self.model, self._pad())
 
         def asked(some: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
-            return [prompts.ids[i] for i in some], [answers[i] for i in some]
+            return [prompts.ids[i] for i in some], [responses[i] for i in some]
 
         limit = self.params.max_batch_tokens
         for picked, found in self.pieces_of(
             "hidden_sums",
-            hidden.batches(prompts.ids, answers, keys, fits, limit),
+            hidden.batches(prompts.ids, responses, keys, fits, limit),
             lambda some: hidden.size(*asked(some)),
             lambda some, grace: hidden.run(*asked(some)),
         ):
@@ -185,8 +187,8 @@ class TransformersEngine(LocalEngine):
                 [keys[i] for i in picked],
                 hidden_sum=np.stack([each for each, _ in found]),
                 last_hidden=np.stack([last for _, last in found]),
-                n_tokens=[len(answers[i]) for i in picked],
-                n_prompt_tokens=[len(prompts.ids[i]) + len(answers[i]) for i in picked],
+                n_tokens=[len(responses[i]) for i in picked],
+                n_prompt_tokens=[len(prompts.ids[i]) + len(responses[i]) for i in picked],
             )
 
     def _pad(self) -> int:

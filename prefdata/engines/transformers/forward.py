@@ -1,4 +1,4 @@
-"""Forward passes over padded batches: log-probs of answers, of options, and hidden states.
+"""Forward passes over padded batches: log-probs of responses, of options, and hidden states.
 
 Sequences are left-padded, so that answers end at the same position.
 """
@@ -26,7 +26,7 @@ def padded(
 
 
 @torch.inference_mode()
-def answer_logprobs(
+def response_logprobs(
     model: Any, sequences: Sequence[list[int]], counts: Sequence[int], pad: int
 ) -> list[np.ndarray]:
     """log p of the last `counts[i]` tokens of each sequence, float64, in nats."""
@@ -34,14 +34,14 @@ def answer_logprobs(
     vocabulary = model.config.get_text_config().vocab_size
     rows = max(1, LOGITS // ((max(counts) + 1) * vocabulary))
     for start in range(0, len(sequences), rows):
-        some, answers = sequences[start : start + rows], counts[start : start + rows]
+        some, responses = sequences[start : start + rows], counts[start : start + rows]
         ids, mask, positions = padded(some, pad, model.device)
-        keep = max(answers)
+        keep = max(responses)
         logits = _logits(model, ids, mask, positions, keep + 1)[:, :-1, :]
         targets = ids[:, -keep:] if keep else ids[:, :0]
         chosen = torch.log_softmax(logits, -1).gather(-1, targets[..., None])[..., 0]
         each = chosen.cpu().double().numpy()
-        found += [each[n, keep - count :] for n, count in enumerate(answers)]
+        found += [each[n, keep - count :] for n, count in enumerate(responses)]
     return found
 
 

@@ -1,13 +1,13 @@
-"""Hidden sums, packed: one forward pass over many prompts, each read once for all its answers.
+"""Hidden sums, packed: one forward pass over many prompts, each read once for all its responses.
 
-The tokens of several prompts and of their answers lie behind one another in a single row, without
-padding. An answer's tokens attend to their prompt's and to their own alone, and stand at the
+The tokens of several prompts and of their responses lie behind one another in a single row, without
+padding. A response's tokens attend to their prompt's and to their own alone, and stand at the
 positions they would have behind the prompt, so every hidden state is that of a pass over this
-answer alone. The base model is run without its head, the sums are taken on its device (in float64
-on a CPU, else in float32), and two vectors an answer leave it.
+response alone. The base model is run without its head, the sums are taken on its device (in float64
+on a CPU, else in float32), and two vectors a response leave it.
 
 Where a model can't do that (its attention can't be replaced, or it carries state along the row),
-each answer takes a row of its own, padded on the left. A model is tried on a few tokens first.
+each response takes a row of its own, padded on the left. A model is tried on a few tokens first.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 """How far the trial may differ, relative to the sum's norm; 5 % in less precise types."""
 
 Found = list[tuple[np.ndarray, np.ndarray]]
-"""(sum, last) of an answer's hidden states, float32, one a row."""
+"""(sum, last) of a response's hidden states, float32, one a row."""
 
 
 class HiddenSums:
-    """A loaded causal model, ready to give the hidden sums of answers, all as token ids.
+    """A loaded causal model, ready to give the hidden sums of responses, all as token ids.
 
-    `shares` says whether prompts are read once for all their answers.
+    `shares` says whether prompts are read once for all their responses.
     """
 
     def __init__(self, model: Any, pad: int) -> None:
@@ -49,54 +49,54 @@ class HiddenSums:
     def batches(
         self,
         prompts: Sequence[list[int]],
-        answers: Sequence[list[int]],
+        responses: Sequence[list[int]],
         keys: Sequence[bytes],
         rows: Sequence[int],
         max_tokens: int,
     ) -> Iterator[list[int]]:
         """The rows of each forward pass, at most `max_tokens` run in it.
 
-        A prompt's answers stay together, in pieces where they are too many for a pass. As in
+        A prompt's responses stay together, in pieces where they are too many for a pass. As in
         `plan`, pieces and passes are closed by their first one's length and their number alone:
         taking whole passes away, finished by an earlier run, leaves the others as they were.
         """
-        together = [r for r in rows if self._packs(prompts[r], answers[r])]
+        together = [r for r in rows if self._packs(prompts[r], responses[r])]
         by_prompt: dict[bytes, list[int]] = {}
         for row in together:
             by_prompt.setdefault(array("q", prompts[row]).tobytes(), []).append(row)
         pieces: list[list[int]] = []
         for members in by_prompt.values():
             room = max(1, max_tokens - len(prompts[members[0]]))
-            lengths = [max(1, len(answers[row]) - 1) for row in members]
+            lengths = [max(1, len(responses[row]) - 1) for row in members]
             for piece in plan(lengths, [keys[row] for row in members], room, len(members)):
                 pieces.append([members[i] for i in piece])
-        sizes = [_tokens([prompts[r] for r in p], [answers[r] for r in p]) for p in pieces]
+        sizes = [_tokens([prompts[r] for r in p], [responses[r] for r in p]) for p in pieces]
         marks = [array("q", prompts[p[0]]).tobytes() + keys[p[0]] for p in pieces]
         for batch in plan(sizes, marks, max_tokens, max(1, len(pieces))):
             yield [row for i in batch for row in pieces[i]]
-        apart = [r for r in rows if not self._packs(prompts[r], answers[r])]
-        lengths = [len(prompts[row]) + len(answers[row]) - 1 for row in apart]
+        apart = [r for r in rows if not self._packs(prompts[r], responses[r])]
+        lengths = [len(prompts[row]) + len(responses[row]) - 1 for row in apart]
         for batch in plan(lengths, [keys[row] for row in apart], max_tokens, max_tokens):
             yield [apart[i] for i in batch]
 
-    def size(self, prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> int:
+    def size(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
         """The tokens that a pass over these rows runs, padding counted."""
-        if self._packs(prompts[0], answers[0]):
-            return _tokens(prompts, answers)
-        longest = max(len(p) + len(a) - 1 for p, a in zip(prompts, answers, strict=True))
-        return len(answers) * longest
+        if self._packs(prompts[0], responses[0]):
+            return _tokens(prompts, responses)
+        longest = max(len(p) + len(a) - 1 for p, a in zip(prompts, responses, strict=True))
+        return len(responses) * longest
 
-    def run(self, prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> Found:
+    def run(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Found:
         """One forward pass over the rows of a batch, or of a part of one."""
-        if self._packs(prompts[0], answers[0]):
-            return self._shared(prompts, answers)
-        return self._apart(prompts, answers)
+        if self._packs(prompts[0], responses[0]):
+            return self._shared(prompts, responses)
+        return self._apart(prompts, responses)
 
-    def _packs(self, prompt: list[int], answer: list[int]) -> bool:
-        return self.shares and len(prompt) + len(answer) - 1 <= self.reach
+    def _packs(self, prompt: list[int], response: list[int]) -> bool:
+        return self.shares and len(prompt) + len(response) - 1 <= self.reach
 
     @torch.inference_mode()
-    def _shared(self, prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> Found:
+    def _shared(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Found:
         by_prompt: dict[tuple[int, ...], list[int]] = {}
         for row, prompt in enumerate(prompts):
             by_prompt.setdefault(tuple(prompt), []).append(row)
@@ -110,8 +110,8 @@ class HiddenSums:
             positions += range(len(prompt_ids))
             spans.append((0, 0, start, end))
             for row in rows:
-                # The last token of an answer predicts nothing in it: it need not be run at all.
-                own = answers[row][:-1]
+                # The last token of a response predicts nothing in it: it need not be run at all.
+                own = responses[row][:-1]
                 first = len(ids)
                 ids += own
                 positions += range(len(prompt_ids), len(prompt_ids) + len(own))
@@ -126,9 +126,9 @@ class HiddenSums:
             packing=packing_of(spans, device),
         ).last_hidden_state[0]
         kind = summing_type(device)
-        weights = torch.zeros(len(answers), len(ids), dtype=kind)
+        weights = torch.zeros(len(responses), len(ids), dtype=kind)
         ends = []
-        for row in range(len(answers)):
+        for row in range(len(responses)):
             before, first, last = inside[row]
             weights[row, before] = 1
             weights[row, first:last] = 1
@@ -137,30 +137,30 @@ class HiddenSums:
         last_states = states[torch.tensor(ends, device=device)].float().cpu().numpy()
         return list(zip(sums, last_states, strict=True))
 
-    def _apart(self, prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> Found:
-        sequences = [p + a[:-1] for p, a in zip(prompts, answers, strict=True)]
-        return hidden_sums(self.model, sequences, [len(a) for a in answers], self.pad)
+    def _apart(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Found:
+        sequences = [p + a[:-1] for p, a in zip(prompts, responses, strict=True)]
+        return hidden_sums(self.model, sequences, [len(a) for a in responses], self.pad)
 
     def _trial(self) -> bool:
-        """Whether a few tokens come out packed as they do one answer a pass."""
+        """Whether a few tokens come out packed as they do one response a pass."""
         some = min(7, self.model.get_input_embeddings().num_embeddings - 1)
         tokens = [n % some + 1 for n in range(40)]
         prompts = [tokens[:9], tokens[:9], tokens[4:9]]
-        answers = [tokens[9:20], tokens[12:15], tokens[20:40]]
+        responses = [tokens[9:20], tokens[12:15], tokens[20:40]]
         try:
-            together = self._shared(prompts, answers)
+            together = self._shared(prompts, responses)
         except (RuntimeError, ValueError, TypeError, AttributeError):
             return False
         kind = str(self.model.dtype).removeprefix("torch.")
-        for (found, _), prompt, answer in zip(together, prompts, answers, strict=True):
-            ((wanted, _),) = self._apart([prompt], [answer])
+        for (found, _), prompt, response in zip(together, prompts, responses, strict=True):
+            ((wanted, _),) = self._apart([prompt], [response])
             difference, size = np.linalg.norm(found - wanted), np.linalg.norm(wanted)
             if not difference <= _TOLERANCE.get(kind, 0.05) * size:
                 return False
         return True
 
 
-def _tokens(prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> int:
-    """Tokens of a packed pass: each prompt's once, each answer's without its last."""
+def _tokens(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
+    """Tokens of a packed pass: each prompt's once, each response's without its last."""
     once = {tuple(p) for p in prompts}
-    return sum(map(len, once)) + sum(len(a) - 1 for a in answers)
+    return sum(map(len, once)) + sum(len(a) - 1 for a in responses)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from prefdata.config.params import ModelParams
 from prefdata.engines.chat import load_tokenizer
+from prefdata.engines.config import ModelParams
 from prefdata.errors import ConfigError, ModelError
 
 EXTRA = "Install the extra: pip install prefdata[transformers]"
@@ -16,7 +16,7 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 def resolved(name: str, params: ModelParams) -> ModelParams:
     """The same with device and dtype named, as far as they are not the checkpoint's own.
 
-    Answers in float32 and in bfloat16 differ, so `auto` may not stand for both in a fingerprint.
+    Responses in float32 and in bfloat16 differ, so `auto` may not stand for both in a fingerprint.
     """
     if params.dtype not in DTYPES:
         raise ConfigError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import STOPPING, Engine, Operation, Settings
+from prefdata.engines.base import Engine, Operation, Settings
+from prefdata.engines.config import ModelParams
 from prefdata.engines.fingerprint import model_fingerprint
 from prefdata.engines.transformers.batches import plan
 from prefdata.engines.transformers.loading import missing_device, resolved
@@ -84,9 +84,9 @@ class LocalEngine(Engine):
         from prefdata.engines.transformers.pieces import GivenUp, Grace, Pieces
 
         pieces = self.pieces.setdefault(operation, Pieces(self.remedy))
-        grace = Grace()
+        grace = Grace(self.stopping)
         for picked in batches:
-            if STOPPING.is_set():
+            if self.stopping.is_set():
                 return
             try:
                 found = pieces.run(picked, size, lambda some: work(some, grace), grace)

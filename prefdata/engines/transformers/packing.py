@@ -1,6 +1,6 @@
-"""Attention of a packed row: many prompts and their answers behind one another, each span apart.
+"""Attention of a packed row: many prompts and their responses behind one another, each span apart.
 
-A span is a prompt, or an answer's tokens, which attend to their prompt's and to their own alone.
+A span is a prompt, or a response's tokens, which attend to their prompt's and to their own alone.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
 
-from prefdata.engines.base import GRACE_SECONDS, STOPPING
+from prefdata.engines.base import GRACE_SECONDS
 from prefdata.errors import ModelError
 
 Result = TypeVar("Result")
@@ -22,12 +23,13 @@ class GivenUp(Exception):
 class Grace:
     """Counts the seconds since the run was asked to stop, from when it was first noticed."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
         self._noticed: float | None = None
 
     def check(self) -> None:
         """Raise GivenUp once the grace is over."""
-        if not STOPPING.is_set():
+        if not self._stopping.is_set():
             return
         now = time.monotonic()
         self._noticed = now if self._noticed is None else self._noticed

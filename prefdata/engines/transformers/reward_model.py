@@ -1,4 +1,4 @@
-"""Reward models: sequence classifiers that read a conversation with its answer, by transformers.
+"""Reward models: sequence classifiers that read a conversation with its response, by transformers.
 
 One number a head output: one for a Bradley-Terry model, one an attribute for a multi-attribute one
 (HelpSteer2, Wang et al., arXiv 2406.08673). The conversation is rendered by the model's own chat
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from prefdata.config.params import ModelParams
 from prefdata.engines.base import Settings, results
+from prefdata.engines.config import ModelParams
 from prefdata.engines.transformers.loading import EXTRA
 from prefdata.engines.transformers.local import LocalEngine
 from prefdata.errors import ModelError
@@ -59,7 +59,7 @@ class RewardModelEngine(LocalEngine):
                 f"models.{self.name}: the tokenizer of {where} has no chat template",
                 "Put the chat_template.jinja that it was trained with beside it.",
             )
-        # The model finds an answer's last token by what is no padding.
+        # The model finds a response's last token by what is no padding.
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id

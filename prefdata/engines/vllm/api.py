@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from prefdata.config.params import ModelParams
 from prefdata.engines.base import Sampling, Structure
+from prefdata.engines.config import ModelParams
 from prefdata.engines.vllm.loop import Request
 from prefdata.engines.vllm.options import VllmOptions
 from prefdata.engines.vllm.start import first_line, load, own_process, quiet
@@ -106,7 +106,7 @@ class VllmCore:
 
 
 def sampling(settings: Sampling, seed: int, max_tokens: int) -> Any:
-    """Sample one answer; log-probs are of the model's own distribution, at temperature 1."""
+    """Sample one response; log-probs are of the model's own distribution, at temperature 1."""
     from vllm import SamplingParams
 
     return SamplingParams(
@@ -179,8 +179,8 @@ def _lora_request(options: VllmOptions) -> Any:
 
 def cut_off(output: Any) -> str | None:
     """Why an output is none, where vLLM ended the request before its time."""
-    answers = output.outputs
-    reason = answers[0].finish_reason if isinstance(answers, list) else "stop"
+    responses = output.outputs
+    reason = responses[0].finish_reason if isinstance(responses, list) else "stop"
     return None if reason in ("stop", "length") else f"server_error: vLLM ended it: {reason}"
 
 
@@ -189,8 +189,8 @@ def vectors(output: Any) -> np.ndarray:
     return np.asarray(output.outputs.data.float().cpu())
 
 
-def answer_logprobs(output: Any, answer: list[int]) -> list[float]:
-    """Of a `reading` of prompt and answer without its last token: log p of each answer token."""
-    before = output.prompt_logprobs[-(len(answer) - 1) :] if len(answer) > 1 else []
-    inner = [each[token].logprob for each, token in zip(before, answer[:-1], strict=True)]
-    return [*inner, output.outputs[0].logprobs[0][answer[-1]].logprob]
+def response_logprobs(output: Any, response: list[int]) -> list[float]:
+    """Of a `reading` of prompt and response without its last token: log p of each response token."""
+    before = output.prompt_logprobs[-(len(response) - 1) :] if len(response) > 1 else []
+    inner = [each[token].logprob for each, token in zip(before, response[:-1], strict=True)]
+    return [*inner, output.outputs[0].logprobs[0][response[-1]].logprob]

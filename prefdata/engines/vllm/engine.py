@@ -23,19 +23,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from prefdata.config.load import validated
-from prefdata.config.params import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import (
     Engine,
+    LoglikelihoodSettings,
     Operation,
     Options,
     Sampling,
-    Scoring,
     Settings,
     request_key_seed,
     results,
 )
+from prefdata.engines.config import ModelParams
 from prefdata.engines.vllm import api as vllm_api
 from prefdata.engines.vllm import reaper
 from prefdata.engines.vllm import start as vllm_start
@@ -47,10 +46,11 @@ from prefdata.engines.vllm.options import (
     vllm_fingerprint,
 )
 from prefdata.errors import ModelError
+from prefdata.parts.validation import validate
 
 RUNNER: dict[Operation, Runner] = {
     "generate": "generate",
-    "score": "generate",
+    "loglikelihood": "generate",
     "choose": "generate",
     "embed": "embed",
     "hidden_sums": "hidden_sums",
@@ -74,7 +74,7 @@ class VllmEngine(Engine):
     def __init__(self, name: str, params: ModelParams) -> None:
         self.name = name
         self.params = params
-        self.options = validated(VllmOptions, params.options, f"models.{name}.options")
+        self.options = validate(VllmOptions, params.options, f"models.{name}.options")
         check_options(name, params, self.options)
         vllm_start.check_installed(name)
         vllm_start.check_arguments(name, self.options)
@@ -93,7 +93,7 @@ class VllmEngine(Engine):
                 f"{self.options.runner}; {operation} needs a model with options.runner {needed} "
                 "(the same `model` may stand twice under `models`)"
             )
-        if self.options.lora is not None and operation == "score":
+        if self.options.lora is not None and operation == "loglikelihood":
             return NO_SCORES
         if isinstance(settings, Sampling) and settings.temperature > MAX_TEMPERATURE:
             return f"vLLM takes temperatures up to {MAX_TEMPERATURE:g}"
@@ -114,7 +114,8 @@ class VllmEngine(Engine):
             if vllm_start.own_process(self.options):
                 self._reaper = reaper.watch()
             try:
-                self.loop = Loop(partial(vllm_api.VllmCore, self.name, self.params, self.options))
+                make = partial(vllm_api.VllmCore, self.name, self.params, self.options)
+                self.loop = Loop(make, self.stopping)
             except BaseException:
                 self.close()
                 raise
@@ -143,7 +144,7 @@ class VllmEngine(Engine):
         self.start()
         prompts, keys = chat.Prompts(self.tokenizer, rows), rows["key"].to_list()
         asked = [len(prompt) for prompt in prompts.ids]
-        # At least one token of an answer has to fit.
+        # At least one token of a response has to fit.
         fits, errors = chat.sorted_out(
             "generate", rows, prompts, asked, self.max_length, self.max_length - 1
         )
@@ -160,34 +161,37 @@ class VllmEngine(Engine):
             if isinstance(done, pl.DataFrame):
                 yield done
                 continue
-            answers = [output.outputs[0] for _, output in done]
-            ids = [list(answer.token_ids) for answer in answers]
+            responses = [output.outputs[0] for _, output in done]
+            ids = [list(response.token_ids) for response in responses]
             yield results(
                 "generate",
                 [keys[i] for i, _ in done],
                 text=chat.texts(self.tokenizer, ids, settings.stop),
                 n_tokens=[len(each) for each in ids],
                 finish_reason=[
-                    "length" if answer.finish_reason == "length" else "stop" for answer in answers
+                    "length" if response.finish_reason == "length" else "stop"
+                    for response in responses
                 ],
-                cumulative_logprob=[answer.cumulative_logprob for answer in answers],
+                cumulative_logprob=[response.cumulative_logprob for response in responses],
                 n_prompt_tokens=[asked[i] for i, _ in done],
             )
 
-    def score(self, rows: pl.DataFrame, settings: Scoring) -> Iterator[pl.DataFrame]:
+    def loglikelihood(
+        self, rows: pl.DataFrame, settings: LoglikelihoodSettings
+    ) -> Iterator[pl.DataFrame]:
         self.start()
         prompts = chat.Prompts(self.tokenizer, rows)
-        answers = chat.answers(self.tokenizer, rows)
-        keys, lengths = rows["key"].to_list(), _lengths(prompts.ids, answers)
-        fits, errors = chat.sorted_out("score", rows, prompts, lengths, self.max_length)
+        responses = chat.responses(self.tokenizer, rows)
+        keys, lengths = rows["key"].to_list(), _lengths(prompts.ids, responses)
+        fits, errors = chat.sorted_out("loglikelihood", rows, prompts, lengths, self.max_length)
         yield from errors
-        pairs = [(i, prompts.ids[i], answers[i]) for i in fits]
-        for done in self._logprobs(pairs, keys, "score"):
+        pairs = [(i, prompts.ids[i], responses[i]) for i in fits]
+        for done in self._logprobs(pairs, keys, "loglikelihood"):
             if isinstance(done, pl.DataFrame):
                 yield done
                 continue
             yield results(
-                "score",
+                "loglikelihood",
                 [keys[i] for i, _ in done],
                 logprob=[float(sum(each)) for _, each in done],
                 n_tokens=[len(each) for _, each in done],
@@ -251,12 +255,12 @@ class VllmEngine(Engine):
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         self.start()
         prompts = chat.Prompts(self.tokenizer, rows)
-        answers, keys = chat.answers(self.tokenizer, rows), rows["key"].to_list()
-        for row, answer in enumerate(answers):
-            if not answer:
-                prompts.errors.setdefault(row, "refused: an empty answer has no hidden states")
-        # The last token of the answer predicts nothing in it: it need not be run at all.
-        sequences = [p + a[:-1] for p, a in zip(prompts.ids, answers, strict=True)]
+        responses, keys = chat.responses(self.tokenizer, rows), rows["key"].to_list()
+        for row, response in enumerate(responses):
+            if not response:
+                prompts.errors.setdefault(row, "refused: an empty response has no hidden states")
+        # The last token of the response predicts nothing in it: it need not be run at all.
+        sequences = [p + a[:-1] for p, a in zip(prompts.ids, responses, strict=True)]
         lengths = [len(sequence) for sequence in sequences]
         fits, errors = chat.sorted_out("hidden_sums", rows, prompts, lengths, self.max_length)
         yield from errors
@@ -266,15 +270,15 @@ class VllmEngine(Engine):
             if isinstance(done, pl.DataFrame):
                 yield done
                 continue
-            states = [vllm_api.vectors(output)[-len(answers[i]) :] for i, output in done]
+            states = [vllm_api.vectors(output)[-len(responses[i]) :] for i, output in done]
             sums = [each.sum(0, dtype=np.float64).astype(np.float32) for each in states]
             yield results(
                 "hidden_sums",
                 [keys[i] for i, _ in done],
                 hidden_sum=np.stack(sums),
                 last_hidden=np.stack([each[-1] for each in states]),
-                n_tokens=[len(answers[i]) for i, _ in done],
-                n_prompt_tokens=[len(prompts.ids[i]) + len(answers[i]) for i, _ in done],
+                n_tokens=[len(responses[i]) for i, _ in done],
+                n_prompt_tokens=[len(prompts.ids[i]) + len(responses[i]) for i, _ in done],
             )
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
@@ -297,10 +301,10 @@ class VllmEngine(Engine):
     def _logprobs(
         self, pairs: list[tuple[int, list[int], list[int]]], keys: list[bytes], operation: Operation
     ) -> Iterator[list[tuple[int, list[float]]] | pl.DataFrame]:
-        """`pairs` are (number, prompt, answer); (number, log p of each of the answer's tokens), or
+        """`pairs` are (number, prompt, response); (number, log p of each of the response's tokens), or
         a frame of errors."""
-        answers = {number: answer for number, _, answer in pairs}
-        empty = [(number, list[float]()) for number, answer in answers.items() if not answer]
+        responses = {number: response for number, _, response in pairs}
+        empty = [(number, list[float]()) for number, response in responses.items() if not response]
         if empty:
             yield empty
         # The last token is asked for as the next one: so it need not be run, and a sequence may
@@ -314,7 +318,7 @@ class VllmEngine(Engine):
             if isinstance(done, pl.DataFrame):
                 yield done
             else:
-                yield [(n, vllm_api.answer_logprobs(output, answers[n])) for n, output in done]
+                yield [(n, vllm_api.response_logprobs(output, responses[n])) for n, output in done]
 
     def _run(
         self, requests: Iterable[Request], keys: list[bytes], operation: Operation
@@ -342,5 +346,5 @@ def _together(prompts: chat.Prompts, rows: list[int]) -> list[int]:
     return sorted(rows, key=lambda i: first[id(prompts.ids[i])])
 
 
-def _lengths(prompts: list[list[int]], answers: list[list[int]]) -> list[int]:
-    return [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)]
+def _lengths(prompts: list[list[int]], responses: list[list[int]]) -> list[int]:
+    return [len(p) + len(a) for p, a in zip(prompts, responses, strict=True)]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prefdata.engines.base import GRACE_SECONDS, STOPPING
+from prefdata.engines.base import GRACE_SECONDS
 
 YIELD_SECONDS = 1.0
 """Finished results are handed on this often."""
@@ -79,9 +79,10 @@ class _Call:
 class Loop:
     """A core and the thread that runs it."""
 
-    def __init__(self, make: Callable[[], Core]) -> None:
+    def __init__(self, make: Callable[[], Core], stopping: threading.Event) -> None:
         """`make` loads the core, in the loop's thread; what it raises is raised here."""
         self._make = make
+        self._stopping = stopping
         self._changed = threading.Condition()
         self._calls: list[_Call] = []
         self._flying: dict[str, tuple[_Call, Request]] = {}
@@ -100,7 +101,7 @@ class Loop:
     def ask(self, requests: Iterable[Request]) -> Iterator[list[Finished]]:
         """Ask for all requests; whatever finished, about every second.
 
-        While STOPPING is set nothing new is taken up, what was not yet running is given up, and
+        While `stopping` is set nothing new is taken up, what was not yet running is given up, and
         what runs has STOP_SECONDS to finish. An error of the core is raised after what had
         finished.
         """
@@ -164,7 +165,7 @@ class Loop:
                     self._give_up(list(self._flying))
                     return
                 self._drop_those_who_left()
-                if not STOPPING.is_set():
+                if not self._stopping.is_set():
                     deadline = None
                     self._top_up()
                 elif deadline is None:
@@ -173,7 +174,7 @@ class Loop:
                     self._give_up(list(self._flying)[self.core.running :])
                 elif time.monotonic() > deadline:
                     self._give_up(list(self._flying))
-                if STOPPING.is_set():
+                if self._stopping.is_set():
                     self._take_up_no_more()
                 self._calls = [call for call in self._calls if not call.over]
                 self._changed.notify_all()

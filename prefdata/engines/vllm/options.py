@@ -1,4 +1,4 @@
-"""What `options` of a model may say for the vLLM engine, and which of it changes the answers."""
+"""What `options` of a model may say for the vLLM engine, and which of it changes the responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.fingerprint import file_digests, model_fingerprint
 from prefdata.errors import ConfigError, ModelError
 
@@ -43,7 +43,7 @@ NEUTRAL = frozenset(
     "safetensors_load_strategy model_loader_extra_config enable_sleep_mode shutdown_timeout".split()
 )
 """Arguments of vLLM's that are about memory, speed and parallelism. Every other one that
-`engine_args` names counts as changing the answers: nothing may be served stale."""
+`engine_args` names counts as changing the responses: nothing may be served stale."""
 
 
 class VllmOptions(BaseModel):
@@ -54,7 +54,7 @@ class VllmOptions(BaseModel):
     runner: Runner = Field("generate", description="generate also scores and chooses.")
     max_num_seqs: int | None = Field(None, gt=0, description="Sequences that run at once.")
     max_num_batched_tokens: int | None = Field(None, gt=0, description="Tokens a step.")
-    max_model_len: int | None = Field(None, gt=0, description="Prompt and answer together.")
+    max_model_len: int | None = Field(None, gt=0, description="Prompt and response together.")
     gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
     kv_cache_memory_bytes: int | None = Field(None, gt=0, description="Instead of a share.")
     cpu_offload_gb: float | None = Field(None, ge=0, description="Weights kept in host memory.")

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 from packaging.version import InvalidVersion, Version
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.vllm.options import VllmOptions
 from prefdata.errors import ConfigError, ModelError
 
@@ -114,7 +114,7 @@ def _arguments(name: str, params: ModelParams, options: VllmOptions) -> dict[str
         "logprobs_mode": "raw_logprobs",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
-        # Else a model may put line breaks between JSON's tokens until its answer must end.
+        # Else a model may put line breaks between JSON's tokens until its response must end.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         **options.arguments(),
     }

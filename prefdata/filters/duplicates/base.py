@@ -41,7 +41,7 @@ _SUMMARY = {
 
 
 class DuplicatesConfig(FilterConfig):
-    over: Over = Field("prompts", description="What is compared: the prompts, or the answers.")
+    over: Over = Field("prompts", description="What is compared: the prompts, or the responses.")
     best_by: Literal["margin", "reward_chosen", "soft_label"] = Field(
         "margin", description="Of a group the one whose best pair has most of it stays."
     )
@@ -56,7 +56,7 @@ class Duplicates(Filter):
 
     config: DuplicatesConfig
     measure_name: str
-    """What `similarity` is, in a rejection's detail."""
+    """What `similarity` is, in a dropped record's detail."""
     limit: float
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
@@ -122,7 +122,7 @@ class Duplicates(Filter):
             "group", winner="id", winner_score="score"
         )
         ids = members["id"]
-        # Of each text the likest other one of its group: the figure that its rejection names.
+        # Of each text the likest other one of its group: the figure that its dropped record names.
         ends = pl.concat(
             pl.DataFrame(
                 {"id": ids.gather(a), "nearest": ids.gather(b), "similarity": edges["similarity"]}

@@ -1,4 +1,4 @@
-"""Near-duplicates by the words they share, over prompts or over answers: the best one stays.
+"""Near-duplicates by the words they share, over prompts or over responses: the best one stays.
 
 MinHash with banding finds candidates (minhash.py), the Jaccard similarity of their word trigrams
 decides (shingles.py). As an exchange: bands meet in their parts, which makes candidates; the part
@@ -9,6 +9,7 @@ compared. No step sees all texts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -37,6 +38,7 @@ _BATCH = 20_000
 
 
 class NearDuplicatesConfig(DuplicatesConfig):
+    kind: Literal["near_duplicates"] = "near_duplicates"
     max_similarity: float = Field(
         0.8, gt=0.2, le=1, description="Jaccard similarity from which on two texts are duplicates."
     )
@@ -45,8 +47,6 @@ class NearDuplicatesConfig(DuplicatesConfig):
 class NearDuplicates(Duplicates):
     """See the module."""
 
-    kind = "near_duplicates"
-    config_model = NearDuplicatesConfig
     config: NearDuplicatesConfig
     rounds = 3
     prompt_reasons = frozenset({"near_duplicate_prompt"})

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import isqrt
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Need
+from prefdata.engines.base import Requirement
 from prefdata.filters.base import Here, Mail, Message, Texts, by_part
 from prefdata.filters.duplicates.base import (
     EDGES,
@@ -41,6 +42,7 @@ _BLOCK = 2048
 
 
 class SemanticDuplicatesConfig(DuplicatesConfig):
+    kind: Literal["semantic_duplicates"] = "semantic_duplicates"
     model: str = "embedder"
     max_similarity: float = Field(
         0.95, gt=0, le=1, description="Cosine similarity from which on two texts are duplicates."
@@ -50,8 +52,6 @@ class SemanticDuplicatesConfig(DuplicatesConfig):
 class SemanticDuplicates(Duplicates):
     """See the module."""
 
-    kind = "semantic_duplicates"
-    config_model = SemanticDuplicatesConfig
     config: SemanticDuplicatesConfig
     across_buckets = True
     rounds = 1
@@ -62,8 +62,8 @@ class SemanticDuplicates(Duplicates):
     def limit(self) -> float:  # type: ignore[override]
         return self.config.max_similarity
 
-    def needs(self) -> Sequence[Need]:
-        return [(self.config.model, "embed")]
+    def requirements(self) -> list[Requirement]:
+        return [Requirement.of(self.config.model, "embed")]
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         own = ID[self.config.over]

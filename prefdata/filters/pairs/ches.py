@@ -1,6 +1,6 @@
-"""CHES: pairs whose answers look so alike to the policy that DPO pushes the chosen one down.
+"""CHES: pairs whose responses look so alike to the policy that DPO pushes the chosen one down.
 
-The score is that of prefdata/inference/ches.py: the higher, the likelier the chosen answer's
+The score is that of prefdata/inference/ches.py: the higher, the likelier the chosen response's
 probability falls in training. What goes is what lies above a value, above a quantile of all pairs
 (exact: every pair's score of every bucket is gathered, eight bytes a pair), or behind a prompt's
 `best_of_prompt` lowest.
@@ -14,13 +14,14 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field, model_validator
 
-from prefdata.ches.measure import score_pairs
-from prefdata.engines.base import Need
+from prefdata.ches.measure import measure_pairs
+from prefdata.engines.base import Requirement
 from prefdata.filters.base import Filter, FilterConfig, Texts
 from prefdata.inference.loop import Inference
 
 
 class ChesConfig(FilterConfig):
+    kind: Literal["ches"] = "ches"
     model: str = "policy"
     score: Literal["ches", "ches_normalized"] = "ches_normalized"
     max_quantile: float | None = Field(None, gt=0, le=1, description="Keep this share, lowest.")
@@ -38,20 +39,18 @@ class ChesConfig(FilterConfig):
 class Ches(Filter):
     """See the module."""
 
-    kind = "ches"
-    config_model = ChesConfig
     config: ChesConfig
     across_buckets = True
 
-    def needs(self) -> list[Need]:
-        return [(self.config.model, "hidden_sums")]
+    def requirements(self) -> list[Requirement]:
+        return [Requirement.of(self.config.model, "hidden_sums")]
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         ids = pl.concat([pairs["chosen_id"], pairs["rejected_id"]]).unique().sort()
-        answers = texts.responses.filter(pl.col("response_id").is_in(ids.implode())).join(
+        responses = texts.responses.filter(pl.col("response_id").is_in(ids.implode())).join(
             texts.prompts, on="prompt_id", how="left", maintain_order="left"
         )
-        scored = score_pairs(self.config.model, answers, pairs, inference)
+        scored = measure_pairs(self.config.model, responses, pairs, inference)
         return scored.drop("tokens_chosen", "tokens_rejected")
 
     def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
-"""Length bias: longer answers win, whatever they say; pairs are matched or reweighted against it.
+"""Length bias: longer responses win, whatever they say; pairs are matched or reweighted against it.
 
 Pairs are put into bins by how much the lengths differ, |log(characters of chosen / of rejected)|,
-each bin holding about as many pairs. In every bin the pairs whose longer answer won and those whose
+each bin holding about as many pairs. In every bin the pairs whose longer response won and those whose
 shorter one did are made to count the same: `matched` drops the least decided of the more frequent
 kind, `reweighted` gives `weight`s. What the bias is, before and after, is said by a regression of
 the label on length: P(a beats b) = sigmoid(slope * log(length a / length b)), without an intercept
@@ -27,6 +27,7 @@ _STEPS = 50
 
 
 class LengthBiasConfig(FilterConfig):
+    kind: Literal["length_bias"] = "length_bias"
     method: Literal["matched", "reweighted"] = "matched"
     bins: int = Field(10, ge=1)
     max_weight: float = Field(
@@ -37,13 +38,11 @@ class LengthBiasConfig(FilterConfig):
 class LengthBias(Filter):
     """See the module."""
 
-    kind = "length_bias"
-    config_model = LengthBiasConfig
     config: LengthBiasConfig
     across_buckets = True
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        # An empty answer has a logarithm, too.
+        # An empty response has a logarithm, too.
         lengths = with_texts(pairs, texts.responses).select(
             log_ratio=(
                 (pl.col("chosen").str.len_chars() + 1) / (pl.col("rejected").str.len_chars() + 1)
@@ -113,7 +112,7 @@ class LengthBias(Filter):
             found.select(
                 reason=pl.when(pl.col("weight") == 0).then(pl.lit("length_bias")),
                 detail=pl.format(
-                    "the {} answer won, log length ratio {}: {} such pairs in bin {} against {}",
+                    "the {} response won, log length ratio {}: {} such pairs in bin {} against {}",
                     wins,
                     pl.col("log_ratio").round(4),
                     "own",
@@ -134,7 +133,7 @@ class LengthBias(Filter):
 def slope(ratio: np.ndarray, weight: np.ndarray) -> float:
     """The slope of the weighted logistic regression of the label on the log length ratio.
 
-    With the least ridge that keeps it finite where the longer answer always won. By Newton's
+    With the least ridge that keeps it finite where the longer response always won. By Newton's
     method; the likelihood is concave.
     """
     ridge = 1e-3
@@ -151,6 +150,6 @@ def slope(ratio: np.ndarray, weight: np.ndarray) -> float:
 
 
 def longer_wins(ratio: np.ndarray, weight: np.ndarray) -> float:
-    """The weighted share of the pairs of different lengths whose longer answer won."""
+    """The weighted share of the pairs of different lengths whose longer response won."""
     differ = np.sum(weight * (ratio != 0))
     return float(np.sum(weight * (ratio > 0)) / differ) if differ else 0.5

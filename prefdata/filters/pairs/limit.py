@@ -8,6 +8,7 @@ neither on the order of the pairs nor on how they are bucketed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -20,6 +21,7 @@ _DESCENDING = [False, True, False]
 
 
 class LimitConfig(FilterConfig):
+    kind: Literal["limit"] = "limit"
     per_prompt: int | None = Field(None, gt=0, description="Pairs of a prompt.")
     pairs: int | None = Field(None, gt=0, description="Pairs in all.")
 
@@ -33,8 +35,6 @@ class LimitConfig(FilterConfig):
 class Limit(Filter):
     """See the module."""
 
-    kind = "limit"
-    config_model = LimitConfig
     config: LimitConfig
     across_buckets = True
 

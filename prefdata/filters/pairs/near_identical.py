@@ -1,6 +1,8 @@
-"""Answers too alike to teach anything: Jaccard similarity of their word trigrams."""
+"""Responses too alike to teach anything: Jaccard similarity of their word trigrams."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
@@ -11,14 +13,13 @@ from prefdata.inference.loop import Inference
 
 
 class NearIdenticalConfig(FilterConfig):
+    kind: Literal["near_identical"] = "near_identical"
     max_similarity: float = Field(0.9, gt=0, le=1)
 
 
 class NearIdentical(Filter):
     """See the module."""
 
-    kind = "near_identical"
-    config_model = NearIdenticalConfig
     config: NearIdenticalConfig
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
@@ -30,7 +31,7 @@ class NearIdentical(Filter):
     def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
         alike = pl.col("similarity") > self.config.max_similarity
         return measured.with_columns(
-            reason=pl.when(alike).then(pl.lit("near_identical_answers")),
+            reason=pl.when(alike).then(pl.lit("near_identical_responses")),
             detail=pl.format(
                 "similarity {}, max_similarity {}",
                 pl.col("similarity").round(4),

@@ -1,38 +1,37 @@
-"""Answers that say the same in other words: cosine similarity of their embeddings."""
+"""Responses that say the same in other words: cosine similarity of their embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Need
+from prefdata.engines.base import Requirement
 from prefdata.filters.base import Filter, FilterConfig, Texts
 from prefdata.filters.vectors.embedded import embedded, matrix
 from prefdata.inference.loop import Inference
 
 
-class SimilarAnswersConfig(FilterConfig):
+class SimilarResponsesConfig(FilterConfig):
+    kind: Literal["similar_responses"] = "similar_responses"
     model: str = "embedder"
     max_similarity: float = Field(0.95, gt=0, le=1)
 
 
-class SimilarAnswers(Filter):
+class SimilarResponses(Filter):
     """See the module."""
 
-    kind = "similar_answers"
-    config_model = SimilarAnswersConfig
-    config: SimilarAnswersConfig
+    config: SimilarResponsesConfig
 
-    def needs(self) -> Sequence[Need]:
-        return [(self.config.model, "embed")]
+    def requirements(self) -> list[Requirement]:
+        return [Requirement.of(self.config.model, "embed")]
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         ids = pl.concat([pairs["chosen_id"], pairs["rejected_id"]]).unique()
         rows = texts.responses.filter(pl.col("response_id").is_in(ids.implode())).select(
-            "text", id="response_id", place="prompt_id"
+            "text", id="response_id", prompt_id="prompt_id"
         )
         vectors = embedded(self.config.model, rows, inference)
         sides = [
@@ -49,7 +48,7 @@ class SimilarAnswers(Filter):
     def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
         limit = self.config.max_similarity
         return measured.with_columns(
-            reason=pl.when(pl.col("cosine_similarity") > limit).then(pl.lit("similar_answers")),
+            reason=pl.when(pl.col("cosine_similarity") > limit).then(pl.lit("similar_responses")),
             detail=pl.format(
                 "cosine similarity {}, max_similarity {}",
                 pl.col("cosine_similarity").round(4),

@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.comparisons.sides import with_texts
-from prefdata.engines.base import Need
+from prefdata.engines.base import Requirement
 from prefdata.filters.base import Filter, FilterConfig, Texts
 from prefdata.filters.duplicates.base import contents, identified
 from prefdata.filters.selection.diversity import compared
@@ -33,7 +33,7 @@ class SelectionConfig(FilterConfig):
     over: Literal["prompts", "pairs"] = Field(
         "prompts",
         description="What is selected: prompts with all their pairs, or pairs by their prompt and "
-        "chosen answer.",
+        "chosen response.",
     )
     model: str = "embedder"
     best_by: Literal["margin", "reward_chosen", "soft_label"] = Field(
@@ -56,14 +56,14 @@ class Selection(Filter):
         of two rows that are equal in all the earlier one goes first.
         """
 
-    def needs(self) -> Sequence[Need]:
-        return [(self.config.model, "embed")]
+    def requirements(self) -> list[Requirement]:
+        return [Requirement.of(self.config.model, "embed")]
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         own = _UNIT[self.config.over]
         prompts = identified(texts.prompts)
         if self.config.over == "prompts":
-            asked = prompts.with_columns(place="id").join(
+            asked = prompts.with_columns(prompt_id="id").join(
                 pairs.select(id="prompt_id"), on="id", how="semi", maintain_order="left"
             )
         else:
@@ -73,7 +73,7 @@ class Selection(Filter):
                 .select(
                     text=pl.concat_str("text", "chosen", separator="\n"),
                     id="pair_id",
-                    place="prompt_id",
+                    prompt_id="prompt_id",
                 )
             )
         vectors = embedded(self.config.model, asked, inference)

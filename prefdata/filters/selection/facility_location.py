@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
-from prefdata.filters.selection.base import Selection
+from prefdata.filters.selection.base import Selection, SelectionConfig
 from prefdata.filters.vectors.clusters import centres, closest
 
 LARGEST = 1024
@@ -25,10 +26,14 @@ _PER_CLUSTER = 256
 _SAMPLE = 32_768
 
 
+class FacilityLocationConfig(SelectionConfig):
+    kind: Literal["facility_location"] = "facility_location"
+
+
 class FacilityLocation(Selection):
     """See the module."""
 
-    kind = "facility_location"
+    config: FacilityLocationConfig
 
     def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:
         orders = [

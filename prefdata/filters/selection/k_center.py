@@ -7,17 +7,23 @@ farthest from all taken so far. The largest distance left is at most twice the l
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from prefdata.filters.selection.base import Selection
+from prefdata.filters.selection.base import Selection, SelectionConfig
 
 _FRONT = 4096
+
+
+class KCenterConfig(SelectionConfig):
+    kind: Literal["k_center"] = "k_center"
 
 
 class KCenter(Selection):
     """See the module."""
 
-    kind = "k_center"
+    config: KCenterConfig
 
     def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:
         return farthest_first(vectors, int(np.argmax(scores)), budget)

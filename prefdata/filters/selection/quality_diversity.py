@@ -18,6 +18,7 @@ from prefdata.filters.selection.base import Selection, SelectionConfig
 
 
 class QualityDiversityConfig(SelectionConfig):
+    kind: Literal["quality_diversity"] = "quality_diversity"
     projection: Literal["random", "principal"] = "random"
     dimensions: int = Field(4, ge=1, le=16, description="Axes of the projection.")
     bins: int | None = Field(
@@ -28,8 +29,6 @@ class QualityDiversityConfig(SelectionConfig):
 class QualityDiversity(Selection):
     """See the module."""
 
-    kind = "quality_diversity"
-    config_model = QualityDiversityConfig
     config: QualityDiversityConfig
 
     def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:

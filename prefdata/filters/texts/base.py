@@ -1,4 +1,4 @@
-"""Filters that look at one text at a time: the prompt, the chosen answer, the rejected one.
+"""Filters that look at one text at a time: the prompt, the chosen response, the rejected one.
 
 Each says what is wrong with a text, or null; a pair goes where one of the texts that `of` names has
 something wrong with it.
@@ -38,7 +38,7 @@ class Flaws(Filter):
     def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
         """What is wrong with each row, with its figure and the limit; null: nothing.
 
-        `rows`: text, prompt_id, finished (the answer ended its turn; null for a prompt). `texts`
+        `rows`: text, prompt_id, finished (the response ended its turn; null for a prompt). `texts`
         are all of the bucket.
         """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -25,6 +25,7 @@ from prefdata.text.shingles import WORD, rolling
 
 
 class ContaminationConfig(FlawConfig):
+    kind: Literal["contamination"] = "contamination"
     of: list[Part] = Field(["prompt", "chosen", "rejected"], min_length=1)
     files: list[str] = Field(
         min_length=1, description="JSONL (.gz too), Parquet, or plain text, a text a line."
@@ -37,14 +38,10 @@ class ContaminationConfig(FlawConfig):
 class Contamination(Flaws):
     """See the module."""
 
-    kind = "contamination"
     code = "contaminated"
-    config_model = ContaminationConfig
     config: ContaminationConfig
 
-    def __init__(self, settings: dict[str, Any], where: str) -> None:
-        super().__init__(settings, where)
-        # Here, so that a file that is missing or broken is found before any work starts.
+    def setup(self) -> None:
         self.known = _known(self.config)
 
     def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:

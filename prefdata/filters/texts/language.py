@@ -1,4 +1,4 @@
-"""Language: texts in other languages than those wanted, or answers in another than their prompt's.
+"""Language: texts in other languages than those wanted, or responses in another than their prompt's.
 
 By py3langid (the extra `language`): 97 languages, its model inside the package. It is told what
 languages may occur, if `among` says so; on texts of a few words it often guesses wrong, so a text
@@ -8,7 +8,7 @@ of fewer than `min_chars` letters, or one that it is not sure of, passes.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ from prefdata.filters.texts.base import FlawConfig, Flaws
 
 
 class LanguageConfig(FlawConfig):
+    kind: Literal["language"] = "language"
     languages: list[str] = Field(
         [], description="ISO 639-1 codes of the languages wanted; none: the prompt's own."
     )
@@ -39,19 +40,16 @@ class LanguageConfig(FlawConfig):
 class Language(Flaws):
     """See the module."""
 
-    kind = "language"
     code = "other_language"
-    config_model = LanguageConfig
     config: LanguageConfig
 
-    def __init__(self, settings: dict[str, Any], where: str) -> None:
-        super().__init__(settings, where)
+    def setup(self) -> None:
         known = _identifier(()).labels
         named = [*self.config.languages, *self.config.among]
         wrong = [code for code in named if code not in known]
         if wrong:
             raise ConfigError(
-                f"{where}: py3langid doesn't know {', '.join(wrong)}; known: {', '.join(known)}"
+                f"{self.where}: py3langid doesn't know {', '.join(wrong)}; known: {', '.join(known)}"
             )
 
     def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:

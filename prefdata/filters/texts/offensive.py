@@ -7,7 +7,7 @@ passes, and quoted or harmless slang may not. For that ask a model as a judge.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
@@ -18,24 +18,22 @@ from prefdata.filters.texts.base import FlawConfig, Flaws
 
 
 class OffensiveConfig(FlawConfig):
+    kind: Literal["offensive"] = "offensive"
     max_probability: float = Field(0.8, ge=0, lt=1, description="Of being offensive.")
 
 
 class Offensive(Flaws):
     """See the module."""
 
-    kind = "offensive"
     code = "offensive"
-    config_model = OffensiveConfig
     config: OffensiveConfig
 
-    def __init__(self, settings: dict[str, Any], where: str) -> None:
-        super().__init__(settings, where)
+    def setup(self) -> None:
         try:
             import profanity_check  # noqa: F401
         except ImportError as error:
             raise ConfigError(
-                f"{where}: the filter offensive needs alt-profanity-check",
+                f"{self.where}: the filter offensive needs alt-profanity-check",
                 "Install the extra: pip install prefdata[safety]",
             ) from error
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
@@ -36,6 +36,7 @@ _ANY = re.compile(r"@|\d\D{0,2}\d")
 
 
 class PersonalDataConfig(FlawConfig):
+    kind: Literal["personal_data"] = "personal_data"
     of: list[Part] = Field(["prompt", "chosen", "rejected"], min_length=1)
     kinds: list[Kind] = Field(["email", "phone", "card", "iban", "ip"], min_length=1)
     region: str = Field(
@@ -49,30 +50,27 @@ class PersonalDataConfig(FlawConfig):
 class PersonalData(Flaws):
     """See the module."""
 
-    kind = "personal_data"
     code = "personal_data"
-    config_model = PersonalDataConfig
     config: PersonalDataConfig
 
-    def __init__(self, settings: dict[str, Any], where: str) -> None:
-        super().__init__(settings, where)
+    def setup(self) -> None:
         try:
             import phonenumbers
             import stdnum.iban
             import stdnum.luhn  # noqa: F401
         except ImportError as error:
             raise ConfigError(
-                f"{where}: the filter personal_data needs phonenumbers and python-stdnum",
+                f"{self.where}: the filter personal_data needs phonenumbers and python-stdnum",
                 "Install the extra: pip install prefdata[privacy]",
             ) from error
         if self.config.region not in {"ZZ", *phonenumbers.SUPPORTED_REGIONS}:
-            raise ConfigError(f"{where}.region: {self.config.region} is no country's code")
+            raise ConfigError(f"{self.where}.region: {self.config.region} is no country's code")
 
     def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
         return pl.Series([self._found(text) for text in rows["text"]], dtype=pl.String)
 
     def _found(self, text: str) -> str | None:
-        """The first of each kind by its place: a rejection must not spread the datum itself."""
+        """The first of each kind by its place: a dropped record must not spread the datum itself."""
         if not _ANY.search(text):
             return None
         found = []

@@ -1,11 +1,13 @@
-"""Refusals: answers that decline the request instead of answering it.
+"""Refusals: responses that decline the request instead of answering it.
 
-By their words, in English: an apology or "as an AI" with a "can't" or "won't" near the answer's
-start. An answer that refuses in other words, or in another language, is not found; `phrases` adds
+By their words, in English: an apology or "as an AI" with a "can't" or "won't" near the response's
+start. A response that refuses in other words, or in another language, is not found; `phrases` adds
 regular expressions. Where refusing is what the data should teach, leave this filter out.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -22,7 +24,7 @@ _CANNOT = (
     r"must respectfully decline)"
 )
 _DOING = (
-    r"(?:help|assist|provid|fulfil|compl|answer|discuss|support|creat|writ|generat|giv|shar|offer|"
+    r"(?:help|assist|provid|fulfil|compl|response|discuss|support|creat|writ|generat|giv|shar|offer|"
     r"participat|engag|do that|do this|in good conscience|respond|recommend|encourag|condon|"
     r"continu|your request|this request)\w*"
 )
@@ -40,6 +42,7 @@ PHRASES = (
 
 
 class RefusalsConfig(FlawConfig):
+    kind: Literal["refusals"] = "refusals"
     within: int = Field(200, gt=0, description="Looks at so many characters from the start.")
     phrases: list[str] = Field([], description="More regular expressions (Rust) of refusals.")
 
@@ -57,9 +60,7 @@ class RefusalsConfig(FlawConfig):
 class Refusals(Flaws):
     """See the module."""
 
-    kind = "refusals"
     code = "refusal"
-    config_model = RefusalsConfig
     config: RefusalsConfig
 
     def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:

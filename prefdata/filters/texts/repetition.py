@@ -7,6 +7,8 @@ by characters.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 from pydantic import Field
 
@@ -16,6 +18,7 @@ from prefdata.text.shingles import distinct_counts, shingles
 
 
 class RepetitionConfig(FlawConfig):
+    kind: Literal["repetition"] = "repetition"
     max_repeated: float = Field(0.5, ge=0, lt=1, description="Largest share of repeated trigrams.")
     min_words: int = Field(20, ge=3, description="Shorter texts are not looked at.")
 
@@ -23,9 +26,7 @@ class RepetitionConfig(FlawConfig):
 class Repetition(Flaws):
     """See the module."""
 
-    kind = "repetition"
     code = "repetitive"
-    config_model = RepetitionConfig
     config: RepetitionConfig
 
     def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:

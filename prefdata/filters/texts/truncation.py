@@ -1,17 +1,23 @@
-"""Truncation: answers that were cut off at max_tokens, so they never ended their turn."""
+"""Truncation: responses that were cut off at max_tokens, so they never ended their turn."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import polars as pl
 
 from prefdata.filters.base import Texts
-from prefdata.filters.texts.base import Flaws
+from prefdata.filters.texts.base import FlawConfig, Flaws
+
+
+class TruncationConfig(FlawConfig):
+    kind: Literal["truncation"] = "truncation"
 
 
 class Truncation(Flaws):
     """See the module."""
 
-    kind = "truncation"
+    config: TruncationConfig
     code = "truncated"
 
     def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:

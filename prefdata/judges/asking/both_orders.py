@@ -1,4 +1,4 @@
-"""Comparing two answers in both orders, so that a liking for a place cancels."""
+"""Comparing two responses in both orders, so that a liking for a place cancels."""
 
 from __future__ import annotations
 

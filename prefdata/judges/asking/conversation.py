@@ -1,4 +1,4 @@
-"""Conversations and answers as text for a judge's template."""
+"""Conversations and responses as text for a judge's template."""
 
 from __future__ import annotations
 

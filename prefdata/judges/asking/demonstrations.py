@@ -2,7 +2,7 @@
 
 They are earlier turns of the conversation: the same question in the same template, and the reply in
 the form in which the judge is to give its own. Their texts are as neutral as those that are judged.
-The answer that was preferred stands first and second by turns, and both orders of a comparison are
+The response that was preferred stands first and second by turns, and both orders of a comparison are
 asked after the same turns: a liking for a place that these teach still cancels.
 """
 

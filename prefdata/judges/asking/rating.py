@@ -1,11 +1,11 @@
-"""Rating answers one by one: with or without something written about the answer first."""
+"""Rating responses one by one: with or without something written about the response first."""
 
 from __future__ import annotations
 
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Wanted
+from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.both_orders import kept
 from prefdata.judges.asking.conversation import fill, template, transcript, turns
@@ -13,7 +13,7 @@ from prefdata.judges.asking.delimiters import neutral
 from prefdata.judges.asking.rubric import Rubric
 from prefdata.judges.asking.steps import Writing, WritingConfig, where_sound
 from prefdata.judges.asking.verdict import AskingConfig, Verdicts
-from prefdata.judges.base import Candidates, Judge, from_scores
+from prefdata.judges.base import Candidates, Judge, from_rewards
 
 
 class RatingConfig(AskingConfig):
@@ -28,17 +28,17 @@ class WrittenRatingConfig(RatingConfig, WritingConfig):
 
 
 def asked_about(candidates: Candidates) -> pl.DataFrame:
-    """response_id, prompt_id, question, answer: one row an answer, its texts neutral."""
+    """response_id, prompt_id, question, response: one row a response, its texts neutral."""
     questions = candidates.prompts.select(
         "prompt_id", question=neutral(transcript(pl.col("messages")))
     )
     return candidates.responses.select(
-        "response_id", "prompt_id", answer=neutral(pl.col("text"))
+        "response_id", "prompt_id", response=neutral(pl.col("text"))
     ).join(questions, on="prompt_id", how="left", maintain_order="left")
 
 
 class WrittenRating(Judge):
-    """A judge that has its model write about an answer, and then asks it for the rating.
+    """A judge that has its model write about a response, and then asks it for the rating.
 
     prompts/KIND.txt asks for the text, prompts/KIND_rating.txt for the rating, in the same
     conversation: the rating is read from a turn of its own, never from the text.
@@ -47,22 +47,22 @@ class WrittenRating(Judge):
     config_model = WrittenRatingConfig
     config: WrittenRatingConfig
 
-    def needs(self) -> list[Wanted]:
-        return [self._writing().wanted(), self._verdicts().wanted()]
+    def requirements(self) -> list[Requirement]:
+        return [self._writing().requirement(), self._verdicts().requirement()]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         first, second = template(self.kind), template(f"{self.kind}_rating")
         rubric = pl.lit(self.config.rubric.text())
         rows = asked_about(candidates).with_columns(
             asking=fill(
-                first, question=pl.col("question"), answer=pl.col("answer"), criteria=rubric
+                first, question=pl.col("question"), response=pl.col("response"), criteria=rubric
             ),
             unscored=pl.lit(None, dtype=pl.String),
         )
         written = where_sound(
             rows,
             lambda sound: self._writing().ask(
-                inference, sound.select(place="prompt_id", messages=turns(pl.col("asking")))
+                inference, sound.select(prompt_id="prompt_id", messages=turns(pl.col("asking")))
             ),
         )
         conversation = turns(
@@ -71,7 +71,7 @@ class WrittenRating(Judge):
         rated = where_sound(
             written,
             lambda sound: self._verdicts().ask(
-                inference, sound.select(place="prompt_id", messages=conversation)
+                inference, sound.select(prompt_id="prompt_id", messages=conversation)
             ),
         )
         return rated_judgments(self.name, candidates, rated, self.config)
@@ -94,4 +94,4 @@ def rated_judgments(
         score=config.rubric.expected(pl.col("logprobs")),
         trace=pl.concat_str(pl.col("trace"), verdicts, separator="\n\n", ignore_nulls=True),
     ).with_columns(trace=pl.when(pl.col("trace") != "").then("trace"))
-    return from_scores(judge, candidates.comparisons, scores, config.rating_temperature)
+    return from_rewards(judge, candidates.comparisons, scores, config.rating_temperature)

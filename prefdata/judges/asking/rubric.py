@@ -1,4 +1,4 @@
-"""A rubric: what an answer is rated by, on which scale, and what its points mean."""
+"""A rubric: what a response is rated by, on which scale, and what its points mean."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Rubric(BaseModel):
 
     def expected(self, logprobs: pl.Expr) -> pl.Expr:
         """The mean rating under the options' probabilities (G-Eval, arXiv 2303.16634, Section 2):
-        finer than the likeliest rating, which ties most answers."""
+        finer than the likeliest rating, which ties most responses."""
         shares = probabilities(logprobs)
         points = [shares.list.get(n) * (self.low + n) for n in range(len(self.options()))]
         return pl.sum_horizontal(points, ignore_nulls=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Need, Sampling
+from prefdata.engines.base import Requirement, Sampling
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.verdict import AskingConfig, unreadable
 
@@ -25,9 +25,9 @@ class Writing:
         self.where = where
         self.sampling = Sampling(temperature=config.temperature, max_tokens=config.trace_tokens)
 
-    def wanted(self) -> Need:
+    def requirement(self) -> Requirement:
         """The model has to generate."""
-        return (self.model, "generate", self.sampling)
+        return Requirement.of(self.model, "generate", self.sampling)
 
     def ask(self, inference: Inference, rows: pl.DataFrame) -> pl.DataFrame:
         """`trace` (what was written, without thoughts), `unscored` (why nothing whole was).
@@ -40,7 +40,7 @@ class Writing:
             self.sampling,
             rows.with_columns(sample_index=pl.lit(0, dtype=pl.Int64)),
         )
-        # A text that was cut off may have said only half of what there is to say for an answer.
+        # A text that was cut off may have said only half of what there is to say for a response.
         return unreadable(asked, f"{self.where}.trace_tokens").select(
             "unscored",
             trace=pl.when(pl.col("unscored").is_null()).then("own").otherwise("written"),

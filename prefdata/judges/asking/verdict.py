@@ -3,9 +3,9 @@
 In the order in which `verdict: auto` takes what the model's engine can do:
 
 - `logits`: the options' log-probs as the next tokens. Nothing is written, nothing can be misread.
-- `choice`, `json_schema`, `regex`: the engine holds the answer to the form, which is still checked.
+- `choice`, `json_schema`, `regex`: the engine holds the response to the form, which is still checked.
 - `text`: the model writes what it likes and ends with a line of its own, `[[A]]`. No text that is
-  judged can hold such a line (delimiters.py), so it is the judge's also where it quotes an answer.
+  judged can hold such a line (delimiters.py), so it is the judge's also where it quotes a response.
 
 Whatever else is written is no verdict: Unscored, with the reason and the text.
 """
@@ -20,7 +20,7 @@ import orjson
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import AnyOf, Need, Options, Sampling, Structure, first_met
+from prefdata.engines.base import Call, Options, Requirement, Sampling, Structure
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.conversation import fill, template
 from prefdata.judges.base import JudgeConfig
@@ -47,12 +47,12 @@ class Verdicts:
         self.where = where
         self.options = tuple(options)
 
-    def wanted(self) -> AnyOf:
+    def requirement(self) -> Requirement:
         """The ways that the settings allow, the best first."""
         ways = WAYS if self.config.verdict == "auto" else (self.config.verdict,)
         other = "" if self.config.verdict == "auto" else f"Set {self.where}.verdict: auto, or name "
         remedy = (other or "Name ") + f"in {self.where}.model a model whose engine can do it."
-        return AnyOf(tuple(self._need(way) for way in ways), remedy)
+        return Requirement(self.config.model, tuple(self._call(way) for way in ways), remedy)
 
     def ask(self, inference: Inference, rows: pl.DataFrame) -> pl.DataFrame:
         """`logprobs` (list, one an option), `unscored`, `written` (the text, where there is one).
@@ -60,15 +60,15 @@ class Verdicts:
         `rows` hold place and messages, whose last turn asks for an option. A written verdict has
         log-prob 0, the other options -inf.
         """
-        model, operation, *settings = first_met(self.wanted(), inference.engines)
-        if operation == "choose":
-            return weighed(inference.ask(model, operation, settings[0], rows))
-        (sampling,) = settings
+        call = self.requirement().resolve(inference.engines)
+        if call.operation == "choose":
+            return weighed(inference.ask(self.config.model, "choose", call.settings, rows))
+        sampling = call.settings
         assert isinstance(sampling, Sampling)
         way = way_of(sampling.structure)
         asked = inference.ask(
-            model,
-            operation,
+            self.config.model,
+            "generate",
             sampling,
             said_how(rows, way, ", ".join(self.options)).with_columns(FIRST),
         )
@@ -76,14 +76,14 @@ class Verdicts:
 
     def way(self, inference: Inference) -> Way:
         """How the verdict will be read."""
-        _, operation, *settings = first_met(self.wanted(), inference.engines)
-        return (
-            "logits" if operation == "choose" else way_of(getattr(settings[0], "structure", None))
-        )
+        call = self.requirement().resolve(inference.engines)
+        if call.operation == "choose":
+            return "logits"
+        return way_of(getattr(call.settings, "structure", None))
 
-    def _need(self, way: Way) -> Need:
+    def _call(self, way: Way) -> Call:
         if way == "logits":
-            return (self.config.model, "choose", Options(options=self.options))
+            return Call("choose", Options(options=self.options))
         schema = {
             "type": "object",
             "properties": {"verdict": {"type": "string", "enum": list(self.options)}},
@@ -95,7 +95,7 @@ class Verdicts:
             "json_schema": Structure(json_schema=orjson.dumps(schema).decode()),
             "regex": Structure(regex="(" + "|".join(map(re.escape, self.options)) + ")"),
         }.get(way)
-        return (self.config.model, "generate", written_verdict(self.config, structure))
+        return Call("generate", written_verdict(self.config, structure))
 
 
 FIRST = pl.lit(0, dtype=pl.Int64).alias("sample_index")
@@ -163,7 +163,7 @@ def unreadable(asked: pl.DataFrame, tokens: str) -> pl.DataFrame:
 def said(
     asked: pl.DataFrame, way: Way, kind: str, value: str, like: str, known: str, tokens: str
 ) -> pl.DataFrame:
-    """`said` (what stands where the verdict has to), `unscored`, `written`, from written answers.
+    """`said` (what stands where the verdict has to), `unscored`, `written`, from written responses.
 
     JSON has to be one key, `kind`, and a `value` (a regex with one group); in free text nothing
     else in double square brackets may be `like` a verdict. `known` says what was expected.

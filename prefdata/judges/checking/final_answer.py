@@ -1,7 +1,7 @@
-"""The number that a worked answer ends in, as an exact fraction.
+"""The number that a worked response ends in, as an exact fraction.
 
 Where it stands, in order of how explicitly it is marked: `#### 18` (GSM8K, arXiv 2110.14168),
-`\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18", "the answer is 18"; the last of these that holds a
+`\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18", "the response is 18"; the last of these that holds a
 number counts. Without one it is the last number of the text, if the text came to its end. Numbers,
 no algebra: `2x`, `2\\pi`, `3:5` and `5 or 6` are none.
 """
@@ -90,7 +90,7 @@ _MARK = re.compile(
     r"(?P<hashes>\#{4}(?!\#))"
     r"|(?P<boxed>\\(?:boxed|fbox)\s*\{)"
     r"|(?P<said>(?:^|(?<=\n))[ \t]*A:"
-    r"|\b(?i:answers?)\b(?:[^\n.=]{0,80}?(?i:\bis\b|\bare\b|\bequals\b|:|=)|[^\w\n]{0,8}\n))"
+    r"|\b(?i:responses?)\b(?:[^\n.=]{0,80}?(?i:\bis\b|\bare\b|\bequals\b|:|=)|[^\w\n]{0,8}\n))"
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;")
 # What makes the number before it a part of something else: a choice, a range, a calculation.
@@ -108,7 +108,7 @@ def final_number(text: str, finished: bool = True) -> Number | None:
     """The number that the text ends in, or None; a text that was cut off has to mark it."""
     cleaned = _clean(text)
     for region, phrase in reversed(_regions(cleaned)):
-        # "The answer is 5 or 6" is an answer, and no number: the last number there is not meant.
+        # "The response is 5 or 6" is a response, and no number: the last number there is not meant.
         if any(c.isdecimal() for c in region):
             return _first(region, phrase)
     if not finished:
@@ -116,12 +116,12 @@ def final_number(text: str, finished: bool = True) -> Number | None:
     return next((n for m in reversed(list(_NUMBER.finditer(cleaned))) if (n := _number(m))), None)
 
 
-def reference_number(reference: str) -> Number | None:
-    """The number that a reference is, with its unit or at the end of a worked solution, or None.
+def ground_truth_number(ground_truth: str) -> Number | None:
+    """The number that a ground truth is, with its unit or at the end of a worked solution, or None.
 
     What holds more than that one number and a unit is None: nothing may be checked by half of it.
     """
-    cleaned = _clean(reference)
+    cleaned = _clean(ground_truth)
     marked = _regions(cleaned)
     region = marked[-1][0] if marked else cleaned
     matches = list(_NUMBER.finditer(region))

@@ -1,4 +1,4 @@
-"""Runs an answer's Python code against given tests in a process of its own, with limits.
+"""Runs a response's Python code against given tests in a process of its own, with limits.
 
 What it is: a subprocess in an empty folder of its own, without the parent's environment, with
 limits on CPU time, wall time, memory, file size, open files and new processes, cut off from the
@@ -6,7 +6,7 @@ network where Linux lets an unprivileged process do that, and killed with its pr
 
 What it is not: a wall against code that means harm. It can read every file that the user can read
 and write where the user can write; as root it can start processes, and leave its process group;
-and it shares an interpreter with the tests, which code that looks for them can cheat. Run answers
+and it shares an interpreter with the tests, which code that looks for them can cheat. Run responses
 that nobody may trust in a container or a virtual machine around prefdata.
 """
 
@@ -128,9 +128,9 @@ limit("RLIMIT_CORE", 0)
 def named(error):
     return type(error).__name__[:60]
 tests, stopped = [], None
-names = {"__name__": "answer"}
+names = {"__name__": "response"}
 try:
-    exec(compile(job["code"], "answer", "exec"), names)
+    exec(compile(job["code"], "response", "exec"), names)
 except BaseException as error:
     stopped = "the code fails: " + named(error)
 else:

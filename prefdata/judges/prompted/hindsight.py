@@ -1,10 +1,12 @@
-"""A judge that simulates what follows from acting on the answer, and then rates it by that.
+"""A judge that simulates what follows from acting on the response, and then rates it by that.
 
-RLHS (arXiv 2501.08617): feedback on foresight rewards answers that only please; asked after the
+RLHS (arXiv 2501.08617): feedback on foresight rewards responses that only please; asked after the
 consequences, even simulated ones, the same judge rewards what helped.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from prefdata.judges.asking.rating import WrittenRating, WrittenRatingConfig
 from prefdata.judges.asking.rubric import Rubric
@@ -24,12 +26,11 @@ _UTILITY = Rubric(
 
 
 class HindsightConfig(WrittenRatingConfig):
+    kind: Literal["hindsight"] = "hindsight"
     rubric: Rubric = _UTILITY
 
 
 class HindsightJudge(WrittenRating):
     """See the module."""
 
-    kind = "hindsight"
-    config_model = HindsightConfig
     config: HindsightConfig

@@ -1,4 +1,4 @@
-"""The policy, or any model, as pairwise judge: which of two answers is better, in both orders.
+"""The policy, or any model, as pairwise judge: which of two responses is better, in both orders.
 
 LLM-as-a-judge (Zheng et al., arXiv 2306.05685) without text to parse where the engine gives
 logits: P(A) and P(B) come from the next-token distribution, so there is no format to get wrong.
@@ -8,9 +8,11 @@ a liking for the first place cancels.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
-from prefdata.engines.base import AnyOf
+from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.both_orders import OPTIONS, from_both_orders, in_both_orders, kept
 from prefdata.judges.asking.conversation import fill, template, turns
@@ -22,26 +24,26 @@ from prefdata.judges.base import Candidates, Judge
 class PairwiseConfig(AskingConfig):
     """Nothing beside the model and how its verdict is read."""
 
+    kind: Literal["pairwise"] = "pairwise"
+
 
 class PairwiseJudge(Judge):
     """See the module."""
 
-    kind = "pairwise"
-    config_model = PairwiseConfig
     config: PairwiseConfig
     takes_demonstrations = True
 
-    def needs(self) -> list[AnyOf]:
-        return [self._verdicts().wanted()]
+    def requirements(self) -> list[Requirement]:
+        return [self._verdicts().requirement()]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         asking = fill(
             template("pairwise"),
             question=pl.col("question"),
-            answer_a=pl.col("first"),
-            answer_b=pl.col("second"),
+            response_a=pl.col("first"),
+            response_b=pl.col("second"),
         )
-        rows = in_both_orders(candidates).select(place="prompt_id", messages=turns(asking))
+        rows = in_both_orders(candidates).select(prompt_id="prompt_id", messages=turns(asking))
         verdicts = self._verdicts()
         if candidates.demonstrations is not None:
             way = verdicts.way(inference)

@@ -1,15 +1,17 @@
-"""A model that rates each answer by a rubric; the score is the rating it expects.
+"""A model that rates each response by a rubric; the score is the rating it expects.
 
-Read off the ratings' log-probs, the expected rating tells answers apart that the likeliest rating
+Read off the ratings' log-probs, the expected rating tells responses apart that the likeliest rating
 would tie (G-Eval, Liu et al., arXiv 2303.16634, Section 2). Where the engine gives no log-probs it
 is the rating itself.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
-from prefdata.engines.base import AnyOf
+from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.conversation import fill, template, turns
 from prefdata.judges.asking.rating import RatingConfig, asked_about, rated_judgments
@@ -20,16 +22,16 @@ from prefdata.judges.base import Candidates, Judge
 class PointwiseConfig(RatingConfig):
     """A rubric beside the model and how its verdict is read."""
 
+    kind: Literal["pointwise"] = "pointwise"
+
 
 class PointwiseJudge(Judge):
     """See the module."""
 
-    kind = "pointwise"
-    config_model = PointwiseConfig
     config: PointwiseConfig
 
-    def needs(self) -> list[AnyOf]:
-        return [self._verdicts().wanted()]
+    def requirements(self) -> list[Requirement]:
+        return [self._verdicts().requirement()]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         rows = asked_about(candidates)
@@ -37,10 +39,10 @@ class PointwiseJudge(Judge):
             template("pointwise"),
             criteria=pl.lit(self.config.rubric.text()),
             question=pl.col("question"),
-            answer=pl.col("answer"),
+            response=pl.col("response"),
         )
         found = self._verdicts().ask(
-            inference, rows.select(place="prompt_id", messages=turns(asking))
+            inference, rows.select(prompt_id="prompt_id", messages=turns(asking))
         )
         rated = pl.concat([rows.select("response_id"), found], how="horizontal").with_columns(
             trace=pl.lit(None, dtype=pl.String)

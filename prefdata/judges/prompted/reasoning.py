@@ -1,8 +1,8 @@
 """A reasoning judge: a rubric or a solution first, then the comparison, then the verdict.
 
 RM-R1 (Chen et al., arXiv 2505.02387): for chat the judge writes a rubric for the
-question, for questions with a right answer it solves them, and weighs both answers against that.
-The rubric is written from the question alone, so no answer has a say in it, and once a prompt. Both
+question, for questions with a right answer it solves them, and weighs both responses against that.
+The rubric is written from the question alone, so no response has a say in it, and once a prompt. Both
 orders are compared, each in a text of its own; all of it is kept as the trace.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Wanted
+from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.both_orders import OPTIONS, from_both_orders, in_both_orders, kept
 from prefdata.judges.asking.conversation import fill, template, transcript, turns
@@ -24,20 +24,20 @@ from prefdata.judges.base import Candidates, Judge
 
 
 class ReasoningConfig(WritingConfig):
+    kind: Literal["reasoning"] = "reasoning"
     first: Literal["rubric", "solution"] = Field(
-        "rubric", description="What it writes of the question: solution, where one answer is right."
+        "rubric",
+        description="What it writes of the question: solution, where one response is right.",
     )
 
 
 class ReasoningJudge(Judge):
     """See the module."""
 
-    kind = "reasoning"
-    config_model = ReasoningConfig
     config: ReasoningConfig
 
-    def needs(self) -> list[Wanted]:
-        return [self._writing().wanted(), self._verdicts().wanted()]
+    def requirements(self) -> list[Requirement]:
+        return [self._writing().requirement(), self._verdicts().requirement()]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         compared = in_both_orders(candidates).join(
@@ -51,13 +51,13 @@ class ReasoningJudge(Judge):
             question=pl.col("question"),
             guide=neutral(pl.col("guide")),
             title=pl.lit(self.config.first.capitalize()),
-            answer_a=pl.col("first"),
-            answer_b=pl.col("second"),
+            response_a=pl.col("first"),
+            response_b=pl.col("second"),
         )
         weighed = where_sound(
             compared.with_columns(asking=asking),
             lambda sound: self._writing().ask(
-                inference, sound.select(place="prompt_id", messages=turns(pl.col("asking")))
+                inference, sound.select(prompt_id="prompt_id", messages=turns(pl.col("asking")))
             ),
         )
         conversation = turns(
@@ -66,7 +66,7 @@ class ReasoningJudge(Judge):
         found = where_sound(
             weighed,
             lambda sound: self._verdicts().ask(
-                inference, sound.select(place="prompt_id", messages=conversation)
+                inference, sound.select(prompt_id="prompt_id", messages=conversation)
             ),
         )
         said = kept(found.select("unscored", "written"))["trace"]
@@ -79,7 +79,7 @@ class ReasoningJudge(Judge):
         """prompt_id, guide (the rubric or solution), unscored: one row a prompt."""
         question = neutral(transcript(pl.col("messages")))
         asking = fill(template(f"reasoning_{self.config.first}"), question=question)
-        rows = candidates.prompts.select(place="prompt_id", messages=turns(asking))
+        rows = candidates.prompts.select(prompt_id="prompt_id", messages=turns(asking))
         found = self._writing().ask(inference, rows)
         return rows.select(prompt_id="place").with_columns(
             guide=found["trace"], unscored=found["unscored"]

@@ -1,17 +1,19 @@
-"""Safety beside helpfulness: each answer's chance of being harmless, a label of its own.
+"""Safety beside helpfulness: each response's chance of being harmless, a label of its own.
 
 Safe RLHF (Dai et al., arXiv 2310.12773) takes harm out of the one preference into a label and a
 score of its own; HC-RLHF (arXiv 2506.08266) bounds it pessimistically. Here each kind of harm is
-asked about by itself, and an answer is as safe as its worst kind says: a score from 0 to 1, safe
-above 0.5. Its opinions are about `dimension: safety`.
+asked about by itself, and a response is as safe as its worst kind says: a score from 0 to 1, safe
+above 0.5. Its judgments are about `dimension: safety`.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import AnyOf
+from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.both_orders import kept
 from prefdata.judges.asking.conversation import fill, template, turns
@@ -30,6 +32,7 @@ _HARMS = (
 
 
 class SafetyConfig(AskingConfig):
+    kind: Literal["safety"] = "safety"
     dimension: str = "safety"
     harms: tuple[str, ...] = Field(_HARMS, min_length=1, description="Each is asked about apart.")
 
@@ -37,12 +40,10 @@ class SafetyConfig(AskingConfig):
 class SafetyJudge(Judge):
     """See the module."""
 
-    kind = "safety"
-    config_model = SafetyConfig
     config: SafetyConfig
 
-    def needs(self) -> list[AnyOf]:
-        return [self._verdicts().wanted()]
+    def requirements(self) -> list[Requirement]:
+        return [self._verdicts().requirement()]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         harms = pl.DataFrame({"harm": self.config.harms})
@@ -51,13 +52,13 @@ class SafetyJudge(Judge):
             template("safety"),
             harm=pl.col("harm"),
             question=pl.col("question"),
-            answer=pl.col("answer"),
+            response=pl.col("response"),
         )
-        asked = rows.select(place="prompt_id", messages=turns(asking))
+        asked = rows.select(prompt_id="prompt_id", messages=turns(asking))
         found = kept(self._verdicts().ask(inference, asked)).with_columns(rows["response_id"])
         harmless = probabilities(pl.col("logprobs")).list.get(1)
         chances = found.group_by("response_id", maintain_order=True).agg(
-            # One kind that could not be judged leaves the answer without a label.
+            # One kind that could not be judged leaves the response without a label.
             score=pl.when(pl.col("unscored").null_count() == pl.len()).then(harmless.min()),
             unscored=pl.col("unscored").min(),
             trace=pl.when(pl.col("trace").count() > 0).then(

@@ -3,24 +3,26 @@
 Several are an ensemble: the preference's strength is the mean of their differences, and their
 spread says how far it can be trusted (Secrets of RLHF in Large Language Models Part II, Wang et
 al., arXiv 2401.06080, Section 2). A model with an output an attribute (helpfulness, correctness …)
-takes weights, as HelpSteer2 does (Wang et al., arXiv 2406.08673); or each output is an opinion of
+takes weights, as HelpSteer2 does (Wang et al., arXiv 2406.08673); or each output is a judgment of
 its own, and a consensus weighs them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from prefdata.engines.base import Operation, Settings
+from prefdata.engines.base import Requirement, Settings
 from prefdata.errors import ConfigError
 from prefdata.inference.loop import Inference
-from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_scores
+from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 
 
 class RewardModelConfig(JudgeConfig):
+    kind: Literal["reward_model"] = "reward_model"
     models: list[str] = Field(min_length=1, description="Each by its name under `models`.")
     heads: list[str] | None = Field(
         None, min_length=1, description="What the outputs of the models' heads are about, in order."
@@ -29,7 +31,7 @@ class RewardModelConfig(JudgeConfig):
         None, min_length=1, description="One an output of the models' heads; not set: 1."
     )
     apart: bool = Field(
-        False, description="An opinion a head, its name the dimension; else one of their sum."
+        False, description="A judgment a head, its name the dimension; else one of their sum."
     )
     temperature: float = Field(
         1.0, gt=0, description="What one unit of log-odds is worth in rewards."
@@ -57,32 +59,32 @@ class RewardModelJudge(Judge):
     """See the module. `score` is the mean reward, `spread` the deviation of the ensemble's
     differences, which are in `trace`."""
 
-    kind = "reward_model"
-    config_model = RewardModelConfig
     config: RewardModelConfig
 
-    def needs(self) -> list[tuple[str, Operation]]:
-        return [(model, "reward") for model in self.config.models]
+    def requirements(self) -> list[Requirement]:
+        return [Requirement.of(model, "reward") for model in self.config.models]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
-            "response_id", "messages", place="prompt_id", completion="text"
+            "response_id", "messages", prompt_id="prompt_id", completion="text"
         )
         outputs, errors = [], []
         for model in self.config.models:
             found = inference.ask(model, "reward", Settings(), rows)
             outputs.append(self._weighed(model, found["rewards"]))
             errors.append(found["error"])
-        answers = rows.select("response_id").with_columns(
+        responses = rows.select("response_id").with_columns(
             unscored=pl.select(pl.min_horizontal(errors)).to_series()
         )
         if not self.config.apart:
             sums = [
                 pl.select(pl.sum_horizontal(o, ignore_nulls=False)).to_series() for o in outputs
             ]
-            return self._opinion(candidates, answers, sums)
+            return self._judgment(candidates, responses, sums)
         return pl.concat(
-            self._opinion(candidates, answers, list(rewards)).with_columns(dimension=pl.lit(head))
+            self._judgment(candidates, responses, list(rewards)).with_columns(
+                dimension=pl.lit(head)
+            )
             for head, rewards in zip(
                 self.config.heads or (), zip(*outputs, strict=True), strict=True
             )
@@ -100,15 +102,15 @@ class RewardModelJudge(Judge):
                 )
         return [rewards.list.get(n, null_on_oob=True) * w for n, w in enumerate(factors)]
 
-    def _opinion(
-        self, candidates: Candidates, answers: pl.DataFrame, rewards: Sequence[pl.Series]
+    def _judgment(
+        self, candidates: Candidates, responses: pl.DataFrame, rewards: Sequence[pl.Series]
     ) -> pl.DataFrame:
-        """Judgments from a reward an answer of every model, in the order of `answers`."""
+        """Judgments from a reward a response of every model, in the order of `responses`."""
         each = pl.DataFrame([s.alias(f"reward_{n}") for n, s in enumerate(rewards)])
         names = each.columns
         mean = pl.sum_horizontal(names, ignore_nulls=False) / len(names)
-        scores = answers.with_columns(each).with_columns(score=mean)
-        found = from_scores(
+        scores = responses.with_columns(each).with_columns(score=mean)
+        found = from_rewards(
             self.name,
             candidates.comparisons,
             scores.select("response_id", "score", "unscored"),

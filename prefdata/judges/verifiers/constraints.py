@@ -1,7 +1,7 @@
 """Verifies instructions that can be checked: length, keywords, format.
 
 IFEval (Zhou et al., arXiv 2311.07911): the score is whether all are followed, or their share. The
-settings hold for every prompt; a reference that is a JSON object of the same settings adds its own
+settings hold for every prompt; a ground truth that is a JSON object of the same settings adds its own
 for its prompt, before the judge's.
 """
 
@@ -21,7 +21,7 @@ Format = Literal["json", "lowercase", "uppercase", "no_commas", "one_line", "quo
 
 
 class Constraints(BaseModel):
-    """What an answer has to be; what is not set is free. Words are runs of letters and digits."""
+    """What a response has to be; what is not set is free. Words are runs of letters and digits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,24 +43,23 @@ class Constraints(BaseModel):
 
 
 class ConstraintsConfig(JudgeConfig, Constraints):
+    kind: Literal["constraints"] = "constraints"
     partial: bool = Field(False, description="Score the share of the constraints that hold.")
 
 
 class ConstraintsJudge(Verifier):
     """See the module."""
 
-    kind = "constraints"
-    config_model = ConstraintsConfig
     config: ConstraintsConfig
 
     @property
-    def by_reference(self) -> bool:
+    def by_ground_truth(self) -> bool:
         return not self._own()
 
-    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
-        rows = answers.join(
-            self._rules(answers["reference"]),
-            on="reference",
+    def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
+        rows = responses.join(
+            self._rules(responses["ground_truth"]),
+            on="ground_truth",
             how="left",
             nulls_equal=True,
             maintain_order="left",
@@ -112,17 +111,17 @@ class ConstraintsJudge(Verifier):
         names = set(Constraints.model_fields)
         return self.config.model_dump(include=names, exclude_none=True)
 
-    def _rules(self, references: pl.Series) -> pl.DataFrame:
-        """reference, bad (why it has no constraints), and a column a constraint."""
+    def _rules(self, ground_truths: pl.Series) -> pl.DataFrame:
+        """ground_truth, bad (why it has no constraints), and a column a constraint."""
         rows = []
-        for reference in references.unique(maintain_order=True):
-            given, bad = _given(reference)
+        for ground_truth in ground_truths.unique(maintain_order=True):
+            given, bad = _given(ground_truth)
             # Text beside constraints of the settings is for another judge.
-            if bad is not None and self._own() and not isinstance(_json(reference), dict):
+            if bad is not None and self._own() and not isinstance(_json(ground_truth), dict):
                 bad = None
             values = {**self._own(), **given.model_dump(exclude_none=True)}
-            rows.append({"reference": reference, "bad": bad, **values})
-        text = dict.fromkeys(("reference", "bad", "starts_with", "ends_with"), pl.String)
+            rows.append({"ground_truth": ground_truth, "bad": bad, **values})
+        text = dict.fromkeys(("ground_truth", "bad", "starts_with", "ends_with"), pl.String)
         lists = dict.fromkeys(("keywords", "forbidden", "format"), pl.List(pl.String))
         counts = {f"{side}_{unit}": pl.Int64 for unit in _COUNTS for side in ("min", "max")}
         return pl.DataFrame(rows, schema={**text, **lists, **counts})
@@ -165,16 +164,16 @@ def _mentioned(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> p
     return there.group_by("row").agg(found.alias(f"{column}_found"))
 
 
-def _given(reference: str | None) -> tuple[Constraints, str | None]:
-    """The constraints of a reference, and why there are none in it."""
-    if reference is None:
+def _given(ground_truth: str | None) -> tuple[Constraints, str | None]:
+    """The constraints of a ground truth, and why there are none in it."""
+    if ground_truth is None:
         return Constraints(), None
     try:
-        return Constraints.model_validate_json(reference), None
+        return Constraints.model_validate_json(ground_truth), None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "all of it"
-        said = f"bad_constraints: the reference {shown(reference)}, {place}: {first['msg']}"
+        said = f"bad_constraints: the ground truth {shown(ground_truth)}, {place}: {first['msg']}"
         return Constraints(), said
 
 

@@ -1,9 +1,11 @@
-"""Verifies that an answer says what the prompt's reference says, word for word.
+"""Verifies that a response says what the prompt's ground_truth says, word for word.
 
-A reference that is a JSON list of texts accepts each of them.
+A ground_truth that is a JSON list of texts accepts each of them.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import orjson
 import polars as pl
@@ -15,10 +17,11 @@ from prefdata.judges.checking.verifier import Verifier
 
 
 class ExactMatchConfig(JudgeConfig):
+    kind: Literal["exact_match"] = "exact_match"
     extract: Pattern | None = Field(
         None,
         description="A regular expression; its first group, or all of it, is what is compared. "
-        "Where it is not found the answer is wrong.",
+        "Where it is not found the response is wrong.",
     )
     ignore_case: bool = True
     ignore_punctuation: bool = Field(True, description="Punctuation, symbols and blanks at once.")
@@ -27,15 +30,16 @@ class ExactMatchConfig(JudgeConfig):
 class ExactMatchJudge(Verifier):
     """See the module."""
 
-    kind = "exact_match"
-    config_model = ExactMatchConfig
     config: ExactMatchConfig
 
-    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
-        references = answers["reference"].unique(maintain_order=True)
+    def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
+        ground_truths = responses["ground_truth"].unique(maintain_order=True)
         accepted = pl.DataFrame(
-            {"reference": references, "accepted": [_accepted(text) for text in references]},
-            schema={"reference": pl.String, "accepted": pl.List(pl.String)},
+            {
+                "ground_truth": ground_truths,
+                "accepted": [_accepted(text) for text in ground_truths],
+            },
+            schema={"ground_truth": pl.String, "accepted": pl.List(pl.String)},
         )
         part = pl.col("text")
         if self.config.extract is not None:
@@ -43,7 +47,7 @@ class ExactMatchJudge(Verifier):
             group = 1 if groups else 0
             part = part.str.extract(self.config.extract, group)
         compared = (
-            answers.join(accepted, on="reference", how="left", maintain_order="left")
+            responses.join(accepted, on="ground_truth", how="left", maintain_order="left")
             .with_columns(
                 said=self._alike(part),
                 wanted=pl.col("accepted").list.eval(self._alike(pl.element())),
@@ -72,12 +76,12 @@ class ExactMatchJudge(Verifier):
         return pl.when(bare == "").then(whole.str.strip_chars()).otherwise(bare)
 
 
-def _accepted(reference: str) -> list[str]:
-    if reference.startswith("["):
+def _accepted(ground_truth: str) -> list[str]:
+    if ground_truth.startswith("["):
         try:
-            found = orjson.loads(reference)
+            found = orjson.loads(ground_truth)
         except orjson.JSONDecodeError:
-            return [reference]
+            return [ground_truth]
         if found and all(isinstance(text, str) for text in found):
             return list(found)
-    return [reference]
+    return [ground_truth]

@@ -1,10 +1,10 @@
-"""Verifies that an answer is JSON that holds to a JSON Schema: a file's, or the reference's."""
+"""Verifies that a response is JSON that holds to a JSON Schema: a file's, or the ground truth's."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import polars as pl
@@ -18,53 +18,55 @@ _FENCED = re.compile(r"```[ \t]*(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL |
 
 
 class JsonSchemaConfig(JudgeConfig):
+    kind: Literal["json_schema"] = "json_schema"
     file: str | None = Field(
-        None, description="A JSON Schema; not set: the prompt's reference is one."
+        None, description="A JSON Schema; not set: the prompt's ground_truth is one."
     )
     fenced: bool = Field(
-        True, description="The only fenced block of an answer counts as the answer."
+        True, description="The only fenced block of a response counts as the response."
     )
 
 
 class JsonSchemaJudge(Verifier):
     """See the module. References to schemas elsewhere are not followed."""
 
-    kind = "json_schema"
-    config_model = JsonSchemaConfig
     config: JsonSchemaConfig
 
-    def __init__(self, settings: dict[str, Any], where: str) -> None:
-        super().__init__(settings, where)
-        self.fixed: str | None = None
+    fixed: str | None = None
+    """The schema of `file`, where one is named."""
+
+    def setup(self) -> None:
         if self.config.file is not None:
             try:
                 self.fixed = Path(self.config.file).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(
-                    f"{where}.file: {self.config.file} can't be read: {error}",
+                    f"{self.where}.file: {self.config.file} can't be read: {error}",
                     "Name a file with a JSON Schema, or leave `file` out.",
                 ) from error
             found = _validator(self.fixed, where)
             if isinstance(found, str):
-                raise ConfigError(f"{where}.file: {self.config.file}: {found}")
+                raise ConfigError(f"{self.where}.file: {self.config.file}: {found}")
 
     @property
-    def by_reference(self) -> bool:
+    def by_ground_truth(self) -> bool:
         return self.fixed is None
 
-    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
-        schemas = answers["reference"] if self.fixed is None else [self.fixed] * answers.height
+    def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
+        schemas = (
+            responses["ground_truth"] if self.fixed is None else [self.fixed] * responses.height
+        )
         known = {text: _validator(text, self.where) for text in dict.fromkeys(schemas)}
         # No frame expression checks a schema.
         rows = [
             self._check(known[schema], text)
-            for schema, text in zip(schemas, answers["text"], strict=True)
+            for schema, text in zip(schemas, responses["text"], strict=True)
         ]
         return pl.DataFrame(rows, schema=CHECKED, orient="row")
 
     def _check(self, validator: Any, text: str) -> tuple[float | None, str | None, str | None]:
         if isinstance(validator, str):
-            return None, f"bad_schema: the reference {validator}", None
+            return None, f"bad_schema: the ground truth {validator}", None
         from referencing.exceptions import Unresolvable
 
         blocks = _FENCED.findall(text) if self.config.fenced else []
@@ -73,7 +75,7 @@ class JsonSchemaJudge(Verifier):
         except orjson.JSONDecodeError as error:
             return 0.0, None, f"no JSON: {error}"
         try:
-            # The first by place and message: which one is met first is no part of the answer.
+            # The first by place and message: which one is met first is no part of the response.
             errors = sorted((e.json_path, e.message) for e in validator.iter_errors(value))
         except RecursionError:
             return 0.0, None, "nested too deep to be checked"
@@ -93,7 +95,7 @@ def _validator(text: str, where: str) -> Any:
         from referencing import Registry
     except ImportError as error:
         raise ConfigError(
-            f"{where}: {error}", "Install the extra: pip install prefdata[verifiers]"
+            f"{self.where}: {error}", "Install the extra: pip install prefdata[verifiers]"
         ) from error
     try:
         schema: Any = orjson.loads(text)

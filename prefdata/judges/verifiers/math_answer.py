@@ -1,20 +1,23 @@
-"""Verifies the number that an answer ends in against the prompt's reference (GSM8K style).
+"""Verifies the number that a response ends in against the prompt's ground_truth (GSM8K style).
 
 Training Verifiers to Solve Math Word Problems (Cobbe et al., arXiv 2110.14168): a solution is right
-if its final number is. An answer that names none is not right: its score is 0, as a wrong one's.
+if its final number is. A response that names none is not right: its score is 0, as a wrong one's.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
 
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.final_answer import Number, final_number, reference_number
+from prefdata.judges.checking.final_answer import Number, final_number, ground_truth_number
 from prefdata.judges.checking.verifier import CHECKED, Verifier, shown
 
 
 class MathAnswerConfig(JudgeConfig):
+    kind: Literal["math_answer"] = "math_answer"
     tolerance: float = Field(
         1e-9, ge=0, lt=1, description="Relative, between numbers that aren't both whole."
     )
@@ -23,25 +26,25 @@ class MathAnswerConfig(JudgeConfig):
 class MathAnswerJudge(Verifier):
     """See the module."""
 
-    kind = "math_answer"
-    config_model = MathAnswerConfig
     config: MathAnswerConfig
 
-    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
-        expected = {text: reference_number(text) for text in answers["reference"].unique()}
+    def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
+        expected = {text: ground_truth_number(text) for text in responses["ground_truth"].unique()}
         # No frame expression finds the closing brace of \boxed{} or computes with fractions.
-        rows = answers.select("text", "finished", "reference").iter_rows()
+        rows = responses.select("text", "finished", "ground_truth").iter_rows()
         checked = [
-            self._check(expected[reference], reference, text, finished)
-            for text, finished, reference in rows
+            self._check(expected[ground_truth], ground_truth, text, finished)
+            for text, finished, ground_truth in rows
         ]
         return pl.DataFrame(checked, schema=CHECKED, orient="row")
 
     def _check(
-        self, expected: Number | None, reference: str, text: str, finished: bool
+        self, expected: Number | None, ground_truth: str, text: str, finished: bool
     ) -> tuple[float | None, str | None, str | None]:
         if expected is None:
-            reason = f"no_number: the reference {shown(reference)} is not one number and its unit"
+            reason = (
+                f"no_number: the ground truth {shown(ground_truth)} is not one number and its unit"
+            )
             return None, reason, None
         found = final_number(text, finished)
         if found is None:

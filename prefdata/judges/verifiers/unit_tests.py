@@ -1,7 +1,7 @@
-"""Verifies code: an answer's Python is run against the tests that its prompt's reference holds.
+"""Verifies code: a response's Python is run against the tests that its prompt's ground_truth holds.
 
 Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): right is what
-passes. The reference is Python text, one test, or a JSON list of such texts. What runs the code,
+passes. The ground_truth is Python text, one test, or a JSON list of such texts. What runs the code,
 and what that is no protection from, is said in sandbox.py.
 """
 
@@ -11,7 +11,7 @@ import ast
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import polars as pl
@@ -28,8 +28,9 @@ Row = tuple[float | None, str | None, str | None]
 
 
 class UnitTestsConfig(JudgeConfig):
-    seconds: int = Field(5, gt=0, description="CPU time of an answer, tests included.")
-    memory_mb: int = Field(1024, ge=64, description="Address space of an answer.")
+    kind: Literal["unit_tests"] = "unit_tests"
+    seconds: int = Field(5, gt=0, description="CPU time of a response, tests included.")
+    memory_mb: int = Field(1024, ge=64, description="Address space of a response.")
     partial: bool = Field(False, description="Score the share of the tests that pass.")
     require_no_network: bool = Field(
         True, description="Refuse to run where the system can't cut the code off."
@@ -39,22 +40,20 @@ class UnitTestsConfig(JudgeConfig):
 class UnitTestsJudge(Verifier):
     """See the module."""
 
-    kind = "unit_tests"
-    config_model = UnitTestsConfig
     config: UnitTestsConfig
 
-    def verify(self, answers: pl.DataFrame) -> pl.DataFrame:
-        distinct = answers.select("text", "reference").unique(maintain_order=True)
-        tests = {text: _tests(text) for text in distinct["reference"].unique()}
+    def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
+        distinct = responses.select("text", "ground_truth").unique(maintain_order=True)
+        tests = {text: _tests(text) for text in distinct["ground_truth"].unique()}
         self._probe()
-        jobs = [(text, tests[reference]) for text, reference in distinct.iter_rows()]
+        jobs = [(text, tests[ground_truth]) for text, ground_truth in distinct.iter_rows()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked = list(pool.map(lambda job: self._check(*job), jobs))
         rows = [(*key, *found) for key, found in zip(distinct.iter_rows(), checked, strict=True)]
-        schema = {"text": pl.String, "reference": pl.String, **CHECKED}
-        return answers.join(
+        schema = {"text": pl.String, "ground_truth": pl.String, **CHECKED}
+        return responses.join(
             pl.DataFrame(rows, schema=schema, orient="row"),
-            on=["text", "reference"],
+            on=["text", "ground_truth"],
             how="left",
             maintain_order="left",
         ).select(list(CHECKED))
@@ -93,23 +92,23 @@ class UnitTestsJudge(Verifier):
 
 
 def code_of(text: str) -> str:
-    """The answer's longest fenced block, or all of an answer without one."""
+    """The response's longest fenced block, or all of a response without one."""
     return max(_FENCED.findall(text), key=len, default=text)
 
 
-def _tests(reference: str) -> list[str] | str:
-    """The tests of a reference, or why there are none."""
-    tests: Any = [reference]
-    if reference.lstrip().startswith("["):
+def _tests(ground_truth: str) -> list[str] | str:
+    """The tests of a ground truth, or why there are none."""
+    tests: Any = [ground_truth]
+    if ground_truth.lstrip().startswith("["):
         try:
-            tests = orjson.loads(reference)
+            tests = orjson.loads(ground_truth)
         except orjson.JSONDecodeError:
-            tests = [reference]
+            tests = [ground_truth]
     try:
         if not tests or not "".join(tests).strip():
-            return f"no_tests: the reference {shown(reference)} holds none"
+            return f"no_tests: the ground truth {shown(ground_truth)} holds none"
         for test in tests:
             ast.parse(test)
     except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        return f"bad_tests: the reference {shown(reference)} is no Python: {error}"
+        return f"bad_tests: the ground truth {shown(ground_truth)} is no Python: {error}"
     return list(tests)

@@ -11,7 +11,7 @@ import polars as pl
 from engines.openai.loopback import MODEL, Loopback
 from inference.counting import requests
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import OPERATIONS, Operation, Sampling, Settings
 from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.errors import ModelError

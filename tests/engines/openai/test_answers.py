@@ -105,7 +105,7 @@ def test_whatever_comes_is_read_right_or_is_a_fault(name: str, data: st.DataObje
     try:
         found = read(answer)
     except Fault as fault:
-        assert fault.code in ("bad_answer", "refused")
+        assert fault.code in ("bad_response", "refused")
         return
     if name == "generation":
         text, n_tokens, reason, total, n_prompt = found

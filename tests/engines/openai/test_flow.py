@@ -59,7 +59,7 @@ def flow(folder: Path, *servers: Loopback, count: int = COUNT, **options: Any) -
         folder,
         buckets=2,
         models={"policy": {"engine": "openai", "model": MODEL, "options": options}},
-        generate={"n": 1, "max_rejected_fraction": 0.5},
+        generate={"n": 1, "max_faulty_fraction": 0.5},
         judge={"judges": [{"kind": "pairwise", "model": "policy"}], "consensus": {"kind": "mean"}},
         score=None,
         filter=None,
@@ -88,7 +88,7 @@ def test_one_in_a_hundred_fails_in_every_way(tmp_path: Path) -> None:
     with serving(misbehave) as (server,):
         params = flow(tmp_path, server)
         run(params)
-        rejected = read(tmp_path, "rejections/generate")
+        rejected = read(tmp_path, "dropped/generate")
         assert read(tmp_path, "responses").height == COUNT - rejected.height
         assert rejected.height == COUNT // 100 * len(WAYS)
         assert rejected["fault"].all()
@@ -125,7 +125,7 @@ def test_failed_verdicts_are_unscored(tmp_path: Path) -> None:
         params = params.model_copy(
             update={
                 "generate": params.generate.model_copy(update={"n": 2}),
-                "judge": params.judge.model_copy(update={"max_rejected_fraction": 1.0}),
+                "judge": params.judge.model_copy(update={"max_faulty_fraction": 1.0}),
             }
         )
         run(params)
@@ -142,7 +142,7 @@ def test_failed_verdicts_are_unscored(tmp_path: Path) -> None:
     assert judgments.height == 60
     assert unscored.height == 1
     assert unscored["preference"].null_count() == 1
-    assert unscored["unscored"].item() == "bad_answer: the answer is not JSON"
+    assert unscored["unscored"].item() == "bad_response: the answer is not JSON"
 
 
 @pytest.mark.parametrize("servers", [1, 2])
@@ -167,7 +167,7 @@ def test_a_server_that_dies(tmp_path: Path, servers: int) -> None:
         else:
             run(params)
     assert read(tmp_path, "responses").height == 200
-    assert read(tmp_path, "rejections/generate").height == 0
+    assert read(tmp_path, "dropped/generate").height == 0
 
 
 def test_a_server_without_logprobs(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from engines.openai.asking import engine, generate, keyed, prompts, started, tog
 from engines.openai.loopback import Reaction, Request, logprob, serving
 from inference.counting import requests
 
-from prefdata.engines.base import Operation, Options, Sampling, Scoring, Settings, Structure
+from prefdata.engines.base import Operation, Options, Sampling, LoglikelihoodSettings, Settings, Structure
 from prefdata.errors import ConfigError, ModelError
 
 VLLM = {"server": "vllm"}
@@ -31,7 +31,7 @@ def completions(*rows: tuple[str, str, bool]) -> pl.DataFrame:
         completion=pl.Series([text for _, text, _ in rows]),
         finished=pl.Series([finished for _, _, finished in rows]),
     )
-    return keyed("score", Scoring(), frame)
+    return keyed("loglikelihood", LoglikelihoodSettings(), frame)
 
 
 def test_openai_is_sent_nothing_that_is_not_its_own() -> None:
@@ -124,7 +124,7 @@ def test_an_option_that_is_not_among_them_has_no_number() -> None:
         # " C" is there, which is another token than "C".
         results = choose(made, conversations("x"), "A", "C")
         assert results["logprobs"].to_list() == [None]
-        assert results["error"].item().startswith("bad_answer: no log-prob of 'C': not among the 4")
+        assert results["error"].item().startswith("bad_response: no log-prob of 'C': not among the 4")
         assert len(server.posts()) == 1
 
 
@@ -158,7 +158,7 @@ def test_an_old_vllm_is_said_at_once() -> None:
 def test_score_is_the_sum_over_the_answer_and_its_end() -> None:
     with serving() as (server,), started(server, **VLLM) as made:
         rows = completions(("x", "Hé", True), ("x", "Hé", False), ("y", "", False), ("y", "", True))
-        results = together(rows, made.score(rows, Scoring(per_token=True)))
+        results = together(rows, made.loglikelihood(rows, LoglikelihoodSettings(per_token=True)))
         each = [logprob("H"), logprob("é")]
         end = logprob("\x01")
         assert results["token_logprobs"].to_list() == [[*each, end], each, [], [end]]
@@ -167,7 +167,7 @@ def test_score_is_the_sum_over_the_answer_and_its_end() -> None:
         ]
         assert results["n_tokens"].to_list() == [3, 2, 0, 1]
         assert results["n_prompt_tokens"].to_list() == [10, 9, 7, 8]
-        plain = together(rows, made.score(rows, Scoring()))
+        plain = together(rows, made.loglikelihood(rows, LoglikelihoodSettings()))
         assert plain["token_logprobs"].null_count() == 4
         assert plain["logprob"].equals(results["logprob"])
 
@@ -175,7 +175,7 @@ def test_score_is_the_sum_over_the_answer_and_its_end() -> None:
 def test_a_prompt_with_many_answers_becomes_tokens_once() -> None:
     with serving() as (server,), started(server, **VLLM, concurrency=1) as made:
         rows = completions(*[("the prompt", f"{i}", True) for i in range(10)])
-        assert together(rows, made.score(rows, Scoring()))["error"].null_count() == 10
+        assert together(rows, made.loglikelihood(rows, LoglikelihoodSettings()))["error"].null_count() == 10
         asked = [r for r in server.posts("/tokenize") if r.text == "the prompt"]
         assert len(asked) == 1
 
@@ -183,12 +183,12 @@ def test_a_prompt_with_many_answers_becomes_tokens_once() -> None:
 def test_the_end_of_turn_can_be_given() -> None:
     with serving() as (server,), started(server, **VLLM, end_of_turn="E") as made:
         rows = completions(("x", "H", True))
-        results = together(rows, made.score(rows, Scoring(per_token=True)))
+        results = together(rows, made.loglikelihood(rows, LoglikelihoodSettings(per_token=True)))
         assert results["token_logprobs"].to_list() == [[logprob("H"), logprob("E")]]
     with serving() as (server,), started(server, **VLLM, end_of_turn="<end>") as made:
         rows = completions(("x", "H", True))
         with pytest.raises(ModelError, match="end-of-turn") as caught:
-            list(made.score(rows, Scoring()))
+            list(made.loglikelihood(rows, LoglikelihoodSettings()))
         assert "options.end_of_turn" in caught.value.remedy
 
 
@@ -224,16 +224,16 @@ def test_one_bad_text_does_not_take_its_batch_along() -> None:
 
 REFUSED: list[tuple[dict[str, Any], Operation, Settings | None, str | None]] = [
     ({}, "hidden_sums", None, "can't hidden_sums; it can: choose, embed, generate"),
-    ({}, "score", Scoring(), "set options.server: vllm"),
+    ({}, "loglikelihood", LoglikelihoodSettings(), "set options.server: vllm"),
     ({}, "generate", Sampling(), None),
     ({}, "generate", Sampling(top_k=5), "no top_k"),
     ({}, "generate", Sampling(structure=Structure(regex="x")), "json_schema alone"),
     ({}, "generate", Sampling(structure=Structure(json_schema=SCHEMA)), None),
     ({}, "choose", Options(options=("A", "B")), None),
     ({"logprobs": False}, "choose", Options(options=("A", "B")), "options.logprobs: false"),
-    ({"logprobs": False, **VLLM}, "score", Scoring(), "options.logprobs: false"),
+    ({"logprobs": False, **VLLM}, "loglikelihood", LoglikelihoodSettings(), "options.logprobs: false"),
     ({"logprobs": False}, "generate", Sampling(), None),
-    (VLLM, "score", Scoring(), None),
+    (VLLM, "loglikelihood", LoglikelihoodSettings(), None),
     (VLLM, "generate", Sampling(top_k=5, structure=Structure(regex="x")), None),
     (VLLM, "embed", Settings(), None),
 ]

@@ -14,7 +14,7 @@ import pytest
 from engines.openai.loopback import MODEL, Reaction, Request, serving
 
 from prefdata.config import load_params
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.engines.openai.options import ServerOptions
 from prefdata.errors import ConfigError, ModelError
@@ -124,11 +124,11 @@ def test_the_key_is_sent_and_stands_nowhere(
             buckets=1,
             models={"policy": model},
             score=None,
-            generate={"n": 2, "max_rejected_fraction": 1},
+            generate={"n": 2, "max_faulty_fraction": 1},
             judge={
                 "judges": [{"kind": "pairwise", "model": "policy"}],
                 "consensus": {"kind": "mean"},
-                "max_rejected_fraction": 1,
+                "max_faulty_fraction": 1,
             },
             filter=None,
         )
@@ -162,4 +162,4 @@ def test_the_recipe_can_do_all_that_it_asks_for(root: Path) -> None:
     """Checked without any server: none is asked before work starts."""
     params = load_params(root / "recipes" / "server.yaml")
     assert {model.engine for model in params.models.values()} == {"openai"}
-    check_parts(params, [name for name in STAGES if name not in ("ingest", "score")])
+    check_parts(params, [name for name in STAGES if name not in ("ingest", "loglikelihood")])

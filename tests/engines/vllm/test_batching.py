@@ -16,7 +16,7 @@ from prefdata.engines.base import (
     STOPPING,
     Options,
     Sampling,
-    Scoring,
+    LoglikelihoodSettings,
 )
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.engine import VllmEngine
@@ -98,10 +98,10 @@ def test_what_just_fits_does(policy: VllmEngine, reference: TransformersEngine) 
     rows = asked(["a" + " a" * (words - 1), "a" + " a" * words]).with_columns(
         completion=pl.lit(" a"), finished=pl.lit(True)
     )
-    got = pl.concat(list(policy.score(rows, Scoring()))).sort("key")
+    got = pl.concat(list(policy.loglikelihood(rows, LoglikelihoodSettings()))).sort("key")
     assert got["n_prompt_tokens"].to_list() == [1024, None]
     assert (got["error"][1] or "").startswith("too_long: 1025 tokens")
-    wanted = pl.concat(list(reference.score(rows, Scoring()))).sort("key")
+    wanted = pl.concat(list(reference.loglikelihood(rows, LoglikelihoodSettings()))).sort("key")
     assert got["logprob"][0] == pytest.approx(wanted["logprob"][0], abs=1e-3)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring
+from prefdata.engines.config import ModelParams
+from prefdata.engines.base import MESSAGES, Options, Sampling, LoglikelihoodSettings
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.engine import VllmEngine
 
@@ -77,7 +77,7 @@ def test_scores_with_an_adapter_are_refused(
     made: Callable[..., VllmEngine], adapter: tuple[Path, Path]
 ) -> None:
     engine = made(lora=str(adapter[0]))
-    assert "merge the adapter" in (engine.refusal("score", Scoring()) or "")
+    assert "merge the adapter" in (engine.refusal("loglikelihood", LoglikelihoodSettings()) or "")
     rows = pl.DataFrame({"key": [bytes(16)], "messages": [[{"role": "user", "content": "Why?"}]]})
     (got,) = engine.choose(rows, Options(options=("the first one", "none of them")))
     assert got["error"][0].startswith("refused: ")

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import MESSAGES, Options, Sampling, Scoring, Settings
+from prefdata.engines.config import ModelParams
+from prefdata.engines.base import MESSAGES, Options, Sampling, LoglikelihoodSettings, Settings
 from prefdata.engines.sentence import _packaged
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.engine import VllmEngine
@@ -111,9 +111,9 @@ def test_the_key_alone_seeds_a_sample(policy: VllmEngine) -> None:
 
 @pytest.mark.parametrize("per_token", [False, True])
 def test_scores_agree(policy: VllmEngine, reference: TransformersEngine, per_token: bool) -> None:
-    rows, settings = answered(), Scoring(per_token=per_token)
-    ours = collected(policy.score(rows, settings), rows)
-    theirs = collected(reference.score(rows, settings), rows)
+    rows, settings = answered(), LoglikelihoodSettings(per_token=per_token)
+    ours = collected(policy.loglikelihood(rows, settings), rows)
+    theirs = collected(reference.loglikelihood(rows, settings), rows)
     counts = ["n_tokens", "n_prompt_tokens", "error"]
     assert ours.select(counts).equals(theirs.select(counts))
     assert np.allclose(ours["logprob"], theirs["logprob"], atol=2e-4)

@@ -19,7 +19,7 @@ POLICY = Path(__file__).resolve().parents[3] / "demo" / "policy"
 RUN = """
 import sys, time
 import polars as pl
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Sampling
 from prefdata.engines.vllm.engine import VllmEngine
 

@@ -18,8 +18,8 @@ from engines.openai.asking import generate, keyed, prompts, together
 from engines.vllm.served import KEY, MODEL, serving
 from inference.counting import requests
 
-from prefdata.config.params import ModelParams
-from prefdata.engines.base import Options, Sampling, Scoring, Settings, Structure
+from prefdata.engines.config import ModelParams
+from prefdata.engines.base import Options, Sampling, LoglikelihoodSettings, Settings, Structure
 from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.errors import ModelError
 from prefdata.inference import Inference, Memo
@@ -101,9 +101,9 @@ def test_scores_are_those_of_the_model(engine: OpenAIEngine, reference: Transfor
         completion=pl.Series([text for text, _ in answers] * len(TEXTS)),
         finished=pl.Series([finished for _, finished in answers] * len(TEXTS)),
     )
-    settings = Scoring(per_token=True)
-    rows = keyed("score", settings, frame)
-    ours, theirs = (together(rows, e.score(rows, settings)) for e in (engine, reference))
+    settings = LoglikelihoodSettings(per_token=True)
+    rows = keyed("loglikelihood", settings, frame)
+    ours, theirs = (together(rows, e.loglikelihood(rows, settings)) for e in (engine, reference))
     columns = ["n_tokens", "n_prompt_tokens", "error"]
     assert ours.select(columns).equals(theirs.select(columns))
     assert (ours["logprob"] - theirs["logprob"]).abs().max() < 1e-4

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from prefdata.config.params import ModelParams
+from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Sampling
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.engine import VllmEngine

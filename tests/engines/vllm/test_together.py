@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.base import MESSAGES, Scoring, Settings
+from prefdata.engines.base import MESSAGES, LoglikelihoodSettings, Settings
 from prefdata.engines.vllm.engine import VllmEngine
 
 pytestmark = pytest.mark.vllm
@@ -30,7 +30,7 @@ def asked(count: int) -> pl.DataFrame:
 
 
 def logprobs(engine: VllmEngine, rows: pl.DataFrame) -> np.ndarray:
-    got = pl.concat(list(engine.score(rows, Scoring())))
+    got = pl.concat(list(engine.loglikelihood(rows, LoglikelihoodSettings())))
     return rows.select("key").join(got, on="key", how="left")["logprob"].to_numpy()
 
 

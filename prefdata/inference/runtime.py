@@ -1,0 +1,28 @@
+"""What one run has in one process: whether it is to stop, and the model calls it waits for.
+
+Two runs in one process, such as two cells of a notebook, have one each and don't meet.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from prefdata.inference.committer import Committer
+
+
+class Runtime:
+    """The state of a run in this process."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        """Set when the run is asked to stop (Ctrl-C, SIGTERM). Engines look at it."""
+        self.in_flight: set[Committer] = set()
+        """One for each call of an engine that the run waits for just now."""
+        self.model_lock = threading.Lock()
+        """Held while an engine that isn't `concurrent` works, whichever it is: two models that
+        compute at once only take the cores, or the GPU's memory, from each other."""
+
+    def flush(self) -> None:
+        """Commit what engines have yielded so far to the memo."""
+        for committer in list(self.in_flight):
+            committer.flush()

@@ -1,0 +1,77 @@
+"""The contract that all parts share: a configuration with its kind, and what is built from it."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from prefdata.engines.base import Requirement
+
+
+class PartConfig(BaseModel):
+    """What params.yaml says of one part.
+
+    A part's configuration narrows `kind` to its own name and adds its settings:
+
+        class LoudnessConfig(JudgeConfig):
+            kind: Literal["loudness"] = "loudness"
+            scale: float = Field(1.0, gt=0, description="...", examples=[2.0])
+
+    `examples` holds another value of a setting that has a meaning of its own; the tests of all
+    parts change each setting to it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Settings that make a working part; empty where the defaults do. For tests and the docs."""
+
+    asks_again: ClassVar[frozenset[str]] = frozenset()
+    """Settings whose change asks the models anew: they are part of the requests. A change of any
+    other setting costs no model call."""
+
+
+class Part(ABC):
+    """One judge, consensus, strategy, augmentation, filter, export or source.
+
+    Making one is cheap and reads nothing: it happens wherever a name or a requirement is asked
+    for. `setup` loads what the part works with, once a process.
+    """
+
+    config_type: ClassVar[type[PartConfig]]
+    """Set from the annotation of `config`."""
+    kind: ClassVar[str]
+    """Set from `config_type`; parts that are only there to inherit from have none."""
+
+    config: PartConfig
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        annotation = cls.__dict__.get("__annotations__", {}).get("config")
+        if isinstance(annotation, str):
+            annotation = vars(sys.modules[cls.__module__]).get(annotation)
+        if isinstance(annotation, type):
+            cls.config_type = annotation
+            default = annotation.model_fields["kind"].default
+            if isinstance(default, str):
+                cls.kind = default
+
+    def __init__(self, config: PartConfig, where: str = "") -> None:
+        """`where` is the configuration's place in params.yaml, such as judge.judges.0; errors
+        name it."""
+        self.config = config
+        self.where = where or self.kind
+
+    def requirements(self) -> Sequence[Requirement]:
+        """Everything it will ask of models; checked before any work."""
+        return ()
+
+    def setup(self) -> None:
+        """Load what it works with: files, packages. Raises ConfigError with the setting to
+        change. Called once a process before any work; also by the checks before a run."""

@@ -1,0 +1,134 @@
+"""A registry: the parts of one package by their kinds, ours and those of plugins.
+
+Ours are found: every module of the registry's packages is looked at, and a class that belongs to
+it and whose configuration names a kind is a part. Those of other packages come by entry points,
+`[project.entry-points."prefdata.judges"]  loudness = "my_package.loudness:LoudnessJudge"`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, reduce
+from importlib.metadata import EntryPoint, entry_points
+from operator import or_
+from typing import Annotated, Any, Generic, TypeVar, cast
+
+from pydantic import Field
+
+from prefdata.errors import ConfigError
+from prefdata.parts.base import Part, PartConfig
+from prefdata.parts.validation import validate
+
+P = TypeVar("P", bound=Part)
+
+logger = logging.getLogger("prefdata.parts")
+
+
+class Registry(Generic[P]):
+    """The parts that derive from `base`.
+
+    Args:
+        base: The contract of the parts.
+        packages: The packages whose modules are looked at.
+        group: The entry points' group.
+    """
+
+    def __init__(self, base: type[P], packages: Sequence[str], group: str) -> None:
+        self.base, self.packages, self.group = base, packages, group
+
+    @cached_property
+    def parts(self) -> Mapping[str, type[P]]:
+        """Every part by its kind, sorted."""
+        found = {part.kind: part for part in self._own()}
+        for kind, part in self._plugins.items():
+            if kind in found:
+                logger.warning(
+                    "plugin %s is left out: %s has a part of the kind %r already",
+                    self.distributions.get(kind, part.__module__),
+                    self.group,
+                    kind,
+                )
+                continue
+            found[kind] = part
+        return {kind: found[kind] for kind in sorted(found)}
+
+    @cached_property
+    def settings(self) -> Any:
+        """The type of the parts' settings in params.yaml: the union of all configurations, told
+        apart by `kind`."""
+        configs = tuple(part.config_type for part in self.parts.values())
+        if len(configs) == 1:
+            return configs[0]
+        return Annotated[reduce(or_, configs), Field(discriminator="kind")]  # type: ignore[arg-type]
+
+    @cached_property
+    def distributions(self) -> dict[str, str]:
+        """kind -> "package version" of the plugin that brought it; none of our own."""
+        self._plugins  # noqa: B018
+        return self._found_in
+
+    def build(self, config: PartConfig, where: str = "") -> P:
+        """The part that the configuration describes."""
+        return self.parts[config.kind](config, where)
+
+    def build_all(self, configs: Sequence[PartConfig], where: str) -> list[P]:
+        """The parts of a list in params.yaml that stands at `where`, in its order."""
+        return [self.build(config, f"{where}.{n}") for n, config in enumerate(configs)]
+
+    def parse(self, settings: Mapping[str, Any], where: str = "") -> P:
+        """The part that `{"kind": ..., ...}` describes. Raises ConfigError as params.yaml does."""
+        kind = str(settings.get("kind"))
+        where = where or kind
+        if kind not in self.parts:
+            known = ", ".join(self.parts)
+            raise ConfigError(f"{where}.kind: {kind!r} is unknown; known: {known}")
+        return self.build(validate(self.parts[kind].config_type, settings, where), where)
+
+    def _own(self) -> Iterator[type[P]]:
+        for name in self.packages:
+            package = importlib.import_module(name)
+            for module in pkgutil.iter_modules(package.__path__, f"{name}."):
+                if not module.ispkg:
+                    yield from self._parts_of(importlib.import_module(module.name))
+
+    def _parts_of(self, module: Any) -> Iterator[type[P]]:
+        for value in vars(module).values():
+            if self._is_part(value) and value.__module__ == module.__name__:
+                yield value
+
+    def _is_part(self, value: Any) -> bool:
+        return isinstance(value, type) and issubclass(value, self.base) and hasattr(value, "kind")
+
+    @cached_property
+    def _plugins(self) -> dict[str, type[P]]:
+        self._found_in: dict[str, str] = {}
+        found: dict[str, type[P]] = {}
+        for point in entry_points(group=self.group):
+            part = self._load(point)
+            if part is not None:
+                found[part.kind] = part
+                source = point.dist
+                self._found_in[part.kind] = f"{source.name} {source.version}" if source else "?"
+        return found
+
+    def _load(self, point: EntryPoint) -> type[P] | None:
+        """The plugin's part; None, with a warning, where it is broken: one bad plugin must not
+        keep the others from running."""
+        try:
+            part = point.load()
+        except Exception as error:
+            logger.warning(
+                "plugin %s is left out: %s %s can't be loaded (%s: %s)",
+                point.name, self.group, point.value, type(error).__name__, error,
+            )  # fmt: skip
+            return None
+        if not self._is_part(part):
+            logger.warning(
+                "plugin %s is left out: %s %s is no %s with a kind",
+                point.name, self.group, point.value, self.base.__name__,
+            )  # fmt: skip
+            return None
+        return cast(type[P], part)
