@@ -30,7 +30,7 @@ from __future__ import annotations
 import threading
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
@@ -100,7 +100,7 @@ class Call:
     """An operation and its settings: what is asked of a model, whatever the requests."""
 
     operation: Operation
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ _WHOSE = ["annotator", "group", "dimension"]
 
 class HumanConfig(JudgeConfig):
     kind: Literal["human"] = "human"
-    labels: AnnotationKind = Field(description="Which of the labels that ingest read.")
+    annotations: AnnotationKind = Field(description="Which of the labels that ingest read.")
     annotators: list[str] | None = Field(
         None, min_length=1, description="Only these are heard; null: all."
     )
@@ -42,7 +42,7 @@ class HumanJudge(Judge):
     config: HumanConfig
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        said, ranked = self._said(candidates), self.config.labels == "ranking"
+        said, ranked = self._said(candidates), self.config.annotations == "ranking"
         # Ranks of one ranking say nothing of those of another; ratings and thumbs do.
         same = ["prompt_id", *_WHOSE, *(["ranking"] if ranked else [])]
         one = said.select(*same, response_a="response_id", value_a="value")
@@ -73,7 +73,7 @@ class HumanJudge(Judge):
         silent = candidates.comparisons.join(judgments, on=COMPARISON, how="anti").with_columns(
             preference=pl.lit(None, dtype=pl.Float64),
             unscored=pl.lit(
-                f"{NOT_ANNOTATED}: nobody labelled both responses ({self.config.labels})"
+                f"{NOT_ANNOTATED}: nobody labelled both responses ({self.config.annotations})"
             ),
         )
         return judgments(self.name, pl.concat([judgments, silent], how="diagonal"))
@@ -86,7 +86,7 @@ class HumanJudge(Judge):
         absent = [c for c in ("responses", "labels") if c not in prompts.columns]
         prompts = prompts.with_columns(pl.lit(None, dtype=schema[c]).alias(c) for c in absent)
         label = pl.col("labels").struct
-        heard = label.field("kind") == self.config.labels
+        heard = label.field("kind") == self.config.annotations
         for field, names in (("annotator", self.config.annotators), ("group", self.config.groups)):
             if names is not None:
                 heard = heard & label.field(field).is_in(names)

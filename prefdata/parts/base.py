@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from abc import ABC
 from collections.abc import Mapping, Sequence
@@ -53,10 +54,10 @@ class Part(ABC):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        annotation = cls.__dict__.get("__annotations__", {}).get("config")
+        annotation = inspect.get_annotations(cls).get("config")
         if isinstance(annotation, str):
             annotation = vars(sys.modules[cls.__module__]).get(annotation)
-        if isinstance(annotation, type):
+        if isinstance(annotation, type) and issubclass(annotation, PartConfig):
             cls.config_type = annotation
             default = annotation.model_fields["kind"].default
             if isinstance(default, str):

@@ -28,7 +28,7 @@ logger = logging.getLogger("prefdata.parts")
 
 
 class Registry(Generic[P]):
-    """The parts that derive from `base`.
+    """The parts that derive from `base`, an abstract class.
 
     Args:
         base: The contract of the parts.
@@ -36,8 +36,9 @@ class Registry(Generic[P]):
         group: The entry points' group.
     """
 
-    def __init__(self, base: type[P], packages: Sequence[str], group: str) -> None:
-        self.base, self.packages, self.group = base, packages, group
+    def __init__(self, base: Any, packages: Sequence[str], group: str) -> None:
+        self.base: type[P] = base
+        self.packages, self.group = packages, group
 
     @cached_property
     def parts(self) -> Mapping[str, type[P]]:
@@ -62,7 +63,7 @@ class Registry(Generic[P]):
         configs = tuple(part.config_type for part in self.parts.values())
         if len(configs) == 1:
             return configs[0]
-        return Annotated[reduce(or_, configs), Field(discriminator="kind")]  # type: ignore[arg-type]
+        return Annotated[reduce(or_, configs), Field(discriminator="kind")]
 
     @cached_property
     def distributions(self) -> dict[str, str]:

@@ -44,7 +44,7 @@ class JsonSchemaJudge(Verifier):
                     f"{self.where}.file: {self.config.file} can't be read: {error}",
                     "Name a file with a JSON Schema, or leave `file` out.",
                 ) from error
-            found = _validator(self.fixed, where)
+            found = _validator(self.fixed, self.where)
             if isinstance(found, str):
                 raise ConfigError(f"{self.where}.file: {self.config.file}: {found}")
 
@@ -95,7 +95,7 @@ def _validator(text: str, where: str) -> Any:
         from referencing import Registry
     except ImportError as error:
         raise ConfigError(
-            f"{self.where}: {error}", "Install the extra: pip install prefdata[verifiers]"
+            f"{where}: {error}", "Install the extra: pip install prefdata[verifiers]"
         ) from error
     try:
         schema: Any = orjson.loads(text)
