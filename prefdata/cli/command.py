@@ -207,7 +207,7 @@ _SHARED = {
         metavar="KEY=VALUE",
         help="Override a value of it, such as generate.n=8; may be repeated.",
     ),
-    "json": _option("json", bool, False, help="Print one JSON object."),
+    "json": _option("json", bool, False, metavar=" ", help="Print one JSON object."),
     "quiet": _option("quiet", bool, False, help="Show no progress."),
     "verbose": _option("verbose", bool, False, help="Show what Beam and the models log, too."),
 }

@@ -13,6 +13,7 @@ from rich.text import Text
 from prefdata.reports.base import Block, Grid, Report
 
 _GAP = 2
+"""Between two columns: one of padding, one of the box."""
 _FOLD = 16
 """A column of text may be folded down to this width, or to its longest word if that is shorter."""
 _DASHES = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
@@ -52,7 +53,7 @@ def format_text(report: Report) -> str:
         if isinstance(block, str):
             parts.append(block)
             continue
-        width = sum(_widths(block)) + _GAP * len(block.head)
+        width = sum(_widths(block)) + _GAP * (len(block.head) + 1)
         console = Console(width=width, color_system=None, highlight=False, markup=False)
         with console.capture() as capture:
             console.print(_table(block, _DASHES))
@@ -61,7 +62,7 @@ def format_text(report: Report) -> str:
 
 
 def _table(grid: Grid, lines: box.Box) -> Table:
-    table = Table(box=lines, show_edge=False, pad_edge=False, padding=(0, _GAP, 0, 0))
+    table = Table(box=lines, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for number, title in enumerate(grid.head):
         flush = number in grid.numbers
         table.add_column(
