@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TextIO
+from typing import Self, TextIO
 
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.table import Column
 from rich.text import Text
-from typing_extensions import Self
 
 from prefdata.cli.progress import CallTally, Tallies
 from prefdata.inference.progress import Progress

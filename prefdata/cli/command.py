@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from prefdata.config import Params
     from prefdata.reports.base import Report
 
-INTERRUPTED = (
-    "interrupted. Finished model calls are kept; the same command goes on from there."
-)
+INTERRUPTED = "interrupted. Finished model calls are kept; the same command goes on from there."
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,11 @@ def _option(name: str, kind: Any, default: Any, **more: Any) -> inspect.Paramete
 
 _SHARED = {
     "params": _option(
-        "params", str, "params.yaml", metavar="FILE", help="The configuration; default: params.yaml."
+        "params",
+        str,
+        "params.yaml",
+        metavar="FILE",
+        help="The configuration; default: params.yaml.",
     ),
     "set": _option(
         "set",

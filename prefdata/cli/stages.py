@@ -56,9 +56,7 @@ def add_commands(app: typer.Typer) -> None:
         if name == "filter":
             examples += _DRY_RUN_EXAMPLE
         run = run_filter if name == "filter" else _run_one
-        add_command(
-            app, name, run, summary, examples, panel="Its stages", takes_beam=True
-        )
+        add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
     add_command(
         app,
         "top-up",

@@ -84,9 +84,7 @@ def tabulate_calls(calls: Mapping[str, Mapping[str, CallFigures]]) -> Grid:
 
 def format_costs(costs: Iterable[Cost]) -> str:
     """What everything cost, in one line."""
-    return ", ".join(
-        f"{c.spent:,.4f} {c.currency} (the memo saved {c.saved:,.4f})" for c in costs
-    )
+    return ", ".join(f"{c.spent:,.4f} {c.currency} (the memo saved {c.saved:,.4f})" for c in costs)
 
 
 def _cost(params: Params, call: str, usage: Usage) -> Cost | None:

@@ -55,9 +55,7 @@ class MemoReport(Report):
 
     def blocks(self) -> list[Block]:
         """The models, the last runs, and where the memo lies."""
-        rows = [
-            (m.operation, ", ".join(m.names), m.model, *_counts(m)) for m in self.models
-        ]
+        rows = [(m.operation, ", ".join(m.names), m.model, *_counts(m)) for m in self.models]
         head = ("operation", "model", "fingerprint", "segments", "entries", "duplicates", "MiB")
         blocks: list[Block] = [Grid(head, [*rows, ("all", "", "", *_counts(self))], range(3, 7))]
         if self.last_runs:
@@ -65,8 +63,8 @@ class MemoReport(Report):
                 (r.stage, r.call, f"{r.requests:,}", f"{r.cached:,}", f"{r.hits:.1%}")
                 for r in self.last_runs
             ]
-            head = ("stage", "model call", "requests", "from the memo", "hits")
-            blocks += ["in the last runs:", Grid(head, hits, range(2, 5))]
+            columns = ("stage", "model call", "requests", "from the memo", "hits")
+            blocks += ["in the last runs:", Grid(columns, hits, range(2, 5))]
         if self.unreadable:
             what = f"{self.unreadable} segments can't be read and are left out by every run"
             blocks.append(what)
