@@ -99,7 +99,7 @@ class Context:
         """What the stage asks models through; one for each bucket, whose usage it counts."""
         runtime = self.runtime
         memo = Memo(self.params.memo) if self.params.memo else None
-        return Inference(runtime.engines, memo, runtime, self.stage)
+        return Inference(runtime.engines, memo, runtime, self.stage, self.buckets)
 
 
 @dataclass(frozen=True)

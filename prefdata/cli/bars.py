@@ -25,6 +25,8 @@ class _Console(Console):
 class BarProgress(Progress):
     """Draws the bars, and writes a line that stays for each finished stage."""
 
+    draws: ClassVar[bool] = True
+
     def __init__(self, stream: TextIO, width: int | None = None) -> None:
         self._console = _Console(
             file=stream, width=width, force_terminal=True, highlight=False, markup=False
@@ -76,6 +78,9 @@ class BarProgress(Progress):
         for call, tally in self._tallies.calls.items():
             self.note(f"  {call}: {tally.format()}")
 
+    def start_bucket(self, stage: str, call: str, buckets: int) -> None:
+        self._tallies.start_bucket(call, buckets)
+
     def start_call(self, stage: str, call: str, requests: int, cached: int) -> None:
         self._draw(call, self._tallies.start(call, requests, cached))
 
@@ -91,7 +96,7 @@ class BarProgress(Progress):
                 self._tasks[call] = self._bars.add_task(call, figures="")
             self._bars.update(
                 self._tasks[call],
-                total=tally.requests,
+                total=tally.expected,
                 completed=tally.finished + tally.cached,
                 figures=tally.format(),
             )

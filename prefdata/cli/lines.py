@@ -30,6 +30,9 @@ class LineProgress(Progress):
             self.note(f"  {call}: {tally.format()}")
         self.note(f"  {rows_in:,} in, {rows_out:,} out, {seconds:.2f} s")
 
+    def start_bucket(self, stage: str, call: str, buckets: int) -> None:
+        self._tallies.start_bucket(call, buckets)
+
     def start_call(self, stage: str, call: str, requests: int, cached: int) -> None:
         self._tallies.start(call, requests, cached)
 

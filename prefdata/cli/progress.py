@@ -19,18 +19,31 @@ LINE_SECONDS = 5.0
 
 @dataclass
 class CallTally:
-    """The requests of one call, such as "generate policy", over all buckets that have begun."""
+    """The requests of one call, such as "generate policy", over all buckets that have begun.
+
+    Attributes:
+        requests: All of them.
+        cached: Those that the memo had.
+        finished: Those of the others that are done.
+        begun: Buckets that have begun.
+        buckets: All buckets.
+    """
 
     requests: int = 0
     cached: int = 0
     finished: int = 0
-    """Of those that the memo did not have."""
+    begun: int = 0
+    buckets: int = 0
     started: float = field(default_factory=time.monotonic)
 
     @property
-    def asked(self) -> int:
-        """Requests that the memo did not have."""
-        return self.requests - self.cached
+    def expected(self) -> int:
+        """The requests that all buckets will have made, if they are alike."""
+        return round(self.requests * self._share)
+
+    @property
+    def _share(self) -> float:
+        return self.buckets / self.begun if self.begun else 1.0
 
     @property
     def rate(self) -> float:
@@ -39,12 +52,14 @@ class CallTally:
 
     @property
     def seconds_left(self) -> float | None:
-        """For the buckets that have begun; None where nothing is finished yet."""
-        return (self.asked - self.finished) / self.rate if self.finished else None
+        """For all buckets; None where nothing is finished yet."""
+        asked = (self.requests - self.cached) * self._share
+        return (asked - self.finished) / self.rate if self.finished else None
 
     def format(self) -> str:
         """For people: how far it is, what the memo had, rate and time left."""
-        parts = [f"{self.finished + self.cached:,}/{self.requests:,}"]
+        about = "" if self.begun == self.buckets else "~"
+        parts = [f"{self.finished + self.cached:,}/{about}{self.expected:,}"]
         if self.cached:
             parts.append(f"{self.cached:,} from memo")
         if self.finished:
@@ -67,8 +82,15 @@ class Tallies:
         with self.lock:
             self.calls.clear()
 
+    def start_bucket(self, call: str, buckets: int) -> None:
+        """Another of so many buckets begins a call."""
+        with self.lock:
+            tally = self.calls.setdefault(call, CallTally())
+            tally.begun += 1
+            tally.buckets = buckets
+
     def start(self, call: str, requests: int, cached: int) -> CallTally:
-        """A bucket begins a call."""
+        """A bucket asks for so many more."""
         with self.lock:
             tally = self.calls.setdefault(call, CallTally())
             tally.requests += requests

@@ -32,11 +32,13 @@ class Inference:
         memo: Memo | None = None,
         runtime: Runtime | None = None,
         stage: str = "",
+        buckets: int = 1,
     ) -> None:
         self.engines = engines
         self.memo = memo
         self.runtime = runtime or Runtime()
         self.stage = stage
+        self.buckets = buckets
         self.usage: dict[str, Usage] = {}
 
     def fingerprint(self, model: str) -> str:
@@ -67,6 +69,8 @@ class Inference:
         usage = Usage(requests=distinct.height, cached=distinct.height - lacking.height)
         usage.cached_tokens_in, usage.cached_tokens_out = tokens(operation, done[0])
         name = f"{operation} {model}"
+        if name not in self.usage:
+            self.runtime.progress.start_bucket(self.stage, name, self.buckets)
         self.runtime.progress.start_call(self.stage, name, usage.requests, usage.cached)
         if lacking.height:
             # The requests' text is by far the largest thing here: copied only where it must be.
