@@ -12,7 +12,7 @@ import logging
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, reduce
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from operator import or_
 from typing import Annotated, Any, Generic, TypeVar, cast
 
@@ -136,6 +136,6 @@ class Registry(Generic[P]):
 
 
 @cache
-def _all_entry_points() -> EntryPoints:
+def _all_entry_points() -> Any:
     """Those of every installed package: reading their metadata takes a while, so only once."""
     return entry_points()
