@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from prefdata.ches.measure import COLUMNS, measure_pairs
-from prefdata.cli.progress import open_progress
 from prefdata.config import Params, load_params
 from prefdata.engines.base import MESSAGES
 from prefdata.engines.config import ModelParams
@@ -31,6 +30,7 @@ from prefdata.judges.registry import JUDGES
 from prefdata.parts.validation import validate
 from prefdata.records import Prompt
 from prefdata.records.base import fill_columns
+from prefdata.reports.progress import open_progress
 from prefdata.tables import read_table
 from prefdata.tables.catalog import Catalog
 

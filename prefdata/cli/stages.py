@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prefdata.cli.command import Given, add_command
-from prefdata.cli.progress import open_progress
+from prefdata.reports.progress import open_progress
 
 if TYPE_CHECKING:
     from prefdata.config import Params
 
 SUMMARIES = {
     "reward-head": "train the linear reward head over frozen embeddings",
-    "ingest": "read prompts, and the responses and annotations that come with them",
+    "ingest": "read, normalise and deduplicate prompts; split train and test",
     "generate": "sample n on-policy responses per prompt",
-    "judge": "ask every judge about every two responses to a prompt",
-    "consensus": "make one label of all judgments on a comparison",
+    "judge": "judge every comparison of a prompt's responses by every judge",
+    "consensus": "combine the judgments on each comparison into one label",
     "ches": "measure CHES of every ordered pair of a prompt's responses",
-    "pair": "choose pairs for training among the labelled comparisons",
-    "augment": "put rewards, margins and judgments beside each pair",
+    "pair": "choose which labelled comparisons become pairs",
+    "augment": "put rewards, the margin and every judgment beside each pair",
     "filter": "drop pairs that teach the wrong thing, or nothing",
-    "export": "publish the dataset, versioned",
+    "export": "write the versioned dataset",
 }
 """The stages' names and summaries. A copy, held to STAGES by a test: importing the stages takes
 longer than `prefdata --help` may."""
@@ -61,7 +61,7 @@ def add_commands(app: typer.Typer) -> None:
         app,
         "top-up",
         plan_more,
-        "plan more samples for prompts that are short of accepted pairs",
+        "plan more samples for the prompts that are short of pairs",
         _TOP_UP_EXAMPLES,
         panel=panel,
         takes_beam=True,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import Self, TextIO
+from typing import ClassVar, Self, TextIO
 
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from prefdata.cli.progress import CallTally, Tallies
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
+from prefdata.reports.progress import CallTally, Tallies
 
 
 class _Console(Console):

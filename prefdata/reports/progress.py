@@ -124,11 +124,11 @@ def open_progress(quiet: bool, stream: TextIO | None = None) -> Iterator[Progres
 
         yield Progress()
     elif stream.isatty():
-        from prefdata.cli.bars import BarProgress
+        from prefdata.reports.bars import BarProgress
 
         with BarProgress(stream) as progress:
             yield progress
     else:
-        from prefdata.cli.lines import LineProgress
+        from prefdata.reports.lines import LineProgress
 
         yield LineProgress(stream)

@@ -6,9 +6,9 @@ import threading
 import time
 from typing import TextIO
 
-from prefdata.cli.progress import LINE_SECONDS, Tallies
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
+from prefdata.reports.progress import LINE_SECONDS, Tallies
 
 
 class LineProgress(Progress):
