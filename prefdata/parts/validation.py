@@ -41,6 +41,10 @@ def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
         known = ", ".join(sorted(str(m.model_fields[tag].default) for m in models))
         found = f"{error['ctx']['tag']!r} is unknown" if "tag" in error["ctx"] else "missing"
         return f"{where}.{tag}: {found}; known: {known}".lstrip(".")
+    if kind == "literal_error" and error["loc"][-1] in _TAGS:
+        # A registry of one part has no union: its settings are that part's.
+        known = error["ctx"]["expected"].replace("'", "")
+        return f"{where}: {error['input']!r} is unknown; known: {known}"
     return f"{where}: {error['msg']}" if where else str(error["msg"])
 
 
@@ -57,7 +61,7 @@ def _models_at(annotation: Any, loc: Sequence[int | str], path: list[str]) -> li
         return _models_at(typing.get_args(annotation)[-1], loc[1:], path)
     arms = _arms(annotation)
     if not any(_is_model(arm) for arm in arms):
-        nested = [arm for arm in arms if typing.get_args(arm)]
+        nested = [arm for arm in arms if typing.get_origin(arm) in (list, tuple, dict)]
         if nested:
             return _models_at(nested[0], loc, path)
         path.extend(map(str, loc))
