@@ -15,7 +15,6 @@ from prefdata.audit import biases
 from prefdata.audit.agreement import between, kappa, tau
 from prefdata.audit.comparisons import KEYS, compared, sides
 from prefdata.judges.base import judgments
-from prefdata.statistics.logistic import logistic
 from prefdata.text.features import NAMES, text_features
 
 verdicts = st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.sampled_from([-1, 0, 1])), min_size=1)
@@ -203,30 +202,6 @@ def test_the_regression_finds_what_a_judge_goes_by() -> None:
     assert found[0]["low"] > 0
     covers = [f["low"] <= 0 <= f["high"] for f in found if f["feature"] in ("questions", "length")]
     assert covers == [True, True]
-
-
-def test_the_logistic_fit_is_that_of_scikit_learn_and_turns_with_the_answers() -> None:
-    linear = pytest.importorskip("sklearn.linear_model", reason="[embeddings] is not installed")
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(500, 3))
-    y = (rng.random(500) < 1 / (1 + np.exp(-x @ [1.0, -0.5, 0.0]))).astype(float)
-    found = logistic(x, y, np.arange(500))
-    plain = linear.LogisticRegression(C=1000, fit_intercept=False, tol=1e-10).fit(x, y)
-    assert np.allclose(found.coefficient, plain.coef_[0], atol=1e-4)
-    turned = logistic(-x, 1 - y, np.arange(500))
-    assert np.allclose(found.coefficient, turned.coefficient)
-    # One observation a cluster: the sandwich is close to the likelihood's own errors.
-    p = 1 / (1 + np.exp(-x @ found.coefficient))
-    own = np.sqrt(np.diag(np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x)))
-    assert np.allclose((found.high - found.low) / 2 / 1.96, own, rtol=0.15)
-
-
-def test_copies_of_a_prompt_make_no_interval_narrower() -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(100, 1)), rng.random(100)
-    once = logistic(x, y, np.arange(100))
-    copied = logistic(np.tile(x, (5, 1)), np.tile(y, 5), np.tile(np.arange(100), 5))
-    assert np.allclose(once.high - once.low, copied.high - copied.low, rtol=0.01)
 
 
 def test_features_are_counts_of_what_stands_in_the_text() -> None:
