@@ -6,9 +6,9 @@ import orjson
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from prefdata.consensus.calibration import Temperature
 from prefdata.errors import ConfigError
 from prefdata.files import storage
-from prefdata.statistics.calibration import Temperature
 from prefdata.statistics.odds import log_odds, sigmoid
 
 

@@ -1,1 +1,1 @@
-"""Odds, logistic regression, calibration and the bootstrap: one definition each."""
+"""Odds, logistic regression and the bootstrap: one definition each."""

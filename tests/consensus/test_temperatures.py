@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from prefdata.consensus.calibration import fit_temperature, temper
 from prefdata.consensus.temperatures import (
     Calibration,
     apply_temperatures,
@@ -15,7 +16,6 @@ from prefdata.consensus.temperatures import (
     save_calibration,
 )
 from prefdata.errors import ConfigError
-from prefdata.statistics.calibration import fit_temperature, temper
 
 
 def test_a_file_of_temperatures_is_read_back_and_applied(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.statistics.calibration import calibration_error, fit_temperature, temper
+from prefdata.consensus.calibration import calibration_error, fit_temperature, temper
 
 labelled = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
 
