@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.errors import ConfigError
+from prefdata.parts.judge_names import check_judges
 from prefdata.records import AugmentedPair, Judgment, Pair, PairJudgment
 from prefdata.records.base import polars_schema
 
@@ -167,9 +168,9 @@ def test_the_pairs_own_columns_stay() -> None:
         assert {name: found[row["pair_id"]][name] for name in row} == row
 
 
-def test_the_judges_that_the_settings_name_are_known_before_a_run() -> None:
-    assert AUGMENTATIONS.parse({"kind": "rewards"}).judges() == ()
-    named = AUGMENTATIONS.parse({"kind": "rewards", "judges": ["b", "a"]})
-    assert named.judges() == ["b", "a"]
-    with pytest.raises(ConfigError, match="judges"):
-        AUGMENTATIONS.parse({"kind": "rewards", "judges": "a"})
+def test_a_judge_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    check_judges(AUGMENTATIONS.parse({"kind": "rewards"}), ["a"])
+    check_judges(AUGMENTATIONS.parse({"kind": "rewards", "judges": ["b", "a"]}), ["a", "b"])
+    wrong = AUGMENTATIONS.parse({"kind": "rewards", "judges": ["reward", "oracle"]})
+    with pytest.raises(ConfigError, match=r"'oracle'.*: reward, pairwise"):
+        check_judges(wrong, ["reward", "pairwise"])

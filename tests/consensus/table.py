@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from prefdata.consensus.base import Consensus, SummaryConsensus
-from prefdata.consensus.registry import CONSENSUSES, check_judges
+from prefdata.consensus.registry import CONSENSUSES
 from prefdata.engines.base import MESSAGES
+from prefdata.parts.judge_names import check_judges
 from prefdata.records import Judgment
 from prefdata.records.base import fill_columns
 
