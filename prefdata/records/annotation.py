@@ -32,7 +32,7 @@ class Annotation(BaseModel):
     group: str | None
     kind: AnnotationKind
     dimension: str | None = Field(
-        description="The quality it is about; null: the one in the settings of the judge that reads it."
+        description="The quality it is about; null: that of the judge that reads it."
     )
     responses: list[str] = Field(description="The responses' ids, sorted.")
     values: list[float] = Field(
