@@ -27,6 +27,6 @@ class Export(Part):
         """One row per pair, in their order, in the consumer's columns.
 
         Args:
-            pairs: `FilteredPair` rows with the prompt's messages and source, and the texts chosen
-                and rejected.
+            pairs: `FilteredPair` rows with the prompt's messages, source and split, and the texts
+                chosen and rejected.
         """
