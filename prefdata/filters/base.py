@@ -93,16 +93,20 @@ class CrossBucketFilter(Filter):
         return []
 
 
-class SummaryFilter(CrossBucketFilter):
-    """Decides by one small frame that is made of all buckets."""
+class SummarizingFilter(CrossBucketFilter):
+    """What the shapes share that make one small frame of all buckets."""
 
     @abstractmethod
     def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
-        """What a decision on another bucket must know of this one."""
+        """What must be known elsewhere of this bucket."""
 
     @abstractmethod
     def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """One frame from all buckets' summaries, at least one, whatever their order."""
+
+
+class SummaryFilter(SummarizingFilter):
+    """Decides by one small frame that is made of all buckets."""
 
 
 @dataclass(frozen=True)
@@ -153,16 +157,8 @@ class ExchangeFilter(CrossBucketFilter):
         """The summary for `decide` from all that the last round sent, whatever its order."""
 
 
-class SummaryExchangeFilter(ExchangeFilter):
+class SummaryExchangeFilter(SummarizingFilter, ExchangeFilter):
     """An exchange in which a bucket needs a summary of all buckets before it sends anything."""
-
-    @abstractmethod
-    def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
-        """What `assign` on another bucket must know of this one."""
-
-    @abstractmethod
-    def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        """One frame from all buckets' summaries, at least one, whatever their order."""
 
     @abstractmethod
     def assign(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:

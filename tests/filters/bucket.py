@@ -17,8 +17,8 @@ from prefdata.filters.base import (
     Location,
     Parcel,
     RowFilter,
+    SummarizingFilter,
     SummaryExchangeFilter,
-    SummaryFilter,
     Texts,
 )
 from prefdata.filters.registry import FILTERS
@@ -114,7 +114,7 @@ def run_filter(
     if isinstance(step, RowFilter):
         return Decided(pl.concat([step.decide(m) for m in measured if m.height]), None)
     summary = None
-    if isinstance(step, SummaryFilter | SummaryExchangeFilter):
+    if isinstance(step, SummarizingFilter):
         summaries = [step.summarize(m) for m in measured if m.height]
         summary = step.merge(random.sample(summaries, len(summaries)))
     if isinstance(step, ExchangeFilter):
