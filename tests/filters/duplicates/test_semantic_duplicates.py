@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from filters import bucket as made
-from filters.bucket import Decided, pairs, texts, whole
-from filters.embeddings import Table
+from filters.bucket import Decided, build, run_filter
+from filters.embeddings import some_vectors, spread
 
-from prefdata.filters.base import Texts
 from prefdata.filters.duplicates import semantic_duplicates
-from prefdata.filters.duplicates.base import components
-from prefdata.filters.duplicates.semantic_duplicates import SemanticDuplicates, linked
-from prefdata.filters.vectors.embedded import matrix, normalized, packed
+from prefdata.filters.duplicates.components import find_components
+from prefdata.filters.duplicates.semantic_duplicates import link_similar
+from prefdata.filters.vectors.embeddings import pack_vectors, unpack_vectors
 from prefdata.inference import Inference
 
 
-def spread(
-    vectors: np.ndarray, margins: list[float], cuts: list[int]
-) -> tuple[list[tuple[pl.DataFrame, Texts]], Table]:
-    """One pair a prompt in buckets, and the model that gives the prompts these vectors."""
-    names = [f"{n:032x}" for n in range(len(vectors))]
-    table = Table({f"text {name}": v.tolist() for name, v in zip(names, vectors, strict=True)})
-    edges = [0, *sorted({c for c in cuts if c < len(names)}), len(names)]
-    buckets = []
-    for a, b in itertools.pairwise(edges):
-        some = pairs(*((f"a{n}", f"b{n}", n) for n in names[a:b]))
-        some = some.with_columns(margin=pl.Series(margins[a:b], dtype=pl.Float64))
-        buckets.append((some, texts({}, {n: f"text {n}" for n in names[a:b]})))
-    return buckets, table
-
-
 def decided(
-    monkeypatch: pytest.MonkeyPatch,
     vectors: np.ndarray,
     margins: list[float],
     cuts: list[int],
@@ -44,21 +25,13 @@ def decided(
     **config: Any,
 ) -> Decided:
     buckets, table = spread(vectors, margins, cuts)
-    monkeypatch.setattr(made, "nobody", lambda: Inference({"embedder": table}, None))
-    return whole(SemanticDuplicates(config, "filter.filters.0"), buckets, seed)
-
-
-def some_vectors(count: int, seed: int = 0) -> np.ndarray:
-    """Vectors in tight groups of up to five around random directions."""
-    draw = np.random.default_rng(seed)
-    base = draw.normal(size=(count // 3 + 1, 12))
-    centre = base[draw.integers(0, len(base), count)]
-    return normalized(centre + draw.normal(size=(count, 12)) * 0.1)
+    inference = Inference({"embedder": table}, None)
+    return run_filter(build("semantic_duplicates", **config), buckets, inference, seed)
 
 
 def brute_force(vectors: np.ndarray, limit: float) -> np.ndarray:
     one, other = np.nonzero(np.triu(vectors @ vectors.T >= limit, 1))
-    return components(one, other, len(vectors))
+    return find_components(one, other, len(vectors))
 
 
 @pytest.mark.parametrize("limit", [0.9, 0.97])
@@ -67,8 +40,8 @@ def test_groups_equal_those_of_comparing_all_with_all(
 ) -> None:
     vectors = some_vectors(120)
     margins = [1 - n / 1000 for n in range(120)]
-    found = decided(monkeypatch, vectors, margins, [20, 50, 51, 90], max_similarity=limit)
-    firsts = brute_force(matrix(packed(vectors.astype(np.float32))), limit)
+    found = decided(vectors, margins, [20, 50, 51, 90], max_similarity=limit)
+    firsts = brute_force(unpack_vectors(pack_vectors(vectors.astype(np.float32))), limit)
     gone = found.pairs.filter(pl.col("reason").is_not_null())
     assert set(gone["reason"]) == {"semantic_duplicate_prompt"}
     # The margins fall with the position: the first of each group is the one that stays.
@@ -84,25 +57,25 @@ def test_clusters_find_nearly_all_of_that_and_nothing_else(
     monkeypatch.setattr(semantic_duplicates, "ONE_CLUSTER", 10)
     vectors = some_vectors(1500, seed=1)
     margins = [1 - n / 10000 for n in range(1500)]
-    found = decided(monkeypatch, vectors, margins, [300, 900, 1000, 1200])
-    firsts = brute_force(matrix(packed(vectors.astype(np.float32))), 0.95)
+    found = decided(vectors, margins, [300, 900, 1000, 1200])
+    firsts = brute_force(unpack_vectors(pack_vectors(vectors.astype(np.float32))), 0.95)
     due = {f"{n:032x}" for n, f in enumerate(firsts.tolist()) if n != f}
     gone = set(found.pairs.filter(pl.col("reason").is_not_null())["prompt_id"])
     assert gone <= due
     assert len(gone) > 0.97 * len(due) > 300
     assert found.summary is not None
-    again = decided(monkeypatch, vectors, margins, [100, 1100], seed=5)
+    again = decided(vectors, margins, [100, 1100], seed=5)
     assert again.summary is not None
     assert again.summary.equals(found.summary)
     assert again.pairs["reason"].equals(found.pairs["reason"])
 
 
-def test_the_rejection_names_the_nearest_and_the_one_that_stays(
+def test_the_dropped_record_names_the_nearest_and_the_one_that_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     angles = np.radians([0, 15, 30, 90])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    found = decided(monkeypatch, vectors, [0.1, 0.2, 0.3, 0.4], [2])
+    found = decided(vectors, [0.1, 0.2, 0.3, 0.4], [2])
     details = found.pairs["detail"].to_list()
     says = (
         "cosine similarity 0.9659 to {:032x}, 0.95 counts as a duplicate; {:032x} stays by margin"
@@ -116,7 +89,7 @@ def test_the_rejection_names_the_nearest_and_the_one_that_stays(
 def test_a_failed_call_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     buckets, table = spread(np.eye(3), [0.1, 0.2, 0.3], [])
     del table.vectors[f"text {1:032x}"]
-    step = SemanticDuplicates({}, "filter.filters.0")
+    step = build("semantic_duplicates")
     found = step.measure(*buckets[0], Inference({"embedder": table}, None))
     assert found["fault"].to_list() == [None, "no vector", None]
 
@@ -127,9 +100,9 @@ def test_links_connect_what_is_similar_and_no_more(
 ) -> None:
     monkeypatch.setattr(semantic_duplicates, "_BLOCK", block)
     vectors = some_vectors(80, seed=3).astype(np.float32)
-    edges = linked(vectors, 0.9)
+    edges = link_similar(vectors, 0.9)
     one, other = edges["one"].to_numpy(), edges["other"].to_numpy()
-    assert np.array_equal(components(one, other, 80), brute_force(vectors, 0.9))
+    assert np.array_equal(find_components(one, other, 80), brute_force(vectors, 0.9))
     likeness = vectors @ vectors.T
     assert edges["similarity"].to_numpy() == pytest.approx(likeness[one, other], abs=1e-6)
     np.fill_diagonal(likeness, -1)
@@ -142,16 +115,5 @@ def test_links_connect_what_is_similar_and_no_more(
 
 
 def test_copies_give_no_square_of_links() -> None:
-    edges = linked(np.ones((500, 4), dtype=np.float32) / 2, 0.95)
+    edges = link_similar(np.ones((500, 4), dtype=np.float32) / 2, 0.95)
     assert edges.height <= 2 * 500
-
-
-def test_vectors_survive_their_packing() -> None:
-    draw = np.random.default_rng(0)
-    vectors = draw.normal(size=(50, 384)).astype(np.float32) * 7
-    back = matrix(packed(vectors))
-    plain = normalized(vectors)
-    assert np.abs(back @ back.T - plain @ plain.T).max() < 1e-3
-    assert np.abs(np.linalg.norm(back, axis=1) - 1).max() < 1e-6
-    assert matrix(packed(np.zeros((2, 3), np.float32))).tolist() == [[0, 0, 0]] * 2
-    assert matrix(packed(np.zeros((0, 3)))).shape == (0, 0)

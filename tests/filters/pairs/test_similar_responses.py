@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from filters.bucket import pairs, texts
+from filters.bucket import build, pairs, texts
 from filters.embeddings import Table
 
-from prefdata.filters.pairs.similar_responses import SimilarResponses
+from prefdata.engines.base import Requirement
 from prefdata.inference import Inference
 
-ANSWERS = {"a": "east", "b": "north east", "c": "north", "x": "broken"}
+RESPONSES = {"a": "east", "b": "north east", "c": "north", "x": "broken"}
 TABLE = Table({"east": [1, 0], "north east": [3, 3], "north": [0, 2]})
 
 
 def measured(**config: float) -> pl.DataFrame:
-    step = SimilarResponses(config, "filter.filters.0")
+    step = build("similar_responses", **config)
     some = pairs(("a", "b", "p"), ("a", "c", "p"), ("c", "b", "p"), ("a", "x", "p"))
     inference = Inference({"embedder": TABLE}, None)
-    found = step.measure(some, texts(ANSWERS), inference)
+    found = step.measure(some, texts(RESPONSES), inference)
     assert found["pair_id"].equals(some["pair_id"])
-    assert step.requirements() == [("embedder", "embed")]
-    return step.decide(found, None)
+    assert step.requirements() == [Requirement.of("embedder", "embed")]
+    return step.decide(found)
 
 
 def test_the_similarity_is_the_cosine() -> None:

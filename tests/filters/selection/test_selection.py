@@ -7,27 +7,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from filters import bucket as made
-from filters.bucket import Decided, whole
-from filters.test_semantic_duplicates import some_vectors, spread
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from filters.bucket import Decided, build, figures, pairs, run_filter, texts
+from filters.embeddings import Table, some_vectors, spread
 
+from prefdata.filters.registry import FILTERS
 from prefdata.filters.selection import facility_location, k_center
 from prefdata.filters.selection.base import Selection
-from prefdata.filters.selection.facility_location import FacilityLocation, greedy, neighbourhoods
-from prefdata.filters.selection.k_center import KCenter, farthest_first
-from prefdata.filters.selection.quality_diversity import QualityDiversity, cells, projected
-from prefdata.filters.vectors.clusters import centres, closest
-from prefdata.filters.vectors.embedded import normalized
+from prefdata.filters.selection.facility_location import rank_by_gain, split_neighbourhoods
+from prefdata.filters.selection.k_center import take_farthest
+from prefdata.filters.selection.quality_diversity import number_cells, project
+from prefdata.filters.vectors.embeddings import normalize
 from prefdata.inference import Inference
 
-KINDS: list[type[Selection]] = [FacilityLocation, KCenter, QualityDiversity]
+KINDS = [k for k, part in FILTERS.parts.items() if issubclass(part, Selection)]
 
 
 def decided(
-    monkeypatch: pytest.MonkeyPatch,
-    kind: type[Selection],
+    kind: str,
     cuts: list[int],
     seed: int = 0,
     **config: Any,
@@ -35,15 +31,13 @@ def decided(
     vectors = some_vectors(60)
     margins = [float(m) for m in np.random.default_rng(1).permutation(60)]
     buckets, table = spread(vectors, margins, cuts)
-    monkeypatch.setattr(made, "nobody", lambda: Inference({"embedder": table}, None))
-    return whole(kind({"budget": 20, **config}, "filter.filters.0"), buckets, seed)
+    inference = Inference({"embedder": table}, None)
+    return run_filter(build(kind, **{"budget": 20, **config}), buckets, inference, seed)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_budget_stays_and_the_rest_names_its_nearest(
-    monkeypatch: pytest.MonkeyPatch, kind: type[Selection]
-) -> None:
-    found = decided(monkeypatch, kind, [10, 30])
+def test_the_budget_stays_and_the_rest_names_its_nearest(kind: str) -> None:
+    found = decided(kind, [10, 30])
     kept = found.pairs.filter(pl.col("reason").is_null())
     gone = found.pairs.filter(pl.col("reason").is_not_null())
     assert (kept.height, gone.height) == (20, 40)
@@ -55,56 +49,48 @@ def test_the_budget_stays_and_the_rest_names_its_nearest(
         start, nearest, distance = detail.replace(
             "; ", ", which stays, is at cosine distance "
         ).split(", which stays, is at cosine distance ")
-        assert start == f"not among the 20 of {kind.kind}"
+        assert start == f"not among the 20 of {kind}"
         assert rows[int(likeness.argmax())] == int(nearest, 16)
         assert float(distance) == pytest.approx(1 - likeness.max(), abs=2e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_neither_buckets_nor_the_order_of_arrival_change_what_stays(
-    monkeypatch: pytest.MonkeyPatch, kind: type[Selection]
-) -> None:
-    one = decided(monkeypatch, kind, [])
+def test_neither_buckets_nor_the_order_of_arrival_change_what_stays(kind: str) -> None:
+    one = decided(kind, [])
     for cuts, seed in (([20], 1), ([1, 2, 3, 40], 2)):
-        cut = decided(monkeypatch, kind, cuts, seed)
+        cut = decided(kind, cuts, seed)
         assert cut.pairs["reason"].equals(one.pairs["reason"])
         assert cut.pairs["detail"].equals(one.pairs["detail"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_budget_for_all_keeps_all(monkeypatch: pytest.MonkeyPatch, kind: type[Selection]) -> None:
-    found = decided(monkeypatch, kind, [7], budget=60)
+def test_a_budget_for_all_keeps_all(kind: str) -> None:
+    found = decided(kind, [7], budget=60)
     assert found.pairs["reason"].null_count() == 60
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_figures_say_before_after_and_random(
-    monkeypatch: pytest.MonkeyPatch, kind: type[Selection]
-) -> None:
-    found = decided(monkeypatch, kind, [7])
-    assert found.summary is not None
-    figures = kind({"budget": 20}, "f").figures(found.summary)
-    assert sorted(figures) == sorted(
+def test_the_figures_say_before_after_and_random(kind: str) -> None:
+    found = decided(kind, [7])
+    said = figures(build(kind, budget=20), found)
+    assert sorted(said) == sorted(
         f"{name}_{when}"
         for name in ("vendi", "neighbour_distance", "coverage")
         for when in ("before", "after", "random")
     )
-    assert figures["coverage_before"] == 1
-    if kind is KCenter:
-        assert figures["vendi_after"] > figures["vendi_random"]
-        assert figures["neighbour_distance_after"] > figures["neighbour_distance_random"]
+    assert said["coverage_before"] == 1
+    if kind == "k_center":
+        assert said["vendi_after"] > said["vendi_random"]
+        assert said["neighbour_distance_after"] > said["neighbour_distance_random"]
 
 
-def test_pairs_can_be_selected_instead_of_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from filters.bucket import pairs, texts
-    from filters.embeddings import Table
-
+def test_pairs_can_be_selected_instead_of_prompts() -> None:
     some = pairs(("a", "b", "p"), ("b", "c", "p"), ("c", "a", "p"))
     table = Table({"Why?\none": [1, 0], "Why?\ntwo": [1, 0.1], "Why?\nthree": [0, 1]})
-    monkeypatch.setattr(made, "nobody", lambda: Inference({"embedder": table}, None))
+    inference = Inference({"embedder": table}, None)
     responses = texts({"a": "one", "b": "two", "c": "three"})
-    step = KCenter({"budget": 2, "over": "pairs", "best_by": "soft_label"}, "f")
-    reasons = whole(step, [(some, responses)]).reasons()
+    step = build("k_center", budget=2, over="pairs", best_by="soft_label")
+    reasons = run_filter(step, [(some, responses)], inference).reasons()
     assert reasons.pop("p:c>a") is None
     assert sorted(reasons.values(), key=str) == [None, "over_budget"]
 
@@ -123,11 +109,11 @@ def test_the_lazy_traversal_is_the_plain_one(monkeypatch: pytest.MonkeyPatch, fr
     monkeypatch.setattr(k_center, "_FRONT", front)
     for seed in range(4):
         vectors = some_vectors(150, seed)
-        assert farthest_first(vectors, 3, 60).tolist() == plain_farthest_first(vectors, 3, 60)
+        assert take_farthest(vectors, 3, 60).tolist() == plain_farthest_first(vectors, 3, 60)
 
 
 def test_the_traversal_of_copies_ends() -> None:
-    found = farthest_first(np.ones((30, 2), dtype=np.float32) / 2**0.5, 4, 29)
+    found = take_farthest(np.ones((30, 2), dtype=np.float32) / 2**0.5, 4, 29)
     assert len(set(found.tolist())) == 29
 
 
@@ -145,7 +131,7 @@ def plain_greedy(vectors: np.ndarray) -> list[int]:
 def test_the_lazy_greedy_is_the_plain_one() -> None:
     for seed in range(4):
         vectors = some_vectors(40, seed)
-        found = list(greedy(vectors, np.arange(40), np.zeros(40)))
+        found = list(rank_by_gain(vectors, np.arange(40), np.zeros(40)))
         assert [row for _, row in found] == plain_greedy(vectors)
         gains = [gain for gain, _ in found]
         assert gains == sorted(gains, reverse=True)
@@ -154,10 +140,10 @@ def test_the_lazy_greedy_is_the_plain_one() -> None:
 def test_facility_location_takes_the_middle_of_each_cluster() -> None:
     draw = np.random.default_rng(0)
     middles = np.eye(5)
-    vectors = normalized(
+    vectors = normalize(
         np.concatenate([middles, np.repeat(middles, 9, 0) + draw.normal(size=(45, 5)) * 0.03])
     )
-    step = FacilityLocation({"budget": 5}, "f")
+    step = build("facility_location", budget=5)
     found = step.select(vectors, np.full(50, -np.inf), 5)
     nearest = (vectors[found] @ middles.T).argmax(axis=1)
     assert sorted(nearest.tolist()) == [0, 1, 2, 3, 4]
@@ -168,7 +154,7 @@ def test_neighbourhoods_hold_every_row_once(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(facility_location, "LARGEST", 50)
     monkeypatch.setattr(facility_location, "_PER_CLUSTER", 20)
     vectors = np.concatenate([some_vectors(300), np.repeat(some_vectors(1), 120, 0)])
-    found = list(neighbourhoods(vectors.astype(np.float32)))
+    found = list(split_neighbourhoods(vectors.astype(np.float32)))
     assert sorted(np.concatenate(found).tolist()) == list(range(420))
     assert max(map(len, found)) <= 50
     assert len(found) > 10
@@ -176,11 +162,11 @@ def test_neighbourhoods_hold_every_row_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_archive_keeps_the_best_of_every_cell_first() -> None:
     vectors = some_vectors(200).astype(np.float32)
-    scores = np.random.default_rng(2).permutation(200).astype(float)
-    step = QualityDiversity({"budget": 30, "dimensions": 2, "bins": 3}, "f")
-    cell = cells(projected(vectors, "random", 2), 3)
-    best = {c: int(np.flatnonzero(cell == c)[scores[cell == c].argmax()]) for c in set(cell)}
-    kept = step.select(vectors, scores, 30)
+    quality = np.random.default_rng(2).permutation(200).astype(float)
+    step = build("quality_diversity", budget=30, dimensions=2, bins=3)
+    cell = number_cells(project(vectors, "random", 2), 3)
+    best = {c: int(np.flatnonzero(cell == c)[quality[cell == c].argmax()]) for c in set(cell)}
+    kept = step.select(vectors, quality, 30)
     assert len(set(kept.tolist())) == 30
     assert 4 < len(best) <= 9
     assert set(best.values()) <= set(kept.tolist())
@@ -193,22 +179,7 @@ def test_an_archive_keeps_the_best_of_every_cell_first() -> None:
 def test_principal_axes_are_those_of_the_largest_variance() -> None:
     draw = np.random.default_rng(0)
     vectors = draw.normal(size=(500, 4)) * [1, 5, 0.1, 3]
-    found = projected(vectors, "principal", 2)
+    found = project(vectors, "principal", 2)
     assert np.abs(np.corrcoef(found[:, 0], vectors[:, 1])[0, 1]) > 0.99
     assert np.abs(np.corrcoef(found[:, 1], vectors[:, 3])[0, 1]) > 0.99
-    assert projected(vectors, "random", 3).shape == (500, 3)
-
-
-@settings(max_examples=30)
-@given(st.integers(2, 40), st.integers(1, 6), st.integers(0, 99))
-def test_k_means_gives_every_vector_its_closest_centre(n: int, count: int, seed: int) -> None:
-    vectors = some_vectors(n, seed)
-    found = centres(vectors, min(count, n))
-    assert found.shape == (min(count, n), 12)
-    assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(len(found)))
-    order = closest(vectors, found, 2)
-    likeness = vectors @ found.T
-    assert np.array_equal(order[:, 0], likeness.argmax(axis=1))
-    if len(found) > 1:
-        second = np.sort(likeness, axis=1)[:, -2]
-        assert likeness[np.arange(n), order[:, 1]] == pytest.approx(second)
+    assert project(vectors, "random", 3).shape == (500, 3)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from filters.bucket import pairs, texts, whole
+from filters.bucket import build, pairs, run_filter, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from prefdata.filters.texts.repetition import Repetition
 
 
 def decided(responses: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
     named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
     some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
-    found = whole(Repetition(config, "filter.filters.0"), [(some, texts(named))]).pairs
-    return list(found.select("reason", "detail").iter_rows())
+    return run_filter(build("repetition", **config), [(some, texts(named))]).details()
 
 
 LOOP = "the response is " * 10

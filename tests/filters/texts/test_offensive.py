@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from filters.bucket import pairs, texts, whole
+from filters.bucket import build, pairs, run_filter, texts
 
 pytest.importorskip("profanity_check")
-
-from prefdata.filters.texts.offensive import Offensive
 
 
 def reasons(**config: float) -> dict[str, tuple[str | None, str | None]]:
     responses = {"a": "You are a fucking idiot.", "b": "Have a nice day.", "c": ""}
     some = pairs(*((name, "b", "p") for name in responses))
-    found = whole(Offensive(config, "filter.filters.0"), [(some, texts(responses))]).pairs
+    found = run_filter(build("offensive", **config), [(some, texts(responses))]).pairs
     return {row["chosen_id"]: (row["reason"], row["detail"]) for row in found.to_dicts()}
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
-from filters.bucket import pairs, texts, whole
+from filters.bucket import build, pairs, run_filter, texts
 
 from prefdata.errors import ConfigError
-from prefdata.filters.texts.contamination import Contamination
 
 LONG = "Natalia sold clips to 48 of her friends in April, and then she sold half as many in May."
 SHORT = "What is the capital of the oldest republic?"
@@ -27,11 +26,13 @@ def evaluation(tmp_path: Path) -> str:
     return str(path)
 
 
-def decided(responses: list[str], files: list[str], **config: Any) -> list[tuple[Any, ...]]:
+def decided(responses: list[str], files: list[str], **config: Any) -> list[tuple[Any, Any]]:
     named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
     some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
-    step = Contamination({"files": files, **config}, "filter.filters.0")
-    return list(whole(step, [(some, texts(named))]).pairs.select("reason", "detail").iter_rows())
+    step = build("contamination", files=files, **config)
+    return list(
+        run_filter(step, [(some, texts(named))]).pairs.select("reason", "detail").iter_rows()
+    )
 
 
 def test_a_shared_run_goes_with_its_words(evaluation: str) -> None:
@@ -48,7 +49,7 @@ def test_fewer_words_in_a_row_stay(evaluation: str) -> None:
     assert decided([twelve], [evaluation], n=12)[0][0] == "contaminated_chosen"
 
 
-def test_a_short_evaluation_text_has_to_occur_whole(evaluation: str) -> None:
+def test_a_short_evaluation_text_has_to_occur_run_filter(evaluation: str) -> None:
     whole_one = "So: what is the CAPITAL of the oldest republic, please?"
     part = "What is the capital of the oldest empire?"
     found = decided([whole_one, part, "tiny text", "yes"], [evaluation])
@@ -66,14 +67,14 @@ def test_prompts_and_all_formats(evaluation: str, tmp_path: Path) -> None:
         tmp_path / "e.parquet"
     )
     for name in ("e.jsonl.gz", "e.txt", "e.parquet"):
-        step = Contamination({"files": [str(tmp_path / name)]}, "filter.filters.0")
+        step = build("contamination", files=[str(tmp_path / name)])
         bucket = (pairs(("a", "b", "p")), texts({"a": "x", "b": "y"}, {"p": f"Q: {LONG}"}))
-        assert whole(step, [bucket]).pairs["reason"].to_list() == ["contaminated_prompt"]
+        assert run_filter(step, [bucket]).pairs["reason"].to_list() == ["contaminated_prompt"]
 
 
 def test_columns_say_what_is_read(evaluation: str) -> None:
     assert decided([LONG], [evaluation], columns=["question"])[0][0] is not None
-    assert decided([LONG], [evaluation], columns=["response"])[0][0] is None
+    assert decided([LONG], [evaluation], columns=["answer"])[0][0] is None
     with pytest.raises(ConfigError, match="no text in it under nothing"):
         decided([LONG], [evaluation], columns=["nothing"])
 
@@ -111,7 +112,7 @@ def test_it_finds_what_a_plain_search_finds(tmp_path: Path) -> None:
 
 def test_a_missing_or_broken_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
-        Contamination({"files": [str(tmp_path / "none.jsonl")]}, "filter.filters.0")
+        build("contamination", files=[str(tmp_path / "none.jsonl")])
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{not json")
     with pytest.raises(ConfigError, match="can't be read"):

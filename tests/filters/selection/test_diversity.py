@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from filters.test_semantic_duplicates import some_vectors
+from filters.embeddings import some_vectors
 
-from prefdata.filters.selection.diversity import compared, coverage, neighbour_distance, vendi
-
-
-def test_the_vendi_score_is_that_of_the_definition() -> None:
-    vectors = some_vectors(30)
-    values = np.linalg.eigvalsh(vectors @ vectors.T / 30)
-    values = values[values > 1e-12]
-    assert vendi(vectors) == pytest.approx(np.exp(-(values * np.log(values)).sum()))
-
-
-def test_the_vendi_score_counts_what_is_different() -> None:
-    assert vendi(np.repeat(np.eye(5)[:1], 7, 0)) == pytest.approx(1)
-    assert vendi(np.eye(5)) == pytest.approx(5)
-    assert vendi(np.repeat(np.eye(5), 3, 0)) == pytest.approx(5)
-    assert vendi(np.zeros((0, 5))) == 0
+from prefdata.filters.selection.diversity import (
+    cluster_coverage,
+    compare_diversity,
+    neighbour_distance,
+)
 
 
 def test_the_distance_to_the_nearest() -> None:
@@ -36,9 +26,9 @@ def test_the_distance_to_the_nearest() -> None:
 def test_coverage_is_the_share_of_clusters() -> None:
     vectors = np.repeat(np.eye(4), 4, 0)[[0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]]
     groups = [np.arange(16), np.array([0, 4, 8]), np.array([0, 1]), np.array([], dtype=int)]
-    assert coverage(vectors, groups) == [1, 0.25, 0.5, 0]
+    assert cluster_coverage(vectors, groups) == [1, 0.25, 0.5, 0]
 
 
 def test_the_same_at_random_is_drawn_with_a_fixed_seed() -> None:
     vectors = some_vectors(50)
-    assert compared(vectors, np.arange(10)) == compared(vectors, np.arange(10))
+    assert compare_diversity(vectors, np.arange(10)) == compare_diversity(vectors, np.arange(10))

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from filters.bucket import Decided, pairs, texts, whole
+from filters.bucket import Decided, build, figures, pairs, run_filter, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters.pairs.length_bias import LengthBias, longer_wins, slope
+from prefdata.filters.pairs.length_bias import fit_slope, share_longer_wins
 
 
 def decided(
@@ -30,7 +30,7 @@ def decided(
     some = pairs(*made, soft_labels=labels)
     size = -(-len(lengths) // cuts)
     buckets = [(part, texts(responses)) for part in some.iter_slices(size)]
-    return whole(LengthBias(config, "filter.filters.0"), buckets)
+    return run_filter(build("length_bias", **config), buckets)
 
 
 def gone(found: Decided) -> list[str]:
@@ -75,16 +75,16 @@ def test_the_bias_is_gone_whatever_the_buckets(
     found = decided(lengths, cuts=cuts, **config)
     assert found.pairs.equals(decided(lengths, **config).pairs)
     assert found.summary is not None
-    figures = LengthBias(config, "filter.filters.0").figures(found.summary)
+    said = figures(build("length_bias", **config), found)
     before = [a > b for a, b in lengths if a != b]
-    assert figures["longer_wins_before"] == pytest.approx(np.mean(before) if before else 0.5)
+    assert said["longer_wins_before"] == pytest.approx(np.mean(before) if before else 0.5)
     if method == "matched":
         # Exactly, bin by bin.
         stay = found.pairs.filter(pl.col("reason").is_null()).join(found.summary, on="pair_id")
         ratio = pl.col("log_ratio")
         kinds = stay.group_by("bin").agg(up=(ratio > 0).sum(), down=(ratio < 0).sum())
         assert kinds["up"].to_list() == kinds["down"].to_list()
-        assert figures["longer_wins_after"] == 0.5
+        assert said["longer_wins_after"] == 0.5
     else:
         assert found.pairs["weight"].sum() == pytest.approx(len(lengths))
 
@@ -96,15 +96,15 @@ def test_the_slope_is_that_of_the_likelihood() -> None:
     wins = draw.random(4000) < 1 / (1 + np.exp(-1.5 * ratio))
     signed = np.where(wins, ratio, -ratio)
     weight = draw.random(4000) + 0.5
-    found = slope(signed, weight)
+    found = fit_slope(signed, weight)
     assert found == pytest.approx(1.5, abs=0.2)
     grid = np.linspace(found - 0.5, found + 0.5, 1001)
     likelihood = [-(weight * np.logaddexp(0, -b * signed)).sum() for b in grid]
     assert grid[int(np.argmax(likelihood))] == pytest.approx(found, abs=2e-3)
-    assert slope(-signed, weight) == pytest.approx(-found)
-    assert slope(np.array([]), np.array([])) == 0
-    assert np.isfinite(slope(np.ones(10), np.ones(10)))
-    assert longer_wins(np.array([1.0, -1, 0]), np.array([3.0, 1, 9])) == 0.75
+    assert fit_slope(-signed, weight) == pytest.approx(-found)
+    assert fit_slope(np.array([]), np.array([])) == 0
+    assert np.isfinite(fit_slope(np.ones(10), np.ones(10)))
+    assert share_longer_wins(np.array([1.0, -1, 0]), np.array([3.0, 1, 9])) == 0.75
 
 
 def test_the_regression_is_said_before_and_after() -> None:
@@ -112,8 +112,8 @@ def test_the_regression_is_said_before_and_after() -> None:
     for method in ("matched", "reweighted"):
         found = decided(lengths, bins=2, method=method)
         assert found.summary is not None
-        figures = LengthBias({"method": method}, "f").figures(found.summary)
-        assert figures["slope_before"] > 0.5
-        assert figures["slope_after"] == pytest.approx(0, abs=1e-6)
-        assert figures["longer_wins_before"] == pytest.approx(0.7)
-        assert figures["longer_wins_after"] == pytest.approx(0.5)
+        said = figures(build("length_bias", method=method), found)
+        assert said["slope_before"] > 0.5
+        assert said["slope_after"] == pytest.approx(0, abs=1e-6)
+        assert said["longer_wins_before"] == pytest.approx(0.7)
+        assert said["longer_wins_after"] == pytest.approx(0.5)

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from filters.bucket import Decided, pairs, texts, whole
+from filters.bucket import Decided, build, figures, pairs, run_filter, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.filters.base import Texts
 from prefdata.filters.duplicates import near_duplicates
-from prefdata.filters.duplicates.base import components, forest
-from prefdata.filters.duplicates.near_duplicates import NearDuplicates
+from prefdata.filters.duplicates.components import find_components, join_components
 
 
 def trigrams(text: str) -> set[str]:
@@ -33,8 +32,8 @@ def words(draw: random.Random, count: int) -> list[str]:
     return [f"w{draw.randrange(10_000)}" for _ in range(count)]
 
 
-def filter_(**config: Any) -> NearDuplicates:
-    return NearDuplicates(config, "filter.filters.0")
+def filter_(**config: Any) -> Any:
+    return build("near_duplicates", **config)
 
 
 Bucket = tuple[pl.DataFrame, Texts]
@@ -70,7 +69,7 @@ def dropped(decided: Decided) -> dict[str, str]:
 
 def test_of_a_group_the_prompt_with_the_largest_margin_stays() -> None:
     assert jaccard(ALL[IDS[0]], ALL[IDS[3]]) == 38 / 39
-    found = dropped(whole(filter_(), spread(ALL, MARGINS, [])))
+    found = dropped(run_filter(filter_(), spread(ALL, MARGINS, [])))
     says = "trigram similarity {} to {}, 0.8 counts as a duplicate; {} stays by margin 0.95"
     assert found == {
         IDS[0]: says.format("1.0", IDS[5], IDS[3]),
@@ -83,8 +82,8 @@ def test_of_a_group_the_prompt_with_the_largest_margin_stays() -> None:
 def test_neither_buckets_nor_the_order_of_arrival_change_what_stays(
     cuts: list[int], seed: int
 ) -> None:
-    one = whole(filter_(), spread(ALL, MARGINS, []))
-    cut = whole(filter_(), spread(ALL, MARGINS, cuts), seed)
+    one = run_filter(filter_(), spread(ALL, MARGINS, []))
+    cut = run_filter(filter_(), spread(ALL, MARGINS, cuts), seed=seed)
     assert cut.pairs.equals(one.pairs)
     assert cut.summary is not None
     assert cut.summary.equals(one.summary)
@@ -96,12 +95,12 @@ def test_equal_scores_are_decided_by_the_text_and_then_the_id() -> None:
     swapped = {**ALL, IDS[0]: ALL[IDS[3]], IDS[3]: ALL[IDS[0]]}
     stays = []
     for prompts in (ALL, swapped):
-        gone = dropped(whole(filter_(), spread(prompts, equal, [])))
+        gone = dropped(run_filter(filter_(), spread(prompts, equal, [])))
         (winner,) = {IDS[0], IDS[3], IDS[5]} - set(gone)
         stays.append(prompts[winner])
     assert stays[0] == stays[1]
     same = {**PROMPTS, IDS[4]: PROMPTS[IDS[1]]}
-    assert set(dropped(whole(filter_(), spread(same, equal, [])))) == {IDS[4]}
+    assert set(dropped(run_filter(filter_(), spread(same, equal, [])))) == {IDS[4]}
 
 
 def test_without_margins_the_most_decided_pair_decides() -> None:
@@ -109,29 +108,29 @@ def test_without_margins_the_most_decided_pair_decides() -> None:
     nothing = pl.lit(None, dtype=pl.Float64)
     labels = pl.Series([0.6, 0.6, *[0.7] * 8, 0.6, 0.9])
     unscored = some.with_columns(margin=nothing, soft_label=labels)
-    decided = whole(filter_(), [(unscored, asked)])
+    decided = run_filter(filter_(), [(unscored, asked)])
     assert set(dropped(decided)) == {IDS[0], IDS[3]}
-    by_label = whole(filter_(best_by="soft_label"), [(unscored, asked)])
+    by_label = run_filter(filter_(best_by="soft_label"), [(unscored, asked)])
     assert all(d.endswith("stays by soft_label 0.9") for d in dropped(by_label).values())
     assert all(d.endswith(f"{IDS[5]} stays") for d in dropped(decided).values())
 
 
 def test_the_limit_is_the_exact_similarity_and_counts_as_a_duplicate() -> None:
     exact = 38 / 39
-    at = whole(filter_(max_similarity=exact), spread(ALL, MARGINS, [3]))
-    above = whole(filter_(max_similarity=exact + 1e-9), spread(ALL, MARGINS, [3]))
+    at = run_filter(filter_(max_similarity=exact), spread(ALL, MARGINS, [3]))
+    above = run_filter(filter_(max_similarity=exact + 1e-9), spread(ALL, MARGINS, [3]))
     assert set(dropped(at)) == {IDS[0], IDS[5]}
     assert set(dropped(above)) == {IDS[0]}
 
 
 @pytest.mark.parametrize(("over", "left"), [("chosen", "chosen"), ("rejected", "rejected")])
-def test_answers_are_compared_across_prompts(over: str, left: str) -> None:
+def test_responses_are_compared_across_prompts(over: str, left: str) -> None:
     draw = random.Random(9)
     responses = {name: " ".join(words(draw, 30)) for name in ("a1", "a2", "a3", "z1", "z2", "z3")}
     responses["a3"], responses["z2"] = responses["a1"] + " indeed", responses["z1"]
     some = pairs(("a1", "z1", "p"), ("a2", "z2", "p"), ("a3", "z3", "p"), ("a1", "z3", "p"))
     some = some.with_columns(margin=pl.Series([0.5, 0.4, 0.9, 0.1]))
-    decided = whole(filter_(over=over), [(some, texts(responses))])
+    decided = run_filter(filter_(over=over), [(some, texts(responses))])
     # A response that is in several pairs is no duplicate of itself.
     gone = {"chosen": {"p:a1>z1", "p:a1>z3"}, "rejected": {"p:a2>z2"}}[over]
     reasons = decided.reasons()
@@ -168,7 +167,7 @@ def test_groups_equal_those_of_comparing_all_with_all(limit: float) -> None:
     draw.shuffle(made)
     prompts = {f"{n:032x}": text for n, text in enumerate(made)}
     margins = {p: 1 - n / 1000 for n, p in enumerate(prompts)}
-    decided = whole(filter_(max_similarity=limit), spread(prompts, margins, [9, 30, 31, 70]))
+    decided = run_filter(filter_(max_similarity=limit), spread(prompts, margins, [9, 30, 31, 70]))
     firsts = brute_force(made, limit)
     # The margins fall with the position: the first of each group is the one that stays.
     gone = dropped(decided)
@@ -182,16 +181,14 @@ def test_groups_equal_those_of_comparing_all_with_all(limit: float) -> None:
 
 
 def test_nothing_alike_drops_nothing() -> None:
-    decided = whole(filter_(), spread(PROMPTS, MARGINS, [3]))
+    decided = run_filter(filter_(), spread(PROMPTS, MARGINS, [3]))
     assert dropped(decided) == {}
-    assert decided.summary is not None
-    assert filter_().figures(decided.summary) == {"groups": 0, "duplicates": 0}
+    assert figures(filter_(), decided) == {"groups": 0, "duplicates": 0}
 
 
 def test_the_figures_count_groups_and_duplicates() -> None:
-    decided = whole(filter_(), spread(ALL, MARGINS, [2]))
-    assert decided.summary is not None
-    assert filter_().figures(decided.summary) == {"groups": 1, "duplicates": 2}
+    decided = run_filter(filter_(), spread(ALL, MARGINS, [2]))
+    assert figures(filter_(), decided) == {"groups": 1, "duplicates": 2}
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=40))
@@ -201,11 +198,11 @@ def test_components_are_named_by_their_least_node(edges: list[tuple[int, int]]) 
         for a, b in edges:
             least[a] = least[b] = min(least[a], least[b])
     one, other = (np.array([e[side] for e in edges], dtype=np.int64) for side in (0, 1))
-    assert components(one, other, 31).tolist() == least
+    assert find_components(one, other, 31).tolist() == least
     label = np.arange(31)
-    used = forest(one, other, label)
+    used = join_components(one, other, label)
     assert label.tolist() == least
-    assert components(one[used], other[used], 31).tolist() == least
+    assert find_components(one[used], other[used], 31).tolist() == least
     assert len(used) == 31 - len(set(least))
 
 
@@ -217,15 +214,15 @@ def test_a_crowd_of_variants_is_one_group_without_comparing_all_with_all(
         f"{n:032x}": " ".join([*base[: n % 60], f"v{n}", *base[n % 60 + 1 :]]) for n in range(count)
     }
     compared = []
-    plain = near_duplicates.jaccard
+    plain = near_duplicates.sketch_similarity
 
     def counting(left: Any, right: Any, rows: np.ndarray) -> np.ndarray:
         compared.append(len(rows))
         return plain(left, right, rows)
 
-    monkeypatch.setattr(near_duplicates, "jaccard", counting)
+    monkeypatch.setattr(near_duplicates, "sketch_similarity", counting)
     margins = {p: 1 - n / count for n, p in enumerate(made)}
-    gone = dropped(whole(filter_(), spread(made, margins, [700, 2000])))
+    gone = dropped(run_filter(filter_(), spread(made, margins, [700, 2000])))
     assert sorted(gone) == sorted(made)[1:]
     # 37 a text; all that share a band would be nearly all, 1,500 a text.
     assert count <= sum(compared) < 50 * count

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.text.shingles import SKETCH, jaccard, shingles, sketches
+from prefdata.text.shingles import SKETCH, shingles, sketch_similarity, sketches, trigram_similarity
 
 
 def trigrams(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"[\u4e00-\u9fff\u3040-\u30ff]|\w+", text.lower()) or [text]
+    words = re.findall(r"[\u4e00-\u9fff\u3040-\u30ff]|\w+", text.lower()) or [text.strip()]
     return {tuple(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
 
 
@@ -29,7 +29,7 @@ def plain(one: str, other: str) -> float:
 def similarity(left: list[str], right: list[str]) -> list[float]:
     rows = np.arange(len(left))
     sides = [sketches(shingles(pl.Series(side, dtype=pl.String))) for side in (left, right)]
-    return jaccard(sides[0], sides[1], np.stack([rows, rows], axis=1)).tolist()
+    return sketch_similarity(sides[0], sides[1], np.stack([rows, rows], axis=1)).tolist()
 
 
 some_text = st.lists(st.sampled_from(["a", "B", "b", "ä", "7", "?", "一", "二"]), max_size=12).map(
@@ -42,6 +42,8 @@ some_text = st.lists(st.sampled_from(["a", "B", "b", "ä", "7", "?", "一", "二
 def test_similarity_is_that_of_plain_sets_of_trigrams(pairs: list[tuple[str, str]]) -> None:
     left, right = [one for one, _ in pairs], [other for _, other in pairs]
     assert similarity(left, right) == pytest.approx([plain(*both) for both in pairs])
+    exact = trigram_similarity(pl.Series(left), pl.Series(right))
+    assert exact.to_list() == pytest.approx([plain(*both) for both in pairs])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,7 @@ def test_similarity_is_that_of_plain_sets_of_trigrams(pairs: list[tuple[str, str
         ("", "", 1),
         ("?", "!", 0),
         ("", "a", 0),
+        (" \n", "", 1),
     ],
 )
 def test_similarity_by_hand(left: str, right: str, expected: float) -> None:
@@ -73,7 +76,9 @@ def test_a_long_text_is_estimated_from_its_least_hashes() -> None:
             " ".join([*shared, *(f"x{draw.randrange(10**6)}" for _ in range(n))])
             for n in (SKETCH, 100)
         )
-        errors.append(similarity([one], [other])[0] - plain(one, other))
+        exact = trigram_similarity(pl.Series([one]), pl.Series([other])).item()
+        assert exact == pytest.approx(plain(one, other))
+        errors.append(similarity([one], [other])[0] - exact)
     assert abs(np.mean(errors)) < 0.01
     assert 0 < np.std(errors) < 0.016
     assert sketches(shingles(pl.Series([one]))).lengths.tolist() == [SKETCH]
@@ -88,7 +93,7 @@ def test_no_texts() -> None:
 def test_the_hashes_are_the_same_in_another_process() -> None:
     """Or worker processes would never find each other's duplicates."""
     code = (
-        "import polars as pl; from prefdata.filters.shingles import shingles;"
+        "import polars as pl; from prefdata.text.shingles import shingles;"
         "print(shingles(pl.Series(['one two three four', '', 'a'])).values.tolist())"
     )
     here = shingles(pl.Series(["one two three four", "", "a"])).values.tolist()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import polars as pl
 import pytest
-from filters.bucket import nobody, pairs, texts
+from filters.bucket import build, no_models, pairs, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.filters.pairs.near_identical import NearIdentical, trigram_jaccard
+from prefdata.text.shingles import trigram_similarity
 
 
 def similarity(left: str, right: str) -> float:
-    value = trigram_jaccard(pl.Series([left]), pl.Series([right])).item()
+    value = trigram_similarity(pl.Series([left]), pl.Series([right])).item()
     assert isinstance(value, float)
     return value
 
@@ -38,6 +39,8 @@ def similarity(left: str, right: str) -> float:
         ("", "", 1),
         ("", "yes", 0),
         (" \n", "", 1),
+        ("One, two: three!", "one two three", 1),  # punctuation is no word
+        ("?", "!", 0),
     ],
 )
 def test_similarity_is_the_share_of_distinct_word_trigrams(
@@ -48,7 +51,7 @@ def test_similarity_is_the_share_of_distinct_word_trigrams(
 
 
 def plain_trigrams(text: str) -> set[tuple[str, ...]]:
-    words = text.lower().split()
+    words = re.findall(r"\w+", text.lower()) or [text.strip()]
     return {tuple(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
 
 
@@ -67,7 +70,7 @@ some_texts = st.lists(
 def test_similarity_equals_the_plain_one_row_by_row(compared: list[tuple[str, str]]) -> None:
     left = pl.Series([one for one, _ in compared], dtype=pl.String)
     right = pl.Series([other for _, other in compared], dtype=pl.String)
-    found = trigram_jaccard(left, right)
+    found = trigram_similarity(left, right)
     assert found.to_list() == pytest.approx([plain_jaccard(*texts) for texts in compared])
 
 
@@ -79,11 +82,11 @@ def decided(similarity_limit: float | None, *compared: tuple[str, str]) -> list[
     }
     some = pairs(*((f"r{n}a", f"r{n}b", f"p{n}") for n in range(len(compared))))
     config = {} if similarity_limit is None else {"max_similarity": similarity_limit}
-    step = NearIdentical(config, "filter.filters.0")
-    measured = step.measure(some, texts(responses), nobody())
+    step = build("near_identical", **config)
+    measured = step.measure(some, texts(responses), no_models())
     assert measured["pair_id"].equals(some["pair_id"])
     assert measured["fault"].null_count() == some.height
-    return step.decide(measured, None).to_dicts()
+    return step.decide(measured).to_dicts()
 
 
 def test_pairs_above_the_limit_go_and_those_at_it_stay() -> None:

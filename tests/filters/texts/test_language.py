@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from filters.bucket import pairs, texts, whole
+from filters.bucket import build, pairs, run_filter, texts
 
 from prefdata.errors import ConfigError
 
 pytest.importorskip("py3langid")
 
-from prefdata.filters.texts.language import Language
 
 TEXTS = {
     "en": "The old river bends far away from where it was drawn on every map of the county.",
@@ -21,15 +20,14 @@ TEXTS = {
 }
 
 
-def decided(prompt: str, responses: dict[str, str], **config: Any) -> list[tuple[Any, ...]]:
+def decided(prompt: str, responses: dict[str, str], **config: Any) -> list[tuple[Any, Any]]:
     """(reason, detail) of pairs whose chosen responses are these."""
     some = pairs(*((name, "z", "p") for name in responses))
     bucket = (some, texts({**responses, "z": "ok"}, {"p": prompt}))
-    found = whole(Language(config, "filter.filters.0"), [bucket]).pairs
-    return list(found.select("reason", "detail").iter_rows())
+    return run_filter(build("language", **config), [bucket]).details()
 
 
-def test_answers_in_other_languages_go() -> None:
+def test_responses_in_other_languages_go() -> None:
     found = decided(TEXTS["en"], TEXTS, languages=["en", "fr"])
     assert [reason for reason, _ in found] == [
         None,
@@ -71,4 +69,4 @@ def test_prompts_can_be_looked_at_too() -> None:
 )
 def test_wrong_settings_are_refused(config: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        Language(config, "filter.filters.0")
+        build("language", **config)

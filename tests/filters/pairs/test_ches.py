@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from filters.bucket import pairs, texts
+from filters.bucket import build, pairs, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.ches.measure import COLUMNS
+from prefdata.engines.base import Engine, Requirement, Settings, results
 from prefdata.engines.config import ModelParams
-from prefdata.engines.base import Engine, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError
-from prefdata.filters.pairs.ches import Ches
 from prefdata.inference import Inference
 
 # response: its tokens' hidden states, one row a token.
@@ -45,17 +44,17 @@ class Hidden(Engine):
         )
 
 
-def filter_(**config: Any) -> Ches:
-    return Ches(config or {"max_quantile": 0.5}, "filter.filters.0")
+def filter_(**config: Any) -> Any:
+    return build("ches", **(config or {"max_quantile": 0.5}))
 
 
-ANSWERS = {name: name for name in STATES}
+RESPONSES = {name: name for name in STATES}
 
 
 def test_ches_is_that_of_the_gram_matrix_of_the_answers() -> None:
     names = list(STATES)
     some = pairs(*((i, j, "p") for i in names for j in names if i != j))
-    found = filter_().measure(some, texts(ANSWERS), Inference({"policy": Hidden()}, None))
+    found = filter_().measure(some, texts(RESPONSES), Inference({"policy": Hidden()}, None))
     assert found.select(some.columns).equals(some)
     assert found["fault"].null_count() == found.height
     sums = np.stack([s.sum(0) for s in STATES.values()])
@@ -74,7 +73,7 @@ def test_ches_by_hand() -> None:
     (row,) = (
         filter_()
         .measure(
-            pairs(("first", "second", "p")), texts(ANSWERS), Inference({"policy": Hidden()}, None)
+            pairs(("first", "second", "p")), texts(RESPONSES), Inference({"policy": Hidden()}, None)
         )
         .to_dicts()
     )
@@ -96,7 +95,7 @@ def test_the_two_orders_of_a_pair_add_up_to_minus_the_squared_distance(
         patch.setitem(STATES, "first", one)
         patch.setitem(STATES, "second", other)
         some = pairs(("first", "second", "p"), ("second", "first", "p"), ("first", "first", "p"))
-        found = filter_().measure(some, texts(ANSWERS), Inference({"policy": Hidden()}, None))
+        found = filter_().measure(some, texts(RESPONSES), Inference({"policy": Hidden()}, None))
     sums, means = one.sum(0) - other.sum(0), one.mean(0) - other.mean(0)
     assert found["ches"][:2].sum() == pytest.approx(-(sums @ sums))
     assert found["ches_normalized"][:2].sum() == pytest.approx(-(means @ means))
@@ -106,7 +105,7 @@ def test_the_two_orders_of_a_pair_add_up_to_minus_the_squared_distance(
 def decide(values: list[float | None], cuts: int = 1, **config: Any) -> list[str | None]:
     """The reasons with these scores, the pairs cut into some buckets."""
     step = filter_(**config)
-    frame = pl.DataFrame({step.config.score: values}, schema={step.config.score: pl.Float64})
+    frame = pl.DataFrame({step.config.measure: values}, schema={step.config.measure: pl.Float64})
     size = -(-frame.height // cuts)
     buckets = list(frame.iter_slices(size))
     summary = step.merge([step.summarize(b) for b in reversed(buckets)])
@@ -144,7 +143,7 @@ def test_a_value_is_a_limit_that_may_be_reached() -> None:
         "high_ches_normalized",
         None,
     ]
-    assert decide([-2.0, 3.0], max_value=-1.0, score="ches") == [None, "high_ches"]
+    assert decide([-2.0, 3.0], max_value=-1.0, measure="ches") == [None, "high_ches"]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -154,7 +153,7 @@ def test_hidden_states_that_are_no_numbers_are_a_fault(
     monkeypatch.setitem(STATES, "second", np.array([[bad, 1.0]]))
     found = filter_().measure(
         pairs(("first", "third", "p"), ("first", "second", "p"), ("second", "third", "p")),
-        texts(ANSWERS),
+        texts(RESPONSES),
         Inference({"policy": Hidden()}, None),
     )
     assert found["fault"].is_null().to_list() == [True, False, False]
@@ -178,7 +177,7 @@ def test_exactly_one_limit_has_to_be_set(config: dict[str, float]) -> None:
     with pytest.raises(
         ConfigError, match="exactly one of max_quantile, max_value and best_of_prompt"
     ):
-        Ches(config, "filter.filters.0")
+        build("ches", **config)
 
 
 def test_a_failed_model_call_becomes_a_fault_and_spares_the_other_pairs() -> None:
@@ -199,13 +198,13 @@ def test_a_failed_model_call_becomes_a_fault_and_spares_the_other_pairs() -> Non
     assert alone.equals(found[1:2])
 
 
-def test_each_answer_is_asked_once_however_many_pairs_it_is_in() -> None:
+def test_each_response_is_asked_once_however_many_pairs_it_is_in() -> None:
     inference = Inference({"policy": Hidden()}, None)
     names = list(STATES)
     some = pairs(*((i, j, "p") for i in names for j in names if i != j))
-    filter_().measure(some, texts({**ANSWERS, "unused": "never asked"}), inference)
+    filter_().measure(some, texts({**RESPONSES, "unused": "never asked"}), inference)
     assert inference.usage["hidden_sums policy"].requests == len(names)
-    assert filter_().requirements() == [("policy", "hidden_sums")]
+    assert filter_().requirements() == [Requirement.of("policy", "hidden_sums")]
 
 
 @settings(max_examples=40)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from filters.bucket import pairs, texts, whole
+from filters.bucket import build, pairs, run_filter, texts
 
 from prefdata.errors import ConfigError
-from prefdata.filters.texts.refusals import Refusals
 
 REFUSALS = [
     "I'm sorry, but I can't help with that.",
     "I cannot provide instructions for that. It is dangerous.",
     "I can’t assist with this request.",
-    "As an AI language model, I am not able to have judgments.",
+    "As an AI language model, I am not able to have opinions.",
     "Sorry, I won't be able to help you hurt someone.",
     "I must decline to answer.",
     "Unfortunately I am unable to fulfil your request.",
@@ -23,11 +22,11 @@ REFUSALS = [
     "Sorry, that's not something I can talk about.",
     "This goes against my programming.",
 ]
-ANSWERS = [
+RESPONSES = [
     "Sorry for your loss. Here is how to write the letter.",
     "I can help with that: first, boil the water.",
     "You can't divide by zero.",
-    "Bob said: he cannot come. That is why the response is 4.",
+    "Bob said: he cannot come. That is why the answer is 4.",
     "I can't believe how simple this is! Add two and two.",
     "An AI can be trained to play chess.",
     "",
@@ -38,8 +37,7 @@ def decided(responses: list[str], **config: Any) -> list[tuple[str | None, str |
     """(reason, detail) of pairs whose chosen responses are these; the rejected ones are fine."""
     named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
     some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
-    found = whole(Refusals(config, "filter.filters.0"), [(some, texts(named))]).pairs
-    return list(found.select("reason", "detail").iter_rows())
+    return run_filter(build("refusals", **config), [(some, texts(named))]).details()
 
 
 @pytest.mark.parametrize("response", REFUSALS)
@@ -50,8 +48,8 @@ def test_a_refusal_goes_and_its_words_are_said(response: str) -> None:
     assert detail.removeprefix('refuses: "').removesuffix('"') in response
 
 
-def test_an_answer_stays() -> None:
-    assert decided(ANSWERS) == [(None, None)] * len(ANSWERS)
+def test_a_response_stays() -> None:
+    assert decided(RESPONSES) == [(None, None)] * len(RESPONSES)
 
 
 def test_a_refusal_far_from_the_start_is_none() -> None:
@@ -60,11 +58,11 @@ def test_a_refusal_far_from_the_start_is_none() -> None:
     assert decided([text], within=400)[0][0] == "refusal_chosen"
 
 
-def test_other_parts_and_other_phrases() -> None:
+def test_other_subjects_and_other_phrases() -> None:
     responses = {"a": "Yes.", "b": REFUSALS[0], "c": "Das mache ich nicht."}
     some = pairs(("a", "b", "p"), ("b", "a", "p"), ("a", "c", "p"), ("c", "b", "p"))
-    step = Refusals({"of": ["rejected", "chosen"], "phrases": ["(?i)mache ich nicht"]}, "f")
-    found = whole(step, [(some, texts(responses))]).pairs
+    step = build("refusals", of=["rejected", "chosen"], phrases=["(?i)mache ich nicht"])
+    found = run_filter(step, [(some, texts(responses))]).pairs
     assert found["reason"].to_list() == [
         "refusal_rejected",
         "refusal_chosen",
@@ -80,4 +78,4 @@ def test_other_parts_and_other_phrases() -> None:
 )
 def test_wrong_settings_are_refused(config: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        Refusals(config, "filter.filters.0")
+        build("refusals", **config)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from filters.bucket import pairs, texts, whole
+from filters.bucket import build, pairs, run_filter, texts
 
 from prefdata.errors import ConfigError
 
 pytest.importorskip("phonenumbers")
 pytest.importorskip("stdnum")
 
-from prefdata.filters.texts.personal_data import PersonalData
 
 # kind -> texts that hold exactly one datum, which stands between « and ».
 FOUND = {
@@ -42,8 +41,7 @@ CLEAN = [
 def decided(responses: list[str], **config: Any) -> list[tuple[str | None, str | None]]:
     named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
     some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
-    found = whole(PersonalData(config, "filter.filters.0"), [(some, texts(named))]).pairs
-    return list(found.select("reason", "detail").iter_rows())
+    return run_filter(build("personal_data", **config), [(some, texts(named))]).details()
 
 
 @pytest.mark.parametrize(("kind", "text"), [(k, t) for k, some in FOUND.items() for t in some])
@@ -66,12 +64,12 @@ def test_a_region_reads_national_numbers() -> None:
     assert decided([CLEAN[6]], region="US")[0][0] == "personal_data_chosen"
 
 
-def test_all_parts_are_looked_at() -> None:
+def test_all_subjects_are_looked_at() -> None:
     bucket = (
         pairs(("a", "b", "p"), ("a", "c", "p")),
         texts({"a": "ok", "b": "me@acme.org", "c": "ok"}),
     )
-    found = whole(PersonalData({}, "filter.filters.0"), [bucket]).pairs
+    found = run_filter(build("personal_data"), [bucket]).pairs
     assert found["reason"].to_list() == ["personal_data_rejected", None]
 
 
@@ -85,4 +83,4 @@ def test_all_parts_are_looked_at() -> None:
 )
 def test_wrong_settings_are_refused(config: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        PersonalData(config, "filter.filters.0")
+        build("personal_data", **config)

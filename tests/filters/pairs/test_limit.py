@@ -7,18 +7,17 @@ from typing import Any
 
 import polars as pl
 import pytest
-from filters.bucket import nobody, pairs, texts
+from filters.bucket import build, no_models, pairs, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.errors import ConfigError
-from prefdata.filters.pairs.limit import Limit
 
 
 def limited(buckets: list[pl.DataFrame], **config: Any) -> pl.DataFrame:
     """What the filter says of all pairs, bucket by bucket as a pipeline does."""
-    made = Limit(config, "filter.filters.0")
-    measured = [made.measure(b, texts({}), nobody()) for b in buckets]
+    made = build("limit", **config)
+    measured = [made.measure(b, texts({}), no_models()) for b in buckets]
     assert all(m["fault"].null_count() == m.height for m in measured)
     summary = made.merge([made.summarize(m) for m in measured])
     assert summary.height <= 1
@@ -92,4 +91,4 @@ def test_exactly_so_many_whatever_the_order_and_the_bucketing(
 @pytest.mark.parametrize("config", [{}, {"pairs": 0}, {"per_prompt": 0}, {"most": 1}], ids=str)
 def test_a_wrong_limit_is_refused(config: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
-        Limit(config, "filter.filters.0")
+        build("limit", **config)
