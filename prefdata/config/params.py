@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,7 @@ from prefdata.engines.config import ModelParams
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
+from prefdata.reward_head.config import RewardHeadParams
 from prefdata.sources.config import SourceParams
 
 if TYPE_CHECKING:
@@ -137,23 +138,6 @@ class ExportParams(Section):
     format: ExportSettings = TrlConfig()
     name: str = Field("preferences", description="The dataset's name on its card.")
     license: str = Field("other", description="The licence on the card; the prompts' decide.")
-
-
-class RewardHeadParams(Section):
-    """Training of the linear reward head over frozen embeddings."""
-
-    data: str = Field(description="JSONL of prompt, chosen, rejected; split = heldout keeps out.")
-    model: str = "embedder"
-    features: list[Literal["response", "relevance", "surface"]] = Field(
-        default=["response", "relevance"],
-        min_length=1,
-        description="Embedding, its product with the question's, what can be counted in the text.",
-    )
-    control_length: bool = Field(False, description="Take out of the reward what length explains.")
-    l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        1.0, description="Strength of the L2 penalty; auto: by cross-validation over prompts."
-    )
-    out: str = "data/reward_head"
 
 
 class Params(Section):
