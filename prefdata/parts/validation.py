@@ -24,7 +24,8 @@ def validate(model: type[Model], raw: Any, where: str = "") -> Model:
         return model.model_validate(raw)
     except ValidationError as error:
         lines = [_explain(model, dict(each)) for each in error.errors()]
-        raise ConfigError("\n  ".join([f"{where}:", *lines])) from error
+        # pydantic's own error repeats the input, which may hold a key by mistake.
+        raise ConfigError("\n  ".join([f"{where}:", *lines])) from None
 
 
 def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
@@ -57,7 +58,7 @@ def _models_at(annotation: Any, loc: Sequence[int | str], path: list[str]) -> li
         return _models_at(typing.get_args(annotation)[-1], loc[1:], path)
     arms = _arms(annotation)
     if not any(_is_model(arm) for arm in arms):
-        nested = [arm for arm in arms if typing.get_args(arm)]
+        nested = [arm for arm in arms if typing.get_origin(arm) in (list, tuple, dict)]
         if nested:
             return _models_at(nested[0], loc, path)
         path.extend(map(str, loc))
