@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property, reduce
+from importlib.util import find_spec
 from operator import or_
 from typing import Annotated, Any
 
@@ -63,7 +64,8 @@ class EngineRegistry(Registry[Any]):
             package = importlib.import_module(name)
             for module in pkgutil.iter_modules(package.__path__, f"{name}."):
                 path = f"{module.name}.config" if module.ispkg else module.name
-                yield from self._parts_of(importlib.import_module(path))
+                if find_spec(path):
+                    yield from self._parts_of(importlib.import_module(path))
 
 
 def _fill_engine(settings: Any) -> Any:

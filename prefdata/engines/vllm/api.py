@@ -1,4 +1,4 @@
-"""vLLM's requests and results. With core.py and start.py the only modules that know its types."""
+"""vLLM's requests and results. Only this, engine_core.py and start.py know its types."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from prefdata.engines.vllm import reaper
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.choose import NO_LOGPROBS, weigh_options
 from prefdata.engines.vllm.config import Runner, VllmConfig, check_adapter, fingerprint_vllm
-from prefdata.engines.vllm.core import VllmCore
+from prefdata.engines.vllm.engine_core import VllmCore
 from prefdata.engines.vllm.generate import compute_loglikelihood, sample_responses
 from prefdata.engines.vllm.loaded import LoadedModel
 from prefdata.engines.vllm.loop import Loop

@@ -1,106 +1,39 @@
-"""The contract of an engine, and what stages require of one.
-
-An engine takes thousands of requests at once, as the rows of a polars frame with a `key` column,
-and yields finished results as frames, in any order, as soon as they are done: each yielded frame
-is committed to the memo, so work that was yielded is never asked for again. A request that can't
-be answered comes back with its reason in `error`, and never takes others with it.
-
-What each operation takes and gives stands in operations.py; its names are given on from here.
-"""
+"""The contract of an engine."""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
 
 import polars as pl
 
-from prefdata.engines.operations import (
-    MESSAGES,
+from prefdata.engines.base.operations import (
     OPERATIONS,
     LoglikelihoodSettings,
     Operation,
-    OperationSpec,
     Options,
     Sampling,
     Settings,
-    Structure,
-    error_code,
-    request_key_seed,
-    result_schema,
-    results,
 )
 from prefdata.errors import ModelError
-
-__all__ = [
-    "GRACE_SECONDS",
-    "MESSAGES",
-    "OPERATIONS",
-    "Call",
-    "Engine",
-    "LoglikelihoodSettings",
-    "Operation",
-    "OperationSpec",
-    "Options",
-    "Requirement",
-    "Sampling",
-    "Settings",
-    "Structure",
-    "error_code",
-    "request_key_seed",
-    "result_schema",
-    "results",
-]
 
 GRACE_SECONDS = 10.0
 """How long an engine may take to finish what is in flight once its run is asked to stop."""
 
-_REMEDY = "Name another model for this stage, or another engine for this model."
-
-
-@dataclass(frozen=True)
-class Call:
-    """An operation with its settings: what is asked of a model, whatever the requests are."""
-
-    operation: Operation
-    settings: Settings = field(default_factory=Settings)
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """What a stage or a part will ask of a model: one of `calls`, the best first.
-
-    The first call that the model's engine can do is the one that will be made. `remedy` is the
-    advice of the error where it can do none of them.
-    """
-
-    model: str
-    calls: tuple[Call, ...]
-    remedy: str = ""
-
-    @classmethod
-    def of(cls, model: str, operation: Operation, settings: Settings | None = None) -> Requirement:
-        """A requirement that one call alone meets."""
-        return cls(model, (Call(operation, settings or Settings()),))
-
-    def resolve(self, engines: Mapping[str, Engine]) -> Call:
-        """The first call that the model's engine can do. Raises ModelError where it can do none."""
-        engine = engines[self.model]
-        reasons = []
-        for call in self.calls:
-            reason = engine.refusal(call.operation, call.settings)
-            if reason is None:
-                return call
-            reasons.append(f"model {engine.name}: {reason}")
-        raise ModelError("; ".join(dict.fromkeys(reasons)), self.remedy or _REMEDY)
+REMEDY = "Name another model for this stage, or another engine for this model."
 
 
 class Engine(ABC):
     """A model and what runs it. Making one is cheap; `start` loads the weights.
+
+    An engine takes thousands of requests at once, as the rows of a polars frame with a `key`
+    column, and yields finished results as frames, in any order, as soon as they are done: each
+    yielded frame is committed to the memo, so work that was yielded is never asked for again. A
+    request that can't be answered comes back with its reason in `error`, and never takes others
+    with it. operations.py has the columns.
 
     An engine is made from the model's name in params.yaml and its configuration (config.py).
     `fingerprint` identifies everything about the model that changes its responses (weights,
@@ -165,7 +98,7 @@ class Engine(ABC):
         """Check that the engine can do it. Raises ModelError with its reason where it can't."""
         reason = self.refusal(operation, settings)
         if reason is not None:
-            raise ModelError(f"model {self.name}: {reason}", _REMEDY)
+            raise ModelError(f"model {self.name}: {reason}", REMEDY)
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         """Sample one response per row, seeded by the row's key."""
