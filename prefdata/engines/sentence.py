@@ -33,7 +33,7 @@ class SentenceConfig(ModelConfig):
     dtype: Dtype = Field("auto", description="auto: the checkpoint's.", examples=["bfloat16"])
 
     engine_class = "prefdata.engines.sentence:SentenceEngine"
-    example: ClassVar[Mapping[str, Any]] = {"model": PACKAGED}
+    example: ClassVar[Mapping[str, Any]] = {"model": "sentence-transformers/all-MiniLM-L6-v2"}
 
 
 class SentenceEngine(Engine):
