@@ -11,7 +11,7 @@ from prefdata.augment.rewards import RewardsConfig
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.exports.trl import TrlConfig
-from prefdata.engines.config import ModelParams
+from prefdata.engines.registry import ENGINES
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prefdata.augment.base import AugmentationConfig as AugmentationSettings
     from prefdata.consensus.base import ConsensusConfig as ConsensusSettings
     from prefdata.dataset.exports.base import ExportConfig as ExportSettings
+    from prefdata.engines.config import ModelConfig as ModelSettings
     from prefdata.filters.base import FilterConfig as FilterSettings
     from prefdata.judges.base import JudgeConfig as JudgeSettings
     from prefdata.pairs.base import StrategyConfig as StrategySettings
@@ -31,6 +32,7 @@ else:
     ExportSettings = EXPORTS.settings
     FilterSettings = FILTERS.settings
     JudgeSettings = JUDGES.settings
+    ModelSettings = ENGINES.settings
     StrategySettings = STRATEGIES.settings
 
 
@@ -146,7 +148,7 @@ class Params(Section):
     data: str = Field("data", description="The folder of all tables.")
     memo: str | None = Field("data/memo", description="Finished model calls; null: keep none.")
     buckets: Literal["auto"] | int = "auto"
-    models: dict[str, ModelParams]
+    models: dict[str, ModelSettings]
     ingest: IngestParams
     reward_head: RewardHeadParams | None = None
     generate: GenerateParams

@@ -1,19 +1,16 @@
-"""Reward models: sequence classifiers that read a conversation with its response, by transformers.
-
-One number a head output: one for a Bradley-Terry model, one an attribute for a multi-attribute one
-(HelpSteer2, Wang et al., arXiv 2406.08673). The conversation is rendered by the model's own chat
-template, as it was trained.
-"""
+"""The reward_model engine: sequence classifiers that transformers runs in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import polars as pl
+from pydantic import Field
 
 from prefdata.engines.base import Settings, results
-from prefdata.engines.config import ModelParams
+from prefdata.engines.config import ModelConfig
+from prefdata.engines.transformers.config import Dtype
 from prefdata.engines.transformers.loading import EXTRA
 from prefdata.engines.transformers.local import LocalEngine
 from prefdata.errors import ModelError
@@ -22,11 +19,30 @@ if TYPE_CHECKING:
     from prefdata.engines.transformers.pieces import Grace
 
 
-class RewardModelEngine(LocalEngine):
-    """See the module."""
+class RewardModelConfig(ModelConfig):
+    """A reward model, on CPU, CUDA or MPS."""
 
-    def __init__(self, name: str, params: ModelParams) -> None:
-        super().__init__(name, params)
+    engine: Literal["reward_model"] = "reward_model"
+    dtype: Dtype = Field(
+        "auto",
+        description="auto: float32 on the CPU, elsewhere the checkpoint's.",
+        examples=["bfloat16"],
+    )
+
+    engine_class = "prefdata.engines.reward_model:RewardModelEngine"
+    example: ClassVar[Mapping[str, Any]] = {"model": "Skywork/Skywork-Reward-V2-Qwen3-0.6B"}
+
+
+class RewardModelEngine(LocalEngine):
+    """Rewards of a sequence classifier that reads a conversation with its response.
+
+    One number per output of its head: one for a Bradley-Terry model, one per attribute for a
+    multi-attribute one (HelpSteer2, Wang et al., arXiv 2406.08673). The conversation is rendered
+    by the model's own chat template, as in its training.
+    """
+
+    def __init__(self, name: str, config: RewardModelConfig) -> None:
+        super().__init__(name, config)
         self.remedy = f"Lower models.{name}.max_batch_tokens, or name a smaller model."
 
     def start(self) -> None:
@@ -34,40 +50,40 @@ class RewardModelEngine(LocalEngine):
             return
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        where, revision = self.params.model, self.params.revision
+        path, revision = self.config.model, self.config.revision
         try:
-            tokenizer = AutoTokenizer.from_pretrained(where, revision=revision)
+            tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
             model, loading = AutoModelForSequenceClassification.from_pretrained(
-                where, revision=revision, dtype=self.params.dtype, output_loading_info=True
+                path, revision=revision, dtype=self.config.dtype, output_loading_info=True
             )
-            model.eval().to(self.params.device)
+            model.eval().to(self.config.device)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise ModelError(
-                f"models.{self.name}: {where} can't be loaded on {self.params.device}: {error}",
+                f"models.{self.name}: {path} can't be loaded on {self.config.device}: {error}",
                 f"Name a sequence classifier and a device that holds it. {EXTRA}",
             ) from error
-        # Of a causal model the head would be made up, at random: its rewards would say nothing.
-        lacking = sorted(loading["missing_keys"])
-        if lacking:
+        # A causal model has no such head: it would be random, and its rewards would mean nothing.
+        missing = sorted(loading["missing_keys"])
+        if missing:
             raise ModelError(
-                f"models.{self.name}: {where} is no reward model: it has no weights for "
-                f"{', '.join(lacking[:3])}",
+                f"models.{self.name}: {path} is no reward model: it has no weights for "
+                f"{', '.join(missing[:3])}",
                 "Name a model that was trained and saved as a sequence classifier.",
             )
         if not tokenizer.chat_template:
             raise ModelError(
-                f"models.{self.name}: the tokenizer of {where} has no chat template",
+                f"models.{self.name}: the tokenizer of {path} has no chat template",
                 "Put the chat_template.jinja that it was trained with beside it.",
             )
-        # The model finds a response's last token by what is no padding.
+        # The model takes the last token that is not padding for the response's end.
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-        self.hold(model, tokenizer)
+        self.keep_model(model, tokenizer)
 
     def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         keys = rows["key"].to_list()
-        ids, errors = self._rendered(rows)
+        ids, errors = self._render(rows)
         for row, tokens in enumerate(ids):
             if len(tokens) > self.max_length:
                 errors[row] = f"too_long: {len(tokens)} tokens, the model takes {self.max_length}"
@@ -77,18 +93,18 @@ class RewardModelEngine(LocalEngine):
         lengths = [len(tokens) for tokens in ids]
 
         def work(some: Sequence[int], grace: Grace) -> list[list[float]]:
-            return self._rewards([ids[i] for i in some], grace)
+            return self._compute_rewards([ids[i] for i in some], grace)
 
-        for picked, found in self.run("reward", fits, lengths, keys, None, work):
+        for batch, found in self.run_by_length("reward", fits, lengths, keys, None, work):
             yield results(
                 "reward",
-                [keys[i] for i in picked],
+                [keys[i] for i in batch],
                 rewards=found,
-                n_prompt_tokens=[lengths[i] for i in picked],
+                n_prompt_tokens=[lengths[i] for i in batch],
             )
 
-    def _rendered(self, rows: pl.DataFrame) -> tuple[list[list[int]], dict[int, str]]:
-        """Token ids a row, and why a row has none."""
+    def _render(self, rows: pl.DataFrame) -> tuple[list[list[int]], dict[int, str]]:
+        """(token ids of each row, the error of each row that has none)."""
         from jinja2 import TemplateError
 
         found: list[list[int]] = []
@@ -104,7 +120,7 @@ class RewardModelEngine(LocalEngine):
                 errors[row] = f"refused: the chat template says: {error}"
         return found, errors
 
-    def _rewards(self, sequences: Sequence[list[int]], grace: Grace) -> list[list[float]]:
+    def _compute_rewards(self, sequences: Sequence[list[int]], grace: Grace) -> list[list[float]]:
         import torch
 
         grace.check()
