@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,16 +11,18 @@ from prefdata.augment.rewards import RewardsConfig
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.exports.trl import TrlConfig
-from prefdata.engines.config import ModelParams
+from prefdata.engines.registry import ENGINES
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
+from prefdata.reward_head.config import RewardHeadParams
 from prefdata.sources.config import SourceParams
 
 if TYPE_CHECKING:
     from prefdata.augment.base import AugmentationConfig as AugmentationSettings
     from prefdata.consensus.base import ConsensusConfig as ConsensusSettings
     from prefdata.dataset.exports.base import ExportConfig as ExportSettings
+    from prefdata.engines.config import ModelConfig as ModelSettings
     from prefdata.filters.base import FilterConfig as FilterSettings
     from prefdata.judges.base import JudgeConfig as JudgeSettings
     from prefdata.pairs.base import StrategyConfig as StrategySettings
@@ -30,6 +32,7 @@ else:
     ExportSettings = EXPORTS.settings
     FilterSettings = FILTERS.settings
     JudgeSettings = JUDGES.settings
+    ModelSettings = ENGINES.settings
     StrategySettings = STRATEGIES.settings
 
 
@@ -139,30 +142,13 @@ class ExportParams(Section):
     license: str = Field("other", description="The licence on the card; the prompts' decide.")
 
 
-class RewardHeadParams(Section):
-    """Training of the linear reward head over frozen embeddings."""
-
-    data: str = Field(description="JSONL of prompt, chosen, rejected; split = heldout keeps out.")
-    model: str = "embedder"
-    features: list[Literal["response", "relevance", "surface"]] = Field(
-        default=["response", "relevance"],
-        min_length=1,
-        description="Embedding, its product with the question's, what can be counted in the text.",
-    )
-    control_length: bool = Field(False, description="Take out of the reward what length explains.")
-    l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        1.0, description="Strength of the L2 penalty; auto: by cross-validation over prompts."
-    )
-    out: str = "data/reward_head"
-
-
 class Params(Section):
     """All of params.yaml."""
 
     data: str = Field("data", description="The folder of all tables.")
     memo: str | None = Field("data/memo", description="Finished model calls; null: keep none.")
     buckets: Literal["auto"] | int = "auto"
-    models: dict[str, ModelParams]
+    models: dict[str, ModelSettings]
     ingest: IngestParams
     reward_head: RewardHeadParams | None = None
     generate: GenerateParams

@@ -50,7 +50,11 @@ def read_prompts(
                 found = ground_truth(
                     value.get(source.ground_truth_field), source.ground_truth_field
                 )
-                label = None if source.annotations is None else labelled(value, turns, source.annotations)
+                label = (
+                    None
+                    if source.annotations is None
+                    else labelled(value, turns, source.annotations)
+                )
             except DropRecord as reject:
                 dropped.append(_rejection(reject, f"{source.path}:{number}", raw))
                 continue
