@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.augment.rewards import RewardsConfig
@@ -15,7 +15,7 @@ from prefdata.engines.config import ModelParams
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
-from prefdata.sources.config import SourceParams
+from prefdata.sources.registry import SOURCES, fill_kind
 
 if TYPE_CHECKING:
     from prefdata.augment.base import AugmentationConfig as AugmentationSettings
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from prefdata.filters.base import FilterConfig as FilterSettings
     from prefdata.judges.base import JudgeConfig as JudgeSettings
     from prefdata.pairs.base import StrategyConfig as StrategySettings
+    from prefdata.sources.base import SourceConfig as SourceSettings
 else:
     AugmentationSettings = AUGMENTATIONS.settings
     ConsensusSettings = CONSENSUSES.settings
     ExportSettings = EXPORTS.settings
     FilterSettings = FILTERS.settings
     JudgeSettings = JUDGES.settings
+    SourceSettings = Annotated[SOURCES.settings, BeforeValidator(fill_kind)]
     StrategySettings = STRATEGIES.settings
 
 
@@ -40,7 +42,9 @@ class Section(BaseModel):
 
 
 class IngestParams(Section):
-    sources: list[SourceParams] = Field(min_length=1)
+    sources: list[SourceSettings] = Field(
+        min_length=1, description="A source without a `kind` is of the kind prompts."
+    )
     test_fraction: float = Field(0.1, ge=0, lt=1)
     max_prompt_chars: int = Field(100_000, gt=0)
     max_faulty_fraction: float = Field(0.01, ge=0, le=1)
