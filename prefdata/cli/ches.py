@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from prefdata.errors import ConfigError
+
 HELP = "score any preference dataset by CHES, see what would go, write a filtered copy"
 
 EPILOG = """\
@@ -55,3 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.01,
         help="more broken rows than this make exit code 3 (default: 0.01)",
     )
+
+
+def parse_columns(given: str | None) -> dict[str, str]:
+    """`prompt=question,chosen=good` as a mapping; the names on the left are fixed."""
+    columns = {}
+    for part in (given or "").split(",") if given else []:
+        name, sign, column = part.partition("=")
+        if not sign or name not in ("prompt", "chosen", "rejected") or not column:
+            raise ConfigError(
+                f"--columns {given}: {part!r} is not NAME=COLUMN",
+                "Name columns as in prompt=question,chosen=good,rejected=bad.",
+            )
+        columns[name] = column
+    return columns
