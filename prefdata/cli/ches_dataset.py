@@ -7,34 +7,37 @@ dataset find their pairs by content: the prompt and both responses.
 from __future__ import annotations
 
 import io
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import orjson
 import polars as pl
 
 from prefdata.ches.measure import COLUMNS
-from prefdata.cli.ches_rows import DatasetRows, find_reasons, join_pairs, read_dataset
+from prefdata.cli.ches_rows import find_reasons, join_pairs, read_dataset
+from prefdata.config.params import Params
 from prefdata.config.presets import ches_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.engines.config import ModelParams
-from prefdata.errors import ConfigError, ModelError, StorageError, TooManyFaulty
+from prefdata.errors import ConfigError, ModelError, TooManyFaulty
 from prefdata.files import storage
 from prefdata.filters.pairs.ches import ChesConfig
 from prefdata.inference.progress import Progress
+from prefdata.inference.usage import Usage
 from prefdata.parts.validation import validate
 from prefdata.reports.ches import ChesReport
 from prefdata.reports.ches_figures import compute_figures, find_limit
 from prefdata.sources.datasets import Dataset
-from prefdata.sources.preferences import PreferencesConfig, PreferencesSource
+from prefdata.sources.preferences import PreferencesConfig
 from prefdata.tables.catalog import Catalog
 
 SUGGESTED = 0.9
 """Where no limit is asked for, the report shows what keeping this share would drop."""
 
 SCORES, REPORT, TABLES = "scores.parquet", "report.json", "tables"
+
+_WHERE = "prefdata ches"
 
 
 def run_ches(
@@ -60,6 +63,7 @@ def run_ches(
     memo: str | None = "data/memo",
     examples: int = 5,
     progress: Progress | None = None,
+    beam_arguments: Sequence[str] = (),
 ) -> ChesReport:
     """Measure CHES of every pair of a preference dataset.
 
@@ -80,6 +84,7 @@ def run_ches(
         memo: The folder of finished model calls.
         examples: How many of the riskiest pairs the report shows.
         progress: Who is told how the flow goes.
+        beam_arguments: Options for Beam.
 
     Raises:
         ConfigError: An argument is out of range, or does not fit another.
@@ -87,37 +92,48 @@ def run_ches(
         ModelError: The model can't be asked, or no pair could be measured.
         StorageError: `out` can't be written, or is where the dataset lies.
     """
-    where = "prefdata ches"
-    limits = {"max_quantile": max_quantile, "max_value": max_value, "best_of_prompt": best_of_prompt}
-    asked = {name: value for name, value in limits.items() if value is not None}
-    shown = {"measure": measure, **(asked or {"max_quantile": SUGGESTED})}
-    settings = validate(ChesConfig, shown, where)
-    source = validate(
-        PreferencesConfig,
-        {"path": data, "split": split, "subset": subset, "revision": revision,
-         "columns": columns or {}, "limit": limit},
-        where,
-    )  # fmt: skip
-    policy = validate(
-        ModelParams,
-        {"engine": engine, "model": model, "revision": model_revision, "dtype": dtype,
-         "device": device, "max_batch_tokens": max_batch_tokens},
-        where,
-    )  # fmt: skip
+    limits = {
+        "max_quantile": max_quantile,
+        "max_value": max_value,
+        "best_of_prompt": best_of_prompt,
+    }
+    wanted = {name: value for name, value in limits.items() if value is not None}
     if examples < 0:
         raise ConfigError(f"--examples {examples}: 0 or more was expected")
-    _check_copy(bool(asked), out, add_columns)
-    dataset = PreferencesSource(source).dataset
-    if out and asked:
-        _check_place(dataset, out)
-    rows = read_dataset(source)
+    _check_copy(bool(wanted), out, add_columns)
+    settings = validate(
+        ChesConfig, {"measure": measure, **(wanted or {"max_quantile": SUGGESTED})}, _WHERE
+    )
+    source = validate(
+        PreferencesConfig,
+        {
+            "path": data,
+            "split": split,
+            "subset": subset,
+            "revision": revision,
+            "columns": columns or {},
+            "limit": limit,
+        },
+        _WHERE,
+    )
+    policy = validate(
+        ModelParams,
+        {
+            "engine": engine,
+            "model": model,
+            "revision": model_revision,
+            "dtype": dtype,
+            "device": device,
+            "max_batch_tokens": max_batch_tokens,
+        },
+        _WHERE,
+    )
+    rows = read_dataset(source, copied_to=out if wanted else None)
     with _open_folder(out) as tables:
-        params = ches_params(source, policy, settings if asked else None, tables, memo)
-        from prefdata.pipelines.run import run_flow
-
-        run = run_flow(params, progress=progress)
+        params = ches_params(source, policy, settings if wanted else None, tables, memo)
+        usage = _run(params, beam_arguments, progress)
         catalog = Catalog(tables)
-        pairs = join_pairs(rows.pairs, catalog, bool(asked))
+        pairs = join_pairs(rows.pairs, catalog, filtered=bool(wanted))
         reasons = find_reasons(rows, pairs, catalog)
         fingerprint = read_manifest(catalog.dataset).models["policy"]
     if not pairs.height:
@@ -125,11 +141,11 @@ def run_ches(
             f"{data}: no pair could be measured; the first: {reasons['detail'][0]}",
             "Look at the model's limits (the longest sequence) and at the dataset.",
         )
-    if not asked:
+    if not wanted:
         at_most = find_limit(pairs, measure, SUGGESTED)
         pairs = pairs.with_columns(keep=pl.col(measure) <= at_most)
     report = ChesReport(
-        data=dataset.name,
+        data=rows.dataset.name,
         form=rows.form,
         rows=rows.count,
         measured=pairs.height,
@@ -137,12 +153,12 @@ def run_ches(
         faults=int(reasons["fault"].sum()),
         first_fault=_describe_fault(reasons),
         model=fingerprint,
-        models=run.usage["ches"],
-        **compute_figures(pairs, settings, bool(asked), examples),
+        models=usage,
+        **compute_figures(pairs, settings, bool(wanted), examples),
     )
     if not out:
         return report
-    copied = dataset if asked else None
+    copied = rows.dataset if wanted else None
     written = _write(report, pairs, reasons, copied, out, add_columns)
     return report.model_copy(update={"written": written})
 
@@ -164,13 +180,13 @@ def _check_copy(limited: bool, out: str | None, add_columns: bool) -> None:
         raise ConfigError("--add-columns: the filtered copy needs --out FOLDER")
 
 
-def _check_place(dataset: Dataset, out: str) -> None:
-    copy = storage.join(out, dataset.file)
-    if copy == dataset.name or os.path.abspath(copy) == os.path.abspath(dataset.name):
-        raise StorageError(
-            f"{out}: the filtered copy would replace {dataset.name}",
-            "Name another folder with --out.",
-        )
+def _run(
+    params: Params, beam_arguments: Sequence[str], progress: Progress | None
+) -> dict[str, Usage]:
+    """Run the flow. Returns the model calls of the stage ches."""
+    from prefdata.pipelines.run import run_flow
+
+    return run_flow(params, beam_arguments, progress).usage["ches"]
 
 
 @contextmanager

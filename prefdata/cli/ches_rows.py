@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from prefdata.config.presets import MAX_PROMPT_CHARS
-from prefdata.errors import DropRecord, SourceError
+from prefdata.errors import DropRecord, SourceError, StorageError
+from prefdata.files.storage import join
 from prefdata.hashing.ids import prompt_id
 from prefdata.records import Ches, FilteredPair, Pair
 from prefdata.reports.ches_figures import KIND
 from prefdata.sources.base import NoFault
+from prefdata.sources.datasets import Dataset
 from prefdata.sources.preferences import PreferencesConfig, PreferencesSource
 from prefdata.sources.rows.annotations import response_id
 from prefdata.tables import read_table
@@ -41,6 +44,7 @@ class DatasetRows:
     """The rows of a dataset.
 
     Attributes:
+        dataset: What they were read from.
         form: The form of the rows.
         count: How many there are.
         pairs: One row for each that is a pair: its place from 0 (`row`), its origin in the tables,
@@ -49,16 +53,31 @@ class DatasetRows:
         reasons: The others: row, reason, detail, fault.
     """
 
+    dataset: Dataset
     form: str
     count: int
     pairs: pl.DataFrame
     reasons: pl.DataFrame
 
 
-def read_dataset(config: PreferencesConfig) -> DatasetRows:
-    """All rows of the dataset. Raises SourceError where none of them is a pair."""
+def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> DatasetRows:
+    """All rows of the dataset.
+
+    Args:
+        config: The dataset.
+        copied_to: The folder that is to get a copy of it under its own name.
+
+    Raises:
+        SourceError: It can't be read, or none of its rows is a pair.
+        StorageError: The copy would replace it.
+    """
     source = PreferencesSource(config)
-    form = source.form
+    dataset, form = source.dataset, source.form
+    if copied_to and os.path.abspath(join(copied_to, dataset.file)) == os.path.abspath(config.path):
+        raise StorageError(
+            f"{copied_to}: the filtered copy would replace {config.path}",
+            "Name another folder with --out.",
+        )
     pairs: list[tuple[Any, ...]] = []
     reasons: list[tuple[int, str, str, bool]] = []
     columns: dict[str, list[Any]] = {}
@@ -86,6 +105,7 @@ def read_dataset(config: PreferencesConfig) -> DatasetRows:
         raise SourceError(f"{source.name}: holds no pair in {count} rows{first}")
     kinds = {f"{KIND}{name}": values for name, values in columns.items() if _tells_kinds(values)}
     return DatasetRows(
+        dataset,
         form.name,
         count,
         pl.DataFrame(pairs, schema=_PAIRS, orient="row").with_columns(
@@ -132,7 +152,9 @@ def find_reasons(rows: DatasetRows, measured: pl.DataFrame, catalog: Catalog) ->
     found = others.join(ingest.unique("origin"), on="origin", how="left").join(
         ches.unique(_IDS), on=_IDS, how="left", suffix="_ches"
     )
-    named = [pl.coalesce(name, f"{name}_ches").alias(name) for name in ("reason", "detail", "fault")]
+    named = [
+        pl.coalesce(name, f"{name}_ches").alias(name) for name in ("reason", "detail", "fault")
+    ]
     without = found.select("row", *named).with_columns(
         pl.col("reason").fill_null("no_pair"),
         pl.col("detail").fill_null("the flow made no pair of it"),

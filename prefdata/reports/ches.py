@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from pydantic import Field
+
 from prefdata.ches.measure import COLUMNS
 from prefdata.inference.usage import Usage
 from prefdata.reports.base import Block, Figures, Grid, Report
@@ -107,8 +109,8 @@ class ChesReport(Report):
     riskiest: list[RiskyPair]
     choice: Choice
     applied: bool
-    models: dict[str, Usage] = {}
-    written: dict[str, str] = {}
+    models: dict[str, Usage] = Field(default_factory=dict)
+    written: dict[str, str] = Field(default_factory=dict)
 
     def blocks(self) -> list[Block]:
         """The distribution, what each limit leaves, what goes, the riskiest pairs, the files."""

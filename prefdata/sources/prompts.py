@@ -48,7 +48,8 @@ class PromptsSource(FileSource):
 
     @property
     def annotation_kind(self) -> AnnotationKind | None:
-        return self.config.annotations and self.config.annotations.kind
+        annotations = self.config.annotations
+        return None if annotations is None else annotations.kind
 
     def fields(self) -> Sequence[str]:
         annotations = self.config.annotations

@@ -96,7 +96,9 @@ def read_annotation(
         values = _read_ranks(value, field, len(texts))
     else:
         texts = [read_text(row[fields["response"]], fields["response"])]
-        values = [_read_rating(value, field) if params.kind == "rating" else _read_thumb(value, field)]
+        values = [
+            _read_rating(value, field) if params.kind == "rating" else _read_thumb(value, field)
+        ]
     return annotate(
         turns,
         texts,

@@ -99,7 +99,7 @@ def detect_form(row: Any, where: str, named: Mapping[str, str]) -> Form:
         raise SourceError(
             f"{where}: {sides['chosen']!r} is text and there is no prompt beside it; "
             f"{_list_columns(row)}",
-            "Name the prompt's column: `columns: {prompt: P}` of the source, or --columns prompt=P.",
+            "Name its column: `columns: {prompt: P}` of the source, or --columns prompt=P.",
         )
     columns = tuple(c for c in (prompt, *sides.values()) if c)
     name = _describe(row, prompt, chosen)
@@ -119,7 +119,9 @@ def _describe(row: dict[str, Any], prompt: str | None, chosen: Any) -> str:
     return f"{prompt} ({asked}), responses as {kind}"
 
 
-def _read_pair(row: dict[str, Any], prompt: str | None, chosen: str, rejected: str) -> PreferenceRow:
+def _read_pair(
+    row: dict[str, Any], prompt: str | None, chosen: str, rejected: str
+) -> PreferenceRow:
     """A row with a column for each side."""
     if prompt is not None:
         _require(row, prompt)

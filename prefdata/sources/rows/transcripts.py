@@ -33,9 +33,7 @@ def read_prompt(row: Any) -> list[Turn]:
         DropRecord: There are no transcripts, or no prompt stands before what they share.
     """
     if not isinstance(row, dict) or not isinstance(row.get("chosen"), str):
-        raise DropRecord(
-            "missing_field", "no transcript under 'chosen'", "Set the source's kind."
-        )
+        raise DropRecord("missing_field", "no transcript under 'chosen'", "Set the source's kind.")
     chosen, rejected = row["chosen"], row.get("rejected", row["chosen"])
     if not isinstance(rejected, str):
         raise DropRecord("wrong_type", f"rejected is {type(rejected).__name__}, expected text")

@@ -1,4 +1,4 @@
-"""Annotated rows: every one becomes an annotation of its prompt, or a dropped record that says why."""
+"""Annotated rows: every one becomes an annotation of its prompt, or is dropped and says why."""
 
 from __future__ import annotations
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from prefdata.cli.ches import parse_columns
-from prefdata.errors import ConfigError, DropRecord, SourceError
+from prefdata.errors import DropRecord, SourceError
 from prefdata.sources.rows.preference_forms import PreferenceRow, detect_form
 
 USER = {"role": "user", "content": "2 + 2?"}
@@ -162,23 +161,20 @@ def test_a_row_of_each_form(name: str) -> None:
 
 def test_columns_can_be_named() -> None:
     row = {"q": "2 + 2?", "good": "4", "bad": "5", "chosen": 1}
-    named = parse_columns("prompt=q,chosen=good,rejected=bad")
+    named = {"prompt": "q", "chosen": "good", "rejected": "bad"}
     assert detect_form(row, "d", named).read(row) == PreferenceRow(ASKED, "4", "5")
     with pytest.raises(SourceError, match="no column 'p' for prompt; it has: q, good, bad"):
         detect_form(row, "d", {"prompt": "p"})
-
-
-@pytest.mark.parametrize("given", ["prompt", "response=x", "chosen="])
-def test_columns_named_wrongly(given: str) -> None:
-    with pytest.raises(ConfigError, match="is not NAME=COLUMN"):
-        parse_columns(given)
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
         ({"text": "Hi"}, "no column of chosen responses; it has: text"),
-        ({"prompt": "Hi", "chosen": "Ho"}, "no column of rejected responses; it has: prompt, chosen"),
+        (
+            {"prompt": "Hi", "chosen": "Ho"},
+            "no column of rejected responses; it has: prompt, chosen",
+        ),
         ({"prompt": "Hi", "responses": [], "scores": []}, "no column of chosen responses"),
         ({"chosen": "4", "rejected": "5"}, "'chosen' is text and there is no prompt beside it"),
         ([1, 2], "its rows are list, expected objects"),
