@@ -30,6 +30,7 @@ from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcom
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import drop_rows
+from prefdata.sources.registry import SOURCES
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -69,7 +70,8 @@ class JudgeStage(Stage):
 
     def check(self, context: Context) -> None:
         params = context.params
-        kinds = {s.annotations.kind for s in params.ingest.sources if s.annotations}
+        sources = SOURCES.build_all(params.ingest.sources, "ingest.sources")
+        kinds = {source.annotation_kind for source in sources}
         panel = build_panel(params.judge.judges)
         for judge in panel:
             if isinstance(judge, HumanJudge) and judge.config.annotations not in kinds:
