@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.augment.rewards import RewardsConfig
@@ -16,7 +16,7 @@ from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
 from prefdata.reward_head.config import RewardHeadParams
-from prefdata.sources.config import SourceParams
+from prefdata.sources.registry import SOURCES, fill_kind
 
 if TYPE_CHECKING:
     from prefdata.augment.base import AugmentationConfig as AugmentationSettings
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prefdata.filters.base import FilterConfig as FilterSettings
     from prefdata.judges.base import JudgeConfig as JudgeSettings
     from prefdata.pairs.base import StrategyConfig as StrategySettings
+    from prefdata.sources.base import SourceConfig as SourceSettings
 else:
     AugmentationSettings = AUGMENTATIONS.settings
     ConsensusSettings = CONSENSUSES.settings
@@ -33,6 +34,7 @@ else:
     FilterSettings = FILTERS.settings
     JudgeSettings = JUDGES.settings
     ModelSettings = ENGINES.settings
+    SourceSettings = Annotated[SOURCES.settings, BeforeValidator(fill_kind)]
     StrategySettings = STRATEGIES.settings
 
 
@@ -43,7 +45,9 @@ class Section(BaseModel):
 
 
 class IngestParams(Section):
-    sources: list[SourceParams] = Field(min_length=1)
+    sources: list[SourceSettings] = Field(
+        min_length=1, description="A source without a `kind` is of the kind prompts."
+    )
     test_fraction: float = Field(0.1, ge=0, lt=1)
     max_prompt_chars: int = Field(100_000, gt=0)
     max_faulty_fraction: float = Field(0.01, ge=0, le=1)

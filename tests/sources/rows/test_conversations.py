@@ -8,19 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.config import SourceParams
 from prefdata.errors import DropRecord
-from prefdata.sources.prompt_rows import conversation, normalize
+from prefdata.sources.prompts import PromptsConfig, PromptsSource
+from prefdata.sources.rows.conversations import Turn, normalize
 
-SOURCE = SourceParams(path="made-up.jsonl")
 USER = {"role": "user", "content": "Hi"}
 ASSISTANT = {"role": "assistant", "content": "Hello"}
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
-def dropped record(row: Any, max_chars: int = 100) -> DropRecord:
+def conversation(row: Any, max_chars: int = 100, **settings: str) -> list[Turn]:
+    source = PromptsSource(PromptsConfig(path="made-up.jsonl", **settings))
+    return source.parse(row, max_chars).turns
+
+
+def drop(row: Any, max_chars: int = 100) -> DropRecord:
     with pytest.raises(DropRecord) as caught:
-        conversation(row, SOURCE, max_chars)
+        conversation(row, max_chars)
     return caught.value
 
 
@@ -48,7 +52,7 @@ def dropped record(row: Any, max_chars: int = 100) -> DropRecord:
     ],
 )
 def test_good_rows_become_turns(row: dict[str, Any], turns: list[tuple[str, str]]) -> None:
-    assert conversation(row, SOURCE, 100) == turns
+    assert conversation(row) == turns
 
 
 @pytest.mark.parametrize(
@@ -105,26 +109,26 @@ def test_good_rows_become_turns(row: dict[str, Any], turns: list[tuple[str, str]
         ({"messages": [SYSTEM]}, "ends_without_user", "ends with a user message"),
     ],
 )
-def test_bad_rows_are_rejected_with_reason_and_place(row: Any, reason: str, detail: str) -> None:
-    found = dropped record(row)
+def test_bad_rows_are_dropped_with_reason_and_place(row: Any, reason: str, detail: str) -> None:
+    found = drop(row)
     assert found.reason == reason
     assert detail in found.problem
 
 
 def test_a_missing_field_names_the_setting_to_change() -> None:
-    assert "prompt_field or messages_field" in dropped record({"question": "Hi"}).remedy
+    assert "prompt_field or messages_field" in drop({"question": "Hi"}).remedy
 
 
 def test_the_fields_are_those_that_the_source_names() -> None:
-    source = SourceParams(path="x.jsonl", prompt_field="question", messages_field="chat")
-    assert conversation({"question": "Hi", "prompt": "no"}, source, 100) == [("user", "Hi")]
-    assert conversation({"chat": [USER], "messages": []}, source, 100) == [("user", "Hi")]
+    named = {"prompt_field": "question", "messages_field": "chat"}
+    assert conversation({"question": "Hi", "prompt": "no"}, **named) == [("user", "Hi")]
+    assert conversation({"chat": [USER], "messages": []}, **named) == [("user", "Hi")]
 
 
 def test_length_counts_all_turns_and_the_limit_itself_is_allowed() -> None:
     row = {"messages": [USER, ASSISTANT, USER]}
-    assert len(conversation(row, SOURCE, 9)) == 3
-    found = dropped record(row, 8)
+    assert len(conversation(row, 9)) == 3
+    found = drop(row, 8)
     assert found.reason == "too_long"
     assert "9 characters, max_prompt_chars is 8" in found.problem
     assert "ingest.max_prompt_chars" in found.remedy
@@ -159,9 +163,9 @@ values = st.recursive(
 
 
 @given(values)
-def test_any_value_is_a_valid_conversation_or_a_rejection(value: Any) -> None:
+def test_any_value_is_a_valid_conversation_or_dropped(value: Any) -> None:
     try:
-        turns = conversation(value, SOURCE, 50)
+        turns = conversation(value, 50)
     except DropRecord as reject:
         assert reject.reason
         assert reject.problem

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tables.flaky import Flaky, flaky_folder
+from files.flaky import Flaky, flaky_folder
 
 from prefdata.errors import StorageError
 from prefdata.files import storage

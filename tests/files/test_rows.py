@@ -1,64 +1,79 @@
-"""Source files: which rows they hold, and what is wrong with those that hold none."""
+"""The reader of rows: which rows a file holds, and what is wrong with those that hold none."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prefdata.config import SourceParams
 from prefdata.errors import DropRecord, SourceError
-from prefdata.sources.files import count_rows, format_of, read_rows
+from prefdata.files.rows import (
+    column_names,
+    count_rows,
+    format_of,
+    guess_format,
+    read_rows,
+    read_values,
+)
 
 
-def source(path: Path, content: bytes = b"", **settings: Any) -> SourceParams:
-    if content:
-        path.write_bytes(content)
-    return SourceParams(path=str(path), **settings)
+def write(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    return str(path)
 
 
-def values(params: SourceParams) -> list[tuple[int, Any]]:
-    return [(number, value) for number, _, value in read_rows(params)]
+def values(path: str) -> list[tuple[int, Any]]:
+    return [(row.number, row.value) for row in read_rows(path)]
+
+
+READERS: list[Callable[[str], Any]] = [count_rows, lambda path: list(read_rows(path))]
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("a.jsonl", "jsonl"),
-        ("a.json", "jsonl"),
+        ("a.json", "json"),
         ("a.ndjson", "jsonl"),
         ("a.jsonl.gz", "jsonl"),
+        ("a.json.zst", "json"),
         ("a.parquet", "parquet"),
         ("a.pq", "parquet"),
+        ("s3://b/a.csv.xz", "csv"),
+        ("a.txt.bz2", "text"),
     ],
 )
 def test_the_format_is_told_by_the_name(name: str, expected: str) -> None:
-    assert format_of(SourceParams(path=name)) == expected
+    assert format_of(name) == expected
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a", "a.gz", "a.parquet.zip"])
-def test_an_unknown_ending_needs_the_format_setting(name: str) -> None:
+@pytest.mark.parametrize("name", ["a.tsv", "a", "a.gz", "a.parquet.zip"])
+def test_an_unknown_ending_says_nothing(name: str) -> None:
     with pytest.raises(SourceError) as caught:
-        format_of(SourceParams(path=name))
-    assert caught.value.problem.startswith(f"{name}: ")
-    assert "jsonl, parquet or hh" in caught.value.remedy
-    assert format_of(SourceParams(path=name, format="jsonl")) == "jsonl"
+        format_of(name)
+    assert caught.value.problem.startswith(f"{name}: can't tell its format from its name")
+    assert guess_format(name) is None
 
 
 def test_rows_count_by_line_and_blank_lines_hold_none(tmp_path: Path) -> None:
-    rows = source(tmp_path / "a.jsonl", b'\n{"prompt":"a"}\n  \n{"prompt":"b"}')
+    rows = write(tmp_path / "a.jsonl", b'\n{"prompt":"a"}\n  \n{"prompt":"b"}')
     assert values(rows) == [(2, {"prompt": "a"}), (4, {"prompt": "b"})]
     assert count_rows(rows) == 4
 
 
 def test_crlf_ends_a_line_and_is_no_part_of_it(tmp_path: Path) -> None:
-    rows = source(tmp_path / "a.jsonl", b'{"prompt":"a"}\r\n\r\n{"prompt":"b"}\r\n')
-    assert [(n, raw) for n, raw, _ in read_rows(rows)] == [
+    rows = write(tmp_path / "a.jsonl", b'{"prompt":"a"}\r\n\r\n{"prompt":"b"}\r\n')
+    assert [(row.number, row.raw) for row in read_rows(rows)] == [
         (1, b'{"prompt":"a"}'),
         (3, b'{"prompt":"b"}'),
     ]
@@ -69,14 +84,8 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path, separator: str) -> None:
     """Python's own splitlines also cuts at these; inside a JSON string they are text."""
     escaped = separator if separator > " " else f"\\u{ord(separator):04x}"
     content = f'{{"prompt":"a{escaped}b"}}\n{{"prompt":"c"}}\n'.encode()
-    rows = source(tmp_path / "a.jsonl", content)
+    rows = write(tmp_path / "a.jsonl", content)
     assert values(rows) == [(1, {"prompt": f"a{separator}b"}), (2, {"prompt": "c"})]
-
-
-def test_a_bare_string_is_a_prompt_whatever_the_field_is_called(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    assert values(source(path, b'"Hi"\n')) == [(1, {"prompt": "Hi"})]
-    assert values(source(path, prompt_field="question")) == [(1, {"question": "Hi"})]
 
 
 @pytest.mark.parametrize(
@@ -98,66 +107,98 @@ def test_a_bare_string_is_a_prompt_whatever_the_field_is_called(tmp_path: Path) 
 def test_a_line_that_is_not_json_is_told_apart(
     tmp_path: Path, line: bytes, reason: str, detail: str
 ) -> None:
-    rows = list(read_rows(source(tmp_path / "a.jsonl", line + b'\n{"prompt":"next"}\n')))
+    rows = list(read_rows(write(tmp_path / "a.jsonl", line + b'\n{"prompt":"next"}\n')))
     number, raw, found = rows[0]
     assert (number, raw) == (1, line)
     assert isinstance(found, DropRecord)
     assert found.reason == reason
     assert detail in found.problem
-    assert rows[1][2] == {"prompt": "next"}
+    assert rows[1].value == {"prompt": "next"}
 
 
-def test_limit_reads_the_first_rows_alone(tmp_path: Path) -> None:
-    rows = source(tmp_path / "a.jsonl", b'"a"\n"b"\n"c"\n', limit=2)
-    assert values(rows) == [(1, {"prompt": "a"}), (2, {"prompt": "b"})]
-    assert count_rows(rows) == 2
-
-
-def test_gzip_holds_the_same_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [
+        ("gz", gzip.compress),
+        ("bz2", bz2.compress),
+        ("xz", lzma.compress),
+        ("zst", lambda content: pa.Codec("zstd").compress(content, asbytes=True)),
+    ],
+)
+def test_a_compressed_file_holds_the_same_rows(tmp_path: Path, ending: str, pack: Any) -> None:
     lines = b'{"prompt":"a"}\n{"prompt":"b"}\n'
-    plain = source(tmp_path / "a.jsonl", lines)
-    packed = source(tmp_path / "a.jsonl.gz", gzip.compress(lines))
+    plain = write(tmp_path / "a.jsonl", lines)
+    packed = write(tmp_path / f"a.jsonl.{ending}", pack(lines))
     assert values(packed) == values(plain) != []
     assert count_rows(packed) == count_rows(plain)
+    array = write(tmp_path / f"a.json.{ending}", pack(b' [{"prompt":"a"},{"prompt":"b"}]'))
+    assert values(array) == values(plain)
+    table = io.BytesIO()
+    pq.write_table(pa.table({"prompt": ["a", "b"]}), table)
+    parquet = write(tmp_path / f"a.parquet.{ending}", pack(table.getvalue()))
+    assert values(parquet) == values(plain)
+
+
+def test_json_is_an_array_or_a_row_a_line(tmp_path: Path) -> None:
+    lines = write(tmp_path / "lines.json", b'{"a":1}\n{"a":2}\n')
+    array = write(tmp_path / "array.json", b'\n[{"a":1},\n{"a":2}]')
+    assert values(lines) == values(array) == [(1, {"a": 1}), (2, {"a": 2})]
+    assert count_rows(array) == 2
+    with pytest.raises(SourceError, match="not JSON"):
+        values(write(tmp_path / "broken.json", b'[{"a":1},'))
+
+
+def test_csv_and_text(tmp_path: Path) -> None:
+    table = write(tmp_path / "a.csv", b'a,b\r\n1,"x\ny"\r\n2,z\r\n')
+    assert values(table) == [(1, {"a": "1", "b": "x\ny"}), (2, {"a": "2", "b": "z"})]
+    text = write(tmp_path / "a.txt", "one\n\ntwo\u2028three\n".encode())
+    assert values(text) == [(1, "one"), (3, "two\u2028three")]
+
+
+def test_a_url_is_read_as_a_path_is() -> None:
+    with fsspec.open("memory://rows/a.jsonl", "wb") as file:
+        file.write(b'{"a":1}\n')
+    assert values("memory://rows/a.jsonl") == [(1, {"a": 1})]
+    with pytest.raises(SourceError, match="can't be opened"):
+        values("memory://rows/absent.jsonl")
+    with pytest.raises(SourceError, match="can't be opened"):
+        values("nothing-like-it://rows/a.jsonl")
+
+
+def test_values_of_a_file_that_must_be_sound(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", b'{"a":1}\n{oops\n')
+    with pytest.raises(SourceError, match=r"a\.jsonl, row 2: invalid_json"):
+        list(read_values(path))
 
 
 def test_parquet_holds_texts_messages_and_nulls(tmp_path: Path) -> None:
     chat = [{"role": "user", "content": "Hi"}]
     table = pa.table({"prompt": ["a", None], "messages": [None, chat], "other": [1, 2]})
     pq.write_table(table, tmp_path / "a.parquet")
-    rows = source(tmp_path / "a.parquet")
-    assert values(rows) == [
-        (1, {"messages": None, "prompt": "a"}),
-        (2, {"messages": chat, "prompt": None}),
+    path = str(tmp_path / "a.parquet")
+    assert [row.value for row in read_rows(path, columns=["messages", "prompt", "none"])] == [
+        {"messages": None, "prompt": "a"},
+        {"messages": chat, "prompt": None},
     ]
-    assert count_rows(rows) == 2
+    assert values(path)[1] == (2, {"messages": chat, "prompt": None, "other": 2})
+    assert column_names(path) == ["prompt", "messages", "other"]
+    assert count_rows(path) == 2
 
 
-def test_parquet_text_that_is_not_utf8_is_rejected_row_by_row(tmp_path: Path) -> None:
+def test_parquet_text_that_is_not_utf8_is_dropped_row_by_row(tmp_path: Path) -> None:
     """Writers that do not check leave such rows behind."""
     raw = pa.array([b"good", b"\xff\xfe", b"fine"], pa.binary())
     text = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
     pq.write_table(pa.table({"prompt": text}), tmp_path / "a.parquet")
-    first, second, third = values(source(tmp_path / "a.parquet"))
+    first, second, third = values(str(tmp_path / "a.parquet"))
     assert (first, third) == ((1, {"prompt": "good"}), (3, {"prompt": "fine"}))
     assert isinstance(second[1], DropRecord)
     assert second[1].reason == "invalid_unicode"
 
 
-def test_parquet_without_the_wanted_columns_lists_those_it_has(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"question": ["a"], "answer": ["b"]}), tmp_path / "a.parquet")
-    for read in (count_rows, lambda s: list(read_rows(s))):
-        with pytest.raises(SourceError) as caught:
-            read(source(tmp_path / "a.parquet"))
-        assert "no column 'prompt' or 'messages'; it has: response, question" in caught.value.problem
-        assert "prompt_field or messages_field" in caught.value.remedy
-    renamed = source(tmp_path / "a.parquet", prompt_field="question")
-    assert values(renamed) == [(1, {"question": "a"})]
-
-
 def test_a_parquet_ending_does_not_make_a_parquet_file(tmp_path: Path) -> None:
-    rows = source(tmp_path / "a.parquet", b'{"prompt":"a"}\n')
-    for read in (count_rows, lambda s: list(read_rows(s))):
+    rows = write(tmp_path / "a.parquet", b'{"prompt":"a"}\n')
+    for read in READERS:
         with pytest.raises(SourceError, match=r"a\.parquet: not a Parquet file"):
             read(rows)
 
@@ -170,7 +211,7 @@ def test_damage_inside_a_parquet_file_is_a_source_error(tmp_path: Path) -> None:
     content[100:20_000] = b"\xaa" * 19_900
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"a\.parquet: can't be read to its end") as caught:
-        list(read_rows(source(path)))
+        list(read_rows(str(path)))
     assert "damaged" in caught.value.remedy
 
 
@@ -187,8 +228,8 @@ WHOLE = gzip.compress(b"".join(b'{"prompt":"%d"}\n' % (i * i) for i in range(300
     ],
 )
 def test_a_broken_gzip_file_is_a_source_error(tmp_path: Path, content: bytes) -> None:
-    rows = source(tmp_path / "a.jsonl.gz", content)
-    for read in (count_rows, lambda s: list(read_rows(s))):
+    rows = write(tmp_path / "a.jsonl.gz", content)
+    for read in READERS:
         with pytest.raises(SourceError, match=r"a\.jsonl\.gz: can't be read to its end"):
             read(rows)
 
@@ -197,6 +238,6 @@ def test_a_missing_file_and_a_folder_are_source_errors(tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     for name in ("absent.jsonl", "absent.parquet", "absent.jsonl.gz", "folder.jsonl"):
         with pytest.raises(SourceError, match="can't be opened") as caught:
-            count_rows(source(tmp_path / name))
+            count_rows(str(tmp_path / name))
         assert str(tmp_path / name) in caught.value.problem
         assert "relative to where the command runs" in caught.value.remedy

@@ -1,4 +1,4 @@
-"""A raw row becomes a prompt, or a dropped record with its reason."""
+"""Conversations: messages of any dialect as (role, content) turns, normalised and checked."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from prefdata.errors import DropRecord
-from prefdata.sources.config import SourceParams
 
 Turn = tuple[str, str]
+"""Role (system, user or assistant) and content."""
 
 _ROLES = {
     "system": "system",
@@ -23,30 +23,26 @@ _ROLES = {
 """The names that other datasets use for the same three roles."""
 
 
-def conversation(row: Any, source: SourceParams, max_chars: int) -> list[Turn]:
-    """The (role, content) turns of a raw row, normalised. Raises DropRecord."""
-    if not isinstance(row, dict):
-        raise DropRecord("not_an_object", f"found {type(row).__name__}, expected an object")
-    if row.get(source.messages_field) is not None:
-        turns = message_turns(row[source.messages_field], source.messages_field)
-    elif row.get(source.prompt_field) is not None:
-        value = row[source.prompt_field]
-        turns = (
-            [("user", value)]
-            if isinstance(value, str)
-            else message_turns(value, source.prompt_field)
-        )
-    else:
-        raise DropRecord(
-            "missing_field",
-            f"neither {source.prompt_field!r} nor {source.messages_field!r} is here; found: "
-            f"{', '.join(sorted(map(str, row))) or 'no fields'}",
-            "Set prompt_field or messages_field of the source.",
-        )
+def clean_conversation(turns: list[Turn], max_chars: int) -> list[Turn]:
+    """The turns normalised, of which a prompt can be made.
+
+    Args:
+        turns: As the row has them.
+        max_chars: The most characters over all turns.
+
+    Raises:
+        DropRecord: They are too long, or no chat template could render them as a prompt.
+    """
     # Before normalising, which takes quadratic time over a long run of combining marks.
-    check_size(turns, max_chars)
+    size = sum(len(content) for _, content in turns)
+    if size > max_chars:
+        raise DropRecord(
+            "too_long",
+            f"{size} characters, max_prompt_chars is {max_chars}",
+            "Raise ingest.max_prompt_chars if the model takes it.",
+        )
     normal = [(role, normalize(content)) for role, content in turns]
-    check(normal)
+    check_prompt(normal)
     return normal
 
 
@@ -55,7 +51,7 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-def ground_truth(value: Any, field: str) -> str | None:
+def read_ground_truth(value: Any, field: str) -> str | None:
     """What a row gives to check responses against: text as it is, anything else as JSON."""
     if value is None:
         return None
@@ -74,19 +70,8 @@ def ground_truth(value: Any, field: str) -> str | None:
     return text
 
 
-def check_size(turns: list[Turn], max_chars: int) -> None:
-    """Refuse a conversation that is longer than the limit."""
-    size = sum(len(content) for _, content in turns)
-    if size > max_chars:
-        raise DropRecord(
-            "too_long",
-            f"{size} characters, max_prompt_chars is {max_chars}",
-            "Raise ingest.max_prompt_chars if the model takes it.",
-        )
-
-
-def check(turns: list[Turn]) -> None:
-    """Refuse what no chat template could render as a prompt."""
+def check_prompt(turns: list[Turn]) -> None:
+    """Refuse what no chat template could render as a prompt. Raises DropRecord."""
     if not turns:
         raise DropRecord("empty_conversation", "found no message")
     for number, (role, content) in enumerate(turns, 1):
@@ -95,13 +80,7 @@ def check(turns: list[Turn]) -> None:
             raise DropRecord("empty_message", f"{where} holds no text")
         if "\0" in content:
             raise DropRecord("nul_character", f"{where} holds a NUL character")
-        if not content.isascii():
-            try:
-                content.encode()
-            except UnicodeEncodeError as error:
-                raise DropRecord(
-                    "invalid_unicode", f"{where} holds a lone surrogate at {error.start}"
-                ) from error
+        check_encodable(content, where)
     spoken = turns[1:] if turns[0][0] == "system" else turns
     for number, (role, _) in enumerate(spoken):
         expected = ("user", "assistant")[number % 2]
@@ -116,7 +95,28 @@ def check(turns: list[Turn]) -> None:
         )
 
 
-def message_turns(value: Any, field: str) -> list[Turn]:
+def read_text(value: Any, field: str) -> str:
+    """The text of a response. Raises DropRecord where it is none, or blank."""
+    if not isinstance(value, str):
+        raise DropRecord("wrong_type", f"{field} is {type(value).__name__}, expected text")
+    if not value.strip():
+        raise DropRecord("empty_response", f"{field} holds no text")
+    return check_encodable(value, field)
+
+
+def check_encodable(text: str, where: str) -> str:
+    """The text. Raises DropRecord where it can't be written as UTF-8."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DropRecord(
+                "invalid_unicode", f"{where} holds a lone surrogate at {error.start}"
+            ) from error
+    return text
+
+
+def read_messages(value: Any, field: str) -> list[Turn]:
     """The (role, content) turns of a list of messages, roles renamed. Raises DropRecord."""
     if not isinstance(value, list):
         raise DropRecord(

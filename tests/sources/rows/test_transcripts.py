@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.errors import DropRecord
-from prefdata.sources.hh import to_messages
+from prefdata.sources.rows.transcripts import read_prompt
 
 
 def turns(row: dict[str, str]) -> list[tuple[str, str]]:
-    return [(m["role"], m["content"].strip()) for m in to_messages(row)["messages"]]
+    return [(role, content.strip()) for role, content in read_prompt(row)]
 
 
-def test_one_question_and_two_answers() -> None:
+def test_one_prompt_and_two_responses() -> None:
     shared = "\n\nHuman: Hi"
     row = {"chosen": f"{shared}\n\nAssistant: Hello!", "rejected": f"{shared}\n\nAssistant: Go."}
     assert turns(row) == [("user", "Hi")]
 
 
-def test_several_turns_are_kept_up_to_the_last_question() -> None:
+def test_several_turns_are_kept_up_to_the_last_user_turn() -> None:
     shared = "\n\nHuman: A pen?\n\nAssistant: Yes.\n\nNot a turn.\n\nHuman: Whose?"
     row = {"chosen": f"{shared}\n\nAssistant: Mine.", "rejected": f"{shared}\n\nAssistant: Yours."}
     assert turns(row) == [
@@ -32,7 +32,7 @@ def test_several_turns_are_kept_up_to_the_last_question() -> None:
     ]
 
 
-def test_answers_that_start_with_the_same_part_of_a_word() -> None:
+def test_responses_that_start_with_the_same_part_of_a_word() -> None:
     """The shared part then ends inside the response, which may not become part of the prompt."""
     shared = "\n\nHuman: Name a tool\n\nAssistant: A ham"
     assert turns({"chosen": f"{shared}mer", "rejected": f"{shared}per"}) == [
@@ -40,12 +40,12 @@ def test_answers_that_start_with_the_same_part_of_a_word() -> None:
     ]
 
 
-def test_one_answer_that_continues_the_other() -> None:
+def test_one_response_that_continues_the_other() -> None:
     shared = "\n\nHuman: Count\n\nAssistant: One"
     assert turns({"chosen": f"{shared}, two", "rejected": shared}) == [("user", "Count")]
 
 
-def test_transcripts_that_part_in_an_earlier_answer_share_only_what_is_before_it() -> None:
+def test_transcripts_that_part_in_an_earlier_response_share_only_what_is_before_it() -> None:
     start = "\n\nHuman: First"
     row = {
         "chosen": f"{start}\n\nAssistant: Yes\n\nHuman: Second\n\nAssistant: Good",
@@ -54,13 +54,13 @@ def test_transcripts_that_part_in_an_earlier_answer_share_only_what_is_before_it
     assert turns(row) == [("user", "First")]
 
 
-def test_transcripts_that_part_in_a_question_end_before_the_answer_ahead_of_it() -> None:
+def test_transcripts_that_part_in_a_user_turn_end_before_the_response_ahead_of_it() -> None:
     start = "\n\nHuman: First\n\nAssistant: Yes\n\nHuman: "
     row = {"chosen": f"{start}a\n\nAssistant: x", "rejected": f"{start}b\n\nAssistant: y"}
     assert turns(row) == [("user", "First")]
 
 
-def test_a_transcript_alone_is_cut_before_its_last_answer() -> None:
+def test_a_transcript_alone_is_cut_before_its_last_response() -> None:
     chosen = "\n\nHuman: One\n\nAssistant: Two\n\nHuman: Three\n\nAssistant: Four"
     assert turns({"chosen": chosen})[-1] == ("user", "Three")
 
@@ -80,9 +80,9 @@ def test_a_transcript_alone_is_cut_before_its_last_answer() -> None:
         ({"chosen": "", "rejected": ""}, "not_a_transcript"),
     ],
 )
-def test_what_is_no_transcript_is_rejected(row: Any, reason: str) -> None:
+def test_what_is_no_transcript_is_dropped(row: Any, reason: str) -> None:
     with pytest.raises(DropRecord) as caught:
-        to_messages(row)
+        read_prompt(row)
     assert caught.value.reason == reason
 
 
@@ -92,14 +92,14 @@ pieces = st.lists(
 
 
 @given(chosen=pieces, rejected=pieces)
-def test_any_two_texts_give_a_shared_prefix_or_a_rejection(chosen: str, rejected: str) -> None:
+def test_any_two_texts_give_a_shared_prefix_or_are_dropped(chosen: str, rejected: str) -> None:
     try:
-        messages = to_messages({"chosen": chosen, "rejected": rejected})["messages"]
+        found = read_prompt({"chosen": chosen, "rejected": rejected})
     except DropRecord as reject:
         assert reject.reason == "not_a_transcript"
         return
     names = {"user": "\n\nHuman:", "assistant": "\n\nAssistant:"}
-    prompt = "".join(names[m["role"]] + m["content"] for m in messages)
+    prompt = "".join(names[role] + content for role, content in found)
     assert prompt
     assert chosen.startswith(f"{prompt}\n\nAssistant:")
     assert rejected.startswith(prompt)

@@ -64,7 +64,8 @@ def plain(value: Any) -> str:
     if isinstance(value, list):
         return f"{len(value)};" + "".join(map(plain, value))
     if isinstance(value, dict):
-        return "(" + "".join(map(plain, value.values()))
+        # In the schema's order, whatever the order of the keys.
+        return "(" + "".join(plain(value[name]) for name in ("role", "content"))
     if isinstance(value, float):
         return f"{struct.unpack('<Q', struct.pack('<d', value))[0]};"
     return f"{str(value).lower()};"
