@@ -49,7 +49,12 @@ def measure_ches(
             _DATASET,
         ),
     ] = None,
-    add_columns: Annotated[bool, _option("Put the measures into the copy.", _DATASET)] = False,
+    add_columns: Annotated[
+        bool,
+        typer.Option(
+            "--add-columns", help="Put the measures into the copy.", rich_help_panel=_DATASET
+        ),
+    ] = False,
     examples: Annotated[int, _option("How many of the riskiest pairs to show.", _DATASET)] = 5,
     memo: Annotated[
         str, _option("Finished calls: another limit asks the model nothing.", _DATASET)

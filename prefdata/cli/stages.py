@@ -59,7 +59,7 @@ def add_commands(app: typer.Typer) -> None:
             run, examples = run_filter, examples + _DRY_RUN_EXAMPLE
         elif name == "ches":
             run, examples = ches.measure_ches, ches.EXAMPLES
-            summary += "; with --data, of a preference dataset"
+            summary += ", or of a preference dataset (--data)"
         add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
     add_command(
         app,
