@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from reference.api import api_page
 from reference.commands import commands_page
 from reference.exits import exit_codes_page
 from reference.params import params_page
@@ -26,6 +27,7 @@ def pages() -> dict[str, str]:
         "commands.md": commands_page(),
         "records.md": records_page(),
         "exit_codes.md": exit_codes_page(),
+        "api.md": api_page(),
     }
     return made | {f"{package.name}.md": package_page(package) for package in PACKAGES}
 

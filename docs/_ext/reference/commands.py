@@ -10,10 +10,11 @@ from reference.markdown import code_block, table
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command with its whole name, groups before what is in them."""
-    from prefdata.cli.app import app
     from typer.main import get_command
 
-    yield from _walk("prefdata", get_command(app))
+    from prefdata.cli.app import build_app
+
+    yield from _walk("prefdata", get_command(build_app()))
 
 
 def commands_page() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ class Package:
     registry: str
     section: str
     """Where params.yaml names its kinds."""
+    tag: str = "kind"
+    """The setting that holds the kind."""
 
     @property
     def parts(self) -> Mapping[str, Any]:
@@ -31,12 +33,16 @@ class Package:
         return getattr(importlib.import_module(self.module), self.registry).parts
 
     @property
-    def configs(self) -> dict[type[BaseModel], str]:
-        """The parts' settings and their kinds."""
-        return {part.config_type: kind for kind, part in self.parts.items()}
+    def configs(self) -> dict[str, type[BaseModel]]:
+        """The parts' settings by their kinds. An engine's part is its configuration."""
+        return {kind: getattr(part, "config_type", part) for kind, part in self.parts.items()}
 
 
 PACKAGES = (
+    Package(
+        "engines", "engine", "prefdata.engines.registry", "ENGINES", "models.NAME.engine", "engine"
+    ),
+    Package("sources", "source", "prefdata.sources.registry", "SOURCES", "ingest.sources"),
     Package("judges", "judge", "prefdata.judges.registry", "JUDGES", "judge.judges"),
     Package(
         "consensuses", "consensus", "prefdata.consensus.registry", "CONSENSUSES", "consensus"
@@ -56,7 +62,7 @@ PACKAGES = (
 def link_part(model: type[BaseModel]) -> str | None:
     """A link to the page of the package whose part `model` configures; None for other models."""
     for package in PACKAGES:
-        if model in package.configs:
+        if model in package.configs.values():
             article = "an" if package.one[0] in "aeiou" else "a"
             return f"{article} [{package.one}]({package.name}.md)"
     return None
@@ -64,29 +70,50 @@ def link_part(model: type[BaseModel]) -> str | None:
 
 def package_page(package: Package) -> str:
     """All kinds of the package: an overview, then a section for each."""
-    title = package.name.capitalize()
     overview = [
-        (f"[`{kind}`](#{package.one}-{kind})", sentence(part.__doc__))
+        (f"[`{kind}`](#{anchor(package, kind)})", sentence(part.__doc__))
         for kind, part in package.parts.items()
     ]
-    text = f"# {title}\n\nThe kinds that `{package.section}` in `params.yaml` may name.\n\n"
+    text = f"# {package.name.capitalize()}\n\n"
+    text += f"The kinds that `{package.section}` in `params.yaml` may name.\n\n"
     text += table([package.one, "what it does"], overview)
     for kind, part in package.parts.items():
         text += "\n" + _part_section(package, kind, part)
     return text
 
 
+def anchor(package: Package, kind: str) -> str:
+    """The anchor of a kind's section."""
+    return f"{package.one}-{kind}".replace("_", "-")
+
+
 def _part_section(package: Package, kind: str, part: Any) -> str:
-    config = part.config_type
-    again = config.asks_again
-    text = f"({package.one}-{kind})=\n## {kind}\n\n{paragraph(part.__doc__)}\n\n"
-    example = {"kind": kind} | dict(config.example)
+    config = package.configs[kind]
+    text = f"({anchor(package, kind)})=\n## {kind}\n\n{paragraph(part.__doc__)}\n\n"
+    example = {package.tag: kind} | dict(config.example)
     text += code_block("yaml", yaml.safe_dump(example, sort_keys=False, allow_unicode=True)) + "\n"
-    settings = settings_of(config, link_part, skip={"kind"})
-    if settings:
-        text += settings_table(settings, again)
+    return text + _settings(config, "", config.asks_again, {package.tag})
+
+
+def _settings(
+    config: type[BaseModel], path: str, again: Collection[str], skip: Collection[str]
+) -> str:
+    """The table of the settings, those that follow from it, and long defaults."""
+    settings = settings_of(config, link_part, skip)
+    if not settings:
+        return ""
+    own = {name.removeprefix(path) for name in again if name.startswith(path)}
+    text = settings_table(settings, own)
     for setting in settings:
+        if setting.long_default:
+            text += f"\nDefault of `{path}{setting.name}`:\n\n"
+            text += code_block("yaml", setting.long_default)
         for model in setting.nested:
-            text += f"\n`{setting.name}`: {paragraph(model.__doc__)}\n\n"
-            text += settings_table(settings_of(model, link_part))
+            text += f"\n`{path}{setting.name}`: {paragraph(model.__doc__)}\n\n"
+            inner = again if setting.name not in own else {*again, *_all(path, setting.name, model)}
+            text += _settings(model, f"{path}{setting.name}.", inner, ())
     return text
+
+
+def _all(path: str, name: str, model: type[BaseModel]) -> Iterator[str]:
+    return (f"{path}{name}.{field}" for field in model.model_fields)

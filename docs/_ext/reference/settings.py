@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
-import orjson
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -35,6 +35,8 @@ class Setting:
     description: str
     nested: tuple[type[BaseModel], ...]
     """Models of the setting's own, described below it."""
+    long_default: str
+    """A default that is too long for a table, as YAML; else empty."""
 
 
 def settings_of(model: type[BaseModel], link: Link, skip: Collection[str] = ()) -> list[Setting]:
@@ -58,12 +60,14 @@ def settings_table(settings: Collection[Setting], again: Collection[str] | None 
 
 def _setting(name: str, field: FieldInfo, link: Link) -> Setting:
     bounds = _bounds(field.metadata)
+    default, long_default = _default(field)
     return Setting(
         name,
         _type(field.annotation, link) + (f", {bounds}" if bounds else ""),
-        _default(field),
+        default,
         link_papers(field.description or ""),
         tuple(dict.fromkeys(m for m in _models(field.annotation) if link(m) is None)),
+        long_default,
     )
 
 
@@ -104,14 +108,19 @@ def _bounds(metadata: Collection[Any]) -> str:
     return ", ".join(parts)
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo) -> tuple[str, str]:
+    """The default as a cell; where it is too long for one, a pointer and the default as YAML."""
     if field.is_required():
-        return "required"
+        return "required", ""
     value = field.get_default(call_default_factory=True)
     if value is None or value is PydanticUndefined:
-        return "not set"
-    text = orjson.dumps(_plain(value), option=orjson.OPT_NON_STR_KEYS).decode()
-    return f"`{text}`" if len(text) < 60 else "see below"
+        return "not set", ""
+    plain = _plain(value)
+    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000)
+    text = text.removesuffix("\n").removesuffix("\n...")
+    if len(text) < 60:
+        return f"`{text}`", ""
+    return "see below", yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def _plain(value: Any) -> Any:
@@ -121,7 +130,7 @@ def _plain(value: Any) -> Any:
         )
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
-    return value
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
