@@ -1,70 +1,209 @@
-"""The whole way: all stages in order, and rounds of them until there are as many pairs as wanted.
+"""Running: one stage, or the whole flow in as many rounds as the wanted pairs take.
 
-A round is top-up, generate, judge, score (where it is part of the run), pair, augment and filter.
-What earlier rounds asked is in the memo, so a round pays for its new samples alone.
+A round is top-up and then all stages from generate to filter. What earlier rounds asked is in the
+memo, so a round pays for its new samples alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import count
 
+from prefdata.accounting.stats import Stats, read_stats, write_stats
+from prefdata.accounting.wanted import WantedPairs
 from prefdata.config.params import Params
-from prefdata.engines.base import STOPPING
+from prefdata.errors import TooManyFaulty
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
-from prefdata.pipelines.stages import top_up
-from prefdata.pipelines.stages.base import write_stats
-from prefdata.pipelines.stages.registry import STAGES, check_faults
+from prefdata.pipelines.beam.execute import execute, parse_options
+from prefdata.pipelines.beam.runtimes import open_runtime
+from prefdata.pipelines.stages.base import Context, Stage
+from prefdata.pipelines.stages.filter import FilterDryRun
+from prefdata.pipelines.stages.registry import STAGES, TOP_UP, find_stage
+from prefdata.pipelines.stages.top_up import plan_samples, remove_plan
 
-AGAIN = ("generate", "judge", "score", "pair", "augment", "filter")
-LAST = "export"
+FIRST_AGAIN, LAST_AGAIN = "generate", "filter"
+"""The stages of a further round, and all between them."""
 
 
-class Runner:
-    """Runs stages and says how they went; `seconds` by stage, `usage` of all rounds so far."""
+@dataclass
+class Run:
+    """A run under way.
 
-    def __init__(self, params: Params, names: Sequence[str], arguments: Sequence[str], quiet: bool):
-        self.params, self.names, self.arguments, self.quiet = params, names, arguments, quiet
-        self.progress = Progress(quiet)
-        self.seconds = dict.fromkeys(names, 0.0)
-        self.usage: dict[str, dict[str, Usage]] = {}
+    Attributes:
+        context: What its stages run with.
+        seconds: Seconds by stage, of all rounds.
+        usage: Model calls by stage, of all rounds.
+    """
 
-    def run(self, name: str) -> None:
-        """Run a stage. Raises TooManyFaulty where too many of its records were faulty."""
-        if STOPPING.is_set():
+    context: Context
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+    usage: dict[str, dict[str, Usage]] = field(default_factory=dict)
+
+    def run_stage(self, stage: Stage) -> Stats:
+        """Run one stage, whatever its faults."""
+        context = replace(self.context, stage=stage.name)
+        if context.runtime.stopping.is_set():
             raise KeyboardInterrupt
-        self.progress.line(f"{name} ({self.names.index(name) + 1}/{len(self.names)}) …")
         started = time.monotonic()
-        stats = STAGES[name](self.params, self.arguments, self.quiet)
+        context = replace(context, buckets=stage.count_buckets(context))
+        stage.begin(context)
+        execute(lambda pipeline, where: _build(stage, pipeline, where), context)
+        stats = read_stats(context.catalog, stage.name)
+        assert stats is not None
+        stage.finish(context, stats)
         seconds = time.monotonic() - started
-        self.seconds[name] = round(self.seconds[name] + seconds, 2)
-        for call, usage in stats.usage.items():
-            self.progress.line(f"  {call}: {usage.line()}")
-        self.progress.line(f"  {stats.rows_in} in, {stats.rows_out} out, {seconds:.2f} s")
-        before = self.usage.get(name, {})
-        self.usage[name] = {
+        self.seconds[stage.name] = round(self.seconds.get(stage.name, 0.0) + seconds, 2)
+        self.progress.finish_stage(stage.name, stats.rows_in, stats.rows_out, seconds)
+        return stats
+
+    def run_counted(self, stage: Stage, number: int, stages: int) -> None:
+        """Run stage `number` of so many, its usage added to that of earlier rounds.
+
+        Raises:
+            TooManyFaulty: More of its records were faulty than its limit allows.
+        """
+        self.progress.start_stage(stage.name, number, stages)
+        stats = self.run_stage(stage)
+        before = self.usage.get(stage.name, {})
+        self.usage[stage.name] = {
             call: before[call].then(usage) if call in before else usage
             for call, usage in stats.usage.items()
         }
         if before:
-            update = {"usage": self.usage[name]}
-            write_stats(self.params, name, stats.model_copy(update=update))
-        check_faults(self.params, name, stats)
+            total = stats.model_copy(update={"usage": self.usage[stage.name]})
+            write_stats(self.context.catalog, stage.name, total)
+        check_faults(self.context.params, stage, stats)
 
-    def run_all(self) -> None:
-        """Run all of `names`, export being the last, in as many rounds as it takes."""
-        top_up.forget(self.params)
-        for name in self.names:
-            if name != LAST:
-                self.run(name)
-        for number in count(1) if self.params.generate.wants_pairs() else ():
-            found = top_up.run_stage(self.params, self.arguments, self.quiet)
-            self.progress.line(f"round {number}: {found.line()}")
-            if not found.drawn:
+    def run_all(self, stages: Sequence[Stage]) -> None:
+        """Run the stages, export being the last, in as many rounds as it takes."""
+        remove_plan(self.context)
+        *before, last = stages
+        for number, stage in enumerate(before, 1):
+            self.run_counted(stage, number, len(stages))
+        names = [stage.name for stage in stages]
+        again = stages[names.index(FIRST_AGAIN) : names.index(LAST_AGAIN) + 1]
+        for number in count(1) if self.context.params.generate.wants_pairs() else ():
+            planned = self.top_up()
+            self.progress.note(f"round {number}: {planned.describe()}")
+            if not planned.topped_up:
                 break
-            for name in AGAIN:
-                if name in self.names:
-                    self.run(name)
-        self.run(LAST)
+            for stage in again:
+                self.run_counted(stage, names.index(stage.name) + 1, len(stages))
+        self.run_counted(last, len(stages), len(stages))
+
+    def top_up(self) -> WantedPairs:
+        """Count what each prompt got, and plan its next samples."""
+        self.run_stage(TOP_UP)
+        context = replace(self.context, stage=TOP_UP.name)
+        return plan_samples(replace(context, buckets=TOP_UP.count_buckets(context)))
+
+
+def run_flow(
+    params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
+) -> Run:
+    """Run all stages that params.yaml wants, in order.
+
+    Args:
+        params: All of params.yaml.
+        beam_arguments: Options for Beam, such as --runner=SparkRunner.
+        progress: Who is told how it goes.
+
+    Raises:
+        ConfigError: Something can't work as it is set; said before any work.
+        TooManyFaulty: A stage passed its limit; the run stops after it.
+        KeyboardInterrupt: The run was asked to stop; what was finished is in the memo.
+    """
+    stages = [stage for stage in STAGES if stage.is_wanted(params)]
+    with _open_run(params, beam_arguments, progress) as run:
+        check_stages(run.context, stages)
+        run.run_all(stages)
+    return run
+
+
+def run_stage(
+    name: str,
+    params: Params,
+    beam_arguments: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Run one stage of STAGES. Raises as `run_flow` does."""
+    with _open_run(params, beam_arguments, progress) as run:
+        stage = find_stage(name)
+        check_stages(run.context, [stage])
+        run.run_counted(stage, 1, 1)
+    return run
+
+
+def run_top_up(
+    params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
+) -> WantedPairs:
+    """Plan more samples for the prompts that are short of pairs; what was planned."""
+    with _open_run(params, beam_arguments, progress) as run:
+        check_stages(run.context, [TOP_UP])
+        return run.top_up()
+
+
+def dry_run_filters(
+    params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
+) -> Stats:
+    """What the filters would keep and drop, counted; no table is written."""
+    with _open_run(params, beam_arguments, progress) as run:
+        stage = FilterDryRun()
+        check_stages(run.context, [stage])
+        return run.run_stage(stage)
+
+
+def check_params(params: Params, names: Sequence[str]) -> None:
+    """Refuse what can't work, before any work: settings, models and files of all stages; the
+    sources only if ingest is among `names`."""
+    with _open_run(params, (), None) as run:
+        check_stages(run.context, [find_stage(name) for name in names])
+
+
+def check_stages(context: Context, stages: Sequence[Stage]) -> None:
+    """Refuse what can't work. Of stages that don't run now the settings are checked all the same:
+    a mistake in the last one should be said before the first one's hours. Only their files, which
+    earlier stages may still write, are not."""
+    parse_options(context.beam_arguments)
+    names = [stage.name for stage in stages]
+    others = [s for s in STAGES if s.is_wanted(context.params) and s.name not in names]
+    for stage in (*stages, *others):
+        if stage.name == "ingest" and stage.name not in names:
+            continue
+        stage.check(replace(context, stage=stage.name))
+        for requirement in stage.requirements(context.params):
+            requirement.resolve(context.runtime.engines)
+
+
+def check_faults(params: Params, stage: Stage, stats: Stats) -> None:
+    """Raise TooManyFaulty where faulty records passed the stage's limit."""
+    limit = getattr(getattr(params, stage.section), "max_faulty_fraction", None)
+    if limit is None or stats.faults <= limit * stats.rows_in:
+        return
+    reasons = ", ".join(f"{reason} {number}" for reason, number in stats.dropped.items())
+    raise TooManyFaulty(
+        f"{stage.name}: {stats.faults} of {stats.rows_in} are faulty, more than "
+        f"max_faulty_fraction = {limit:g} ({reasons})",
+        f"Look at {params.data}/dropped/{stage.name}; mend the input or raise "
+        f"{stage.section}.max_faulty_fraction. The good rows were written.",
+    )
+
+
+@contextmanager
+def _open_run(
+    params: Params, beam_arguments: Sequence[str], progress: Progress | None
+) -> Iterator[Run]:
+    with open_runtime(params, progress) as run:
+        context = Context(params, "", run, beam_arguments=tuple(beam_arguments))
+        yield Run(context, progress or Progress())
+
+
+def _build(stage: Stage, pipeline: object, context: Context) -> None:
+    from prefdata.pipelines.beam.steps import keep_stats
+
+    keep_stats(stage.build(pipeline, context), context)  # type: ignore[arg-type]

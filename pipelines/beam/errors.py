@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefdata import errors
-from prefdata.engines.base import STOPPING
 from prefdata.errors import PrefdataError
 
 _MARK = re.compile(r"PREFDATA_ERROR<(\{.*?\})>PREFDATA_ERROR", re.DOTALL)
@@ -16,10 +16,10 @@ _INTERRUPTED = "PREFDATA_INTERRUPTED"
 
 
 @contextmanager
-def carry() -> Iterator[None]:
-    """Raise a prefdata error, or Ctrl-C, as text that `carried` reads back."""
+def carry_errors(stopping: threading.Event) -> Iterator[None]:
+    """Raise a prefdata error, or Ctrl-C, as text that `read_carried` reads back."""
     try:
-        if STOPPING.is_set():
+        if stopping.is_set():
             raise KeyboardInterrupt
         yield
     except PrefdataError as error:
@@ -30,7 +30,7 @@ def carry() -> Iterator[None]:
         raise RuntimeError(_INTERRUPTED) from None
 
 
-def carried(error: BaseException) -> PrefdataError | None:
+def read_carried(error: BaseException) -> PrefdataError | None:
     """The prefdata error in a runner's exception, or None where it is something else.
 
     Raises KeyboardInterrupt where that is what the runner was stopped by.

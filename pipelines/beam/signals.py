@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: what is in flight is finished and kept, then the command ends.
 
-The first signal sets STOPPING, here and in Beam's worker processes of this machine. Engines then
-finish what they have in flight and the loop commits it. Where no model is being asked there is
-nothing to wait for. A second signal ends everything at once, and so does time: what was finished
+The first signal asks every run to stop, here and in Beam's worker processes of this machine.
+Engines then finish what they have in flight and the loop commits it. Where no model is being asked
+there is nothing to wait for. A second signal ends everything at once, and so does time: what was finished
 is in the memo within seconds anyway.
 """
 
@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from prefdata.engines.base import GRACE_SECONDS, STOPPING
-from prefdata.inference.committer import IN_FLIGHT
+from prefdata.engines.base import GRACE_SECONDS
+from prefdata.pipelines.beam import runtimes
 
 DRIVER = "PREFDATA_DRIVER"
 """The environment variable that tells Beam's worker processes which process they belong to."""
@@ -57,11 +57,11 @@ class Stop:
                 self._end_now("stopped at once")
             return
         self.signal, self._at = number, time.monotonic()
-        STOPPING.set()
+        runtimes.stop_runs()
         workers = beam_workers()
         for worker in workers:
             _send(worker, signal.SIGTERM)
-        if not workers and not IN_FLIGHT:
+        if not workers and not runtimes.is_asking():
             raise KeyboardInterrupt
         _say(
             f"stopping: what is in flight is finished, in {GRACE_SECONDS:g} s at most; "
@@ -73,7 +73,7 @@ class Stop:
         """The way out is done, but for threads that may still wait for an engine."""
         self._left.set()
         if self._late:
-            keep()
+            runtimes.flush_runs()
             os._exit(self.exit_code())
 
     def _watch(self) -> None:
@@ -84,7 +84,7 @@ class Stop:
         self._late = True
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         if not self._left.wait(LEAVE_SECONDS):
-            keep()
+            runtimes.flush_runs()
             self._end_now("did not end by itself")
 
     def _end_now(self, why: str) -> None:
@@ -111,13 +111,6 @@ def graceful() -> Iterator[Stop]:
         del os.environ[DRIVER]
         for number, handler in before.items():
             signal.signal(number, handler)
-        STOPPING.clear()
-
-
-def keep() -> None:
-    """Commit what engines have yielded so far."""
-    for committer in list(IN_FLIGHT):
-        committer.flush()
 
 
 def beam_workers() -> list[Any]:

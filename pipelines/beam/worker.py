@@ -1,6 +1,6 @@
 """A worker process that Beam started on this machine: it ends with the run it belongs to.
 
-The local runner runs this module as its workers (local_runner.py); workers of a portable runner
+The local runner runs this module as its workers (runner.py); workers of a portable runner
 import it at their start, in their main thread (`--beam_plugin`). By itself a worker whose driver
 was killed goes on with its bundle, for hours if that is how long the models take, and dies at
 once of the Ctrl-C that its terminal sends to everyone.
@@ -17,9 +17,9 @@ import threading
 import time
 from types import FrameType
 
-from prefdata.engines.base import GRACE_SECONDS, STOPPING
-from prefdata.inference.committer import IN_FLIGHT
-from prefdata.pipelines.beam.signals import DRIVER, QUIET, SIGNALS, keep
+from prefdata.engines.base import GRACE_SECONDS
+from prefdata.pipelines.beam import runtimes
+from prefdata.pipelines.beam.signals import DRIVER, QUIET, SIGNALS
 
 POLL_SECONDS = 1.0
 
@@ -29,20 +29,20 @@ def install(driver: int) -> None:
     for number in SIGNALS:
         signal.signal(number, _stop)
     threading.Thread(target=_watch, args=(driver,), name="driver", daemon=True).start()
-    atexit.register(_close)
+    atexit.register(runtimes.close_runs)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    if not STOPPING.is_set():
-        STOPPING.set()
+    if not runtimes.is_ending():
+        runtimes.end_process()
         threading.Thread(target=_late, name="stopping", daemon=True).start()
 
 
 def _late() -> None:
     """End this process where an engine is in the middle of something long."""
     time.sleep(GRACE_SECONDS)
-    if IN_FLIGHT:
-        keep()
+    if runtimes.is_asking():
+        runtimes.flush_runs()
         os._exit(1)
 
 
@@ -55,14 +55,8 @@ def _watch(driver: int) -> None:
             time.sleep(POLL_SECONDS)
     except psutil.NoSuchProcess:
         pass
-    keep()
+    runtimes.flush_runs()
     os._exit(1)
-
-
-def _close() -> None:
-    from prefdata.pipelines.stages.base import close_engines
-
-    close_engines()
 
 
 if os.environ.get(DRIVER, str(os.getpid())) != str(os.getpid()):

@@ -1,30 +1,58 @@
-"""Augment: data/pairs, data/judgments -> data/augmented. Rewards, margin, every judgment."""
+"""Augment: data/pairs, data/judgments -> data/augmented. What is known of each pair, as columns."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from prefdata.augment.rewards import add_rewards, check_names
+from prefdata.augment.base import Augmentation
+from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.config.params import Params
-from prefdata.engines.base import Need
-from prefdata.judges import registry as judges
-from prefdata.pipelines.stages.base import Outcome, Run, Stage
-from prefdata.records import Dropped
-from prefdata.records.base import polars_schema
+from prefdata.engines.base import Requirement
+from prefdata.errors import ConfigError
+from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
+from prefdata.pipelines.stages.judge import name_judges
+from prefdata.records import AugmentedPair
+from prefdata.records.base import fill_columns
+from prefdata.records.dropped import no_dropped
+
+WHERE = "augment.augmentations"
 
 
-def work(run: Run, bucket: int) -> Outcome:
-    """Augment one bucket's pairs."""
-    pairs = run.read("pairs", bucket)
-    augmented = add_rewards(pairs, run.read("judgments", bucket), run.params.augment.rewards)
-    return Outcome(pairs.height, augmented, pl.DataFrame(schema=polars_schema(Dropped)))
+class AugmentStage(BucketStage):
+    """Applies the augmentations in their order."""
+
+    name = "augment"
+    summary = "put rewards, the margin and every judgment beside each pair"
+    section = "augment"
+    table = "augmented"
+    unit = "pairs"
+
+    def reads(self, params: Params) -> list[str]:
+        return ["pairs", "judgments"]
+
+    def requirements(self, params: Params) -> list[Requirement]:
+        parts = AUGMENTATIONS.build_all(params.augment.augmentations, WHERE)
+        return [requirement for part in parts for requirement in part.requirements()]
+
+    def check(self, context: Context) -> None:
+        names = name_judges(context.params)
+        for part in _augmentations(context):
+            for name in part.judges():
+                if name not in names:
+                    raise ConfigError(
+                        f"{part.where}: no judge is called {name!r}; judge.judges has: "
+                        f"{', '.join(names)}"
+                    )
+
+    def work(self, context: Context, bucket: int) -> Outcome:
+        pairs = rows = context.read("pairs", bucket)
+        judgments = context.read("judgments", bucket)
+        for part in _augmentations(context):
+            rows = part.augment(rows, judgments)
+        filled = fill_columns(rows, AugmentedPair).with_columns(pl.col("judgments").fill_null([]))
+        return Outcome(pairs.height, filled, no_dropped())
 
 
-def requirements(params: Params) -> list[Need]:
-    """No model; checks that the rewards are judges'."""
-    names = [judge.name for judge in judges.build(params.judge.judges)]
-    check_names(params.augment.rewards, names)
-    return []
-
-
-STAGE = Stage("augment", "pairs", ["pairs", "judgments"], work, needs)
+def _augmentations(context: Context) -> list[Augmentation]:
+    configs = context.params.augment.augmentations
+    return context.runtime.parts(AUGMENTATIONS, configs, WHERE)

@@ -2,130 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import apache_beam as beam
 import polars as pl
 
 from prefdata.config.params import Params
 from prefdata.errors import ConfigError
 from prefdata.hashing.ids import digest
-from prefdata.pipelines.beam.errors import carry
 from prefdata.pipelines.beam.shuffle import pack, unpack
-from prefdata.pipelines.stages.base import (
-    Outcome,
-    Run,
-    begin_tables,
-    complete,
-    execute,
-    keep_stats,
-    record,
-)
-from prefdata.pipelines.stats import Stats
-from prefdata.records import Dropped, Prompt
+from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.records import Prompt
 from prefdata.records.base import polars_schema
+from prefdata.records.dropped import no_dropped
 from prefdata.sources.config import SourceParams
-from prefdata.sources.files import count_rows
+from prefdata.sources.files import check_source, count_rows
 from prefdata.sources.labels import join_labels
 from prefdata.sources.prompts import drop_duplicates, read_prompts
 from prefdata.tables import bucket_of, buckets_for
 
-UNIT = "rows"
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+    from prefdata.accounting.stats import Stats
 
 Packed = tuple[int, tuple[str, bytes]]
+"""(bucket, (kind, packed frame)), the kind being "prompts" or "dropped"."""
 
 
-class ReadSource(beam.DoFn):
-    """One source file -> (bucket, (kind, packed frame)), kind being prompts or dropped."""
+class IngestStage(Stage):
+    """Reads every source and brings the rows of each bucket together."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    name = "ingest"
+    summary = "read, normalise and deduplicate prompts; split train and test"
+    section = "ingest"
+    table = "prompts"
+    unit = "rows"
 
-    def process(self, numbered: tuple[int, SourceParams]) -> Iterator[Packed]:
-        position, source = numbered
-        with carry():
-            for prompts, dropped in read_prompts(source, position, self.run.params.ingest):
-                yield from self._split("prompts", prompts, prompts["prompt_id"])
-                places = pl.Series(
-                    [digest([p.encode()]) for p in dropped["place"]], dtype=pl.String
-                )
-                yield from self._split("dropped", dropped, places)
+    def check(self, context: Context) -> None:
+        check_bucket_count(context.params)
+        for source in context.params.ingest.sources:
+            check_source(source)
 
-    def _split(self, kind: str, rows: pl.DataFrame, ids: pl.Series) -> Iterator[Packed]:
-        numbers = pl.Series("bucket", [bucket_of(i, self.run.buckets) for i in ids], dtype=pl.Int64)
-        parts = rows.with_columns(numbers).partition_by("bucket", as_dict=True, include_key=False)
-        for (bucket,), part in parts.items():
-            yield int(bucket), (kind, pack(part))
+    def count_buckets(self, context: Context) -> int:
+        params = context.params
+        if params.buckets != "auto":
+            return params.buckets
+        return buckets_for(sum(count_rows(source) for source in params.ingest.sources))
 
+    def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
+        import apache_beam as beam
 
-class WriteBucket(beam.DoFn):
-    """All that belongs in a bucket -> its file, duplicates out."""
+        from prefdata.pipelines.beam.steps import apply_step
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def process(self, grouped: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[Stats]:
-        bucket, parts = grouped
-        with carry():
-            frames: dict[str, list[pl.DataFrame]] = {
-                "prompts": [pl.DataFrame(schema={**polars_schema(Prompt), "order": pl.Int64})],
-                "dropped": [pl.DataFrame(schema=polars_schema(Dropped))],
-            }
-            for kind, content in parts:
-                frames[kind].append(unpack(content))
-            prompts, dropped = pl.concat(frames["prompts"]), pl.concat(frames["dropped"])
-            rows, refused, joined = join_labels(prompts)
-            kept, again = drop_duplicates(rows)
-            outcome = Outcome(
-                prompts.height + dropped.height,
-                kept,
-                pl.concat([dropped, refused, again]),
-                rows_out=kept.height + joined,
-            )
-            yield record(self.run, self.run.table("prompts"), bucket, outcome)
-
-
-def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
-    """Run the stage."""
-    rows = sum(count_rows(source) for source in params.ingest.sources)
-    run = Run(params, "ingest", bucket_count(params, rows), quiet)
-    output = run.table("prompts")
-    begin_tables(run, output)
-
-    def build(pipeline: beam.Pipeline) -> None:
-        sources = list(enumerate(params.ingest.sources))
-        read = (
-            pipeline
-            | "Sources" >> beam.Create(sources)
-            | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(ReadSource(run))
+        sources = pipeline | "Sources" >> beam.Create(
+            list(enumerate(context.params.ingest.sources))
         )
+        read = apply_step(sources | "Spread" >> beam.Reshuffle(), "Read", context, _read)
         # Every bucket gets a file, also one that no row falls into.
         empty = pipeline | "Every bucket" >> beam.Create(
-            [(b, ("prompts", _nothing())) for b in range(run.buckets)]
+            [(bucket, ("prompts", pack(_no_prompts()))) for bucket in range(context.buckets)]
         )
-        stats = (
-            (read, empty)
-            | beam.Flatten()
-            | "By bucket" >> beam.GroupByKey()
-            | "Write" >> beam.ParDo(WriteBucket(run))
-        )
-        keep_stats(run, stats)
-
-    execute(build, arguments)
-    return complete(run, output, UNIT)
+        grouped = (read, empty) | beam.Flatten() | "By bucket" >> beam.GroupByKey()
+        return apply_step(grouped, "Write", context, _write)
 
 
-def bucket_count(params: Params, rows: int) -> int:
-    """As many buckets as params.yaml says, or as the rows ask for; a power of two."""
-    if params.buckets == "auto":
-        return buckets_for(rows)
-    if params.buckets < 1 or params.buckets & (params.buckets - 1):
-        raise ConfigError(
-            f"buckets: {params.buckets} is no power of two", "Set 1, 2, 4, 8 … or auto."
-        )
-    return params.buckets
+def check_bucket_count(params: Params) -> None:
+    """Raise ConfigError unless params.yaml's `buckets` is auto or a power of two."""
+    count = params.buckets
+    if count != "auto" and (count < 1 or count & (count - 1)):
+        raise ConfigError(f"buckets: {count} is no power of two", "Set 1, 2, 4, 8 … or auto.")
 
 
-def _nothing() -> bytes:
-    return pack(pl.DataFrame(schema={**polars_schema(Prompt), "order": pl.Int64}))
+def _read(context: Context, numbered: tuple[int, SourceParams]) -> Iterator[Packed]:
+    position, source = numbered
+    for prompts, dropped in read_prompts(source, position, context.params.ingest):
+        yield from _split(context, "prompts", prompts, prompts["prompt_id"])
+        ids = pl.Series([digest([o.encode()]) for o in dropped["origin"]], dtype=pl.String)
+        yield from _split(context, "dropped", dropped, ids)
+
+
+def _split(context: Context, kind: str, rows: pl.DataFrame, ids: pl.Series) -> Iterator[Packed]:
+    """The rows by the bucket of their id."""
+    numbers = pl.Series("bucket", [bucket_of(i, context.buckets) for i in ids], dtype=pl.Int64)
+    buckets = rows.with_columns(numbers).partition_by("bucket", as_dict=True, include_key=False)
+    for (bucket,), some in buckets.items():
+        yield int(bucket), (kind, pack(some))
+
+
+def _write(context: Context, grouped: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[Stats]:
+    """All that belongs in a bucket -> its file, duplicates out."""
+    bucket, packed = grouped
+    frames: dict[str, list[pl.DataFrame]] = {"prompts": [_no_prompts()], "dropped": [no_dropped()]}
+    for kind, content in packed:
+        frames[kind].append(unpack(content))
+    prompts, unreadable = pl.concat(frames["prompts"]), pl.concat(frames["dropped"])
+    rows, refused, joined = join_labels(prompts)
+    kept, again = drop_duplicates(rows)
+    outcome = Outcome(
+        prompts.height + unreadable.height,
+        kept,
+        pl.concat([unreadable, refused, again]),
+        rows_out=kept.height + joined,
+    )
+    yield write_outcome(context, context.table("prompts"), bucket, outcome)
+
+
+def _no_prompts() -> pl.DataFrame:
+    return pl.DataFrame(schema={**polars_schema(Prompt), "order": pl.Int64})

@@ -1,228 +1,164 @@
-"""Judge: data/prompts, data/responses -> data/judgments. Every judge's judgment, and the consensus.
+"""Judge: data/prompts, data/responses -> data/judgments. Every judge on every comparison.
 
-Of n responses all n(n-1)/2 comparisons are judged. A comparison without a consensus is dropped
-with its reason; the judges' judgments on it stay in the table. With judge.demonstrations all of it
-is done in cycles: see cycles.py.
+Of n responses all n (n - 1) / 2 comparisons are judged; those of two identical responses are
+dropped. With judge.demonstrations that is done in cycles (demonstrations.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import apache_beam as beam
 import polars as pl
 
+from prefdata.accounting.stats import add_usage
+from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
-from prefdata.consensus import registry as consensuses
-from prefdata.consensus.base import FAULTS, Consensus
-from prefdata.engines.base import Wanted
-from prefdata.inference import Inference
-from prefdata.inference.progress import Progress
+from prefdata.engines.base import Requirement
+from prefdata.errors import ConfigError
 from prefdata.inference.usage import Usage
-from prefdata.judges import registry as judges
-from prefdata.judges.base import Candidates, judgments
-from prefdata.pipelines.beam.errors import carry
-from prefdata.pipelines.beam.shuffle import pack, unpack
-from prefdata.pipelines.stages import cycles
-from prefdata.pipelines.stages.base import (
-    Outcome,
-    Run,
-    Stage,
-    WorkOnBucket,
-    begin_tables,
-    buckets,
-    complete,
-    execute,
-    keep_stats,
-    read_stats,
-    record,
-    start,
-    write_stats,
-)
-from prefdata.pipelines.stats import Stats
-from prefdata.records import CONSENSUS, Dropped, Judgment
+from prefdata.judges.asking.demonstrations import Demonstrations
+from prefdata.judges.base import Candidates, Judge
+from prefdata.judges.human import HumanJudge
+from prefdata.judges.registry import JUDGES, build_panel
+from prefdata.pipelines.beam.shuffle import unpack
+from prefdata.pipelines.stages import demonstrations
+from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
-from prefdata.tables import write_bucket
+from prefdata.records.dropped import drop_rows
 
-READS = ["prompts", "responses"]
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+    from prefdata.accounting.stats import Stats
+
 SLICE_COMPARISONS = 8_192
 """Judged at once: a judge's prompts are many times the size of the responses they are made of."""
+WHERE = "judge.judges"
 
-_PROMPTS = ["prompt_id", "messages", "source", "reference", "responses", "labels"]
-_JUDGED = ["response_id", "prompt_id", "text", "finish_reason"]
+_PROMPTS = ["prompt_id", "messages", "ground_truth", "responses", "annotations"]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A bucket whose judgments are written, on its way to labels that need all the others."""
+    """A bucket whose judgments of a cycle are written, and what they cost so far."""
 
     bucket: int
-    summary: bytes
     usage: dict[str, Usage]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is judged of a bucket; `identical` are the comparisons that are not."""
+class JudgeStage(Stage):
+    """Asks the whole panel about each bucket."""
 
-    prompts: pl.DataFrame
-    responses: pl.DataFrame
-    comparisons: pl.DataFrame
-    identical: pl.DataFrame
+    name = "judge"
+    summary = "judge every comparison of a prompt's responses by every judge"
+    section = "judge"
+    table = "judgments"
+    unit = "comparisons"
+
+    def reads(self, params: Params) -> list[str]:
+        return ["prompts", "responses"]
+
+    def requirements(self, params: Params) -> list[Requirement]:
+        panel = build_panel(params.judge.judges)
+        return [requirement for judge in panel for requirement in judge.requirements()]
+
+    def check(self, context: Context) -> None:
+        params = context.params
+        kinds = {s.annotations.kind for s in params.ingest.sources if s.annotations}
+        panel = build_panel(params.judge.judges)
+        for judge in panel:
+            if isinstance(judge, HumanJudge) and judge.config.annotations not in kinds:
+                raise ConfigError(
+                    f"{judge.where}: {judge.name} takes annotations of the kind "
+                    f"{judge.config.annotations}, and no source has them",
+                    f"Set `annotations: {{kind: {judge.config.annotations}}}` of a source in "
+                    "ingest.sources.",
+                )
+        if params.judge.demonstrations:
+            demonstrations.name_learners(params.judge.demonstrations, panel)
+
+    def begin(self, context: Context) -> None:
+        super().begin(context)
+        demonstrations.remove(context)
+
+    def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
+        from prefdata.pipelines.beam.steps import apply_step, spread_buckets
+
+        buckets = spread_buckets(pipeline, context)
+        judged = apply_step(buckets, "Judge", context, _judge_first)
+        for cycle in range(2, demonstrations.count_cycles(context.params) + 1):
+            chosen = demonstrations.choose(judged, context, cycle)
+            step = f"Judge again, cycle {cycle}"
+            judged = apply_step(judged, step, context, _judge_again, demonstrated=chosen)
+        return apply_step(judged, "Account", context, _account)
 
 
-def asked_of(run: Run, bucket: int) -> Asked:
-    """The bucket's prompts, responses and comparisons."""
-    prompts = run.read("prompts", bucket, _PROMPTS)
-    responses = responses(run, bucket)
-    return Asked(prompts, responses, *compare(responses))
+def make_panel(context: Context) -> list[Judge]:
+    """The judges of params.yaml."""
+    return context.runtime.parts(JUDGES, context.params.judge.judges, WHERE)
 
 
-def work(run: Run, bucket: int, cycle: int = 1) -> Outcome:
-    """Judge one bucket's responses."""
-    asked, inference = asked_of(run, bucket), run.inference(bucket)
-    outcome = label(run, asked, judge_bucket(run, bucket, cycle, asked, inference))
-    return replace(outcome, inference=inference)
+def name_judges(params: Params) -> list[str]:
+    """The names of the judges of params.yaml."""
+    return [judge.name for judge in build_panel(params.judge.judges)]
+
+
+def _judge_first(context: Context, bucket: int) -> Iterator[Judged]:
+    judgments, usage = judge_bucket(context, bucket, make_panel(context), None)
+    demonstrations.write_judgments(context, bucket, judgments)
+    yield Judged(bucket, usage)
+
+
+def _judge_again(context: Context, judged: Judged, demonstrated: bytes) -> Iterator[Judged]:
+    settings = context.params.judge.demonstrations
+    assert settings is not None
+    panel = make_panel(context)
+    learners = demonstrations.name_learners(settings, panel)
+    before = context.read("judgments", judged.bucket)
+    others = before.filter(~pl.col("judge").is_in(learners))
+    asked = [judge for judge in panel if judge.name in learners]
+    shown = Demonstrations(unpack(demonstrated), settings.count)
+    judgments, usage = judge_bucket(context, judged.bucket, asked, shown)
+    demonstrations.write_judgments(context, judged.bucket, pl.concat([others, judgments]))
+    yield Judged(judged.bucket, add_usage(judged.usage, usage))
 
 
 def judge_bucket(
-    run: Run, bucket: int, cycle: int, asked: Asked, inference: Inference
-) -> pl.DataFrame:
-    """Every judge's judgments of the bucket's responses."""
-    panel = judges.build(run.params.judge.judges)
+    context: Context, bucket: int, panel: list[Judge], shown: Demonstrations | None
+) -> tuple[pl.DataFrame, dict[str, Usage]]:
+    """The panel's judgments of a bucket's comparisons, and what they cost."""
+    prompts = context.read("prompts", bucket, _PROMPTS)
+    responses = context.read_responses(bucket)
+    comparisons, _ = compare_responses(responses)
+    inference = context.inference()
+    size = max(1, SLICE_COMPARISONS // (1 + shown.count)) if shown else SLICE_COMPARISONS
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]
-    shown, size = None, SLICE_COMPARISONS
-    if cycle > 1 and run.params.judge.demonstrations:
-        names = cycles.taught(run.params.judge.demonstrations, panel)
-        kept = ~pl.col("judge").is_in([*names, CONSENSUS])
-        tables.append(run.read("judgments", bucket).filter(kept))
-        panel = [judge for judge in panel if judge.name in names]
-        shown = cycles.shown(run.params)
-        size = max(1, SLICE_COMPARISONS // (1 + shown.count))
-    whole = Candidates(
-        asked.prompts.drop("source"),
-        asked.responses,
-        asked.comparisons,
-        shown,
-    )
-    for some in whole.slices(size):
+    for some in Candidates(prompts, responses, comparisons, shown).slices(size):
         tables += [judge.judge_all(some, inference) for judge in panel]
-    return pl.concat(tables)
+    return pl.concat(tables), inference.usage
 
 
-def label(
-    run: Run, asked: Asked, said: pl.DataFrame, across: pl.DataFrame | None = None
-) -> Outcome:
-    """The bucket's judgments with the consensus on them, and what it rejects."""
-    prompts = asked.prompts.select("prompt_id", "messages", "source")
-    comparisons, identical = asked.comparisons, asked.identical
-    decided = _consensus(run).label(said, prompts, across)
-    labels = judgments(
-        CONSENSUS,
-        decided.filter(pl.col("reason").is_null())
-        .drop("reason", "detail")
-        .with_columns(unscored=pl.lit(None, dtype=pl.String)),
-    )
-    undecided = decided.filter(pl.col("reason").is_not_null())
-    empty = pl.DataFrame(schema=polars_schema(Dropped))
-    return Outcome(
+def _account(context: Context, judged: Judged) -> Iterator[Stats]:
+    """Count a bucket whose judgments are written, with the comparisons that were not judged."""
+    rows = context.read("judgments", judged.bucket)
+    comparisons, identical = compare_responses(context.read_responses(judged.bucket))
+    outcome = Outcome(
         comparisons.height + identical.height,
-        pl.concat([said, labels]),
-        pl.concat([empty, dropped(identical, fault=False), dropped(undecided, fault=None)]),
-        rows_out=labels.height,
+        rows,
+        drop_rows(identical, context.stage, COMPARISON, fault=False),
+        judged.usage,
+        rows_out=rows.select(COMPARISON).n_unique(),
     )
+    yield write_outcome(context, context.table("judgments"), judged.bucket, outcome)
 
 
-class JudgeBucket(beam.DoFn):
-    """Writes a bucket's judgments; hands on what the labels elsewhere must know of them."""
-
-    def __init__(self, run: Run, cycle: int) -> None:
-        self.run, self.cycle = run, cycle
-
-    def process(self, bucket: int) -> Iterator[Judged]:
-        with carry():
-            run = self.run
-            inference = run.inference(bucket)
-            asked = asked_of(run, bucket)
-            said = judge_bucket(run, bucket, self.cycle, asked, inference)
-            write_bucket(run.table("judgments"), bucket, run.buckets, said)
-            prompts = asked.prompts.select("prompt_id", "messages", "source")
-            consensus = _consensus(run)
-            summary = consensus.summarize(consensus.label(said, prompts))
-            yield Judged(bucket, pack(summary), inference.usage)
-
-
-class LabelBucket(beam.DoFn):
-    """Labels a bucket's written judgments, knowing all summaries; safe to run again."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def process(self, judged: Judged, summaries: list[bytes]) -> Iterator[Stats]:
-        with carry():
-            run = self.run
-            said = run.read("judgments", judged.bucket).filter(pl.col("judge") != CONSENSUS)
-            # Summaries come in any order; the labels may not depend on it.
-            across = pl.concat([unpack(summary) for summary in sorted(summaries)])
-            outcome = label(run, asked_of(run, judged.bucket), said, across)
-            stats = record(run, run.table("judgments"), judged.bucket, outcome)
-            yield stats.model_copy(update={"usage": judged.usage})
-
-
-def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
-    """Run the stage; twice over the buckets where labels depend on each other across them, and
-    all that again where the judges are shown what they agreed on."""
-    run = start(params, STAGE.name, READS, needs(params), quiet)
-    output = run.table("judgments")
-    begin_tables(run, output)
-    cycles.forget(params)
-    across, asked = _consensus(run).across_buckets, Stats()
-    for cycle in range(1, cycles.count(params) + 1):
-        # The table is marked whole after the last cycle, never between two.
-        execute(partial(_labelled_twice if across else _labelled, run, cycle), arguments)
-        stats = read_stats(params, STAGE.name)
-        asked = asked.plus(Stats(usage=stats.usage))
-        if cycle > 1:
-            write_stats(params, STAGE.name, stats.model_copy(update={"usage": asked.usage}))
-        if cycle < cycles.count(params):
-            found = cycles.choose(run, arguments)
-            labels = f"{stats.rows_out} labels of {stats.rows_in}, {found} demonstrations"
-            Progress(quiet).line(f"  cycle {cycle}: {labels}")
-    return complete(run, output, STAGE.unit)
-
-
-def _labelled(run: Run, cycle: int, pipeline: beam.Pipeline) -> None:
-    """Judges and labels bucket by bucket."""
-    on_bucket = WorkOnBucket(run, partial(work, cycle=cycle), run.table("judgments"))
-    keep_stats(run, buckets(pipeline, run) | STAGE.name >> beam.ParDo(on_bucket))
-
-
-def _labelled_twice(run: Run, cycle: int, pipeline: beam.Pipeline) -> None:
-    """Judges and sums up every bucket, then labels each, knowing all summaries."""
-    judged = buckets(pipeline, run) | "Judge" >> beam.ParDo(JudgeBucket(run, cycle))
-    summaries = judged | "Summaries" >> beam.Map(lambda one: one.summary)
-    labelled = judged | "Label" >> beam.ParDo(
-        LabelBucket(run), summaries=beam.pvalue.AsList(summaries)
-    )
-    keep_stats(run, labelled)
-
-
-def _consensus(run: Run) -> Consensus:
-    return consensuses.build(run.params.judge.consensus)
-
-
-def responses(run: Run, bucket: int) -> pl.DataFrame:
-    """Responses as judges and filters see them: `finished` in place of the finish reason."""
-    rows = run.read("responses", bucket, _JUDGED)
-    return rows.with_columns(finished=pl.col("finish_reason") == "stop").drop("finish_reason")
-
-
-def compare(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def compare_responses(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(comparisons to judge, those with a response that repeats another one of its prompt).
 
-    Both with response_a < response_b; the second with reason and detail.
+    Both in the columns COMPARISON with response_a < response_b; the second with reason and detail.
     """
     repeats = pl.struct("prompt_id", "text").is_first_distinct().not_()
     marked = responses.sort("prompt_id", "response_id").with_columns(repeat=repeats)
@@ -230,34 +166,11 @@ def compare(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     two = marked.select("prompt_id", response_b="response_id", repeat_b="repeat")
     pairs = one.join(two, on="prompt_id").filter(pl.col("response_a") < pl.col("response_b"))
     repeated = pl.col("repeat_a") | pl.col("repeat_b")
-    columns = ["prompt_id", "response_a", "response_b"]
     identical = pairs.filter(repeated).with_columns(
         reason=pl.lit("identical_responses"),
         detail=pl.lit("one of the two repeats, word for word, another response to the prompt"),
     )
-    return pairs.filter(~repeated).select(columns), identical.select(*columns, "reason", "detail")
-
-
-def dropped(rows: pl.DataFrame, fault: bool | None) -> pl.DataFrame:
-    """Rejections of comparisons; with `fault` None, a missing judgment is one, the rest is not."""
-    faulty = pl.col("reason").is_in(FAULTS) if fault is None else pl.lit(fault)
-    return rows.select(
-        stage=pl.lit("judge"),
-        reason="reason",
-        detail="detail",
-        fault=faulty,
-        place="prompt_id",
-        record=pl.struct("prompt_id", "response_a", "response_b").struct.json_encode(),
+    return (
+        pairs.filter(~repeated).select(COMPARISON),
+        identical.select(*COMPARISON, "reason", "detail"),
     )
-
-
-def requirements(params: Params) -> list[Wanted]:
-    """The models and operations the judges ask for; checks their settings on the way."""
-    panel = judges.build(params.judge.judges)
-    consensuses.build(params.judge.consensus, [judge.name for judge in panel])
-    if params.judge.demonstrations:
-        cycles.taught(params.judge.demonstrations, panel)
-    return [need for judge in panel for need in judge.requirements()]
-
-
-STAGE = Stage("judge", "comparisons", READS, work, needs)

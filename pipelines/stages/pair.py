@@ -1,4 +1,4 @@
-"""Pair: data/judgments, data/responses -> data/pairs. Which agreed comparisons become pairs."""
+"""Pair: data/labels, data/responses -> data/pairs. Which labelled comparisons become pairs."""
 
 from __future__ import annotations
 
@@ -7,58 +7,70 @@ import polars as pl
 from prefdata.ches.measure import COLUMNS
 from prefdata.comparisons.sides import oriented, with_texts
 from prefdata.config.params import Params
-from prefdata.engines.base import Need
 from prefdata.errors import ConfigError
 from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES
-from prefdata.pairs import registry as lookup
-from prefdata.pipelines.stages.base import Outcome, Run, Stage
-from prefdata.records import CONSENSUS, Pair
+from prefdata.pairs.base import Strategy
+from prefdata.pairs.registry import STRATEGIES
+from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
+from prefdata.records import Pair
 from prefdata.records.base import polars_schema
+from prefdata.records.dropped import drop_rows
 
 _IDS = ["prompt_id", "chosen_id", "rejected_id"]
 
 
-def work(run: Run, bucket: int) -> Outcome:
-    """Choose the pairs of one bucket."""
-    strategy = lookup.build(run.params.pair.strategy)
-    columns = ["prompt_id", "judge", "response_a", "response_b", "preference", "agreement", "flag"]
-    consensus = run.read("judgments", bucket, columns).filter(pl.col("judge") == CONSENSUS)
-    comparisons = oriented(consensus)
-    texts = run.read("responses", bucket, ["response_id", "text"])
-    if strategy.needs_ches:
-        scores = run.read("scores", bucket, ["chosen_id", "rejected_id", *COLUMNS])
-        on = ["chosen_id", "rejected_id"]
-        comparisons = comparisons.join(scores, on=on, how="left", maintain_order="left")
-    selected = strategy.select(with_texts(comparisons, texts)).drop("chosen", "rejected")
-    pairs = selected.filter(pl.col("reason").is_null())
-    ids = row_digests(pairs, _IDS).str.head(2 * ID_BYTES)
-    pairs = pairs.with_columns(pair_id=ids, strategy=pl.lit(strategy.kind))
-    dropped = selected.filter(pl.col("reason").is_not_null()).select(
-        stage=pl.lit("pair"),
-        reason="reason",
-        detail="detail",
-        fault=pl.lit(False),
-        place="prompt_id",
-        record=pl.struct(*_IDS, "soft_label").struct.json_encode(),
-    )
-    return Outcome(consensus.height, pairs.select(polars_schema(Pair).names()), dropped)
+class PairStage(BucketStage):
+    """Lets the strategy choose."""
+
+    name = "pair"
+    summary = "choose which labelled comparisons become pairs"
+    section = "pair"
+    table = "pairs"
+    unit = "comparisons"
+
+    def reads(self, params: Params) -> list[str]:
+        ches = ["ches"] if _needs_ches(params) else []
+        return ["labels", "responses", *ches]
+
+    def check(self, context: Context) -> None:
+        params, strategy = context.params, make_strategy(context)
+        if _needs_ches(params) and params.ches is None:
+            raise ConfigError(
+                f"pair.strategy: {strategy.kind} goes by CHES, and there is no section `ches`",
+                "Add one, such as `ches: {model: policy}`.",
+            )
+        wanted = params.generate.accepted_per_prompt or 0
+        if strategy.most is not None and wanted > strategy.most:
+            raise ConfigError(
+                f"generate.accepted_per_prompt: {wanted}, but the strategy {strategy.kind} makes "
+                f"at most {strategy.most} per prompt",
+                "Lower it, or set pair.strategy to one that makes several, such as "
+                "all_above_margin.",
+            )
+
+    def work(self, context: Context, bucket: int) -> Outcome:
+        strategy = make_strategy(context)
+        labels = context.read("labels", bucket)
+        comparisons = oriented(labels)
+        texts = context.read("responses", bucket, ["response_id", "text"])
+        if strategy.needs_ches:
+            on = ["chosen_id", "rejected_id"]
+            ches = context.read("ches", bucket, [*on, *COLUMNS])
+            comparisons = comparisons.join(ches, on=on, how="left", maintain_order="left")
+        selected = strategy.select(with_texts(comparisons, texts)).drop("chosen", "rejected")
+        pairs = selected.filter(pl.col("reason").is_null())
+        ids = row_digests(pairs, _IDS).str.head(2 * ID_BYTES)
+        pairs = pairs.with_columns(pair_id=ids, strategy=pl.lit(strategy.kind))
+        others = selected.filter(pl.col("reason").is_not_null())
+        dropped = drop_rows(others, context.stage, [*_IDS, "soft_label"], fault=False)
+        return Outcome(labels.height, pairs.select(polars_schema(Pair).names()), dropped)
 
 
-def _reads(params: Params) -> list[str]:
-    scores = ["scores"] if lookup.build(params.pair.strategy).needs_ches else []
-    return ["judgments", "responses", *scores]
+def make_strategy(context: Context) -> Strategy:
+    """The strategy of params.yaml."""
+    return context.runtime.part(STRATEGIES, context.params.pair.strategy, "pair.strategy")
 
 
-def requirements(params: Params) -> list[Need]:
-    """No model; checks the strategy's settings."""
-    strategy = lookup.build(params.pair.strategy)
-    if strategy.needs_ches and params.score is None:
-        raise ConfigError(
-            f"pair.strategy: {strategy.kind} goes by CHES, and there is no section `score`",
-            "Add one, such as `score: {model: policy}`.",
-        )
-    return []
-
-
-STAGE = Stage("pair", "comparisons", _reads, work, needs)
+def _needs_ches(params: Params) -> bool:
+    return STRATEGIES.parts[params.pair.strategy.kind].needs_ches

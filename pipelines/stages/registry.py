@@ -1,49 +1,41 @@
-"""All stages by name, in the order in which they run."""
+"""All stages, in the order in which they run.
+
+Commands, the summary, the documentation and the check of dvc.yaml derive from these. Importing
+them loads no Beam.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from prefdata.pipelines.stages.augment import AugmentStage
+from prefdata.pipelines.stages.base import Stage
+from prefdata.pipelines.stages.ches import ChesStage
+from prefdata.pipelines.stages.consensus import ConsensusStage
+from prefdata.pipelines.stages.export import ExportStage
+from prefdata.pipelines.stages.filter import FilterStage
+from prefdata.pipelines.stages.generate import GenerateStage
+from prefdata.pipelines.stages.ingest import IngestStage
+from prefdata.pipelines.stages.judge import JudgeStage
+from prefdata.pipelines.stages.pair import PairStage
+from prefdata.pipelines.stages.reward_head import RewardHeadStage
+from prefdata.pipelines.stages.top_up import TopUpStage
 
-from prefdata.config.params import Params
-from prefdata.errors import TooManyFaulty
-from prefdata.pipelines.stages import (
-    augment,
-    export,
-    filter,
-    generate,
-    ingest,
-    judge,
-    pair,
-    reward_head,
+STAGES: tuple[Stage, ...] = (
+    RewardHeadStage(),
+    IngestStage(),
+    GenerateStage(),
+    JudgeStage(),
+    ConsensusStage(),
+    ChesStage(),
+    PairStage(),
+    AugmentStage(),
+    FilterStage(),
+    ExportStage(),
 )
-from prefdata.pipelines.stages import ches as score
-from prefdata.pipelines.stats import Stats
 
-RunStage = Callable[[Params, Sequence[str], bool], Stats]
-
-STAGES: dict[str, RunStage] = {
-    "reward-head": reward_head.run_stage,
-    "ingest": ingest.run_stage,
-    "generate": generate.STAGE.execute,
-    "judge": judge.run_stage,
-    "score": score.STAGE.execute,
-    "pair": pair.STAGE.execute,
-    "augment": augment.STAGE.execute,
-    "filter": filter.run_stage,
-    "export": export.run_stage,
-}
+TOP_UP = TopUpStage()
+"""Plans more samples for prompts that fell short; between filter and export, where wanted."""
 
 
-def check_faults(params: Params, stage: str, stats: Stats) -> None:
-    """Raise TooManyFaulty where faulty records passed the stage's limit."""
-    section = getattr(params, stage.replace("-", "_"))
-    limit = getattr(section, "max_faulty_fraction", None)
-    if limit is None or stats.faults <= limit * stats.rows_in:
-        return
-    reasons = ", ".join(f"{reason} {count}" for reason, count in stats.dropped.items())
-    raise TooManyFaulty(
-        f"{stage}: {stats.faults} of {stats.rows_in} are faulty, more than "
-        f"max_faulty_fraction = {limit:g} ({reasons})",
-        f"Look at {params.data}/dropped/{stage}; mend the input or raise "
-        f"{stage}.max_faulty_fraction. The good rows were written.",
-    )
+def find_stage(name: str) -> Stage:
+    """The stage of that name."""
+    return next(stage for stage in (*STAGES, TOP_UP) if stage.name == name)

@@ -1,42 +1,58 @@
-"""Reward head: preference pairs -> data/reward_head. Trained in this process."""
+"""Reward head: preference pairs -> data/reward_head. A linear head over frozen embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from prefdata.config.params import Params
+from prefdata.accounting.stats import Stats
+from prefdata.config.params import Params, RewardHeadParams
+from prefdata.engines.base import Requirement
 from prefdata.errors import ConfigError
 from prefdata.files import storage
-from prefdata.inference import Inference, Memo
-from prefdata.inference.progress import Progress
-from prefdata.pipelines.stages.base import check_requirements, engines, write_stats
-from prefdata.pipelines.stats import Stats
-from prefdata.reward_head.head import RewardHead, save_head, train_head
+from prefdata.pipelines.stages.base import Context, Stage
+from prefdata.reward_head.head import save_head, train_head
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 
-def run_stage(params: Params, arguments: Sequence[str], quiet: bool = False) -> Stats:
-    """Train the head and save it; its accuracy is said on the way."""
-    config = params.reward_head
-    if config is None:
-        raise ConfigError("reward_head: params.yaml has no such section", "Add it, with `data`.")
-    check_requirements(params, [(config.model, "embed")])
-    storage.make_folder(config.out)
-    progress = Progress(quiet)
-    memo = Memo(params.memo) if params.memo else None
-    inference = Inference(engines(params), memo, progress, "reward-head")
+class RewardHeadStage(Stage):
+    """Trains the head in one place: there is one bucket, and it is all pairs."""
+
+    name = "reward-head"
+    summary = "train the linear reward head over frozen embeddings"
+    section = "reward_head"
+    unit = "pairs"
+    optional = True
+
+    def requirements(self, params: Params) -> list[Requirement]:
+        return [Requirement.of(_settings(params).model, "embed")]
+
+    def count_buckets(self, context: Context) -> int:
+        return 1
+
+    def begin(self, context: Context) -> None:
+        storage.make_folder(_settings(context.params).out)
+
+    def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
+        from prefdata.pipelines.beam.steps import apply_step, spread_buckets
+
+        return apply_step(spread_buckets(pipeline, context), self.name, context, _train)
+
+    def finish(self, context: Context, stats: Stats) -> None:
+        """The head was written whole, in one file."""
+
+
+def _train(context: Context, _: int) -> Iterator[Stats]:
+    config, inference = _settings(context.params), context.inference()
     head = train_head(config.data, config.model, config, inference)
     save_head(config.out, head)
-    progress.line(f"  {describe(head)}")
     pairs = head.pairs_train + head.pairs_heldout
-    stats = Stats(rows_in=pairs, rows_out=pairs, usage=inference.usage)
-    write_stats(params, "reward-head", stats)
-    return stats
+    yield Stats(rows_in=pairs, rows_out=pairs, usage=inference.usage)
 
 
-def describe(head: RewardHead) -> str:
-    """One line of what is known of the head."""
-    sources = ", ".join(f"{s} {a:.3f}" for s, a in head.accuracy_heldout_by_source.items())
-    return (
-        f"reward head: held-out accuracy {head.accuracy_heldout:.3f} on {head.pairs_heldout} pairs"
-        f" ({sources}); longer wins {head.longer_wins_heldout:.3f}"
-    )
+def _settings(params: Params) -> RewardHeadParams:
+    if params.reward_head is None:
+        raise ConfigError("reward_head: params.yaml has no such section", "Add it, with `data`.")
+    return params.reward_head

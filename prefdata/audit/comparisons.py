@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from prefdata.records.judgment import CONSENSUS
 from prefdata.text.features import NAMES, text_features
 
 KEYS = ["prompt_id", "response_a", "response_b"]
@@ -18,12 +17,12 @@ def sides(responses: pl.DataFrame) -> pl.DataFrame:
 
 
 def compared(judgments: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
-    """The judgments, the consensus left out, with both responses' models and the differences.
+    """The judgments with both responses' models and the differences.
 
     `responses` come from `sides`. Adds `model_a`, `model_b`, the feature names (a's number minus
     b's) and `verdict`: 1 for a, -1 for b, 0 for neither, null where Unscored.
     """
-    rows = judgments.filter(pl.col("judge") != CONSENSUS)
+    rows = judgments
     for side in ("a", "b"):
         names = {name: f"{name}_{side}" for name in ("model", *NAMES)}
         own = responses.rename({"response_id": f"response_{side}", **names})

@@ -37,8 +37,11 @@ def load(name: str, params: ModelParams) -> Engine:
 class Engines(Mapping[str, Engine]):
     """The models of params.yaml, each made when first asked for."""
 
-    def __init__(self, models: Mapping[str, ModelParams]) -> None:
+    def __init__(
+        self, models: Mapping[str, ModelParams], stopping: threading.Event | None = None
+    ) -> None:
         self._models = models
+        self._stopping = stopping or threading.Event()
         self._made: dict[str, Engine] = {}
         self._making = threading.Lock()
 
@@ -50,6 +53,7 @@ class Engines(Mapping[str, Engine]):
         with self._making:
             if name not in self._made:
                 self._made[name] = load(name, self._models[name])
+                self._made[name].stopping = self._stopping
             return self._made[name]
 
     def close(self) -> None:

@@ -19,7 +19,6 @@ from prefdata.engines.base import (
 from prefdata.inference.committer import Committer
 from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
-from prefdata.inference.progress import Progress
 from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage, tokens
 
@@ -30,16 +29,14 @@ class Inference:
     def __init__(
         self,
         engines: Mapping[str, Engine],
-        memo: Memo | None,
-        progress: Progress | None = None,
-        label: str = "",
+        memo: Memo | None = None,
         runtime: Runtime | None = None,
+        stage: str = "",
     ) -> None:
         self.engines = engines
         self.memo = memo
-        self.progress = progress or Progress(quiet=True)
-        self.label = label
         self.runtime = runtime or Runtime()
+        self.stage = stage
         self.usage: dict[str, Usage] = {}
 
     def fingerprint(self, model: str) -> str:
@@ -69,13 +66,14 @@ class Inference:
         lacking = distinct.join(done[0], on="key", how="anti", maintain_order="left")
         usage = Usage(requests=distinct.height, cached=distinct.height - lacking.height)
         usage.cached_tokens_in, usage.cached_tokens_out = tokens(operation, done[0])
+        name = f"{operation} {model}"
+        self.runtime.progress.start_call(self.stage, name, usage.requests, usage.cached)
         if lacking.height:
             # The requests' text is by far the largest thing here: copied only where it must be.
             missing = rows if lacking.height == rows.height else rows[lacking["row"]]
             missing = missing.select(spec.request).with_columns(lacking["key"])
             fresh = self._run(engine, operation, settings, missing, places, usage)
             done.append(fresh)
-        name = f"{operation} {model}"
         self.usage[name] = self.usage.get(name, Usage()).plus(usage)
         return keyed.select("key").join(
             pl.concat(done), on="key", how="left", maintain_order="left"
@@ -116,10 +114,8 @@ class Inference:
                     usage.tokens_in += read
                     usage.tokens_out += made
                     usage.seconds = time.monotonic() - started
-                    self.progress.update(
-                        f"{self.label}  {operation} {engine.name}: {finished}/{missing.height}, "
-                        f"{usage.line()}"
-                    )
+                    call = f"{operation} {engine.name}"
+                    self.runtime.progress.advance(self.stage, call, found.height, usage)
                 usage.retries = engine.take_retries()
         finally:
             # Also on Ctrl-C or an error half-way: what was finished is paid for.

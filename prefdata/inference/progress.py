@@ -1,44 +1,25 @@
-"""Progress on standard error: one line that moves on a terminal, a line now and then elsewhere."""
+"""What a run says of its progress; whoever shows it overrides these methods."""
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import TextIO
-
-LINE_SECONDS = 10.0
-TERMINAL_SECONDS = 0.2
+from prefdata.inference.usage import Usage
 
 
 class Progress:
-    """Says what is running and how far it is. `quiet` says nothing."""
+    """Says nothing. Calls come from several threads at once, one for each bucket in work."""
 
-    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self.quiet = quiet
-        self.stream = stream or sys.stderr
-        self.moving = self.stream.isatty()
-        self._said = time.monotonic()
-        self._width = 0
+    def start_stage(self, stage: str, number: int, stages: int) -> None:
+        """Stage `number` of `stages`, counted from 1, begins."""
 
-    def update(self, text: str) -> None:
-        """Show `text` if the last one has stood long enough."""
-        pause = TERMINAL_SECONDS if self.moving else LINE_SECONDS
-        if self.quiet or time.monotonic() - self._said < pause:
-            return
-        self._said = time.monotonic()
-        if self.moving:
-            self.stream.write("\r" + text.ljust(self._width))
-            self._width = len(text)
-        else:
-            self.stream.write(text + "\n")
-        self.stream.flush()
+    def finish_stage(self, stage: str, rows_in: int, rows_out: int, seconds: float) -> None:
+        """The stage is done."""
 
-    def line(self, text: str) -> None:
-        """A line that stays."""
-        if self.quiet:
-            return
-        if self.moving and self._width:
-            self.stream.write("\r" + " " * self._width + "\r")
-            self._width = 0
-        self.stream.write(text + "\n")
-        self.stream.flush()
+    def start_call(self, stage: str, call: str, requests: int, cached: int) -> None:
+        """A bucket asks a model, such as "generate policy", for `requests`, of which the memo had
+        `cached`."""
+
+    def advance(self, stage: str, call: str, requests: int, usage: Usage) -> None:
+        """So many more of a bucket's requests are finished; `usage` is that of its whole call."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line of its own."""

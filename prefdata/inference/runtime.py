@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 
 from prefdata.inference.committer import Committer
+from prefdata.inference.progress import Progress
 
 
 class Runtime:
     """The state of a run in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.progress = progress or Progress()
         self.stopping = threading.Event()
         """Set when the run is asked to stop (Ctrl-C, SIGTERM). Engines look at it."""
         self.in_flight: set[Committer] = set()

@@ -151,7 +151,7 @@ def _both_scores(comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFram
             pl.col(name).alias(f"{column}_{side}")
             for name, column in (
                 ("response_id", "response"),
-                ("score", "score"),
+                ("score", "reward"),
                 ("unscored", "unscored"),
                 ("trace", "trace"),
             )

@@ -54,7 +54,7 @@ class HumanJudge(Judge):
         better = -better if ranked else better
         p = pl.when(better > 0).then(1.0).when(better < 0).then(0.0).otherwise(0.5)
         differs = pl.col("p").n_unique() > 1
-        judgments = (
+        rows = (
             both.with_columns(p=p)
             .group_by(*COMPARISON, *_WHOSE)
             .agg(
@@ -69,33 +69,33 @@ class HumanJudge(Judge):
         )
         if ranked:
             # A rank among some responses is no score of one.
-            judgments = judgments.drop("reward_a", "reward_b")
-        silent = candidates.comparisons.join(judgments, on=COMPARISON, how="anti").with_columns(
+            rows = rows.drop("reward_a", "reward_b")
+        silent = candidates.comparisons.join(rows, on=COMPARISON, how="anti").with_columns(
             preference=pl.lit(None, dtype=pl.Float64),
             unscored=pl.lit(
                 f"{NOT_ANNOTATED}: nobody labelled both responses ({self.config.annotations})"
             ),
         )
-        return judgments(self.name, pl.concat([judgments, silent], how="diagonal"))
+        return judgments(self.name, pl.concat([rows, silent], how="diagonal"))
 
     def _said(self, candidates: Candidates) -> pl.DataFrame:
         """prompt_id, annotator, group, dimension, ranking, response_id and value: a row an
         annotator and response, of those who are heard."""
         schema = polars_schema(Prompt)
         prompts = candidates.prompts
-        absent = [c for c in ("responses", "labels") if c not in prompts.columns]
+        absent = [c for c in ("responses", "annotations") if c not in prompts.columns]
         prompts = prompts.with_columns(pl.lit(None, dtype=schema[c]).alias(c) for c in absent)
-        label = pl.col("labels").struct
+        label = pl.col("annotations").struct
         heard = label.field("kind") == self.config.annotations
         for field, names in (("annotator", self.config.annotators), ("group", self.config.groups)):
             if names is not None:
                 heard = heard & label.field(field).is_in(names)
         labels = (
-            prompts.select("prompt_id", "labels")
+            prompts.select("prompt_id", "annotations")
             .drop_nulls()
-            .explode("labels", empty_as_null=False)
+            .explode("annotations", empty_as_null=False)
             .filter(heard.fill_null(False))
-            .unnest("labels")
+            .unnest("annotations")
             .with_row_index("ranking")
             .explode("responses", "values", empty_as_null=False)
         )

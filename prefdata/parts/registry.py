@@ -11,7 +11,7 @@ import importlib
 import logging
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from importlib.metadata import EntryPoint, entry_points
 from operator import or_
 from typing import Annotated, Any, Generic, TypeVar, cast
@@ -107,7 +107,7 @@ class Registry(Generic[P]):
     def _plugins(self) -> dict[str, type[P]]:
         self._found_in: dict[str, str] = {}
         found: dict[str, type[P]] = {}
-        for point in entry_points(group=self.group):
+        for point in _all_entry_points().select(group=self.group):
             part = self._load(point)
             if part is not None:
                 found[part.kind] = part
@@ -133,3 +133,9 @@ class Registry(Generic[P]):
             )  # fmt: skip
             return None
         return cast(type[P], part)
+
+
+@cache
+def _all_entry_points() -> Any:
+    """Those of every installed package: reading their metadata takes a while, so only once."""
+    return entry_points()

@@ -97,7 +97,7 @@ def features(
     # same for every embedder; the product once more.
     scale = np.sqrt(response.shape[1]) if response.size else 1.0
     parts = {
-        "answer": lambda: response * scale,
+        "response": lambda: response * scale,
         "relevance": lambda: response * question * scale**2,
         "surface": lambda: counted * _SURFACE_SCALE,
     }

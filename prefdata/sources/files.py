@@ -113,8 +113,8 @@ def _columns(source: SourceParams, parquet: pq.ParquetFile) -> list[str]:
             "Set prompt_field or messages_field of the source to one of its columns.",
         )
     wanted = {source.prompt_field, source.messages_field, source.ground_truth_field, "source"}
-    if source.labels is not None:
-        wanted |= set(source.labels.columns().values())
+    if source.annotations is not None:
+        wanted |= set(source.annotations.columns().values())
     return sorted(wanted & names)
 
 

@@ -80,7 +80,7 @@ def join_labels(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]
     same responses counts once; of words that contradict each other none counts, for nothing tells
     which one was meant.
     """
-    labelled = pl.col("labels").is_not_null()
+    labelled = pl.col("annotations").is_not_null()
     told = prompts.filter(labelled)
     if not told.height:
         return prompts, pl.DataFrame(schema=polars_schema(Dropped)), 0
@@ -88,16 +88,16 @@ def join_labels(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]
     rows = pl.concat([prompts.filter(~labelled), good]).sort("order")
     first = rows.unique("prompt_id", keep="first", maintain_order=True)
     # What is neither first nor labelled is left to drop_duplicates.
-    rest = rows.filter(pl.col("labels").is_null()).join(first, on="order", how="anti")
-    of_first = first["labels"].drop_nulls().len()
-    first = first.drop("responses", "labels").join(_gathered(good), on="prompt_id", how="left")
-    joined = int(first["labels"].list.len().sum()) - of_first
+    rest = rows.filter(pl.col("annotations").is_null()).join(first, on="order", how="anti")
+    of_first = first["annotations"].drop_nulls().len()
+    first = first.drop("responses", "annotations").join(_gathered(good), on="prompt_id", how="left")
+    joined = int(first["annotations"].list.len().sum()) - of_first
     return pl.concat([first.select(rows.columns), rest]), refused, joined
 
 
 def _agreed(told: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(rows whose labels count, dropped of the others) of rows with one label each."""
-    one = pl.col("labels").list.first().struct
+    one = pl.col("annotations").list.first().struct
     responses = one.field("responses").list.join(" ").alias("_answers")
     said = one.field("values").list.eval(pl.element().cast(pl.String)).list.join(", ")
     whose = ["annotator", "group", "kind", "dimension"]
@@ -127,9 +127,9 @@ def _agreed(told: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .otherwise(pl.lit("duplicate_label")),
         detail=pl.when("_contradicting").then(contradicting).otherwise(repeating),
         fault="_contradicting",
-        place="prompt_id",
+        origin="prompt_id",
         record=pl.struct(
-            "messages", "source", "origin", "responses", "labels"
+            "messages", "source", "origin", "responses", "annotations"
         ).struct.json_encode(),
     )
     return rows.filter(~bad).select(told.columns), refused
@@ -150,14 +150,14 @@ def _gathered(rows: pl.DataFrame) -> pl.DataFrame:
     label = pl.col("label").struct
     names = ("annotator", "group", "kind", "dimension")
     labels = (
-        rows.select("prompt_id", label=pl.col("labels").list.first())
+        rows.select("prompt_id", label=pl.col("annotations").list.first())
         .sort(
             "prompt_id",
             *(label.field(name) for name in names),
             label.field("responses").list.join(" "),
         )
         .group_by("prompt_id", maintain_order=True)
-        .agg(labels="label")
+        .agg(annotations="label")
     )
     return listed.join(labels, on="prompt_id")
 

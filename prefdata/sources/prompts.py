@@ -50,7 +50,7 @@ def read_prompts(
                 found = ground_truth(
                     value.get(source.ground_truth_field), source.ground_truth_field
                 )
-                label = None if source.labels is None else labelled(value, turns, source.labels)
+                label = None if source.annotations is None else labelled(value, turns, source.annotations)
             except DropRecord as reject:
                 dropped.append(_rejection(reject, f"{source.path}:{number}", raw))
                 continue
@@ -112,7 +112,7 @@ def _prompts(
                 "number": numbers,
                 "ground_truth": ground_truths,
                 "responses": nested("responses", [one and one.responses for one in said]),
-                "labels": nested("labels", [one and [one.label] for one in said]),
+                "annotations": nested("annotations", [one and [one.label] for one in said]),
             },
             schema_overrides={
                 **dict.fromkeys(("prompt_id", "source", "ground_truth"), pl.String),
@@ -127,7 +127,7 @@ def _prompts(
             origin=pl.format("{}:{}", pl.lit(path), "number"),
             ground_truth="ground_truth",
             responses="responses",
-            labels="labels",
+            annotations="annotations",
             order=(position << 40) + pl.col("number"),
         )
         .cast(schema)
@@ -146,7 +146,7 @@ def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         reason=pl.lit("duplicate"),
         detail=pl.format("the same prompt stands at {}", "first"),
         fault=pl.lit(False),
-        place="prompt_id",
+        origin="prompt_id",
         record=pl.struct("messages", "source", "origin").struct.json_encode(),
     )
     return kept.drop("order"), rejected
@@ -161,7 +161,7 @@ def _rejection(reject: DropRecord, origin: str, raw: bytes | str) -> dict[str, A
         "reason": reject.reason,
         "detail": f"{_short(reject.problem)} {reject.remedy}".rstrip(),
         "fault": True,
-        "place": origin,
+        "origin": origin,
         "record": orjson.dumps(_short(text)).decode(),
     }
 

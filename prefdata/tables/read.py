@@ -66,3 +66,8 @@ def read_table(table: Table) -> pl.DataFrame:
     buckets = read_info(table).buckets
     frames = [read_bucket(table, b, buckets) for b in range(buckets)]
     return pl.concat(frames) if frames else pl.DataFrame(schema=polars_schema(table.record))
+
+
+def is_finished(table: Table) -> bool:
+    """Whether the table was written whole."""
+    return storage.read_bytes(table.info_path) is not None

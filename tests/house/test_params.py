@@ -1,4 +1,4 @@
-"""params.yaml, its recipe, and dvc.yaml say the same."""
+"""params.yaml, its recipe, dvc.yaml and the commands say the same as STAGES."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prefdata.cli.app import build_parser
 from prefdata.config import load_params
-from prefdata.pipelines import layout
-from prefdata.pipelines.stages.registry import STAGES
+from prefdata.pipelines.stages.registry import STAGES, TOP_UP
 
 
 def test_the_demo_recipe_is_the_default(root: Path) -> None:
@@ -25,20 +23,28 @@ def test_every_recipe_is_valid(path: str, root: Path) -> None:
         load_params(file)
 
 
-def test_dvc_has_a_stage_a_command_and_covers_every_table(root: Path) -> None:
+def test_dvc_has_every_stage_and_covers_every_table(root: Path) -> None:
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
-    assert list(stages) == list(STAGES)
-    assert all(stage["cmd"] == f"prefdata {name}" for name, stage in stages.items())
-    outs = [out for stage in stages.values() for out in stage["outs"]]
-    wanted = {f"data/{folder}" for folder in layout.OUTPUT_OF.values()}
-    wanted |= {f"data/dropped/{stage}" for stage in layout.OUTPUT_OF} | {"data/reward_head"}
-    assert set(outs) == wanted
+    assert list(stages) == [stage.name for stage in STAGES]
+    params = load_params(root / "params.yaml")
+    for stage in STAGES:
+        described = stages[stage.name]
+        assert described["cmd"] == f"prefdata {stage.name}"
+        # The tables that it reads are among what DVC follows.
+        assert {f"data/{name}" for name in stage.reads(params)} <= set(described["deps"])
+        # The export follows all of params.yaml.
+        followed = described["params"]
+        assert stage.section in followed or followed == [{"params.yaml": None}]
+        outs = {f"data/{stage.table}"} if stage.table else set()
+        outs |= {"data/reward_head"} if stage.name == "reward-head" else set()
+        outs |= {f"data/dropped/{stage.name}"} if stage.name != "reward-head" else set()
+        outs |= {"data/dataset"} if stage.name == "export" else set()
+        assert set(described["outs"]) == outs
 
 
-def test_every_stage_has_a_command_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = build_parser()
-    for command in [*STAGES, "run", "status", "schemas"]:
-        with pytest.raises(SystemExit) as stopped:
-            parser.parse_args([command, "--help"])
-        assert stopped.value.code == 0
-        assert "examples:" in capsys.readouterr().out
+def test_every_stage_has_its_section_and_says_what_it_does(root: Path) -> None:
+    params = load_params(root / "params.yaml")
+    for stage in (*STAGES, TOP_UP):
+        assert stage.section in type(params).model_fields
+        assert stage.summary
+        assert stage.unit

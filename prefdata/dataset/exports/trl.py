@@ -28,7 +28,7 @@ class Trl(Export):
 
     def rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
         return pairs.with_columns(
-            prompt="messages", chosen=_assistant("chosen"), dropped=_assistant("rejected")
+            prompt="messages", chosen=_assistant("chosen"), rejected=_assistant("rejected")
         ).select(polars_schema(Preference).names())
 
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from prefdata.hashing.fingerprint import fingerprint
 from prefdata.engines.config import ModelParams
 from prefdata.errors import ConfigError, ModelError
+from prefdata.hashing.fingerprint import fingerprint
 
 _OURS = frozenset(
     "model messages prompt input n best_of stream stream_options echo tools seed stop logprobs "

@@ -1,0 +1,123 @@
+"""The runtimes of this process, by run: models, parts and calls in flight.
+
+A stage's functions run wherever a runner puts them: in this process, in threads, in worker
+processes. There they find the runtime of their run by its id, which travels with the context.
+This index is all that a process shares between runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from prefdata.config.params import Params
+from prefdata.engines.registry import Engines
+from prefdata.inference.progress import Progress
+from prefdata.inference.runtime import Runtime
+from prefdata.parts import Part, PartConfig, Registry
+
+P = TypeVar("P", bound=Part)
+
+_RUNTIMES: dict[str, ProcessRuntime] = {}
+_LOCK = threading.Lock()
+_ENDING = threading.Event()
+"""Set in a worker process that was told to end: runs that it first meets later stop at once."""
+
+
+class ProcessRuntime(Runtime):
+    """What one run holds in one process: its models and parts, each made once."""
+
+    def __init__(self, params: Params, progress: Progress | None = None) -> None:
+        super().__init__(progress)
+        self.engines = Engines(params.models, self.stopping)
+        self._parts: dict[str, Part] = {}
+        self._lock = threading.Lock()
+
+    def part(self, registry: Registry[P], config: PartConfig, where: str) -> P:
+        """The part that the configuration describes, set up."""
+        key = f"{registry.group} {where} {config.model_dump_json()}"
+        with self._lock:
+            if key not in self._parts:
+                part = registry.build(config, where)
+                part.setup()
+                self._parts[key] = part
+            return self._parts[key]  # type: ignore[return-value]
+
+    def parts(self, registry: Registry[P], configs: Sequence[PartConfig], where: str) -> list[P]:
+        """The parts of a list in params.yaml that stands at `where`, set up."""
+        return [self.part(registry, c, f"{where}.{n}") for n, c in enumerate(configs)]
+
+    def close(self) -> None:
+        """Give back what the models took."""
+        self.engines.close()
+
+
+@contextmanager
+def open_runtime(params: Params, progress: Progress | None = None) -> Iterator[str]:
+    """The id of a new run, whose runtime in this process is closed at the end."""
+    run = uuid.uuid4().hex
+    with _LOCK:
+        runtime = _RUNTIMES[run] = ProcessRuntime(params, progress)
+    try:
+        yield run
+    finally:
+        try:
+            runtime.close()
+        finally:
+            # Threads that work on other buckets end with the process, whatever they are at.
+            runtime.flush()
+            with _LOCK:
+                del _RUNTIMES[run]
+
+
+def find_runtime(run: str, params: Params) -> ProcessRuntime:
+    """The run's runtime in this process; a worker process makes it when it first asks."""
+    with _LOCK:
+        if run not in _RUNTIMES:
+            runtime = _RUNTIMES[run] = ProcessRuntime(params)
+            if _ENDING.is_set():
+                runtime.stopping.set()
+        return _RUNTIMES[run]
+
+
+def list_runtimes() -> list[ProcessRuntime]:
+    """All runtimes of this process."""
+    with _LOCK:
+        return list(_RUNTIMES.values())
+
+
+def stop_runs() -> None:
+    """Ask every run of this process to stop."""
+    for runtime in list_runtimes():
+        runtime.stopping.set()
+
+
+def end_process() -> None:
+    """Ask every run of this process to stop, and those to come too."""
+    _ENDING.set()
+    stop_runs()
+
+
+def is_ending() -> bool:
+    """Whether this process was told to end."""
+    return _ENDING.is_set()
+
+
+def flush_runs() -> None:
+    """Commit what engines have yielded so far, in every run of this process."""
+    for runtime in list_runtimes():
+        runtime.flush()
+
+
+def is_asking() -> bool:
+    """Whether any run of this process waits for a model."""
+    return any(runtime.in_flight for runtime in list_runtimes())
+
+
+def close_runs() -> None:
+    """Close the models of every run: a worker process does so at its end."""
+    for runtime in list_runtimes():
+        runtime.close()

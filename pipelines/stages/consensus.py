@@ -1,0 +1,112 @@
+"""Consensus: data/prompts, data/judgments -> data/labels. What the judgments come to.
+
+A comparison without a consensus is dropped with its reason. A change of the consensus' settings
+labels anew and asks no judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.config.params import Params
+from prefdata.consensus.base import FAULTS, Consensus
+from prefdata.consensus.registry import CONSENSUSES, check_judges
+from prefdata.pipelines.beam.shuffle import pack, unpack
+from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.pipelines.stages.judge import name_judges
+from prefdata.records import Label
+from prefdata.records.base import polars_schema
+from prefdata.records.dropped import drop_rows
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+    from prefdata.accounting.stats import Stats
+
+WHERE = "consensus"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A bucket's labels, and the comparisons that have none, with reason and detail."""
+
+    bucket: int
+    comparisons: int
+    labels: bytes
+    undecided: bytes
+
+
+class ConsensusStage(Stage):
+    """Labels each bucket; knowing all others, where the consensus asks for that."""
+
+    name = "consensus"
+    summary = "combine the judgments on each comparison into one label"
+    section = "consensus"
+    table = "labels"
+    unit = "comparisons"
+
+    def reads(self, params: Params) -> list[str]:
+        return ["prompts", "judgments"]
+
+    def check(self, context: Context) -> None:
+        check_judges(make_consensus(context), name_judges(context.params))
+
+    def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
+        from prefdata.pipelines.beam.steps import apply_step, spread_buckets
+
+        labelled = label_buckets(spread_buckets(pipeline, context), context, "")
+        return apply_step(labelled, "Write", context, _write)
+
+
+def make_consensus(context: Context) -> Consensus:
+    """The consensus of params.yaml."""
+    return context.runtime.part(CONSENSUSES, context.params.consensus, WHERE)
+
+
+def label_buckets(buckets: beam.PCollection, context: Context, suffix: str) -> beam.PCollection:
+    """A `Labelled` for each bucket number whose judgments are written. `suffix` tells the steps
+    of several uses in one pipeline apart."""
+    from prefdata.pipelines.beam.steps import apply_step, gather
+
+    summary = None
+    if CONSENSUSES.parts[context.params.consensus.kind].across_buckets:
+        summaries = apply_step(buckets, f"Summarize{suffix}", context, _summarize)
+        summary = gather(summaries, f"Gather summaries{suffix}", context, _merge)
+    return apply_step(buckets, f"Label{suffix}", context, _label, summary=summary)
+
+
+def _summarize(context: Context, bucket: int) -> Iterator[bytes]:
+    consensus, judgments, prompts = _inputs(context, bucket)
+    yield pack(consensus.summarize(consensus.label(judgments, prompts)))
+
+
+def _merge(context: Context, summaries: list[Any]) -> bytes:
+    # Summaries come in any order; the labels may not depend on it.
+    return pack(pl.concat([unpack(summary) for summary in sorted(summaries)]))
+
+
+def _label(context: Context, bucket: int, summary: bytes | None = None) -> Iterator[Labelled]:
+    consensus, judgments, prompts = _inputs(context, bucket)
+    across = None if summary is None else unpack(summary)
+    decided = consensus.label(judgments, prompts, across)
+    labels = decided.filter(pl.col("reason").is_null()).select(polars_schema(Label).names())
+    undecided = decided.filter(pl.col("reason").is_not_null())
+    yield Labelled(bucket, decided.height, pack(labels), pack(undecided))
+
+
+def _inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame, pl.DataFrame]:
+    prompts = context.read("prompts", bucket, ["prompt_id", "messages", "source"])
+    return make_consensus(context), context.read("judgments", bucket), prompts
+
+
+def _write(context: Context, labelled: Labelled) -> Iterator[Stats]:
+    undecided = unpack(labelled.undecided)
+    fault = pl.col("reason").is_in(FAULTS)
+    dropped = drop_rows(undecided, context.stage, COMPARISON, fault)
+    outcome = Outcome(labelled.comparisons, unpack(labelled.labels), dropped)
+    yield write_outcome(context, context.table("labels"), labelled.bucket, outcome)

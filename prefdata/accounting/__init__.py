@@ -1,0 +1,1 @@
+"""Accounting: what a stage counts, and the check that nothing is lost."""

@@ -1,0 +1,114 @@
+"""What a stage counts, bucket by bucket, and the check that nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+from pydantic import BaseModel
+
+from prefdata.errors import AccountingError
+from prefdata.files import storage
+from prefdata.inference.usage import Usage
+from prefdata.tables.catalog import Catalog
+
+
+class FilterStats(BaseModel):
+    """Counts of one filter."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    dropped: dict[str, int] = {}
+    figures: dict[str, float] = {}
+
+    def plus(self, other: FilterStats) -> FilterStats:
+        """The sum of both; figures, of which each filter has one source, are put together."""
+        return FilterStats(
+            rows_in=self.rows_in + other.rows_in,
+            rows_out=self.rows_out + other.rows_out,
+            dropped=_add_counts(self.dropped, other.dropped),
+            figures={**self.figures, **other.figures},
+        )
+
+
+class Stats(BaseModel):
+    """Counts of a bucket, or of a stage once added up.
+
+    `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table.
+    `digests` and `shards` are the export's, by bucket and by file name; `filters` are the filter
+    stage's, by position and kind.
+    """
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_written: int = 0
+    dropped: dict[str, int] = {}
+    faults: int = 0
+    usage: dict[str, Usage] = {}
+    digests: dict[str, str] = {}
+    shards: dict[str, int] = {}
+    filters: dict[str, FilterStats] = {}
+
+    def plus(self, other: Stats) -> Stats:
+        """The sum of both."""
+        none = FilterStats()
+        return Stats(
+            rows_in=self.rows_in + other.rows_in,
+            rows_out=self.rows_out + other.rows_out,
+            rows_written=self.rows_written + other.rows_written,
+            dropped=_add_counts(self.dropped, other.dropped),
+            faults=self.faults + other.faults,
+            usage=add_usage(self.usage, other.usage),
+            digests={**self.digests, **other.digests},
+            shards={**self.shards, **other.shards},
+            filters={
+                name: self.filters.get(name, none).plus(other.filters.get(name, none))
+                for name in {**self.filters, **other.filters}
+            },
+        )
+
+
+def add_usage(one: dict[str, Usage], other: dict[str, Usage]) -> dict[str, Usage]:
+    """The usage of both, call by call."""
+    calls = sorted({*one, *other})
+    return {call: one.get(call, Usage()).plus(other.get(call, Usage())) for call in calls}
+
+
+def sum_stats(stats: Iterable[Stats]) -> Stats:
+    """The sum of all."""
+    total = Stats()
+    for each in stats:
+        total = total.plus(each)
+    return total
+
+
+def account(where: str, rows_in: int, rows_out: int, dropped: pl.DataFrame) -> Stats:
+    """The counts of a bucket. Raises AccountingError unless rows in = rows out + dropped."""
+    if rows_in != rows_out + dropped.height:
+        raise AccountingError(
+            f"{where}: {rows_in} rows in, but {rows_out} out and {dropped.height} dropped",
+            "This is a defect of prefdata: please report it.",
+        )
+    counts = dropped.group_by("reason").len().sort("reason")
+    return Stats(
+        rows_in=rows_in,
+        rows_out=rows_out,
+        dropped=dict(counts.iter_rows()),
+        faults=int(dropped["fault"].sum()),
+    )
+
+
+def write_stats(catalog: Catalog, stage: str, stats: Stats) -> None:
+    """Keep what a stage's run counted."""
+    content = stats.model_dump_json(indent=1).encode() + b"\n"
+    storage.write_bytes(catalog.stats_path(stage), content)
+
+
+def read_stats(catalog: Catalog, stage: str) -> Stats | None:
+    """What a stage's last run counted; None where it has not run."""
+    content = storage.read_bytes(catalog.stats_path(stage))
+    return None if content is None else Stats.model_validate_json(content)
+
+
+def _add_counts(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in sorted({*one, *other})}

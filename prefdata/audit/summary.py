@@ -1,0 +1,56 @@
+"""Each judge's biases in short, for the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from prefdata.audit import biases
+from prefdata.audit.comparisons import compared, sides
+from prefdata.tables import Table, read_bucket, read_info
+
+MAX_PROMPTS = 10_000
+"""What the figures are taken over, at most."""
+
+
+def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame]:
+    """Bucket by bucket, the numbers of every judged comparison, without the texts."""
+    buckets = read_info(judgments).buckets
+    for bucket in range(buckets):
+        texts = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
+        yield compared(read_bucket(judgments, bucket, buckets), sides(texts))
+
+
+def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, Any]]:
+    """Judge -> its figures; equal runs give equal ones.
+
+    Over the first MAX_PROMPTS prompts by id, and ids are hashes: a sample that stays the same
+    however the tables are bucketed, and costs the export of a large run next to nothing.
+    """
+    frames: list[pl.DataFrame] = []
+    prompts: set[str] = set()
+    for frame in compare_buckets(judgments, responses):
+        frames.append(frame)
+        prompts.update(frame["prompt_id"].unique())
+        if len(prompts) >= MAX_PROMPTS:
+            break
+    rows = pl.concat(frames)
+    if len(prompts) > MAX_PROMPTS:
+        last = sorted(prompts)[MAX_PROMPTS - 1]
+        rows = rows.filter(pl.col("prompt_id") <= last)
+    figures = {}
+    for name in rows["judge"].unique().sort().to_list():
+        own = rows.filter(pl.col("judge") == name)
+        shares, position, length = biases.unscored(own), biases.position(own), biases.length(own)
+        figures[name] = {
+            "comparisons": shares["comparisons"],
+            "unscored": shares["unscored"],
+            "ties": shares["ties"],
+            "flips": position["flips"],
+            "prefers_first": position["prefers_first"],
+            "prefers_longer": length["prefers_longer"],
+            "prefers_longer_matched": length["prefers_longer_matched"],
+        }
+    return figures
