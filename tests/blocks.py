@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prefdata.config import Params
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BUILT = (DOCS / "_build", DOCS / "reference" / "generated")
 
-_FENCE = re.compile(r"(?:^<!-- (\w+): (\S+) -->\n)?^```(\{?[\w-]*\}?)[^\n]*\n(.*?)^```$", re.M | re.S)
+_FENCE = re.compile(
+    r"(?:^<!-- (\w+): (\S+) -->\n)?^```(\{?[\w-]*\}?)[^\n]*\n(.*?)^```$", re.M | re.S
+)
 
 
 @dataclass(frozen=True)
@@ -61,3 +69,32 @@ def get_block(check: str, name: str) -> Block:
     """The one block that is marked so."""
     (block,) = [b for b in BLOCKS if (b.check, b.name) == (check, name)]
     return block
+
+
+BASE: dict[str, Any] = {
+    "models": {
+        name: {"engine": "scripted", "model": name} for name in ("policy", "reference", "embedder")
+    },
+    "ingest": {"sources": [{"path": "prompts.jsonl"}]},
+    "generate": {},
+    "judge": {"judges": [{"kind": "pairwise", "model": "policy"}]},
+    "consensus": {"kind": "mean"},
+    "pair": {"strategy": {"kind": "best_worst"}},
+}
+"""What a block of some sections leaves out."""
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`; a model of another engine replaces the one there."""
+    merged = copy.deepcopy(base)
+    for key, value in changes.items():
+        there = merged.get(key)
+        if isinstance(value, dict) and isinstance(there, dict) and "engine" not in value:
+            value = _merge(there, value)
+        merged[key] = value
+    return merged
+
+
+def read_params(block: Block) -> Params:
+    """The block as a configuration, what it leaves out filled in."""
+    return Params.model_validate(_merge(BASE, yaml.safe_load(block.text)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import shlex
@@ -11,49 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from blocks import BLOCKS, ROOT, Block, get_block, list_papers
+from blocks import BLOCKS, ROOT, Block, get_block, list_papers, read_params
+from prefdata.pipelines.beam.flags import find_unknown
 from typer.main import get_command
 
 from prefdata.cli.app import build_app
-from prefdata.config import Params, load_params
-from prefdata.pipelines.beam.flags import find_unknown
+from prefdata.config import load_params
 
 MARKED = {"yaml": "params", "python": "python", "toml": "toml"}
 """Language -> the mark that its blocks need."""
 PARTS = get_block("params", "parts")
 """Names kinds of a plug-in, so it is checked where that is installed: test_parts.py."""
 
-BASE: dict[str, Any] = {
-    "models": {
-        name: {"engine": "scripted", "model": name} for name in ("policy", "reference", "embedder")
-    },
-    "ingest": {"sources": [{"path": "prompts.jsonl"}]},
-    "generate": {},
-    "judge": {"judges": [{"kind": "pairwise", "model": "policy"}]},
-    "consensus": {"kind": "mean"},
-    "pair": {"strategy": {"kind": "best_worst"}},
-}
-"""What a block of some sections leaves out."""
-
 EXTERNAL = {"dvc", "jq", "source", "tail", "vllm"}
 """Programs that are not ours."""
-
-
-def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`base` with `changes`; a model of another engine replaces the one there."""
-    merged = copy.deepcopy(base)
-    for key, value in changes.items():
-        there = merged.get(key)
-        if isinstance(value, dict) and isinstance(there, dict) and "engine" not in value:
-            value = merge(there, value)
-        merged[key] = value
-    return merged
-
-
-def read_params(block: Block) -> Params:
-    """The block as a configuration, what it leaves out filled in."""
-    return Params.model_validate(merge(BASE, yaml.safe_load(block.text)))
 
 
 def by_language(language: str) -> list[Block]:

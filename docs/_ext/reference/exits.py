@@ -20,7 +20,9 @@ def exit_codes_page() -> str:
     """The codes, then every error with its code."""
     text = "# Exit codes and errors\n\n"
     text += table(["exit code", "meaning"], [(f"`{c}`", m) for c, m in MEANINGS.items()])
-    text += "\nAn error says what was found and, as its remedy, the setting or step that mends it.\n\n"
+    text += (
+        "\nAn error says what was found and, as its remedy, the setting or step that mends it.\n\n"
+    )
     kinds = [
         kind
         for kind in vars(errors).values()

@@ -39,7 +39,9 @@ def _section(record: type[BaseModel], structs: dict[Any, None], level: str = "##
         structs.update(dict.fromkeys(_structs(field.annotation)))
     text = f"\n(record-{record.__name__.lower()})=\n{level} {record.__name__}\n\n"
     rows = [(f"`{c.name}`", c.type, _nullable(record, c), c.description) for c in columns]
-    return text + paragraph(record.__doc__) + "\n\n" + table(["column", "type", "null", "what"], rows)
+    return (
+        text + paragraph(record.__doc__) + "\n\n" + table(["column", "type", "null", "what"], rows)
+    )
 
 
 def _struct_name(model: type[BaseModel]) -> str:
