@@ -1,7 +1,7 @@
 """The parts that the how-to pages write work as a plug-in: files, entry points, params.yaml.
 
-The blocks of docs/how-to/parts become an installed package, and a flow of its parts runs in a process
-of its own.
+The blocks of docs/how-to/parts become an installed package, and a flow of its parts runs in a
+process of its own.
 """
 
 from __future__ import annotations
