@@ -50,6 +50,19 @@ def test_the_dropped_are_listed(dataset: Path, capsys: pytest.CaptureFixture[str
     assert "detail" in capsys.readouterr().out
 
 
+def test_the_notebook_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flows.params(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").symlink_to(ROOT / "demo")
+    assert execute("notebook_run")["labels"].height > 0
+    execute("notebook_stage")
+    assert "low_confidence" in capsys.readouterr().out
+    assert execute("notebook_judge")["judged"]["preference"].is_between(0, 1).all()
+    assert execute("notebook_ches")["measured"]["ches"].is_not_null().all()
+
+
 @pytest.mark.slow
 def test_the_trainer_takes_the_result(dataset: Path) -> None:
     (dataset / "demo").symlink_to(ROOT / "demo")
