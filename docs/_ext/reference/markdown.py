@@ -15,15 +15,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(_cell(c) for c in cells) + " |\n" for cells in lines)
 
 
-def paragraph(docstring: str | None) -> str:
-    """The first paragraph of a docstring, in one line, its papers linked."""
+def paragraphs(docstring: str | None) -> list[str]:
+    """The paragraphs of a docstring, their papers linked."""
     text = inspect.cleandoc(docstring or "")
-    return link_papers(" ".join(text.split("\n\n")[0].split()))
+    return [link_papers(part) for part in text.split("\n\n") if part.strip()]
+
+
+def paragraph(docstring: str | None) -> str:
+    """The first paragraph, in one line."""
+    return " ".join((paragraphs(docstring) or [""])[0].split())
 
 
 def sentence(docstring: str | None) -> str:
     """The first sentence of a docstring."""
-    return re.split(r"(?<=[.:])\s+(?=[A-Z`(])", paragraph(docstring))[0].rstrip(":")
+    return re.split(r"(?<=\.)\s+(?=[A-Z`(])", paragraph(docstring))[0]
 
 
 def link_papers(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from reference.markdown import code_block, paragraph, sentence, table
+from reference.markdown import code_block, paragraph, paragraphs, sentence, table
 from reference.settings import settings_of, settings_table
 
 
@@ -71,7 +72,7 @@ def link_part(model: type[BaseModel]) -> str | None:
 def package_page(package: Package) -> str:
     """All kinds of the package: an overview, then a section for each."""
     overview = [
-        (f"[`{kind}`](#{anchor(package, kind)})", sentence(part.__doc__))
+        (f"[`{kind}`](#{anchor(package, kind)})", summary(package, part))
         for kind, part in package.parts.items()
     ]
     text = f"# {package.name.capitalize()}\n\n"
@@ -82,6 +83,17 @@ def package_page(package: Package) -> str:
     return text
 
 
+def summary(package: Package, part: Any) -> str:
+    """In a sentence or two: the subject, which the module names, and what the part does."""
+    docstrings = (module_docstring(package, part), part.__doc__)
+    return " ".join(dict.fromkeys(s for d in docstrings if (s := sentence(d))))
+
+
+def module_docstring(package: Package, part: Any) -> str:
+    """What the part's module says of it. An engine's configuration may stand among other things."""
+    return "" if package.tag == "engine" else sys.modules[part.__module__].__doc__ or ""
+
+
 def anchor(package: Package, kind: str) -> str:
     """The anchor of a kind's section."""
     return f"{package.one}-{kind}".replace("_", "-")
@@ -89,7 +101,9 @@ def anchor(package: Package, kind: str) -> str:
 
 def _part_section(package: Package, kind: str, part: Any) -> str:
     config = package.configs[kind]
-    text = f"({anchor(package, kind)})=\n## {kind}\n\n{paragraph(part.__doc__)}\n\n"
+    text = f"({anchor(package, kind)})=\n## {kind}\n\n"
+    module = paragraph(module_docstring(package, part))
+    text += "\n\n".join(dict.fromkeys([module, *paragraphs(part.__doc__)])).strip() + "\n\n"
     example = {package.tag: kind} | dict(config.example)
     text += code_block("yaml", yaml.safe_dump(example, sort_keys=False, allow_unicode=True)) + "\n"
     return text + _settings(config, "", config.asks_again, {package.tag})
