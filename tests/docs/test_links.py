@@ -33,6 +33,15 @@ def test_relative_links_lead_somewhere(paper: Path, generated_pages: dict[str, s
         assert not anchor or anchor in heading_anchors(page), target
 
 
+@pytest.mark.parametrize("paper", list_papers(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_paths_in_the_text_exist(paper: Path) -> None:
+    code = re.findall(r"`([^`\n]+)`", paper.read_text(encoding="utf-8"))
+    folders = r"(?:prefdata|pipelines|docs|recipes|schemas|demo|tests|benchmarks)/[\w./-]*"
+    paths = [path for path in code if re.fullmatch(folders, path)]
+    untracked = ("docs/_build", "schemas/params.json")
+    assert [p for p in paths if not p.startswith(untracked) and not (ROOT / p).exists()] == []
+
+
 def test_every_page_is_in_a_table_of_contents() -> None:
     listed = set()
     for index in DOCS.rglob("index.md"):
