@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from reference.markdown import link_papers, table
+from reference.markdown import link_papers, sentence, table
 
 _SCALARS = {
     str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null",
@@ -61,14 +61,22 @@ def settings_table(settings: Collection[Setting], again: Collection[str] | None 
 def _setting(name: str, field: FieldInfo, link: Link) -> Setting:
     bounds = _bounds(field.metadata)
     default, long_default = _default(field)
+    nested = tuple(dict.fromkeys(m for m in _models(field.annotation) if link(m) is None))
     return Setting(
         name,
         _type(field.annotation, link) + (f", {bounds}" if bounds else ""),
         default,
-        link_papers(field.description or ""),
-        tuple(dict.fromkeys(m for m in _models(field.annotation) if link(m) is None)),
+        link_papers(field.description or _describe_nested(nested)),
+        nested,
         long_default,
     )
+
+
+def _describe_nested(models: tuple[type[BaseModel], ...]) -> str:
+    """What the docstring says of the one model that a setting holds."""
+    if len(models) != 1 or models[0].__doc__ == models[0].__base__.__doc__:
+        return ""
+    return sentence(models[0].__doc__)
 
 
 def _type(annotation: Any, link: Link) -> str:
