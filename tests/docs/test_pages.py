@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def test_the_readme_leads_to_every_part_of_the_docs() -> None:
     wanted = {"how-to/parts/index.md", "how-to/troubleshooting.md", "reference/index.md"}
     assert wanted <= linked
     assert len(linked & how_to) > len(how_to) / 2
+
+
+def test_the_tutorial_prints_what_the_readme_prints() -> None:
+    printed = re.search(r"<!-- demo output -->\n```text\n(.*?)```", README, re.S)
+    stages = re.search(r"```text\n(stage .*?)```", read_page("tutorial/first_dataset.md"), re.S)
+    assert printed is not None
+    assert stages is not None
+    assert printed[1].startswith(stages[1])
+
+
+def test_every_extra_has_its_row() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = [cell.strip("`") for cell in first_column(read_page("how-to/install.md"), "extra")]
+    assert sorted(listed) == sorted(project["optional-dependencies"])
 
 
 def test_your_own_model_takes_ten_lines() -> None:
