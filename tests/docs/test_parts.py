@@ -124,22 +124,19 @@ def test_the_export_runs(flow: Path) -> None:
     assert rows["prompt"].str.starts_with("Question").all()
 
 
-def test_a_limit_of_the_filter_drops_with_its_reason(installed: Path, tmp_path: Path) -> None:
-    run_flow(installed, tmp_path, "filter.filters.0.min_chars=1000")
-    dropped = read(tmp_path, "dropped/filter")
-    assert set(dropped["reason"]) == {"short_chosen"}
-    assert dropped["detail"].str.ends_with("characters, min_chars 1000").all()
-    assert read(tmp_path, "filtered").height == 0
-
-
-def test_a_failed_call_is_unscored_by_the_judge(installed: Path, tmp_path: Path) -> None:
+def test_settings_and_failed_calls_have_their_reasons(installed: Path, tmp_path: Path) -> None:
     run_flow(
         installed,
         tmp_path,
+        "filter.filters.0.min_chars=1000",
         "models.judge.options.fail=['Question 7:']",
         "consensus.max_faulty_fraction=1",
         "judge.max_faulty_fraction=1",
     )
+    dropped = read(tmp_path, "dropped/filter")
+    assert set(dropped["reason"]) == {"short_chosen"}
+    assert dropped["detail"].str.ends_with("characters, min_chars 1000").all()
+    assert read(tmp_path, "filtered").height == 0
     unscored = read(tmp_path, "judgments").filter(pl.col("unscored").is_not_null())
     assert unscored.height == 6
     assert unscored["preference"].is_null().all()
