@@ -147,7 +147,7 @@ class Run:
 
     def committed(self) -> set[bytes]:
         """The keys that the memo holds."""
-        files = [p for p in (self.folder / "data/memo").rglob("*") if segments.parse(p.name)]
+        files = [p for p in (self.folder / "data/memo").rglob("*") if segments.parse_name(p.name)]
         return {key for p in files for key in pl.read_parquet(p, columns=["key"])["key"]}
 
     def unfinished(self) -> set[str]:

@@ -41,8 +41,8 @@ from prefdata.reward_head.training import train_head
 
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.consensus.calibration import fit_temperature, temper
-from prefdata.engines.config import ModelParams
-from prefdata.engines.sentence import SentenceEngine
+from prefdata.engines.sentence import SentenceConfig, SentenceEngine
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference, Memo
 from prefdata.judges.base import Candidates
@@ -242,10 +242,12 @@ def main() -> None:
     engines: dict[str, Any] = {
         "embedder": SentenceEngine(
             "embedder",
-            ModelParams(engine="sentence", model="minilm", device="cpu", dtype="bfloat16"),
+            SentenceConfig(model="minilm", device="cpu", dtype="bfloat16"),
         ),
         **{
-            name: TransformersEngine(name, ModelParams(model=str(ROOT / "demo" / name), **small))
+            name: TransformersEngine(
+                name, TransformersConfig(model=str(ROOT / "demo" / name), **small)
+            )
             for name in ("policy", "reference")
         },
     }

@@ -79,7 +79,7 @@ class Command:
         self.folder, self.capsys = folder, capsys
 
     def __call__(self, data: Path | str, *more: str, engine: str = "scripted") -> tuple[int, Any]:
-        """(exit code, figures or what was said on standard error)."""
+        """(exit code, the report's figures or the error on standard error)."""
         fixed = ["ches", "--model", "m", "--engine", engine, "--memo", str(self.folder / "memo")]
         code = main([*fixed, "--data", str(data), "--json", "--quiet", *more])
         out, err = self.capsys.readouterr()

@@ -12,6 +12,7 @@ from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
 from prefdata.records import Response
 from prefdata.records.base import fill_columns, polars_schema
 from prefdata.records.dropped import drop_rows, no_dropped
+from prefdata.sources.registry import SOURCES
 from prefdata.tables import read_bucket, read_info
 from prefdata.tables.read import is_finished
 
@@ -36,8 +37,8 @@ class GenerateStage(BucketStage):
 
     def check(self, context: Context) -> None:
         params = context.params
-        brings = any(source.annotations for source in params.ingest.sources)
-        if params.generate.n == 0 and not brings:
+        sources = SOURCES.build_all(params.ingest.sources, "ingest.sources")
+        if params.generate.n == 0 and not any(source.annotation_kind for source in sources):
             raise ConfigError(
                 "generate.n: 0 draws no samples, and no source brings responses",
                 "Set n above 0, or `annotations` of a source in ingest.sources.",

@@ -15,10 +15,9 @@ from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcom
 from prefdata.records import Prompt
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import no_dropped
-from prefdata.sources.config import SourceParams
-from prefdata.sources.files import check_source, count_rows
-from prefdata.sources.labels import join_labels
-from prefdata.sources.prompts import drop_duplicates, read_prompts
+from prefdata.sources.base import Source
+from prefdata.sources.merge import drop_duplicates, join_annotations
+from prefdata.sources.registry import SOURCES
 from prefdata.tables import bucket_of, buckets_for
 
 if TYPE_CHECKING:
@@ -41,23 +40,22 @@ class IngestStage(Stage):
 
     def check(self, context: Context) -> None:
         check_bucket_count(context.params)
-        for source in context.params.ingest.sources:
-            check_source(source)
+        for source in list_sources(context):
+            source.check()
 
     def count_buckets(self, context: Context) -> int:
         params = context.params
         if params.buckets != "auto":
             return params.buckets
-        return buckets_for(sum(count_rows(source) for source in params.ingest.sources))
+        return buckets_for(sum(source.count_rows() for source in list_sources(context)))
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         import apache_beam as beam
 
         from prefdata.pipelines.beam.steps import apply_step
 
-        sources = pipeline | "Sources" >> beam.Create(
-            list(enumerate(context.params.ingest.sources))
-        )
+        positions = range(len(context.params.ingest.sources))
+        sources = pipeline | "Sources" >> beam.Create(positions)
         read = apply_step(sources | "Spread" >> beam.Reshuffle(), "Read", context, _read)
         # Every bucket gets a file, also one that no row falls into.
         empty = pipeline | "Every bucket" >> beam.Create(
@@ -74,9 +72,14 @@ def check_bucket_count(params: Params) -> None:
         raise ConfigError(f"buckets: {count} is no power of two", "Set 1, 2, 4, 8 … or auto.")
 
 
-def _read(context: Context, numbered: tuple[int, SourceParams]) -> Iterator[Packed]:
-    position, source = numbered
-    for prompts, dropped in read_prompts(source, position, context.params.ingest):
+def list_sources(context: Context) -> list[Source]:
+    """The sources of params.yaml."""
+    return context.runtime.parts(SOURCES, context.params.ingest.sources, "ingest.sources")
+
+
+def _read(context: Context, position: int) -> Iterator[Packed]:
+    params, source = context.params.ingest, list_sources(context)[position]
+    for prompts, dropped in source.read(position, params.test_fraction, params.max_prompt_chars):
         yield from _split(context, "prompts", prompts, prompts["prompt_id"])
         ids = pl.Series([digest([o.encode()]) for o in dropped["origin"]], dtype=pl.String)
         yield from _split(context, "dropped", dropped, ids)
@@ -97,7 +100,7 @@ def _write(context: Context, grouped: tuple[int, Iterable[tuple[str, bytes]]]) -
     for kind, content in packed:
         frames[kind].append(unpack(content))
     prompts, unreadable = pl.concat(frames["prompts"]), pl.concat(frames["dropped"])
-    rows, refused, joined = join_labels(prompts)
+    rows, refused, joined = join_annotations(prompts)
     kept, again = drop_duplicates(rows)
     outcome = Outcome(
         prompts.height + unreadable.height,

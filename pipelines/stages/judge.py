@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from prefdata.accounting.stats import add_usage
+from prefdata.augment.base import Augmentation
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
+from prefdata.consensus.base import Consensus
 from prefdata.engines.base import Requirement
 from prefdata.errors import ConfigError
 from prefdata.inference.usage import Usage
@@ -28,6 +30,7 @@ from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcom
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import drop_rows
+from prefdata.sources.registry import SOURCES
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -67,7 +70,8 @@ class JudgeStage(Stage):
 
     def check(self, context: Context) -> None:
         params = context.params
-        kinds = {s.annotations.kind for s in params.ingest.sources if s.annotations}
+        sources = SOURCES.build_all(params.ingest.sources, "ingest.sources")
+        kinds = {source.annotation_kind for source in sources}
         panel = build_panel(params.judge.judges)
         for judge in panel:
             if isinstance(judge, HumanJudge) and judge.config.annotations not in kinds:
@@ -104,6 +108,17 @@ def make_panel(context: Context) -> list[Judge]:
 def name_judges(params: Params) -> list[str]:
     """The names of the judges of params.yaml."""
     return [judge.name for judge in build_panel(params.judge.judges)]
+
+
+def check_judges(part: Consensus | Augmentation, params: Params) -> None:
+    """Raise ConfigError where the part's settings name a judge that params.yaml has not."""
+    names = name_judges(params)
+    for name in part.judges():
+        if name not in names:
+            raise ConfigError(
+                f"{part.where}: no judge is called {name!r}; judge.judges has: {', '.join(names)}",
+                "Name a judge by its `name`, or by its kind where it has none.",
+            )
 
 
 def _judge_first(context: Context, bucket: int) -> Iterator[Judged]:

@@ -13,7 +13,6 @@ from typing import Any
 
 from prefdata import __version__
 from prefdata.cli import audit as audit_command
-from prefdata.cli import ches as ches_command
 from prefdata.cli import memo as memo_command
 from prefdata.config import Params, load_params
 from prefdata.errors import PrefdataError
@@ -96,8 +95,6 @@ def build_parser() -> argparse.ArgumentParser:
     audit = _add(commands, "audit", audit_command.HELP, _audit, audit_command.EPILOG)
     audit_command.add_arguments(audit)
     _add_memo(commands)
-    ches = _parser(commands, "ches", ches_command.HELP, _ches, ches_command.EPILOG)
-    ches_command.add_arguments(ches)
     schemas = _add(commands, "schemas", "write the JSON Schema of every record", _schemas)
     schemas.add_argument("--out", default="schemas", help="folder (default: schemas)")
     return parser
@@ -279,16 +276,6 @@ def _memo(given: argparse.Namespace, _: list[str]) -> int:
         _say(given, *memo.drop(params, given.model))
     else:
         _say(given, *getattr(memo, given.action)(params))
-    return 0
-
-
-def _ches(given: argparse.Namespace, _: list[str]) -> int:
-    from prefdata.cli.ches_dataset import run
-
-    report, table, faults = run(given)
-    _say(given, report, table)
-    if faults:
-        raise faults
     return 0
 
 

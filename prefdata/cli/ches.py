@@ -1,57 +1,133 @@
-"""The arguments of `prefdata ches`; light, because every start of the command line reads them."""
+"""`prefdata ches`: the stage, or with --data the CHES of any preference dataset."""
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated, Literal
 
-HELP = "score any preference dataset by CHES, see what would go, write a filtered copy"
+import typer
 
-EPILOG = """\
-examples:
-  prefdata ches --model demo/policy --data demo/data/preferences.jsonl.gz
-  prefdata ches --model Qwen/Qwen2.5-0.5B-Instruct --data HuggingFaceH4/ultrafeedback_binarized \\
-      --split train_prefs --limit 2000
-  prefdata ches --model demo/policy --data pairs.parquet --keep-quantile 0.9 --out filtered
-  prefdata ches --model demo/policy --data pairs.jsonl --columns prompt=q,chosen=good,dropped=bad
+from prefdata.cli.command import Given
+from prefdata.cli.progress import open_progress
+from prefdata.errors import ConfigError
 
-The model is the one you are going to train. It reads every response once; finished scores are kept in
---memo, so an interrupted run goes on, and another limit takes no model call. --out FOLDER gets
-scores.parquet (a row of it for each of the dataset), report.json and, with a limit, the filtered
-copy under the dataset's own file name, in its own format and columns.
+EXAMPLES = """
+prefdata ches
+prefdata ches --model demo/policy --data demo/data/preferences.jsonl.gz
+prefdata ches --model Qwen/Qwen2.5-0.5B-Instruct --data OWNER/NAME --split train --limit 2000
+prefdata ches --model demo/policy --data pairs.parquet --max-quantile 0.9 --out filtered
+prefdata ches --model demo/policy --data pairs.jsonl --columns prompt=q,chosen=good,rejected=bad
 """
 
+_DATASET = "Of a preference dataset"
+_FILTER = "What stays, as in the filter ches"
+_MODEL = "The model"
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes, beside --json, --quiet and --verbose."""
-    parser.add_argument("--model", required=True, help="Hugging Face id or folder of the policy")
-    parser.add_argument("--data", required=True, help="JSONL, JSON, Parquet, a folder, or a hub id")
-    parser.add_argument("--split", help="which split of a hub dataset or folder")
-    parser.add_argument("--subset", help="which configuration of a hub dataset")
-    parser.add_argument("--revision", help="revision of a hub dataset")
-    parser.add_argument("--columns", metavar="NAME=COLUMN,…", help="prompt=…,chosen=…,dropped=…")
-    parser.add_argument("--limit", type=int, help="read so many rows and no more")
-    keep = parser.add_mutually_exclusive_group()
-    keep.add_argument("--keep-quantile", type=float, metavar="Q", help="keep this share, lowest")
-    keep.add_argument("--max-ches", type=float, metavar="X", help="keep what is not above it")
-    keep.add_argument("--best-of-prompt", type=int, metavar="K", help="keep a prompt's K lowest")
-    parser.add_argument(
-        "--score",
-        choices=("ches_normalized", "ches"),
-        default="ches_normalized",
-        help="what limits and rankings go by (default: ches_normalized, CHES per token)",
-    )
-    parser.add_argument("--out", help="folder for scores, report and filtered copy")
-    parser.add_argument("--add-columns", action="store_true", help="scores in the copy, too")
-    parser.add_argument("--examples", type=int, default=5, help="riskiest pairs shown (default: 5)")
-    parser.add_argument("--memo", default="data/memo", help="finished scores (default: data/memo)")
-    parser.add_argument("--engine", default="transformers", help="default: transformers")
-    parser.add_argument("--model-revision", help="revision of the model")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 …")
-    parser.add_argument("--max-batch-tokens", type=int, default=8192, help="default: 8192")
-    parser.add_argument(
-        "--max-rejected-fraction",
-        type=float,
-        default=0.01,
-        help="more broken rows than this make exit code 3 (default: 0.01)",
-    )
+
+def _option(text: str, panel: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    return typer.Option(help=text, rich_help_panel=panel, metavar=metavar)
+
+
+def measure_ches(
+    given: Given,
+    data: Annotated[
+        str | None,
+        _option("Measure its pairs, without params.yaml: a file, a folder or a hub id.", _DATASET),
+    ] = None,
+    split: Annotated[str | None, _option("Of a hub dataset or folder.", _DATASET)] = None,
+    subset: Annotated[str | None, _option("Of a hub dataset.", _DATASET)] = None,
+    revision: Annotated[str | None, _option("Of a hub dataset.", _DATASET)] = None,
+    columns: Annotated[
+        str | None,
+        _option("Where names are unusual: prompt=…,chosen=…,rejected=…", _DATASET, "NAME=COLUMN,…"),
+    ] = None,
+    limit: Annotated[int | None, _option("Read so many rows and no more.", _DATASET)] = None,
+    out: Annotated[
+        str | None,
+        _option(
+            "The folder for scores.parquet (one row for each of the dataset), report.json, the "
+            "flow's tables and, with a limit, the filtered copy in the dataset's own form.",
+            _DATASET,
+        ),
+    ] = None,
+    add_columns: Annotated[bool, _option("Put the measures into the copy.", _DATASET)] = False,
+    examples: Annotated[int, _option("How many of the riskiest pairs to show.", _DATASET)] = 5,
+    memo: Annotated[
+        str, _option("Finished calls: another limit asks the model nothing.", _DATASET)
+    ] = "data/memo",
+    max_faulty_fraction: Annotated[
+        float, _option("More faulty rows than this make exit code 3.", _DATASET)
+    ] = 0.01,
+    measure: Annotated[
+        Literal["ches", "ches_normalized"], _option("What limits and rankings go by.", _FILTER)
+    ] = "ches_normalized",
+    max_quantile: Annotated[
+        float | None, _option("Keep this share of the pairs, the lowest.", _FILTER)
+    ] = None,
+    max_value: Annotated[
+        float | None, _option("Keep the pairs that are not above it.", _FILTER)
+    ] = None,
+    best_of_prompt: Annotated[
+        int | None, _option("Keep so many of each prompt, the lowest.", _FILTER)
+    ] = None,
+    model: Annotated[
+        str | None, _option("The model that is to be trained: a hub id or a folder.", _MODEL)
+    ] = None,
+    engine: Annotated[str, _option("What runs it.", _MODEL)] = "transformers",
+    model_revision: Annotated[str | None, _option("Its revision on the hub.", _MODEL)] = None,
+    dtype: Annotated[str, _option("auto, float32, bfloat16 or float16.", _MODEL)] = "auto",
+    device: Annotated[str, _option("auto, cpu, cuda, cuda:1, mps …", _MODEL)] = "auto",
+    max_batch_tokens: Annotated[int, _option("Tokens of one forward pass.", _MODEL)] = 8192,
+) -> None:
+    """`prefdata ches`."""
+    if data is None:
+        if model or out:
+            raise ConfigError("--model and --out are for --data", "Name a dataset with --data.")
+        from prefdata.cli.stages import run_one
+
+        run_one(given)
+        return
+    if model is None:
+        raise ConfigError("--data needs --model", "Name the model that is to be trained.")
+    from prefdata.cli.ches_dataset import check_faults, run_ches
+
+    with open_progress(given.quiet) as progress:
+        report = run_ches(
+            data,
+            model,
+            split=split,
+            subset=subset,
+            revision=revision,
+            columns=parse_columns(columns),
+            limit=limit,
+            engine=engine,
+            model_revision=model_revision,
+            dtype=dtype,
+            device=device,
+            max_batch_tokens=max_batch_tokens,
+            measure=measure,
+            max_quantile=max_quantile,
+            max_value=max_value,
+            best_of_prompt=best_of_prompt,
+            out=out,
+            add_columns=add_columns,
+            memo=memo,
+            examples=examples,
+            progress=progress,
+            beam_arguments=given.beam_arguments,
+        )
+    given.print_report(report)
+    check_faults(report, max_faulty_fraction)
+
+
+def parse_columns(given: str | None) -> dict[str, str]:
+    """`prompt=question,chosen=good` as a mapping; the names on the left are fixed."""
+    columns = {}
+    for part in given.split(",") if given else []:
+        name, sign, column = part.partition("=")
+        if not sign or name not in ("prompt", "chosen", "rejected") or not column:
+            raise ConfigError(
+                f"--columns {given}: {part!r} is not NAME=COLUMN",
+                "Name columns as in prompt=question,chosen=good,rejected=bad.",
+            )
+        columns[name] = column
+    return columns

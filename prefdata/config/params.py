@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.augment.rewards import RewardsConfig
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.exports.trl import TrlConfig
-from prefdata.engines.config import ModelParams
+from prefdata.engines.registry import ENGINES
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
-from prefdata.sources.config import SourceParams
+from prefdata.reward_head.config import RewardHeadParams
+from prefdata.sources.registry import SOURCES, fill_kind
 
 if TYPE_CHECKING:
     from prefdata.augment.base import AugmentationConfig as AugmentationSettings
     from prefdata.consensus.base import ConsensusConfig as ConsensusSettings
     from prefdata.dataset.exports.base import ExportConfig as ExportSettings
+    from prefdata.engines.config import ModelConfig as ModelSettings
     from prefdata.filters.base import FilterConfig as FilterSettings
     from prefdata.judges.base import JudgeConfig as JudgeSettings
     from prefdata.pairs.base import StrategyConfig as StrategySettings
+    from prefdata.sources.base import SourceConfig as SourceSettings
 else:
     AugmentationSettings = AUGMENTATIONS.settings
     ConsensusSettings = CONSENSUSES.settings
     ExportSettings = EXPORTS.settings
     FilterSettings = FILTERS.settings
     JudgeSettings = JUDGES.settings
+    ModelSettings = ENGINES.settings
+    SourceSettings = Annotated[SOURCES.settings, BeforeValidator(fill_kind)]
     StrategySettings = STRATEGIES.settings
 
 
@@ -40,7 +45,9 @@ class Section(BaseModel):
 
 
 class IngestParams(Section):
-    sources: list[SourceParams] = Field(min_length=1)
+    sources: list[SourceSettings] = Field(
+        min_length=1, description="A source without a `kind` is of the kind prompts."
+    )
     test_fraction: float = Field(0.1, ge=0, lt=1)
     max_prompt_chars: int = Field(100_000, gt=0)
     max_faulty_fraction: float = Field(0.01, ge=0, le=1)
@@ -139,30 +146,13 @@ class ExportParams(Section):
     license: str = Field("other", description="The licence on the card; the prompts' decide.")
 
 
-class RewardHeadParams(Section):
-    """Training of the linear reward head over frozen embeddings."""
-
-    data: str = Field(description="JSONL of prompt, chosen, rejected; split = heldout keeps out.")
-    model: str = "embedder"
-    features: list[Literal["response", "relevance", "surface"]] = Field(
-        default=["response", "relevance"],
-        min_length=1,
-        description="Embedding, its product with the question's, what can be counted in the text.",
-    )
-    control_length: bool = Field(False, description="Take out of the reward what length explains.")
-    l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        1.0, description="Strength of the L2 penalty; auto: by cross-validation over prompts."
-    )
-    out: str = "data/reward_head"
-
-
 class Params(Section):
     """All of params.yaml."""
 
     data: str = Field("data", description="The folder of all tables.")
     memo: str | None = Field("data/memo", description="Finished model calls; null: keep none.")
     buckets: Literal["auto"] | int = "auto"
-    models: dict[str, ModelParams]
+    models: dict[str, ModelSettings]
     ingest: IngestParams
     reward_head: RewardHeadParams | None = None
     generate: GenerateParams

@@ -24,7 +24,8 @@ def validate(model: type[Model], raw: Any, where: str = "") -> Model:
         return model.model_validate(raw)
     except ValidationError as error:
         lines = [_explain(model, dict(each)) for each in error.errors()]
-        raise ConfigError("\n  ".join([f"{where}:", *lines])) from error
+        # pydantic's own error repeats the input, which may hold a key by mistake.
+        raise ConfigError("\n  ".join([f"{where}:", *lines])) from None
 
 
 def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""Sources: what prompts are read from, and how a row becomes a prompt."""
+"""Sources: what prompts are read from. Each kind is a module here; `rows/` reads single rows."""

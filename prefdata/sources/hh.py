@@ -1,55 +1,40 @@
-r"""HH-RLHF transcripts: "\n\nHuman: … \n\nAssistant: …", chosen and rejected sharing the prompt."""
+"""HH: transcripts in the form of HH-RLHF, of which the prompts are taken."""
 
 from __future__ import annotations
 
-import os
-import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
-from prefdata.errors import DropRecord
-
-_TURN = re.compile(r"\n\n(Human|Assistant):")
-_NAMES = {"Human": "user", "Assistant": "assistant"}
-
-
-def turns(transcript: str) -> list[tuple[str, str]]:
-    """All (role, content) turns of one transcript, blanks at their ends taken off."""
-    marks = list(_TURN.finditer(transcript))
-    ends = [m.start() for m in marks[1:]] + [len(transcript)]
-    return [
-        (_NAMES[m.group(1)], transcript[m.end() : end].strip())
-        for m, end in zip(marks, ends, strict=True)
-    ]
+from prefdata.sources.file_source import FileSource, FileSourceConfig
+from prefdata.sources.frames import SourceRow
+from prefdata.sources.rows.conversations import clean_conversation, read_ground_truth
+from prefdata.sources.rows.transcripts import read_prompt
 
 
-def to_messages(row: Any) -> dict[str, Any]:
-    r"""The prompt of a row: the shared part of both transcripts, up to the last user turn.
+class HhConfig(FileSourceConfig):
+    kind: Literal["hh"] = "hh"
 
-    `{"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant:
-    Go away"}` becomes `{"messages": [{"role": "user", "content": "Hi"}]}`.
-    """
-    if not isinstance(row, dict) or not isinstance(row.get("chosen"), str):
-        raise DropRecord(
-            "missing_field", "no transcript under 'chosen'", "Set the source's format."
+    example: ClassVar = {"path": "hh.jsonl"}
+
+
+class HhSource(FileSource):
+    r"""Transcripts under `chosen` and `rejected`; the prompt is what stands before the first
+    response that differs. The kind `preferences` reads the responses too."""
+
+    config: HhConfig
+
+    def fields(self) -> Sequence[str]:
+        return (*super().fields(), "chosen", "rejected")
+
+    def required(self) -> dict[str, str]:
+        return {"chosen": "another kind"}
+
+    def parse(self, value: Any, max_prompt_chars: int) -> SourceRow:
+        turns = clean_conversation(read_prompt(value), max_prompt_chars)
+        field = self.config.ground_truth_field
+        source = value.get("source")
+        return SourceRow(
+            turns,
+            source if isinstance(source, str) else None,
+            read_ground_truth(value.get(field), field),
         )
-    chosen, rejected = row["chosen"], row.get("rejected", row["chosen"])
-    if not isinstance(rejected, str):
-        raise DropRecord("wrong_type", f"rejected is {type(rejected).__name__}, expected text")
-    # The shared part may end inside a word of the first assistant turn that differs; the prompt
-    # is what stands before that turn's marker.
-    shared = len(os.path.commonprefix([chosen, rejected]))
-    marks = [m for m in _TURN.finditer(chosen) if m.start() <= shared]
-    responses = [m for m in marks if m.group(1) == "Assistant"]
-    if not responses or not chosen.startswith(("\n\nHuman:", "\n\nAssistant:")):
-        raise DropRecord("not_a_transcript", "no Human and Assistant turns were found")
-    end = responses[-1].start()
-    marks = [m for m in marks if m.start() < end]
-    if not marks:
-        raise DropRecord("not_a_transcript", "no Human turn stands before the responses")
-    ends = [m.start() for m in marks[1:]] + [end]
-    return {
-        "messages": [
-            {"role": _NAMES[m.group(1)], "content": chosen[m.end() : stop]}
-            for m, stop in zip(marks, ends, strict=True)
-        ]
-    }

@@ -1,172 +1,96 @@
-"""From raw rows to prompts and dropped, as frames."""
+"""Prompts: rows of a prompt or of messages, with existing responses and annotations where the
+source has them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import accumulate, chain, islice
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
-import orjson
-import polars as pl
-import pyarrow as pa
+from pydantic import Field
 
-from prefdata.config.params import IngestParams
 from prefdata.errors import DropRecord
-from prefdata.hashing.ids import fraction, prompt_id
-from prefdata.records.base import arrow_schema, polars_schema
-from prefdata.records.dropped import Dropped
-from prefdata.records.prompt import Prompt
-from prefdata.sources.config import SourceParams
-from prefdata.sources.files import format_of, read_rows
-from prefdata.sources.hh import to_messages
-from prefdata.sources.labels import Labelled, labelled
-from prefdata.sources.prompt_rows import Turn, conversation, ground_truth
-
-CHUNK_ROWS = 20_000
-RECORD_CHARS = 2_000
-"""A rejected raw row, and what is said of it, is kept up to this length: a broken line can be as
-long as its file."""
+from prefdata.records.annotation import AnnotationKind
+from prefdata.sources.file_source import FileSource, FileSourceConfig
+from prefdata.sources.frames import SourceRow
+from prefdata.sources.rows.annotations import AnnotationsParams, read_annotation
+from prefdata.sources.rows.conversations import (
+    Turn,
+    clean_conversation,
+    read_ground_truth,
+    read_messages,
+)
 
 
-def read_prompts(
-    source: SourceParams, position: int, params: IngestParams
-) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """(prompts with `order`, dropped) a chunk of rows; `position` is the source's place."""
-    transcripts = format_of(source) == "hh"
-    rows = read_rows(source)
-    while chunk := list(islice(rows, CHUNK_ROWS)):
-        conversations: list[list[Turn]] = []
-        numbers: list[int] = []
-        sources: list[str] = []
-        ground_truths: list[str | None] = []
-        said: list[Labelled | None] = []
-        dropped: list[dict[str, Any]] = []
-        for number, raw, value in chunk:
-            try:
-                if isinstance(value, DropRecord):
-                    raise value
-                row = to_messages(value) if transcripts else value
-                turns = conversation(row, source, params.max_prompt_chars)
-                found = ground_truth(
-                    value.get(source.ground_truth_field), source.ground_truth_field
-                )
-                label = None if source.annotations is None else labelled(value, turns, source.annotations)
-            except DropRecord as reject:
-                dropped.append(_rejection(reject, f"{source.path}:{number}", raw))
-                continue
-            named = value.get("source")
-            conversations.append(turns)
-            ground_truths.append(found)
-            said.append(label)
-            numbers.append(number)
-            sources.append(named if isinstance(named, str) else source.path)
-        yield (
-            _prompts(
-                conversations,
-                numbers,
-                sources,
-                ground_truths,
-                said,
-                source.path,
-                position,
-                params.test_fraction,
-            ),
-            pl.DataFrame(dropped, schema=polars_schema(Dropped)),
+class PromptsConfig(FileSourceConfig):
+    kind: Literal["prompts"] = "prompts"
+    prompt_field: str = Field(
+        "prompt", description="A string or a list of messages.", examples=["question"]
+    )
+    messages_field: str = Field(
+        "messages", description="A list of messages.", examples=["conversation"]
+    )
+    annotations: AnnotationsParams | None = Field(
+        None,
+        description="Its rows hold existing responses and what annotators said of them.",
+        examples=[{"kind": "rating"}],
+    )
+
+    example: ClassVar = {"path": "prompts.jsonl"}
+
+
+class PromptsSource(FileSource):
+    """Rows of `prompt` or `messages`; in JSONL also bare strings.
+
+    `{"prompt": "Hi\\r\\n"}` becomes the conversation `[("user", "Hi")]`.
+    """
+
+    config: PromptsConfig
+
+    @property
+    def annotation_kind(self) -> AnnotationKind | None:
+        annotations = self.config.annotations
+        return None if annotations is None else annotations.kind
+
+    def fields(self) -> Sequence[str]:
+        annotations = self.config.annotations
+        return (
+            *super().fields(),
+            *self.required(),
+            *(annotations.columns().values() if annotations else ()),
         )
 
+    def required(self) -> dict[str, str]:
+        return {
+            self.config.prompt_field: "prompt_field",
+            self.config.messages_field: "messages_field",
+        }
 
-def _prompts(
-    conversations: list[list[Turn]],
-    numbers: list[int],
-    sources: list[str],
-    ground_truths: list[str | None],
-    said: list[Labelled | None],
-    path: str,
-    position: int,
-    test_fraction: float,
-) -> pl.DataFrame:
-    """`Prompt` rows with `order`, built column by column: a dict a row costs four times as much."""
-    ids = [prompt_id(turns) for turns in conversations]
-    turns = list(chain.from_iterable(conversations))
-    ends = list(accumulate(map(len, conversations), initial=0))
-    messages = pa.ListArray.from_arrays(
-        pa.array(ends, pa.int32()),
-        pa.StructArray.from_arrays(
-            [pa.array([turn[part] for turn in turns], pa.string()) for part in (0, 1)],
-            names=["role", "content"],
-        ),
-    )
-
-    def nested(column: str, values: list[Any]) -> pl.Series:
-        # By Arrow: polars would make a series a row.
-        return pl.Series(pa.array(values, arrow_schema(Prompt).field(column).type))
-
-    is_test = pl.Series([fraction(i) for i in ids], dtype=pl.Float64) < test_fraction
-    schema = pl.Schema({**polars_schema(Prompt), "order": pl.Int64()})
-    return (
-        pl.DataFrame(
-            {
-                "prompt_id": ids,
-                "messages": pl.Series(messages),
-                "source": sources,
-                "number": numbers,
-                "ground_truth": ground_truths,
-                "responses": nested("responses", [one and one.responses for one in said]),
-                "annotations": nested("annotations", [one and [one.label] for one in said]),
-            },
-            schema_overrides={
-                **dict.fromkeys(("prompt_id", "source", "ground_truth"), pl.String),
-                "number": pl.Int64,
-            },
+    def parse(self, value: Any, max_prompt_chars: int) -> SourceRow:
+        config = self.config
+        row = {config.prompt_field: value} if isinstance(value, str) else value
+        turns = clean_conversation(self._read_turns(row), max_prompt_chars)
+        ground_truth = read_ground_truth(
+            row.get(config.ground_truth_field), config.ground_truth_field
         )
-        .select(
-            "prompt_id",
-            "messages",
-            split=pl.when(is_test).then(pl.lit("test")).otherwise(pl.lit("train")),
-            source="source",
-            origin=pl.format("{}:{}", pl.lit(path), "number"),
-            ground_truth="ground_truth",
-            responses="responses",
-            annotations="annotations",
-            order=(position << 40) + pl.col("number"),
+        responses, annotation = (
+            read_annotation(row, turns, config.annotations) if config.annotations else (None, None)
         )
-        .cast(schema)
-    )
+        source = row.get("source")
+        named = source if isinstance(source, str) else None
+        return SourceRow(turns, named, ground_truth, responses, annotation)
 
-
-def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(first occurrences, dropped of the others) of prompts with `order`."""
-    ordered = prompts.sort("order")
-    kept = ordered.unique("prompt_id", keep="first", maintain_order=True)
-    again = ordered.join(kept.select("order"), on="order", how="anti").join(
-        kept.select("prompt_id", first="origin"), on="prompt_id", how="left"
-    )
-    rejected = again.select(
-        stage=pl.lit("ingest"),
-        reason=pl.lit("duplicate"),
-        detail=pl.format("the same prompt stands at {}", "first"),
-        fault=pl.lit(False),
-        origin="prompt_id",
-        record=pl.struct("messages", "source", "origin").struct.json_encode(),
-    )
-    return kept.drop("order"), rejected
-
-
-def _rejection(reject: DropRecord, origin: str, raw: bytes | str) -> dict[str, Any]:
-    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else str(raw)
-    if not text.isascii():
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return {
-        "stage": "ingest",
-        "reason": reject.reason,
-        "detail": f"{_short(reject.problem)} {reject.remedy}".rstrip(),
-        "fault": True,
-        "origin": origin,
-        "record": orjson.dumps(_short(text)).decode(),
-    }
-
-
-def _short(text: str) -> str:
-    if len(text) <= RECORD_CHARS:
-        return text
-    return f"{text[:RECORD_CHARS]}… ({len(text)} characters)"
+    def _read_turns(self, row: Any) -> list[Turn]:
+        if not isinstance(row, dict):
+            raise DropRecord("not_an_object", f"found {type(row).__name__}, expected an object")
+        prompt, messages = self.config.prompt_field, self.config.messages_field
+        if row.get(messages) is not None:
+            return read_messages(row[messages], messages)
+        value = row.get(prompt)
+        if value is None:
+            raise DropRecord(
+                "missing_field",
+                f"neither {prompt!r} nor {messages!r} is here; found: "
+                f"{', '.join(sorted(map(str, row))) or 'no fields'}",
+                "Set prompt_field or messages_field of the source.",
+            )
+        return [("user", value)] if isinstance(value, str) else read_messages(value, prompt)

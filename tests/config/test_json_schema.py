@@ -14,13 +14,13 @@ from prefdata.consensus.registry import CONSENSUSES
 from prefdata.pairs.registry import STRATEGIES
 
 SCHEMA = json.loads(render_schemas()[PARAMS_NAME])
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATIONS = [ROOT / "params.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))]
 
 
-@pytest.mark.parametrize(
-    "name", ["params.yaml", *(f"recipes/{n}.yaml" for n in ("demo", "people", "server", "vllm"))]
-)
-def test_the_configurations_that_ship_hold_to_the_schema(name: str, root: Path) -> None:
-    jsonschema.validate(yaml.safe_load((root / name).read_text()), SCHEMA)
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
+def test_the_configurations_that_ship_hold_to_the_schema(path: Path) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text()), SCHEMA)
 
 
 @pytest.mark.parametrize(

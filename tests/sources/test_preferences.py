@@ -1,218 +1,125 @@
-"""Every form of preference rows, and what is said of rows and datasets that are none."""
+"""Preference datasets as a source: each row a prompt, two responses and one ranking."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import orjson
+import polars as pl
 import pytest
 
-from prefdata.errors import ConfigError, DropRecord, SourceError
-from prefdata.sources.preferences import Preferred, form_of, named_columns
+from prefdata.errors import SourceError
+from prefdata.records import Dropped, Prompt
+from prefdata.sources.base import Source
+from prefdata.sources.merge import drop_duplicates, join_annotations
+from prefdata.sources.registry import SOURCES
+from prefdata.tables.write import encode
 
-USER = {"role": "user", "content": "2 + 2?"}
-GOOD = {"role": "assistant", "content": "4"}
-BAD = {"role": "assistant", "content": "5"}
-ASKED = [("user", "2 + 2?")]
-LONG = [USER, GOOD, {"role": "user", "content": "Sure?"}]
-LONG_ASKED = [*ASKED, ("assistant", "4"), ("user", "Sure?")]
-SYSTEM = [("system", "Be brief."), *ASKED]
-HH = "\n\nHuman: 2 + 2?\n\nAssistant: 4\n\nHuman: Sure?\n\nAssistant:"
-
-FORMS: dict[str, tuple[dict[str, Any], str, Preferred]] = {
-    "explicit, messages": (
-        {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD], "margin": 0.5},
-        "prompt (messages), responses as messages",
-        Preferred(ASKED, "4", "5", 0.5),
-    ),
-    "explicit, text": (
-        {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"},
-        "prompt (text), responses as text",
-        Preferred(ASKED, "4", "5"),
-    ),
-    "messages, responses as text": (
-        {"prompt": LONG, "chosen": "4", "rejected": "5"},
-        "prompt (messages), responses as text",
-        Preferred(LONG_ASKED, "4", "5"),
-    ),
-    "ultrafeedback_binarized": (
-        {
-            "prompt": "2 + 2?",
-            "prompt_id": "0",
-            "chosen": [USER, GOOD],
-            "rejected": [USER, BAD],
-            "messages": [USER, GOOD],
-            "score_chosen": 8.5,
-            "score_rejected": 6,
-        },
-        "whole conversations, prompt repeated",
-        Preferred(ASKED, "4", "5", 2.5),
-    ),
-    "implicit, messages": (
-        {"chosen": [*LONG, GOOD], "rejected": [*LONG, BAD]},
-        "whole conversations",
-        Preferred(LONG_ASKED, "4", "5"),
-    ),
-    "implicit, equal responses": (
-        {"chosen": [USER, GOOD], "rejected": [USER, GOOD]},
-        "whole conversations",
-        Preferred(ASKED, "4", "4"),
-    ),
-    "HH": (
-        {"chosen": f"{HH} Yes.", "rejected": f"{HH} No."},
-        "HH transcripts",
-        Preferred(LONG_ASKED, "Yes.", "No."),
-    ),
-    "axolotl, one message a side": (
-        {"messages": LONG, "chosen": GOOD, "rejected": BAD},
-        "messages (messages), responses as a message",
-        Preferred(LONG_ASKED, "4", "5"),
-    ),
-    "LLaMA-Factory, ShareGPT": (
-        {
-            "conversations": [{"from": "human", "value": "2 + 2?"}],
-            "chosen": {"from": "gpt", "value": "4"},
-            "rejected": {"from": "gpt", "value": "5"},
-        },
-        "conversations (messages), responses as a message",
-        Preferred(ASKED, "4", "5"),
-    ),
-    "LLaMA-Factory, Alpaca": (
-        {
-            "instruction": "Add.",
-            "input": "2 + 2",
-            "history": [["Hi", "Hello"]],
-            "system": "Be brief.",
-            "chosen": "4",
-            "rejected": "5",
-        },
-        "instruction (text), responses as text",
-        Preferred(
-            [
-                ("system", "Be brief."),
-                ("user", "Hi"),
-                ("assistant", "Hello"),
-                ("user", "Add.\n2 + 2"),
-            ],
-            "4",
-            "5",
-        ),
-    ),
-    "axolotl RM": (
-        {"system": "Be brief.", "input": "2 + 2?", "chosen": "4", "rejected": "5"},
-        "input (text), responses as text",
-        Preferred(SYSTEM, "4", "5"),
-    ),
-    "orca": (
-        {"system": "", "question": "2 + 2?", "chosen": "4", "rejected": "5"},
-        "question (text), responses as text",
-        Preferred(ASKED, "4", "5"),
-    ),
-    "rationales": (
-        {"prompt": "2 + 2?", "chosen": "4", "rejected": "5", "rationale": "Arithmetic."},
-        "prompt (text), responses as text",
-        Preferred(ASKED, "4", "5"),
-    ),
-    "OpenAI": (
-        {
-            "input": {"messages": [USER], "tools": []},
-            "preferred_output": [GOOD],
-            "non_preferred_output": [BAD],
-        },
-        "OpenAI",
-        Preferred(ASKED, "4", "5"),
-    ),
-    "HelpSteer2": (
-        {
-            "prompt": "2 + 2?",
-            "response_1": "5",
-            "response_2": "4",
-            "preference_strength": 2,
-            "preference_statement": "@Response 2 is right.",
-        },
-        "HelpSteer2",
-        Preferred(ASKED, "4", "5", 2.0),
-    ),
-    "HelpSteer3": (
-        {
-            "domain": "stem",
-            "context": LONG,
-            "response1": "4",
-            "response2": "5",
-            "overall_preference": -3,
-        },
-        "HelpSteer3",
-        Preferred(LONG_ASKED, "4", "5", 3.0),
-    ),
-    "AlpacaFarm": (
-        {"instruction": "Add.", "input": "", "output_1": "5", "output_2": "4", "preference": 2},
-        "AlpacaFarm",
-        Preferred([("user", "Add.")], "4", "5", 0.5),
-    ),
-}
+ROW = {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_a_row_of_each_form(name: str) -> None:
-    row, called, wanted = FORMS[name]
-    form = form_of(row, "d", {})
-    assert form.name == called
-    assert form.read(row) == wanted
+def open_source(path: Path, rows: list[Any], **settings: Any) -> Source:
+    lines = [row if isinstance(row, bytes) else orjson.dumps(row) for row in rows]
+    path.write_bytes(b"\n".join(lines))
+    return SOURCES.parse({"kind": "preferences", "path": str(path), **settings})
 
 
-def test_columns_can_be_named() -> None:
-    row = {"q": "2 + 2?", "good": "4", "bad": "5", "chosen": 1}
-    named = named_columns("prompt=q,chosen=good,rejected=bad")
-    assert form_of(row, "d", named).read(row) == Preferred(ASKED, "4", "5")
-    with pytest.raises(SourceError, match="no column 'p' for prompt; it has: q, good, bad"):
-        form_of(row, "d", {"prompt": "p"})
+def ingest(source: Source) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(prompts, dropped) as the stage ingest writes them."""
+    frames = [pl.concat(each) for each in zip(*source.read(0, 0.1, 1000), strict=True)]
+    rows, refused, _ = join_annotations(frames[0])
+    prompts, again = drop_duplicates(rows)
+    dropped = pl.concat([frames[1], refused, again])
+    encode(Prompt, prompts, "prompts")
+    encode(Dropped, dropped, "dropped")
+    return prompts.to_dicts(), dropped.sort("origin", "detail").to_dicts()
 
 
-@pytest.mark.parametrize("given", ["prompt", "response=x", "chosen="])
-def test_columns_named_wrongly(given: str) -> None:
-    with pytest.raises(ConfigError, match="is not NAME=COLUMN"):
-        named_columns(given)
+def test_a_row_is_a_prompt_two_responses_and_a_ranking(tmp_path: Path) -> None:
+    row = {**ROW, "prompt": " 2 + 2?\r\n", "source": "school", "ground_truth": 4, "margin": 2}
+    source = open_source(tmp_path / "a.jsonl", [row])
+    source.check()
+    assert (source.annotation_kind, source.count_rows()) == ("ranking", 1)
+    ((prompt,), none) = ingest(source)
+    assert not none
+    assert prompt["messages"] == [{"role": "user", "content": "2 + 2?"}]
+    assert (prompt["source"], prompt["ground_truth"]) == ("school", "4")
+    text = {response["response_id"]: response["text"] for response in prompt["responses"]}
+    (annotation,) = prompt["annotations"]
+    ranks = zip(annotation["responses"], annotation["values"], strict=True)
+    assert {text[i]: rank for i, rank in ranks} == {"4": 1, "5": 2}
+    assert (annotation["annotator"], annotation["kind"]) == ("dataset", "ranking")
+
+
+def test_the_annotator_and_the_columns_are_settings(tmp_path: Path) -> None:
+    row = {"q": "2 + 2?", "good": "4", "bad": "5"}
+    columns = {"prompt": "q", "chosen": "good", "rejected": "bad"}
+    source = open_source(tmp_path / "a.jsonl", [row], columns=columns, annotator="experts")
+    ((prompt,), _) = ingest(source)
+    assert prompt["annotations"][0]["annotator"] == "experts"
+    with pytest.raises(SourceError, match="no column of chosen responses; it has: q, good, bad"):
+        open_source(tmp_path / "a.jsonl", [row]).check()
+    with pytest.raises(SourceError, match="no column 'p' for prompt"):
+        open_source(tmp_path / "a.jsonl", [row], columns={"prompt": "p"}).check()
+
+
+def test_rows_of_one_prompt_are_merged(tmp_path: Path) -> None:
+    third = {**ROW, "chosen": "four", "rejected": "5"}
+    rows = [ROW, third, ROW, {**ROW, "prompt": "Else?"}]
+    prompts, dropped = ingest(open_source(tmp_path / "a.jsonl", rows))
+    merged = next(p for p in prompts if p["messages"][0]["content"] == "2 + 2?")
+    assert [response["text"] for response in merged["responses"]] == ["4", "5", "four"]
+    assert len(merged["annotations"]) == 2
+    assert [(row["reason"], row["fault"]) for row in dropped] == [("duplicate_annotation", False)]
+
+
+def test_rows_that_contradict_each_other_do_not_count(tmp_path: Path) -> None:
+    turned = {**ROW, "chosen": "5", "rejected": "4"}
+    prompts, dropped = ingest(open_source(tmp_path / "a.jsonl", [ROW, turned]))
+    assert not prompts
+    assert [row["reason"] for row in dropped] == ["contradicting_annotations"] * 2
+
+
+def test_sound_rows_that_prefer_nothing_are_no_faults(tmp_path: Path) -> None:
+    rows = [ROW, {**ROW, "rejected": "4"}, {**ROW, "chosen": None}, b"{oops", 7]
+    prompts, dropped = ingest(open_source(tmp_path / "a.jsonl", rows))
+    assert len(prompts) == 1
+    assert [(row["reason"], row["fault"]) for row in dropped] == [
+        ("identical_responses", False),
+        ("missing_field", True),
+        ("invalid_json", True),
+        ("not_an_object", True),
+    ]
+    votes = {"prompt": "a?", "response_1": "b", "response_2": "c"}
+    rows = [{**votes, "preference_strength": n} for n in (-1, 0)]
+    _, (tie,) = ingest(open_source(tmp_path / "b.jsonl", rows))
+    assert (tie["reason"], tie["fault"]) == ("tie", False)
+    assert tie["origin"].endswith("b.jsonl:2")
+
+
+def test_a_limit_and_an_empty_file(tmp_path: Path) -> None:
+    rows = [{**ROW, "prompt": f"{n}?"} for n in range(5)]
+    source = open_source(tmp_path / "a.jsonl", rows, limit=2)
+    assert source.count_rows() == 2
+    assert len(ingest(source)[0]) == 2
+    empty = open_source(tmp_path / "empty.jsonl", [])
+    empty.check()
+    assert list(empty.read(0, 0.1, 1000)) == []
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("path", "settings", "message"),
     [
-        ({"text": "Hi"}, "no column of chosen responses; it has: text"),
-        ({"prompt": "Hi", "chosen": "Ho"}, "no column of rejected responses; it has: prompt, chosen"),
-        ({"prompt": "Hi", "responses": [], "scores": []}, "no column of chosen responses"),
-        ({"chosen": "4", "rejected": "5"}, "'chosen' is text and there is no prompt beside it"),
-        ([1, 2], "its rows are list, expected objects"),
+        ("absent.jsonl", {}, "can't be opened"),
+        ("absent", {}, "neither a file or folder that is here nor a hub id"),
+        ("here.jsonl", {"split": "train"}, "a file has no split"),
     ],
 )
-def test_a_dataset_that_is_no_preference_dataset_is_told_its_columns(row: Any, said: str) -> None:
-    with pytest.raises(SourceError) as raised:
-        form_of(row, "pairs.jsonl", {})
-    assert said in str(raised.value)
-    assert str(raised.value).startswith("pairs.jsonl: ")
-    if isinstance(row, dict):
-        assert "--columns" in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "reason"),
-    [
-        ("HelpSteer2", {"preference_strength": 0}, "tie"),
-        ("HelpSteer3", {"overall_preference": 0}, "tie"),
-        ("HelpSteer3", {"overall_preference": None}, "missing_field"),
-        ("explicit, text", {"chosen": None}, "missing_field"),
-        ("explicit, text", {"chosen": "  "}, "empty_response"),
-        ("explicit, text", {"chosen": "\ud800"}, "invalid_unicode"),
-        ("explicit, text", {"prompt": ""}, "empty_message"),
-        ("explicit, text", {"chosen": 4, "rejected": 5}, "wrong_type"),
-        ("explicit, messages", {"chosen": [GOOD, USER, GOOD]}, "several_turns"),
-        ("explicit, messages", {"prompt": [GOOD]}, "roles_out_of_turn"),
-        ("explicit, messages", {"prompt": [{"role": "judge", "content": "x"}]}, "unknown_role"),
-        ("implicit, messages", {"rejected": [{**USER, "content": "3?"}, BAD]}, "several_turns"),
-        ("HH", {"chosen": "no transcript", "rejected": "neither"}, "not_a_transcript"),
-        ("OpenAI", {"input": "2 + 2?"}, "wrong_type"),
-    ],
-)
-def test_a_row_that_is_no_pair(name: str, change: dict[str, Any], reason: str) -> None:
-    row, _, _ = FORMS[name]
-    with pytest.raises(DropRecord) as rejected:
-        form_of(row, "d", {}).read({**row, **change})
-    assert rejected.value.reason == reason
+def test_what_cannot_be_read_is_said_before_any_work(
+    path: str, settings: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "here.jsonl").write_bytes(orjson.dumps(ROW))
+    source = SOURCES.parse({"kind": "preferences", "path": str(tmp_path / path), **settings})
+    with pytest.raises(SourceError, match=message):
+        source.check()

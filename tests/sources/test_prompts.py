@@ -1,4 +1,4 @@
-"""From files to frames of prompts and dropped: what must hold for any input."""
+"""From files to frames of prompts and dropped rows: what must hold for any input."""
 
 from __future__ import annotations
 
@@ -11,31 +11,36 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.config import IngestParams, SourceParams
 from prefdata.hashing.ids import fraction, prompt_id
-from prefdata.records import Prompt, Dropped
+from prefdata.records import Dropped, Prompt
 from prefdata.records.base import polars_schema
-from prefdata.sources import prompts as module
-from prefdata.sources.prompts import RECORD_CHARS, drop_duplicates, read_prompts
+from prefdata.sources import base as module
+from prefdata.sources.base import Source
+from prefdata.sources.frames import RECORD_CHARS
+from prefdata.sources.merge import drop_duplicates
+from prefdata.sources.registry import SOURCES
 from prefdata.tables.write import encode
 
 
+def open_source(path: Path, kind: str = "prompts", **settings: str) -> Source:
+    return SOURCES.parse({"kind": kind, "path": str(path), **settings})
+
+
 def ingest(
-    files: dict[str, bytes], file_format: str = "jsonl", max_prompt_chars: int = 1000
+    files: dict[str, bytes], kind: str = "prompts", max_prompt_chars: int = 1000
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(prompts with `order`, dropped) of files in the order given."""
     with tempfile.TemporaryDirectory() as folder:
         sources = []
         for name, content in files.items():
             Path(folder, name).write_bytes(content)
-            sources.append(SourceParams(path=str(Path(folder, name)), format=file_format))
-        params = IngestParams(sources=sources, max_prompt_chars=max_prompt_chars)
-        frames = [f for n, s in enumerate(sources) for f in read_prompts(s, n, params)]
+            sources.append(open_source(Path(folder, name), kind))
+        frames = [f for n, s in enumerate(sources) for f in s.read(n, 0.1, max_prompt_chars)]
     prompts = [pl.DataFrame(schema={**polars_schema(Prompt), "order": pl.Int64})]
-    rejected = [pl.DataFrame(schema=polars_schema(Dropped))]
+    dropped = [pl.DataFrame(schema=polars_schema(Dropped))]
     return (
         pl.concat([*prompts, *(p for p, _ in frames)]),
-        pl.concat([*rejected, *(r for _, r in frames)]),
+        pl.concat([*dropped, *(r for _, r in frames)]),
     )
 
 
@@ -62,22 +67,22 @@ lines = (
 
 
 @settings(max_examples=200)
-@given(st.lists(lines, max_size=8), st.sampled_from(["jsonl", "hh"]))
-def test_every_line_is_a_prompt_or_a_rejection(made: list[bytes], file_format: str) -> None:
+@given(st.lists(lines, max_size=8), st.sampled_from(["prompts", "hh"]))
+def test_every_line_is_a_prompt_or_dropped(made: list[bytes], kind: str) -> None:
     """Whatever the bytes: nothing crashes, nothing is lost, and both fit their tables."""
     content = b"\n".join(made)
     held = [n for n, line in enumerate(content.split(b"\n"), 1) if line.strip()]
-    prompts, rejected = ingest({"a.jsonl": content}, file_format)
-    places = [*prompts["origin"], *rejected["place"]]
+    prompts, dropped = ingest({"a.jsonl": content}, kind)
+    places = [*prompts["origin"], *dropped["origin"]]
     assert sorted(int(p.rsplit(":", 1)[1]) for p in places) == held
-    assert rejected["fault"].all()
-    assert set(rejected["stage"]) <= {"ingest"}
-    assert all(rejected["reason"].str.len_chars() > 0)
-    assert all(rejected["detail"].str.len_chars() > 0)
+    assert dropped["fault"].all()
+    assert set(dropped["stage"]) <= {"ingest"}
+    assert all(dropped["reason"].str.len_chars() > 0)
+    assert all(dropped["detail"].str.len_chars() > 0)
     kept, again = drop_duplicates(prompts)
     assert kept.height + again.height == prompts.height
     encode(Prompt, kept, "prompts")
-    encode(Dropped, pl.concat([rejected, again]), "dropped")
+    encode(Dropped, pl.concat([dropped, again]), "dropped")
 
 
 names = st.sampled_from(["a.jsonl", "b.jsonl", "c.jsonl"])
@@ -98,9 +103,9 @@ def test_the_order_of_rows_and_files_changes_neither_prompts_nor_splits(
         files: dict[str, bytes] = {}
         for question, name in placed:
             files[name] = files.get(name, b"") + orjson.dumps({"prompt": question}) + b"\n"
-        prompts, rejected = ingest(files)
+        prompts, dropped = ingest(files)
         kept, again = drop_duplicates(prompts)
-        assert rejected.height == 0
+        assert dropped.height == 0
         assert kept.height + again.height == len(placed)
         found.append(kept.select("prompt_id", "split").sort("prompt_id"))
     assert found[0].equals(found[1])
@@ -113,7 +118,7 @@ def test_of_equal_prompts_the_first_in_file_order_stays() -> None:
     assert {Path(o).name for o in kept["origin"]} == {"b.jsonl:1", "b.jsonl:2"}
     assert set(again["reason"]) == {"duplicate"}
     assert not again["fault"].any()
-    assert set(again["place"]) == set(kept["prompt_id"])
+    assert set(again["origin"]) == set(kept["prompt_id"])
     assert all("b.jsonl:" in detail for detail in again["detail"])
     assert all("a.jsonl:" in record for record in again["record"])
 
@@ -123,15 +128,15 @@ def test_chunks_do_not_change_what_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.jsonl")
         path.write_bytes(content)
-        source = SourceParams(path=str(path))
+        source = open_source(path)
         found = []
         for size in (1, 7, 1000):
             monkeypatch.setattr(module, "CHUNK_ROWS", size)
-            frames = list(read_prompts(source, 0, IngestParams(sources=[source])))
+            frames = list(source.read(0, 0.1, 1000))
             found.append([pl.concat(f) for f in zip(*frames, strict=True)])
-    for prompts, rejected in found[1:]:
+    for prompts, dropped in found[1:]:
         assert prompts.equals(found[0][0])
-        assert rejected.equals(found[0][1])
+        assert dropped.equals(found[0][1])
     assert [frame.height for frame in found[0]] == [18, 5]
 
 
@@ -147,12 +152,10 @@ def test_the_source_is_the_rows_own_or_the_file() -> None:
 def test_the_split_is_fixed_by_the_id_and_grows_with_the_fraction(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"".join(b'"question %d"\n' % i for i in range(400)))
-    source = SourceParams(path=str(path))
+    source = open_source(path)
     tests = []
     for share in (0.0, 0.1, 0.3):
-        ((prompts, _),) = read_prompts(
-            source, 0, IngestParams(sources=[source], test_fraction=share)
-        )
+        ((prompts, _),) = source.read(0, share, 1000)
         test = prompts.filter(pl.col("split") == "test")["prompt_id"]
         assert list(test) == [i for i in prompts["prompt_id"] if fraction(i) < share]
         assert abs(test.len() - share * 400) <= 30
@@ -160,10 +163,10 @@ def test_the_split_is_fixed_by_the_id_and_grows_with_the_fraction(tmp_path: Path
     assert set() == tests[0] < tests[1] < tests[2]
 
 
-def test_a_rejected_row_is_kept_in_short() -> None:
-    _, rejected = ingest({"a.jsonl": b'{"prompt":"' + b"x" * 1_000_000 + b'"}'})
-    record = orjson.loads(rejected["record"][0])
-    assert rejected["reason"].to_list() == ["too_long"]
+def test_a_dropped_row_is_kept_in_short() -> None:
+    _, dropped = ingest({"a.jsonl": b'{"prompt":"' + b"x" * 1_000_000 + b'"}'})
+    record = orjson.loads(dropped["record"][0])
+    assert dropped["reason"].to_list() == ["too_long"]
     assert record.startswith('{"prompt":"xxx')
     assert record.endswith("… (1000013 characters)")
     assert len(record) < RECORD_CHARS + 40
@@ -172,9 +175,9 @@ def test_a_rejected_row_is_kept_in_short() -> None:
 def test_a_detail_is_short_however_long_the_row_is() -> None:
     role = orjson.dumps({"messages": [{"role": "r" * 1_000_000, "content": "Hi"}]})
     field = orjson.dumps({"f" * 1_000_000: 1})
-    _, rejected = ingest({"a.jsonl": role + b"\n" + field})
-    assert rejected["reason"].to_list() == ["unknown_role", "missing_field"]
-    assert all(rejected["detail"].str.len_chars() < 2 * RECORD_CHARS)
+    _, dropped = ingest({"a.jsonl": role + b"\n" + field})
+    assert dropped["reason"].to_list() == ["unknown_role", "missing_field"]
+    assert all(dropped["detail"].str.len_chars() < 2 * RECORD_CHARS)
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=4))
@@ -206,7 +209,7 @@ def test_other_turns_have_another_id(
     assert prompt_id(one) != prompt_id(other)
 
 
-def test_a_row_brings_its_reference_along(tmp_path: Path) -> None:
+def test_a_row_brings_its_ground_truth_along(tmp_path: Path) -> None:
     rows = [
         {"prompt": "a", "answer": "#### 18"},
         {"prompt": "b", "answer": 18},
@@ -218,22 +221,21 @@ def test_a_row_brings_its_reference_along(tmp_path: Path) -> None:
     wanted = {"a": "#### 18", "b": "18", "c": '{"a":null,"keywords":["x"]}', "d": None, "e": None}
     jsonl, parquet = tmp_path / "q.jsonl", tmp_path / "q.parquet"
     jsonl.write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    told = [{**row, "answer": row.get("response") and str(row["response"])} for row in rows[:2]]
+    told = [{**row, "answer": row.get("answer") and str(row["answer"])} for row in rows[:2]]
     pl.DataFrame(told).write_parquet(parquet)
     for path, expected in ((jsonl, wanted), (parquet, dict(list(wanted.items())[:2]))):
-        source = SourceParams(path=str(path), ground_truth_field="response")
-        frames = list(read_prompts(source, 0, IngestParams(sources=[source])))
+        source = open_source(path, ground_truth_field="answer")
+        frames = list(source.read(0, 0.1, 1000))
         kept, _ = drop_duplicates(pl.concat([prompts for prompts, _ in frames]))
         found = {row["messages"][0]["content"]: row["ground_truth"] for row in kept.to_dicts()}
         assert found == expected
         assert kept.schema == polars_schema(Prompt)
 
 
-def test_a_reference_that_json_cannot_say_is_rejected(tmp_path: Path) -> None:
+def test_a_ground_truth_that_json_cannot_say_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "q.parquet"
     pl.DataFrame({"prompt": ["a"], "ground_truth": [b"\xff"]}).write_parquet(path)
-    source = SourceParams(path=str(path))
-    ((prompts, rejected),) = read_prompts(source, 0, IngestParams(sources=[source]))
+    ((prompts, dropped),) = open_source(path).read(0, 0.1, 1000)
     assert prompts.height == 0
-    assert rejected["reason"].to_list() == ["wrong_type"]
-    assert rejected["detail"][0].startswith("ground_truth: ")
+    assert dropped["reason"].to_list() == ["wrong_type"]
+    assert dropped["detail"][0].startswith("ground_truth: ")

@@ -31,7 +31,7 @@ class TextPairs(Export):
     config: TextPairsConfig
     record = TextPair
 
-    def rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
+    def format_rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
         return pairs.select(
             "pair_id",
             "chosen",

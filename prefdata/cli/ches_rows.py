@@ -1,0 +1,163 @@
+"""The rows of a preference dataset, and what the tables of a flow say of their pairs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from prefdata.config.presets import MAX_PROMPT_CHARS
+from prefdata.errors import DropRecord, SourceError, StorageError
+from prefdata.files.storage import join
+from prefdata.hashing.ids import prompt_id
+from prefdata.records import Ches, FilteredPair, Pair
+from prefdata.reports.ches_figures import KIND
+from prefdata.sources.base import NoFault
+from prefdata.sources.datasets import Dataset
+from prefdata.sources.preferences import PreferencesConfig, PreferencesSource
+from prefdata.sources.rows.annotations import response_id
+from prefdata.tables import read_table
+from prefdata.tables.catalog import Catalog
+
+_IDS = ["prompt_id", "chosen_id", "rejected_id"]
+_PAIRS: dict[str, Any] = {
+    "row": pl.Int64,
+    "origin": pl.String,
+    **dict.fromkeys(_IDS, pl.String),
+    **dict.fromkeys(("prompt", "chosen", "rejected"), pl.String),
+    "margin": pl.Float64,
+}
+_REASONS: dict[str, Any] = {
+    "row": pl.Int64,
+    "reason": pl.String,
+    "detail": pl.String,
+    "fault": pl.Boolean,
+}
+_MAX_KINDS = 12
+"""A column of more values than these says nothing of the kind of a pair."""
+
+
+@dataclass(frozen=True)
+class DatasetRows:
+    """The rows of a dataset.
+
+    Attributes:
+        dataset: What they were read from.
+        form: The form of the rows.
+        count: How many there are.
+        pairs: One row for each that is a pair: its place from 0 (`row`), its origin in the tables,
+            the ids of prompt and responses, the texts, the dataset's own margin, and the dataset's
+            short columns of few values under names that start with `KIND`.
+        reasons: The others: row, reason, detail, fault.
+    """
+
+    dataset: Dataset
+    form: str
+    count: int
+    pairs: pl.DataFrame
+    reasons: pl.DataFrame
+
+
+def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> DatasetRows:
+    """All rows of the dataset.
+
+    Args:
+        config: The dataset.
+        copied_to: The folder that is to get a copy of it under its own name.
+
+    Raises:
+        SourceError: It can't be read, or none of its rows is a pair.
+        StorageError: The copy would replace it.
+    """
+    source = PreferencesSource(config)
+    dataset, form = source.dataset, source.form
+    if copied_to and os.path.abspath(join(copied_to, dataset.file)) == os.path.abspath(config.path):
+        raise StorageError(
+            f"{copied_to}: the filtered copy would replace {config.path}",
+            "Name another folder with --out.",
+        )
+    pairs: list[tuple[Any, ...]] = []
+    reasons: list[tuple[int, str, str, bool]] = []
+    columns: dict[str, list[Any]] = {}
+    count = 0
+    for place, row in enumerate(source.rows()):
+        count += 1
+        try:
+            if isinstance(row.value, DropRecord):
+                raise row.value
+            pair = source.read_pair(row.value, MAX_PROMPT_CHARS)
+        except DropRecord as drop:
+            fault = not isinstance(drop, NoFault)
+            reasons.append((place, drop.reason, drop.problem, fault))
+            continue
+        if not pairs:
+            columns = {name: [] for name in row.value if form and name not in form.columns}
+        for name, values in columns.items():
+            values.append(row.value.get(name))
+        prompt = prompt_id(pair.prompt)
+        ids = (prompt, response_id(prompt, pair.chosen), response_id(prompt, pair.rejected))
+        texts = (pair.prompt[-1][1], pair.chosen, pair.rejected)
+        pairs.append((place, f"{source.name}:{row.number}", *ids, *texts, pair.margin))
+    if form is None or not pairs:
+        first = f"; the first: {reasons[0][1]}, {reasons[0][2]}" if reasons else ""
+        raise SourceError(f"{source.name}: holds no pair in {count} rows{first}")
+    kinds = {f"{KIND}{name}": values for name, values in columns.items() if _tells_kinds(values)}
+    return DatasetRows(
+        dataset,
+        form.name,
+        count,
+        pl.DataFrame(pairs, schema=_PAIRS, orient="row").with_columns(
+            pl.Series(name, values, dtype=pl.String) for name, values in kinds.items()
+        ),
+        pl.DataFrame(reasons, schema=_REASONS, orient="row"),
+    )
+
+
+def _tells_kinds(values: list[Any]) -> bool:
+    return all(isinstance(v, str | None) for v in values) and 1 < len(set(values)) <= _MAX_KINDS
+
+
+def join_pairs(pairs: pl.DataFrame, catalog: Catalog, filtered: bool) -> pl.DataFrame:
+    """The rows whose pair was measured, in their order, with `Ches`' columns and, where the flow
+    filtered, `keep`."""
+    made = read_table(catalog.table("pairs", Pair)).select(_IDS)
+    measured = read_table(catalog.table("ches", Ches)).join(made, on=_IDS)
+    joined = pairs.join(measured, on=_IDS, maintain_order="left")
+    if not filtered:
+        return joined
+    kept = read_table(catalog.table("filtered", FilteredPair)).select(*_IDS, keep=pl.lit(True))
+    return joined.join(kept, on=_IDS, how="left", maintain_order="left").with_columns(
+        pl.col("keep").fill_null(False)
+    )
+
+
+def find_reasons(rows: DatasetRows, measured: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """Why the other rows were not measured: row, reason, detail, fault; sorted by row.
+
+    A row that is a pair may have been dropped when its prompt's rows were merged, where it
+    contradicts another; or its responses may have failed to be measured.
+    """
+    others = rows.pairs.join(measured.select("row"), on="row", how="anti")
+    ingest, ches = (
+        read_table(catalog.dropped(stage)).select(
+            *(pl.col("record").str.json_path_match(f"$.{key}").alias(key) for key in keys),
+            "reason",
+            "detail",
+            "fault",
+        )
+        for stage, keys in (("ingest", ["origin"]), ("ches", _IDS))
+    )
+    found = others.join(ingest.unique("origin"), on="origin", how="left").join(
+        ches.unique(_IDS), on=_IDS, how="left", suffix="_ches"
+    )
+    named = [
+        pl.coalesce(name, f"{name}_ches").alias(name) for name in ("reason", "detail", "fault")
+    ]
+    without = found.select("row", *named).with_columns(
+        pl.col("reason").fill_null("no_pair"),
+        pl.col("detail").fill_null("the flow made no pair of it"),
+        pl.col("fault").fill_null(False),
+    )
+    return pl.concat([rows.reasons, without]).sort("row")

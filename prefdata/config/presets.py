@@ -1,0 +1,61 @@
+"""Presets: whole configurations for one purpose."""
+
+from __future__ import annotations
+
+from prefdata.config.params import (
+    ChesParams,
+    ExportParams,
+    FilterParams,
+    GenerateParams,
+    IngestParams,
+    JudgeParams,
+    PairParams,
+    Params,
+)
+from prefdata.consensus.mean import MeanConfig
+from prefdata.engines.config import ModelParams
+from prefdata.filters.pairs.ches import ChesConfig
+from prefdata.judges.human import HumanConfig
+from prefdata.pairs.all_above_margin import AllAboveMarginConfig
+from prefdata.sources.preferences import PreferencesConfig
+
+MAX_PROMPT_CHARS = 1_000_000
+
+
+def ches_params(
+    source: PreferencesConfig,
+    model: ModelParams,
+    limit: ChesConfig | None = None,
+    data: str = "data",
+    memo: str | None = "data/memo",
+) -> Params:
+    """The flow that measures CHES of a preference dataset's own pairs.
+
+    The dataset's rankings are the only judgments, so its pairs come back as they were; no stage
+    stops because of faulty rows.
+
+    Args:
+        source: The dataset.
+        model: The model that is to be trained.
+        limit: Which pairs stay; None: all.
+        data: The folder of all tables.
+        memo: The folder of finished model calls; None: keep none.
+    """
+    return Params(
+        data=data,
+        memo=memo,
+        models={"policy": model},
+        ingest=IngestParams(
+            sources=[source],
+            test_fraction=0,
+            max_prompt_chars=MAX_PROMPT_CHARS,
+            max_faulty_fraction=1,
+        ),
+        generate=GenerateParams(n=0, max_faulty_fraction=1),
+        judge=JudgeParams(judges=[HumanConfig(annotations="ranking")], max_faulty_fraction=1),
+        consensus=MeanConfig(max_faulty_fraction=1),
+        ches=ChesParams(max_faulty_fraction=1),
+        pair=PairParams(strategy=AllAboveMarginConfig(min_margin=0)),
+        filter=FilterParams(filters=[limit] if limit else [], max_faulty_fraction=1),
+        export=ExportParams(name="pairs by CHES"),
+    )

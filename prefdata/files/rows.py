@@ -1,0 +1,252 @@
+"""The one reader of rows: JSONL, JSON, Parquet, CSV and plain text, compressed or not, from local
+paths and fsspec URLs.
+
+Rows come as a stream, each with its number. A row that can't be parsed comes as the DropRecord
+that says why, so that the good ones go on; a file that can't be read raises SourceError.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, Literal, NamedTuple, cast, get_args
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prefdata.errors import DropRecord, SourceError, StorageError
+from prefdata.files import storage
+
+Format = Literal["jsonl", "json", "parquet", "csv", "text"]
+"""json: an array of rows, or a row a line; text: a text a line."""
+
+_ENDINGS: Mapping[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".txt": "text",
+}
+_UNPACK: Mapping[str, Callable[[Any], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": lambda file: io.BufferedReader(
+        cast(Any, pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"))
+    ),
+}
+_READ_BYTES = 1 << 20
+
+
+class Row(NamedTuple):
+    """A row of a file."""
+
+    number: int
+    """From 1: the line in JSONL and text, where blank lines count too; else the row's place."""
+    raw: bytes | None
+    """The line as it stands in the file; None where the row is no line."""
+    value: Any
+    """What the row holds, or the DropRecord that says why it can't be parsed."""
+
+    def text(self) -> str:
+        """The row as found, for the record of what was dropped."""
+        if self.raw is None:
+            return repr(self.value)
+        return self.raw.decode("utf-8", "backslashreplace")
+
+
+def guess_format(path: str) -> Format | None:
+    """The format by the file's name; None where the name says nothing."""
+    return _ENDINGS.get(os.path.splitext(_strip_compression(path))[1])
+
+
+def format_of(path: str, formats: Sequence[Format] = get_args(Format)) -> Format:
+    """The format by the file's name. Raises SourceError where it is none of `formats`."""
+    found = guess_format(path)
+    if found not in formats:
+        *others, last = formats
+        raise SourceError(
+            f"{path}: can't tell its format from its name",
+            f"Set the source's format: {', '.join(others)} or {last}.",
+        )
+    return cast(Format, found)
+
+
+def read_rows(
+    path: str, file_format: Format | None = None, columns: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """The rows of a file in order.
+
+    Args:
+        path: A local path or an fsspec URL; .gz, .bz2, .xz and .zst are unpacked.
+        file_format: None: by the file's name.
+        columns: The columns to read of a Parquet file, as far as it has them; None: all.
+
+    Raises:
+        SourceError: The file can't be opened, can't be read to its end, or is not of its format.
+    """
+    file_format = file_format or format_of(path)
+    with _explain_damage(path):
+        if file_format == "parquet":
+            yield from _parquet_rows(path, columns)
+        elif file_format == "csv":
+            yield from _csv_rows(path)
+        elif file_format == "json" and is_array(path):
+            yield from (Row(n, None, value) for n, value in enumerate(_read_array(path), 1))
+        else:
+            parse = _decode if file_format == "text" else parse_json
+            yield from _lines(path, parse)
+
+
+def read_values(
+    path: str, file_format: Format | None = None, columns: Sequence[str] | None = None
+) -> Iterator[Any]:
+    """The values of `read_rows`, for files that must be sound. Raises SourceError naming the
+    first row that can't be parsed."""
+    for row in read_rows(path, file_format, columns):
+        if isinstance(row.value, DropRecord):
+            raise SourceError(f"{path}, row {row.number}: {row.value.reason}: {row.value.problem}")
+        yield row.value
+
+
+def count_rows(path: str, file_format: Format | None = None) -> int:
+    """How many rows the file has at most, without parsing them where that can be told."""
+    file_format = file_format or format_of(path)
+    with _explain_damage(path):
+        if file_format == "json" and is_array(path):
+            return len(_read_array(path))
+        with open_unpacked(path) as file:
+            if file_format == "parquet":
+                return int(_open_parquet(path, file).metadata.num_rows)
+            chunks = iter(lambda: file.read(_READ_BYTES), b"")
+            return sum(chunk.count(b"\n") for chunk in chunks) + 1
+
+
+def column_names(path: str) -> list[str]:
+    """The columns of a Parquet file."""
+    with _explain_damage(path), open_unpacked(path) as file:
+        return list(_open_parquet(path, file).schema_arrow.names)
+
+
+def read_table(path: str) -> pa.Table:
+    """A Parquet file as a whole, its schema as it stands."""
+    with _explain_damage(path), open_unpacked(path) as file:
+        return _open_parquet(path, file).read()
+
+
+def is_array(path: str) -> bool:
+    """Whether a JSON file is one array of rows, and not a row a line."""
+    with _explain_damage(path), open_unpacked(path) as file:
+        return file.read(_READ_BYTES).lstrip()[:1] == b"["
+
+
+def open_unpacked(path: str) -> IO[bytes]:
+    """The file's content, unpacked by the ending of its name. Raises SourceError."""
+    try:
+        file: Any = storage.open_file(os.path.expanduser(path))
+    except (OSError, StorageError) as error:
+        raise SourceError(
+            f"{path}: can't be opened: {error}",
+            "Check the path; it is relative to where the command runs.",
+        ) from error
+    unpack = _UNPACK.get(os.path.splitext(path)[1])
+    return cast(IO[bytes], unpack(file) if unpack else file)
+
+
+def parse_json(line: bytes) -> Any:
+    """The value of a line of JSON, or the DropRecord that says why it has none."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        # First, because orjson speaks of surrogates here too.
+        text = _decode(line)
+        if isinstance(text, DropRecord):
+            return text
+        if "surrogate" in str(error):
+            return DropRecord("invalid_unicode", f"a lone surrogate: {error}")
+        return DropRecord("invalid_json", str(error))
+
+
+def _decode(line: bytes) -> str | DropRecord:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        return DropRecord("invalid_unicode", f"not UTF-8: {error}")
+
+
+def _strip_compression(path: str) -> str:
+    stem, ending = os.path.splitext(path)
+    return stem if ending in _UNPACK else path
+
+
+def _lines(path: str, parse: Callable[[bytes], Any]) -> Iterator[Row]:
+    with open_unpacked(path) as file:
+        # By b"\n" alone: str.splitlines would also cut at U+2028 inside a JSON string.
+        for number, line in enumerate(file, 1):
+            line = line.rstrip(b"\r\n")
+            if line.strip():
+                yield Row(number, line, parse(line))
+
+
+def _read_array(path: str) -> list[Any]:
+    with open_unpacked(path) as file:
+        value = parse_json(file.read())
+    if isinstance(value, DropRecord):
+        raise SourceError(f"{path}: not JSON: {value.problem}")
+    return cast(list[Any], value)
+
+
+def _csv_rows(path: str) -> Iterator[Row]:
+    with open_unpacked(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        for number, value in enumerate(csv.DictReader(text), 1):
+            yield Row(number, None, value)
+
+
+def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[Row]:
+    with open_unpacked(path) as file:
+        parquet = _open_parquet(path, file)
+        names = parquet.schema_arrow.names
+        wanted = names if columns is None else sorted(set(columns) & set(names))
+        values = (v for batch in parquet.iter_batches(columns=wanted) for v in _batch_values(batch))
+        yield from (Row(number, None, value) for number, value in enumerate(values, 1))
+
+
+def _batch_values(batch: pa.RecordBatch) -> list[Any]:
+    """The batch's rows; a DropRecord in place of one whose text is not UTF-8."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError as error:
+        if batch.num_rows == 1:
+            return [DropRecord("invalid_unicode", f"not UTF-8: {error}")]
+        return [row for n in range(batch.num_rows) for row in _batch_values(batch.slice(n, 1))]
+
+
+def _open_parquet(path: str, file: IO[bytes]) -> pq.ParquetFile:
+    try:
+        seekable = file if file.seekable() else io.BytesIO(file.read())
+        return pq.ParquetFile(seekable)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(f"{path}: not a Parquet file: {error}") from error
+
+
+@contextmanager
+def _explain_damage(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowInvalid, csv.Error,
+            UnicodeDecodeError) as error:  # fmt: skip
+        raise SourceError(
+            f"{path}: can't be read to its end: {error}",
+            "The file is cut off or damaged: get it again.",
+        ) from error

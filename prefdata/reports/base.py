@@ -1,0 +1,55 @@
+"""The contract of a report: a model of its figures, and the tables and lines that show them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: its head, its rows, and the columns that hold numbers, which are set flush right."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: Collection[int] = ()
+
+
+Block = Grid | str
+"""A table, or lines of text."""
+
+
+class Figures(BaseModel):
+    """Figures of a report, or of a part of one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Report(Figures, ABC):
+    """Figures that a command prints: as JSON, or as the blocks that show them to people."""
+
+    @abstractmethod
+    def blocks(self) -> list[Block]:
+        """What is shown, with an empty line between two blocks."""
+
+    def to_json(self) -> str:
+        """All figures as one JSON object, in one line."""
+        return self.model_dump_json(by_alias=True)
+
+
+class Files(Report):
+    """The files that a command wrote."""
+
+    files: list[str]
+
+    def blocks(self) -> list[Block]:
+        """One path per line."""
+        return ["\n".join(self.files)]
+
+
+def join_counts(counts: dict[str, int]) -> str:
+    """`{"timeout": 3, "refused": 1}` as "timeout 3, refused 1"."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -1,0 +1,105 @@
+"""The renderer: tables that fit the window of a terminal, plain text of full width elsewhere."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from prefdata.reports.base import Block, Grid, Report
+
+_GAP = 2
+"""Between two columns: one of padding, one of the box."""
+_FOLD = 16
+"""A column of text may be folded down to this width, or to its longest word if that is shorter."""
+_DASHES = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+
+
+def print_report(report: Report, stream: TextIO) -> None:
+    """Print the report: for the window where the stream is a terminal, else as plain text."""
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        print_blocks(report.blocks(), console)
+    else:
+        stream.write(format_text(report) + "\n")
+    stream.flush()
+
+
+def print_blocks(blocks: list[Block], console: Console) -> None:
+    """Print the blocks so that they fit the console: nothing is cut off.
+
+    Columns of text are wrapped. A table whose numbers need more room than there is becomes a list
+    of its rows, one figure per line.
+    """
+    for number, block in enumerate(blocks):
+        if number:
+            console.print()
+        if isinstance(block, str):
+            console.print(Text(block, overflow="fold"))
+        elif _narrowest(block) <= console.width:
+            console.print(_table(block, box.SIMPLE_HEAD))
+        else:
+            console.print(_listing(block))
+
+
+def format_text(report: Report) -> str:
+    """The report as plain text: no colours, and lines as long as they need to be."""
+    parts = []
+    for block in report.blocks():
+        if isinstance(block, str):
+            parts.append(block)
+            continue
+        width = sum(_widths(block)) + _GAP * (len(block.head) + 1)
+        console = Console(width=width, color_system=None, highlight=False, markup=False)
+        with console.capture() as capture:
+            console.print(_table(block, _DASHES))
+        parts.append("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    return "\n\n".join(parts)
+
+
+def _table(grid: Grid, lines: box.Box) -> Table:
+    table = Table(box=lines, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+    for number, title in enumerate(grid.head):
+        flush = number in grid.numbers
+        table.add_column(
+            Text(title), justify="right" if flush else "left", no_wrap=flush, overflow="fold"
+        )
+    for row in grid.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _listing(grid: Grid) -> Table:
+    """Each row as a block of its own: its first cell, then one line for each further figure."""
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for row in grid.rows:
+        table.add_row(Text(f"{grid.head[0]}"), Text(row[0], style="bold"))
+        for title, cell in zip(grid.head[1:], row[1:], strict=True):
+            if cell:
+                table.add_row(Text(f"  {title}"), Text(cell))
+    return table
+
+
+def _widths(grid: Grid) -> list[int]:
+    """The width that each column takes with nothing wrapped."""
+    return [max(map(cell_len, column)) for column in zip(grid.head, *grid.rows, strict=True)]
+
+
+def _narrowest(grid: Grid) -> int:
+    """The least width at which the table still reads well: numbers whole, text folded."""
+    columns = zip(grid.head, *grid.rows, strict=True)
+    least = [
+        full if number in grid.numbers else min(full, _FOLD, _longest_word(column))
+        for number, (full, column) in enumerate(zip(_widths(grid), columns, strict=True))
+    ]
+    return sum(least) + _GAP * len(least)
+
+
+def _longest_word(column: tuple[str, ...]) -> int:
+    return max((cell_len(word) for cell in column for word in cell.split()), default=0)

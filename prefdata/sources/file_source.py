@@ -1,0 +1,84 @@
+"""What the sources share that read one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from typing import Literal
+
+from pydantic import Field
+
+from prefdata.errors import SourceError
+from prefdata.files.rows import Format, Row, column_names, count_rows, format_of, open_unpacked
+from prefdata.files.rows import read_rows as read_file
+from prefdata.sources.base import Source, SourceConfig
+
+FORMATS: tuple[Format, ...] = ("jsonl", "json", "parquet")
+
+
+class FileSourceConfig(SourceConfig):
+    """The settings of every source that reads one file."""
+
+    path: str = Field(
+        description="A local path or an fsspec URL; .gz, .bz2, .xz and .zst are unpacked.",
+        examples=["more.jsonl"],
+    )
+    format: Literal["auto", "jsonl", "json", "parquet"] = Field(
+        "auto", description="auto: by the file's name; json: an array of rows, or a row a line."
+    )
+    ground_truth_field: str = Field(
+        "ground_truth",
+        description="What verifiers check responses against; a row need not have it.",
+        examples=["solution"],
+    )
+
+
+class FileSource(Source):
+    """Rows of one file. A kind says which fields it reads."""
+
+    config: FileSourceConfig
+
+    @property
+    def name(self) -> str:
+        return self.config.path
+
+    def fields(self) -> Sequence[str]:
+        """The fields that it reads of a row; the columns that it reads of a Parquet file."""
+        return ("source", self.config.ground_truth_field)
+
+    def required(self) -> dict[str, str]:
+        """Fields of which a Parquet file must have one, and the settings that name them."""
+        return {}
+
+    def check(self) -> None:
+        if self._format == "parquet":
+            self._check_columns()
+        else:
+            open_unpacked(self.config.path).close()
+
+    def count_rows(self) -> int:
+        if self._format == "parquet":
+            self._check_columns()
+        count = count_rows(self.config.path, self._format)
+        return min(count, self.config.limit or count)
+
+    def rows(self) -> Iterator[Row]:
+        if self._format == "parquet":
+            self._check_columns()
+        rows = read_file(self.config.path, self._format, self.fields())
+        limit = self.config.limit
+        return rows if limit is None else takewhile(lambda row: row.number <= limit, rows)
+
+    @property
+    def _format(self) -> Format:
+        named = self.config.format
+        return format_of(self.config.path, FORMATS) if named == "auto" else named
+
+    def _check_columns(self) -> None:
+        names, required = column_names(self.config.path), self.required()
+        if required and not set(required) & set(names):
+            raise SourceError(
+                f"{self.config.path}: has no column {' or '.join(map(repr, required))}; it has: "
+                f"{', '.join(sorted(names))}",
+                f"Set {' or '.join(required.values())} of the source to one of its columns.",
+            )

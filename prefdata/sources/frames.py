@@ -1,0 +1,126 @@
+"""Rows of a source as frames of `Prompt` and `Dropped`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
+
+import orjson
+import polars as pl
+import pyarrow as pa
+
+from prefdata.errors import DropRecord
+from prefdata.files.rows import Row
+from prefdata.hashing.ids import fraction, prompt_id
+from prefdata.records.base import arrow_schema, polars_schema
+from prefdata.records.dropped import Dropped
+from prefdata.records.prompt import Prompt
+from prefdata.sources.rows.conversations import Turn
+
+RECORD_CHARS = 2_000
+"""A dropped row, and what is said of it, is kept up to this length: a broken line can be as long
+as its file."""
+
+
+class SourceRow(NamedTuple):
+    """What a row of a source becomes: a prompt, and what came with it."""
+
+    turns: list[Turn]
+    """The conversation up to the turn to be answered, normalised."""
+    source: str | None = None
+    """What the row says it comes from; None: the source's name stands for it."""
+    ground_truth: str | None = None
+    responses: list[dict[str, Any]] | None = None
+    """In the columns of `ExistingResponse`."""
+    annotation: dict[str, Any] | None = None
+    """Of these responses, in the columns of `Annotation`."""
+
+
+def prompt_frame(
+    rows: Sequence[SourceRow],
+    numbers: Sequence[int],
+    name: str,
+    position: int,
+    test_fraction: float,
+) -> pl.DataFrame:
+    """`Prompt` rows with `order`; built column by column, a fourth of the time that a dict for
+    each row takes.
+
+    Args:
+        rows: What the rows became.
+        numbers: Their numbers in the source.
+        name: The source's name.
+        position: The source's place among all.
+        test_fraction: The share of prompts that goes to the split `test`.
+    """
+    ids = [prompt_id(row.turns) for row in rows]
+    turns = list(chain.from_iterable(row.turns for row in rows))
+    ends = list(accumulate((len(row.turns) for row in rows), initial=0))
+    messages = pa.ListArray.from_arrays(
+        pa.array(ends, pa.int32()),
+        pa.StructArray.from_arrays(
+            [pa.array([turn[part] for turn in turns], pa.string()) for part in (0, 1)],
+            names=["role", "content"],
+        ),
+    )
+
+    def nested(column: str, values: list[Any]) -> pl.Series:
+        # By Arrow: polars would make a series of each row.
+        return pl.Series(pa.array(values, arrow_schema(Prompt).field(column).type))
+
+    is_test = pl.Series([fraction(i) for i in ids], dtype=pl.Float64) < test_fraction
+    schema = pl.Schema({**polars_schema(Prompt), "order": pl.Int64()})
+    frame = pl.DataFrame(
+        {
+            "prompt_id": ids,
+            "messages": pl.Series(messages),
+            "source": [name if row.source is None else row.source for row in rows],
+            "number": numbers,
+            "ground_truth": [row.ground_truth for row in rows],
+            "responses": nested("responses", [row.responses for row in rows]),
+            "annotations": nested(
+                "annotations", [row.annotation and [row.annotation] for row in rows]
+            ),
+        },
+        schema_overrides={
+            **dict.fromkeys(("prompt_id", "source", "ground_truth"), pl.String),
+            "number": pl.Int64,
+        },
+    )
+    return (
+        frame.with_columns(
+            split=pl.when(is_test).then(pl.lit("test")).otherwise(pl.lit("train")),
+            origin=pl.format("{}:{}", pl.lit(name), "number"),
+            order=(position << 40) + pl.col("number"),
+        )
+        .select(schema.names())
+        .cast(schema)
+    )
+
+
+def dropped_frame(rows: Sequence[tuple[Row, DropRecord, bool]], name: str) -> pl.DataFrame:
+    """`Dropped` rows of rows that became no prompt, each with its reason and whether the row is at
+    fault."""
+    dropped = [
+        {
+            "stage": "ingest",
+            "reason": reason.reason,
+            "detail": f"{_shorten(reason.problem)} {reason.remedy}".rstrip(),
+            "fault": fault,
+            "origin": f"{name}:{row.number}",
+            "record": orjson.dumps(_shorten(_encodable(row.text()))).decode(),
+        }
+        for row, reason, fault in rows
+    ]
+    return pl.DataFrame(dropped, schema=polars_schema(Dropped))
+
+
+def _encodable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= RECORD_CHARS:
+        return text
+    return f"{text[:RECORD_CHARS]}… ({len(text)} characters)"

@@ -1,0 +1,123 @@
+"""Rows of one prompt, from all sources, become one prompt."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from prefdata.records.dropped import drop_rows, no_dropped
+
+_SPEAKER = ("annotator", "group", "kind", "dimension")
+
+
+def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(first occurrences, dropped of the others) of prompts with `order`."""
+    ordered = prompts.sort("order")
+    first = ordered.unique("prompt_id", keep="first", maintain_order=True)
+    others = ordered.join(first.select("order"), on="order", how="anti").join(
+        first.select("prompt_id", first="origin"), on="prompt_id", how="left"
+    )
+    dropped = drop_rows(
+        others.with_columns(
+            reason=pl.lit("duplicate"),
+            detail=pl.format("the same prompt stands at {}", "first"),
+        ),
+        "ingest",
+        ("messages", "source", "origin"),
+        fault=False,
+    )
+    return first.drop("order"), dropped
+
+
+def join_annotations(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """All responses and annotations of a prompt, at its first row.
+
+    What one annotator says twice of the same responses counts once; of words that contradict each
+    other none counts, for nothing tells which one was meant.
+
+    Args:
+        prompts: `Prompt` rows with `order`, one annotation each at most.
+
+    Returns:
+        The rows, what was dropped, and how many rows were joined to another.
+    """
+    annotated = pl.col("annotations").is_not_null()
+    if not prompts.filter(annotated).height:
+        return prompts, no_dropped(), 0
+    sound, dropped = _drop_contradictions(prompts.filter(annotated))
+    rows = pl.concat([prompts.filter(~annotated), sound]).sort("order")
+    first = rows.unique("prompt_id", keep="first", maintain_order=True)
+    # What is neither first nor annotated is left to drop_duplicates.
+    rest = rows.filter(~annotated).join(first, on="order", how="anti")
+    of_first = first["annotations"].drop_nulls().len()
+    first = first.drop("responses", "annotations").join(
+        _gather_annotations(sound), on="prompt_id", how="left"
+    )
+    joined = int(first["annotations"].list.len().sum()) - of_first
+    return pl.concat([first.select(rows.columns), rest]), dropped, joined
+
+
+def _drop_contradictions(annotated: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(rows whose annotation counts, dropped of the others) of rows with one annotation each."""
+    annotation = pl.col("annotations").list.first().struct
+    values = annotation.field("values").list.eval(pl.element().cast(pl.String)).list.join(", ")
+    keys = ["prompt_id", *(f"_{name}" for name in _SPEAKER), "_responses"]
+    rows = annotated.with_columns(
+        annotation.field("responses").list.join(" ").alias("_responses"),
+        values.alias("_values"),
+        *(annotation.field(name).alias(f"_{name}") for name in _SPEAKER),
+    ).sort("order")
+    rows = rows.with_columns(
+        _contradicting=pl.col("_values").n_unique().over(keys) > 1,
+        _first=pl.col("origin").first().over(keys),
+        _last=pl.col("origin").last().over(keys),
+        _repeats=pl.struct(keys).is_first_distinct().not_(),
+    )
+    bad = pl.col("_contradicting") | pl.col("_repeats")
+    other = pl.when(pl.col("origin") == pl.col("_first")).then("_last").otherwise("_first")
+    contradicting = pl.format(
+        "annotator {} says {} here and something else at {}; neither counts",
+        "_annotator",
+        "_values",
+        other,
+    )
+    repeating = pl.format("annotator {} says the same of the same at {}", "_annotator", "_first")
+    dropped = drop_rows(
+        rows.filter(bad).with_columns(
+            reason=pl.when("_contradicting")
+            .then(pl.lit("contradicting_annotations"))
+            .otherwise(pl.lit("duplicate_annotation")),
+            detail=pl.when("_contradicting").then(contradicting).otherwise(repeating),
+        ),
+        "ingest",
+        ("messages", "source", "origin", "responses", "annotations"),
+        fault=pl.col("_contradicting"),
+    )
+    return rows.filter(~bad).select(annotated.columns), dropped
+
+
+def _gather_annotations(rows: pl.DataFrame) -> pl.DataFrame:
+    """prompt_id, responses, annotations: one row per prompt, in an order that content alone
+    decides."""
+    fields = ("response_id", "text", "model")
+    responses = (
+        rows.select("prompt_id", "responses")
+        .explode("responses")
+        .unnest("responses")
+        .group_by("prompt_id", "response_id")
+        .agg(pl.col("text").first(), pl.col("model").min())
+        .sort("prompt_id", "text", "response_id")
+        .group_by("prompt_id", maintain_order=True)
+        .agg(responses=pl.struct(fields))
+    )
+    annotation = pl.col("annotation").struct
+    annotations = (
+        rows.select("prompt_id", annotation=pl.col("annotations").list.first())
+        .sort(
+            "prompt_id",
+            *(annotation.field(name) for name in _SPEAKER),
+            annotation.field("responses").list.join(" "),
+        )
+        .group_by("prompt_id", maintain_order=True)
+        .agg(annotations="annotation")
+    )
+    return responses.join(annotations, on="prompt_id")

@@ -1,0 +1,19 @@
+"""The kinds of sources, by the `kind` that params.yaml uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefdata.parts import Registry
+from prefdata.sources.base import Source
+
+SOURCES: Registry[Source] = Registry(Source, ("prefdata.sources",), "prefdata.importers")
+
+DEFAULT_KIND = "prompts"
+
+
+def fill_kind(settings: Any) -> Any:
+    """A source's settings with the kind that they have where params.yaml names none."""
+    if isinstance(settings, dict) and "kind" not in settings:
+        return {"kind": DEFAULT_KIND, **settings}
+    return settings

@@ -1,0 +1,1 @@
+"""How one row is read: its conversation, its annotation, its transcript or its preference."""

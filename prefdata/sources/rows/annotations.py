@@ -1,0 +1,227 @@
+"""One row of an annotated source: its responses, and one annotator's word on them.
+
+A row is a rating or a thumb of one response, or a ranking of several.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefdata.errors import DropRecord
+from prefdata.hashing.ids import digest, prompt_id
+from prefdata.records.annotation import AnnotationKind
+from prefdata.sources.rows.conversations import Turn, check_encodable, read_text
+
+_THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}
+"""What a thumb may be; True is 1 and False is 0 to a dictionary."""
+
+AnnotatedResponses = tuple[list[dict[str, Any]], dict[str, Any]]
+"""Responses in the columns of `ExistingResponse`, and one annotation of them in those of
+`Annotation`."""
+
+
+class AnnotationsParams(BaseModel):
+    """How the rows of a source hold existing responses and what annotators said of them: one row
+    per annotator's word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: AnnotationKind = Field(
+        description="rating: a number, more is better; thumb: up or down, true or false, 1 or 0; "
+        "ranking: one rank per response, the lowest is the best."
+    )
+    response_field: str | None = Field(
+        None, description="The response; of a ranking, the list of them. Not set: response(s)."
+    )
+    value_field: str | None = Field(
+        None, description="The rating, thumb or list of ranks. Not set: the kind's name."
+    )
+    annotator_field: str = Field("annotator", description="Whose word it is; every row needs one.")
+    group_field: str = Field("group", description="The annotator's group; a row need not have it.")
+    model_field: str = Field(
+        "model", description="Who wrote the response, or a list of them; a row need not have it."
+    )
+    dimension: str | None = Field(
+        None, min_length=1, description="The quality it is about; not set: the judge's."
+    )
+
+    def columns(self) -> dict[str, str]:
+        """What is read -> the field that holds it."""
+        several = self.kind == "ranking"
+        return {
+            "response": self.response_field or ("responses" if several else "response"),
+            "value": self.value_field or self.kind,
+            "annotator": self.annotator_field,
+            "group": self.group_field,
+            "model": self.model_field,
+        }
+
+
+def read_annotation(
+    row: dict[str, Any], turns: Sequence[Turn], params: AnnotationsParams
+) -> AnnotatedResponses:
+    """The responses and the annotation of a row.
+
+    Args:
+        row: The raw row.
+        turns: Its prompt, normalised.
+        params: Which fields hold what.
+
+    Raises:
+        DropRecord: A field is missing or of another type.
+    """
+    fields = params.columns()
+    annotator = _read_name(row.get(fields["annotator"]), fields["annotator"])
+    if annotator is None:
+        raise DropRecord(
+            "no_annotator",
+            f"{fields['annotator']!r} is not here, null or empty",
+            "Give every row its annotator's id; annotator_field of the source's annotations names "
+            "it.",
+        )
+    for name in ("response", "value"):
+        if row.get(fields[name]) is None:
+            raise DropRecord(
+                "missing_field",
+                f"{fields[name]!r} is not here, or null",
+                f"Set {name}_field of the source's annotations.",
+            )
+    value, field = row[fields["value"]], fields["value"]
+    if params.kind == "ranking":
+        texts = _read_texts(row[fields["response"]], fields["response"])
+        values = _read_ranks(value, field, len(texts))
+    else:
+        texts = [read_text(row[fields["response"]], fields["response"])]
+        values = [
+            _read_rating(value, field) if params.kind == "rating" else _read_thumb(value, field)
+        ]
+    return annotate(
+        turns,
+        texts,
+        values,
+        kind=params.kind,
+        annotator=annotator,
+        models=_read_models(row.get(fields["model"]), fields["model"], len(texts)),
+        group=_read_name(row.get(fields["group"]), fields["group"]),
+        dimension=params.dimension,
+    )
+
+
+def annotate(
+    turns: Sequence[Turn],
+    texts: Sequence[str],
+    values: Sequence[float],
+    kind: AnnotationKind,
+    annotator: str,
+    models: Sequence[str | None] = (),
+    group: str | None = None,
+    dimension: str | None = None,
+) -> AnnotatedResponses:
+    """Responses to a prompt and an annotation of them, both in the order of the responses' ids.
+
+    Args:
+        turns: The prompt, normalised.
+        texts: The responses, no two alike.
+        values: One per response, as `Annotation` has them.
+        models: Who wrote each; left out: not known.
+    """
+    prompt = prompt_id(turns)
+    ids = [response_id(prompt, text) for text in texts]
+    order = sorted(range(len(texts)), key=ids.__getitem__)
+    authors = models or [None] * len(texts)
+    return (
+        [{"response_id": ids[n], "text": texts[n], "model": authors[n]} for n in order],
+        {
+            "annotator": annotator,
+            "group": group,
+            "kind": kind,
+            "dimension": dimension,
+            "responses": [ids[n] for n in order],
+            "values": [values[n] for n in order],
+        },
+    )
+
+
+def response_id(prompt: str, text: str) -> str:
+    """The id of an existing response: the content id of the prompt's id and the text."""
+    return digest([prompt.encode(), text.encode()])
+
+
+def _read_name(value: Any, field: str) -> str | None:
+    """An id as text; None where there is none."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise DropRecord(
+            "wrong_type", f"{field} is {type(value).__name__}, expected text or a whole number"
+        )
+    return check_encodable(str(value), field)
+
+
+def _read_texts(value: Any, field: str) -> list[str]:
+    if not isinstance(value, list):
+        raise DropRecord("wrong_type", f"{field} is {type(value).__name__}, expected a list")
+    texts = [read_text(text, f"{field}, response {number}") for number, text in enumerate(value, 1)]
+    if len(texts) < 2:
+        raise DropRecord("too_few_responses", f"{field} holds {len(texts)}, expected 2 or more")
+    if len(set(texts)) < len(texts):
+        raise DropRecord("repeated_response", f"{field} holds the same response twice")
+    return texts
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _read_rating(value: Any, field: str) -> float:
+    if not _is_number(value):
+        raise DropRecord("wrong_rating", f"{field} is {_describe(value)}, expected a number")
+    return float(value)
+
+
+def _read_thumb(value: Any, field: str) -> float:
+    thumb = _THUMBS.get(value) if isinstance(value, str | int | float) else None
+    if thumb is None:
+        raise DropRecord(
+            "unknown_thumb",
+            f"{field} is {_describe(value)}, expected up or down, true or false, 1 or 0",
+        )
+    return thumb
+
+
+def _read_ranks(value: Any, field: str, responses: int) -> list[float]:
+    """Ranks without gaps, from 1: what is compared is their order alone."""
+    if not isinstance(value, list):
+        raise DropRecord(
+            "wrong_type", f"{field} is {type(value).__name__}, expected a list of ranks"
+        )
+    if len(value) != responses or any(rank is None for rank in value):
+        ranked = sum(rank is not None for rank in value)
+        raise DropRecord(
+            "incomplete_ranking",
+            f"{field} holds {ranked} ranks for {responses} responses",
+            "Rank every response of the row, and leave out those that were not ranked.",
+        )
+    for rank in value:
+        if not _is_number(rank):
+            raise DropRecord("wrong_rank", f"{field} holds {_describe(rank)}, expected numbers")
+    place = {rank: float(number) for number, rank in enumerate(sorted(set(value)), 1)}
+    return [place[rank] for rank in value]
+
+
+def _read_models(value: Any, field: str, responses: int) -> list[str | None]:
+    if not isinstance(value, list):
+        return [_read_name(value, field)] * responses
+    if len(value) != responses:
+        raise DropRecord(
+            "wrong_type", f"{field} names {len(value)} models for {responses} responses"
+        )
+    return [_read_name(one, field) for one in value]
+
+
+def _describe(value: Any) -> str:
+    return f"{type(value).__name__} {str(value)[:80]!r}"

@@ -1,0 +1,258 @@
+"""Preference datasets: a row of any form becomes a prompt, a chosen and a rejected response.
+
+Every form in which trainers take pairs today, told apart by the columns and what is in them:
+
+| form | columns |
+|---|---|
+| explicit prompt | prompt (text or messages), chosen, rejected (text, a message, or messages) |
+| whole conversations | chosen, rejected: messages that share the prompt (`prompt` may repeat it) |
+| HH transcripts | chosen, rejected: texts of `\\n\\nHuman:` and `\\n\\nAssistant:` turns |
+| messages beside | messages or conversations, and chosen, rejected: one message each |
+| instruction | instruction, input?, system?, history?, chosen, rejected: texts |
+| OpenAI | input{messages}, preferred_output, non_preferred_output |
+| HelpSteer2 | prompt, response_1, response_2, preference_strength (above 0: response_2) |
+| HelpSteer3 | context, response1, response2, overall_preference (below 0: response1) |
+| AlpacaFarm | instruction, input, output_1, output_2, preference (1 or 2) |
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefdata.errors import DropRecord, SourceError
+from prefdata.sources.base import NoFault
+from prefdata.sources.rows import transcripts
+from prefdata.sources.rows.conversations import Turn, check_prompt, read_messages, read_text
+
+PROMPTS = ("prompt", "messages", "conversations", "context", "instruction", "question", "query")
+SIDES = {
+    "chosen": ("chosen", "chosen_response", "preferred", "accepted"),
+    "rejected": ("rejected", "rejected_response", "dispreferred"),
+}
+MARGINS = (("score_chosen", "score_rejected"), ("chosen_score", "rejected_score"))
+
+_TRANSCRIPT = re.compile(r"\s*(Human|Assistant):")
+
+
+@dataclass(frozen=True)
+class PreferenceRow:
+    """A pair as the dataset has it; `margin` is how much better the chosen response is by the
+    dataset's own scores, None where it has none."""
+
+    prompt: list[Turn]
+    chosen: str
+    rejected: str
+    margin: float | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of preference rows: its name, the columns that make it, and how a row is read."""
+
+    name: str
+    columns: tuple[str, ...]
+    read: Callable[[dict[str, Any]], PreferenceRow]
+
+
+def detect_form(row: Any, where: str, named: Mapping[str, str]) -> Form:
+    """The form of a dataset, by its first row.
+
+    Args:
+        row: The first row.
+        where: The dataset's name, for errors.
+        named: Columns named in the settings, by prompt, chosen and rejected.
+
+    Raises:
+        SourceError: It is none of the forms; names the columns found.
+    """
+    if not isinstance(row, dict):
+        raise SourceError(f"{where}: its rows are {type(row).__name__}, expected objects")
+    for name, column in named.items():
+        if column not in row:
+            raise SourceError(f"{where}: has no column {column!r} for {name}; {_list_columns(row)}")
+    if not named:
+        for form in _SPECIAL:
+            if set(form.columns) <= set(row):
+                return form
+    sides: dict[str, str] = {}
+    for side, names in SIDES.items():
+        column = named.get(side) or next((n for n in names if n in row), "")
+        if not column:
+            raise SourceError(
+                f"{where}: no column of {side} responses; {_list_columns(row)}",
+                "Say which they are: `columns: {prompt: P, chosen: C, rejected: R}` of the source, "
+                "or --columns prompt=P,chosen=C,rejected=R. Known forms: a column each for chosen "
+                "and rejected (with or without a prompt); "
+                + "; ".join(f"{f.name} ({', '.join(f.columns)})" for f in _SPECIAL)
+                + ". Ratings and rankings: a source of the kind prompts with `annotations`.",
+            )
+        sides[side] = column
+    prompt = named.get("prompt") or next((n for n in PROMPTS if n in row), None)
+    if prompt is None and "input" in row:
+        prompt = "input"
+    chosen = row[sides["chosen"]]
+    if prompt is None and isinstance(chosen, str) and not _TRANSCRIPT.match(chosen):
+        raise SourceError(
+            f"{where}: {sides['chosen']!r} is text and there is no prompt beside it; "
+            f"{_list_columns(row)}",
+            "Name its column: `columns: {prompt: P}` of the source, or --columns prompt=P.",
+        )
+    columns = tuple(c for c in (prompt, *sides.values()) if c)
+    name = _describe(row, prompt, chosen)
+    return Form(name, columns, lambda row: _read_pair(row, prompt, *sides.values()))
+
+
+def _describe(row: dict[str, Any], prompt: str | None, chosen: Any) -> str:
+    if prompt is None:
+        return "HH transcripts" if isinstance(chosen, str) else "whole conversations"
+    if isinstance(chosen, list):
+        first = chosen[0] if chosen and isinstance(chosen[0], dict) else {}
+        if first.get("role", first.get("from")) not in ("assistant", "gpt"):
+            return f"whole conversations, {prompt} repeated"
+    kinds: dict[type, str] = {str: "text", list: "messages", dict: "a message"}
+    kind = kinds.get(type(chosen), type(chosen).__name__)
+    asked = "text" if isinstance(row[prompt], str) else "messages"
+    return f"{prompt} ({asked}), responses as {kind}"
+
+
+def _read_pair(
+    row: dict[str, Any], prompt: str | None, chosen: str, rejected: str
+) -> PreferenceRow:
+    """A row with a column for each side."""
+    if prompt is not None:
+        _require(row, prompt)
+    sides = [_require(row, chosen), _require(row, rejected)]
+    if prompt is None and all(isinstance(side, str) for side in sides):
+        turns, texts = _read_transcripts(*sides)
+    elif all(isinstance(side, str) for side in sides):
+        turns, texts = _read_prompt(row, prompt), sides
+    elif all(isinstance(side, dict) for side in sides):
+        turns = _read_prompt(row, prompt)
+        texts = [_read_response(read_messages([side], chosen), []) for side in sides]
+    else:
+        both = [read_messages(side, chosen) for side in sides]
+        if any(side and side[0][0] != "assistant" for side in both) or prompt is None:
+            turns = _share_turns(*both)
+        else:
+            turns = _read_prompt(row, prompt)
+            both = [turns + side for side in both]
+        texts = [_read_response(side, turns) for side in both]
+    _check_pair(turns, texts)
+    return PreferenceRow(turns, texts[0], texts[1], _read_margin(row))
+
+
+def _require(row: dict[str, Any], name: str) -> Any:
+    if row.get(name) is None:
+        raise DropRecord("missing_field", f"{name!r} is not here, or null")
+    return row[name]
+
+
+def _read_prompt(row: dict[str, Any], prompt: str | None) -> list[Turn]:
+    """The prompt of its own column, with what instruction datasets put beside it."""
+    assert prompt is not None
+    value = _require(row, prompt)
+    if not isinstance(value, str):
+        return read_messages(value, prompt)
+    turns = [("system", read_text(row["system"], "system"))] if row.get("system") else []
+    for number, turn in enumerate(row.get("history") or [], 1):
+        if not isinstance(turn, list | tuple) or [type(text) for text in turn] != [str, str]:
+            raise DropRecord("wrong_type", f"history, turn {number} is no pair of texts")
+        turns += [("user", turn[0]), ("assistant", turn[1])]
+    extra = row.get("input") if prompt == "instruction" else None
+    return [*turns, ("user", f"{value}\n{extra}" if extra else value)]
+
+
+def _share_turns(one: list[Turn], other: list[Turn]) -> list[Turn]:
+    """The turns that both conversations open with, up to the last answer at most."""
+    count = 0
+    for mine, yours in zip(one[:-1], other[:-1], strict=False):
+        if mine != yours:
+            break
+        count += 1
+    return one[:count]
+
+
+def _read_response(turns: list[Turn], prompt: list[Turn]) -> str:
+    rest = turns[len(prompt) :]
+    if len(rest) != 1 or rest[0][0] != "assistant":
+        found = ", ".join(role for role, _ in rest) or "nothing"
+        raise DropRecord(
+            "several_turns", f"behind the shared prompt stands {found}, expected one response"
+        )
+    return rest[0][1]
+
+
+def _read_transcripts(chosen: str, rejected: str) -> tuple[list[Turn], list[str]]:
+    shared = transcripts.read_prompt({"chosen": chosen, "rejected": rejected})
+    turns = [(role, content.strip()) for role, content in shared]
+    whole = [transcripts.read_turns(text) for text in (chosen, rejected)]
+    return turns, [_read_response(each, each[: len(turns)]) for each in whole]
+
+
+def _check_pair(turns: list[Turn], texts: Sequence[Any]) -> None:
+    check_prompt(turns)
+    for side, text in zip(SIDES, texts, strict=True):
+        read_text(text, side)
+
+
+def _read_margin(row: dict[str, Any]) -> float | None:
+    if isinstance(row.get("margin"), int | float):
+        return float(row["margin"])
+    for better, worse in MARGINS:
+        scores = [row.get(better), row.get(worse)]
+        if all(isinstance(score, int | float) for score in scores):
+            return float(scores[0]) - float(scores[1])  # type: ignore[arg-type]
+    return None
+
+
+def _vote_reader(
+    prompt: str, one: str, other: str, vote: str, middle: float
+) -> Callable[[dict[str, Any]], PreferenceRow]:
+    """Reads a row with two responses and a number: above `middle` the second one is preferred."""
+
+    def read(row: dict[str, Any]) -> PreferenceRow:
+        strength = row.get(vote)
+        if not isinstance(strength, int | float) or math.isnan(strength):
+            raise DropRecord("missing_field", f"{vote!r} is {strength!r}, expected a number")
+        if strength == middle:
+            raise NoFault("tie", f"{vote} is {strength:g}: neither response is preferred")
+        names = (one, other) if strength < middle else (other, one)
+        texts = [row.get(name) for name in names]
+        turns = _read_prompt(row, prompt)
+        _check_pair(turns, texts)
+        return PreferenceRow(turns, str(texts[0]), str(texts[1]), abs(strength - middle))
+
+    return read
+
+
+def _read_openai(row: dict[str, Any]) -> PreferenceRow:
+    given = _require(row, "input")
+    if not isinstance(given, dict):
+        raise DropRecord("wrong_type", f"input is {type(given).__name__}, expected an object")
+    turns = read_messages(given.get("messages"), "input.messages")
+    texts = [
+        _read_response(read_messages(_require(row, name), name), [])
+        for name in ("preferred_output", "non_preferred_output")
+    ]
+    _check_pair(turns, texts)
+    return PreferenceRow(turns, texts[0], texts[1])
+
+
+def _vote_form(name: str, prompt: str, one: str, other: str, vote: str, middle: float = 0) -> Form:
+    return Form(name, (prompt, one, other, vote), _vote_reader(prompt, one, other, vote, middle))
+
+
+_SPECIAL = (
+    Form("OpenAI", ("input", "preferred_output", "non_preferred_output"), _read_openai),
+    _vote_form("HelpSteer2", "prompt", "response_1", "response_2", "preference_strength"),
+    _vote_form("HelpSteer3", "context", "response1", "response2", "overall_preference"),
+    _vote_form("AlpacaFarm", "instruction", "output_1", "output_2", "preference", 1.5),
+)
+
+
+def _list_columns(row: dict[str, Any]) -> str:
+    return f"it has: {', '.join(map(str, row)) or 'none'}"

@@ -1,0 +1,54 @@
+r"""HH-RLHF transcripts: "\n\nHuman: … \n\nAssistant: …", chosen and rejected sharing the prompt."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from prefdata.errors import DropRecord
+from prefdata.sources.rows.conversations import Turn
+
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+_NAMES = {"Human": "user", "Assistant": "assistant"}
+
+
+def read_turns(transcript: str) -> list[Turn]:
+    """All turns of one transcript, blanks at their ends taken off."""
+    marks = list(_TURN.finditer(transcript))
+    ends = [m.start() for m in marks[1:]] + [len(transcript)]
+    return [
+        (_NAMES[m.group(1)], transcript[m.end() : end].strip())
+        for m, end in zip(marks, ends, strict=True)
+    ]
+
+
+def read_prompt(row: Any) -> list[Turn]:
+    r"""The prompt of a row: the part that both transcripts share, up to the last user turn.
+
+    `{"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant:
+    Go away"}` becomes `[("user", " Hi")]`.
+
+    Raises:
+        DropRecord: There are no transcripts, or no prompt stands before what they share.
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("chosen"), str):
+        raise DropRecord("missing_field", "no transcript under 'chosen'", "Set the source's kind.")
+    chosen, rejected = row["chosen"], row.get("rejected", row["chosen"])
+    if not isinstance(rejected, str):
+        raise DropRecord("wrong_type", f"rejected is {type(rejected).__name__}, expected text")
+    # The shared part may end inside a word of the first assistant turn that differs; the prompt
+    # is what stands before that turn's marker.
+    shared = len(os.path.commonprefix([chosen, rejected]))
+    marks = [m for m in _TURN.finditer(chosen) if m.start() <= shared]
+    responses = [m for m in marks if m.group(1) == "Assistant"]
+    if not responses or not chosen.startswith(("\n\nHuman:", "\n\nAssistant:")):
+        raise DropRecord("not_a_transcript", "no Human and Assistant turns were found")
+    end = responses[-1].start()
+    marks = [m for m in marks if m.start() < end]
+    if not marks:
+        raise DropRecord("not_a_transcript", "no Human turn stands before the responses")
+    ends = [m.start() for m in marks[1:]] + [end]
+    return [
+        (_NAMES[m.group(1)], chosen[m.end() : stop]) for m, stop in zip(marks, ends, strict=True)
+    ]
