@@ -8,8 +8,9 @@ from prefdata.augment.base import Augmentation
 from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
+from prefdata.parts.judge_names import check_judges
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
-from prefdata.pipelines.stages.judge import check_judges
+from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records import AugmentedPair
 from prefdata.records.base import fill_columns
 from prefdata.records.dropped import no_dropped
@@ -34,8 +35,9 @@ class AugmentStage(BucketStage):
         return [requirement for part in parts for requirement in part.requirements()]
 
     def check(self, context: Context) -> None:
+        names = name_judges(context.params)
         for part in _augmentations(context):
-            check_judges(part, context.params)
+            check_judges(part, names)
 
     def work(self, context: Context, bucket: int) -> Outcome:
         pairs = rows = context.read("pairs", bucket)

@@ -98,9 +98,7 @@ class Context:
     def inference(self) -> Inference:
         """What the stage asks models through; one for each bucket, whose usage it counts."""
         runtime = self.runtime
-        return Inference(
-            runtime.engines, runtime.open_memo(self.params.memo), runtime, self.stage
-        )
+        return Inference(runtime.engines, runtime.open_memo(self.params.memo), runtime, self.stage)
 
 
 @dataclass(frozen=True)

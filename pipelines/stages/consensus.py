@@ -16,9 +16,10 @@ from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
 from prefdata.consensus.base import Consensus, SummaryConsensus
 from prefdata.consensus.registry import CONSENSUSES
+from prefdata.parts.judge_names import check_judges
 from prefdata.pipelines.beam.shuffle import pack, unpack
 from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
-from prefdata.pipelines.stages.judge import check_judges
+from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records.dropped import drop_rows
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ConsensusStage(Stage):
         return ["prompts", "judgments"]
 
     def check(self, context: Context) -> None:
-        check_judges(make_consensus(context), context.params)
+        check_judges(make_consensus(context), name_judges(context.params))
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         from prefdata.pipelines.beam.steps import apply_step, spread_buckets

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from prefdata.accounting.stats import add_usage
-from prefdata.augment.base import Augmentation
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
-from prefdata.consensus.base import Consensus
 from prefdata.engines.base import Requirement
 from prefdata.errors import ConfigError
 from prefdata.inference.usage import Usage
@@ -108,17 +106,6 @@ def make_panel(context: Context) -> list[Judge]:
 def name_judges(params: Params) -> list[str]:
     """The names of the judges of params.yaml."""
     return [judge.name for judge in build_panel(params.judge.judges)]
-
-
-def check_judges(part: Consensus | Augmentation, params: Params) -> None:
-    """Raise ConfigError where the part's settings name a judge that params.yaml has not."""
-    names = name_judges(params)
-    for name in part.judges():
-        if name not in names:
-            raise ConfigError(
-                f"{part.where}: no judge is called {name!r}; judge.judges has: {', '.join(names)}",
-                "Name a judge by its `name`, or by its kind where it has none.",
-            )
 
 
 def _judge_first(context: Context, bucket: int) -> Iterator[Judged]:
