@@ -283,7 +283,7 @@ def test_labels_are_read_from_parquet(tmp_path: Path) -> None:
 def test_the_recipe_runs(whole: tuple[Path, dict[str, Stats]], root: Path, tmp_path: Path) -> None:
     folder, _ = whole
     params = load_params(
-        root / "recipes" / "people.yaml",
+        root / "recipes" / "annotations.yaml",
         [f"ingest.sources.0.path={folder}/ratings.jsonl", f"data={tmp_path}/data"],
     )
     stats = run(params)
