@@ -24,7 +24,7 @@ class CriterionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    judge: str
+    judge: str = Field(description="The judge's name.")
     dimension: str | None = Field(
         None, description="The dimension that counts; null: the mean of all of the judge's."
     )

@@ -26,7 +26,7 @@ class PromptKindConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(description="What details and errors call it.")
     source: str | None = Field(None, description="Regex that the prompt's source must contain.")
     text: str | None = Field(None, description="Regex that the last user turn must contain.")
     judges: list[str] = Field(min_length=1, description="Whose judgments make the label.")
@@ -46,7 +46,7 @@ class ConstraintConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    judge: str
+    judge: str = Field(description="The judge's name.")
     min_preference: float = Field(
         0.5, ge=0, le=1, description="Least P(preferred ≻ other) that it may give."
     )

@@ -18,7 +18,7 @@ class PricesParams(BaseModel):
 
     input_per_million: float = Field(0.0, ge=0, description="Tokens that the model reads.")
     output_per_million: float = Field(0.0, ge=0, description="Tokens that it generates.")
-    currency: str = Field("USD", min_length=1)
+    currency: str = Field("USD", min_length=1, description="Of both prices.")
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         """The price of so many tokens, in `currency`."""

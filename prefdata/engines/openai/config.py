@@ -51,11 +51,11 @@ class Timeouts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    connect: float = Field(10.0, gt=0)
+    connect: float = Field(10.0, gt=0, description="Until the connection stands.")
     read: float = Field(
         600.0, gt=0, description="Silence of the server; a reply comes as a whole, when done."
     )
-    total: float = Field(1800.0, gt=0)
+    total: float = Field(1800.0, gt=0, description="Until the whole reply is there.")
 
 
 class OpenAIOptions(EngineOptions):
@@ -64,7 +64,9 @@ class OpenAIOptions(EngineOptions):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     base_urls: list[Annotated[str, AfterValidator(_check_url)]] = Field(
-        min_length=1, examples=[["http://elsewhere:8000/v1"]]
+        min_length=1,
+        description="The servers' addresses, each up to /v1.",
+        examples=[["http://elsewhere:8000/v1"]],
     )
     server: Literal["openai", "vllm"] = Field(
         "openai", description="openai: nothing but OpenAI's API; vllm: vLLM's additions to it too."
@@ -88,7 +90,9 @@ class OpenAIOptions(EngineOptions):
         20, gt=1, description="Among how many tokens `choose` looks for its options (openai)."
     )
     send_seed: bool = Field(True, description="false for a server that refuses `seed`.")
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="What the server calls the longest reply."
+    )
     embed_batch: int = Field(32, gt=0, description="Texts per request of `embed`.")
     end_of_turn: str | None = Field(
         None,

@@ -62,19 +62,29 @@ class VllmOptions(EngineOptions):
     max_model_len: int | None = Field(
         None, gt=0, description="Prompt and response together.", examples=[512]
     )
-    gpu_memory_utilization: float | None = Field(None, gt=0, le=1, examples=[0.5])
+    gpu_memory_utilization: float | None = Field(
+        None, gt=0, le=1, examples=[0.5], description="The share of the GPU's memory to take."
+    )
     kv_cache_memory_bytes: int | None = Field(
         None, gt=0, description="Instead of a share.", examples=[1 << 30]
     )
     cpu_offload_gb: float | None = Field(
         None, ge=0, description="Weights kept in host memory.", examples=[2.0]
     )
-    tensor_parallel_size: int | None = Field(None, gt=0, examples=[2])
-    quantization: str | None = Field(None, examples=["fp8"])
+    tensor_parallel_size: int | None = Field(
+        None, gt=0, examples=[2], description="The number of GPUs that share the model."
+    )
+    quantization: str | None = Field(
+        None,
+        examples=["fp8"],
+        description="How vLLM quantises the weights; part of the fingerprint.",
+    )
     lora: str | None = Field(
         None, description="The folder of a LoRA adapter.", examples=["an/adapter"]
     )
-    enforce_eager: bool | None = Field(None, examples=[True])
+    enforce_eager: bool | None = Field(
+        None, examples=[True], description="Run without CUDA graphs: less memory, slower."
+    )
     enable_prefix_caching: bool | None = Field(
         None, description="null: on, where vLLM can do it with the model.", examples=[False]
     )

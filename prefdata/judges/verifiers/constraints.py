@@ -11,7 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.verifier import Verifier, quote
 
-Count = Field(None, ge=0, examples=[3])
+
+def _count(description: str) -> Any:
+    return Field(None, ge=0, examples=[3], description=description)
+
+
 Format = Literal["json", "lowercase", "uppercase", "no_commas", "one_line", "quoted"]
 
 
@@ -20,16 +24,16 @@ class Constraints(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_chars: int | None = Count
-    max_chars: int | None = Count
-    min_words: int | None = Count
-    max_words: int | None = Count
-    min_sentences: int | None = Count
-    max_sentences: int | None = Count
-    min_paragraphs: int | None = Count
-    max_paragraphs: int | None = Count
-    min_bullets: int | None = Count
-    max_bullets: int | None = Count
+    min_chars: int | None = _count("The fewest characters.")
+    max_chars: int | None = _count("The most characters.")
+    min_words: int | None = _count("The fewest words.")
+    max_words: int | None = _count("The most words.")
+    min_sentences: int | None = _count("The fewest sentences.")
+    max_sentences: int | None = _count("The most sentences.")
+    min_paragraphs: int | None = _count("The fewest paragraphs.")
+    max_paragraphs: int | None = _count("The most paragraphs.")
+    min_bullets: int | None = _count("The fewest bullet points.")
+    max_bullets: int | None = _count("The most bullet points.")
     keywords: list[str] | None = Field(
         None, description="Words that all have to be there, in any case.", examples=[["moon"]]
     )
