@@ -65,7 +65,7 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             {"models": {"policy": {"engine": "abacus", "model": "m"}}},
-            "models.policy.engine: 'abacus' is unknown; known: transformers, openai, vllm, ",
+            "models.policy.engine: 'abacus' is unknown; known: openai, reward_model, ",
         ),
         (
             {"pair": {"strategy": {"kind": "random"}}},
