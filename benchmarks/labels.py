@@ -28,11 +28,11 @@ import orjson
 import polars as pl
 from machine import report
 
+from prefdata.engines.config import ModelParams
 from prefdata.config.params import RewardHeadParams
 from prefdata.consensus import registry as consensuses
 from prefdata.consensus.calibration import fit, temper
-from prefdata.engines.sentence import SentenceConfig, SentenceEngine
-from prefdata.engines.transformers.config import TransformersConfig
+from prefdata.engines.sentence import SentenceEngine
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference, Memo
 from prefdata.judges import registry as judges
@@ -427,12 +427,10 @@ def main() -> None:
     engines: dict[str, Any] = {
         "embedder": SentenceEngine(
             "embedder",
-            SentenceConfig(model="minilm", device="cpu", dtype="bfloat16"),
+            ModelParams(engine="sentence", model="minilm", device="cpu", dtype="bfloat16"),
         ),
         **{
-            name: TransformersEngine(
-                name, TransformersConfig(model=str(ROOT / "demo" / name), **small)
-            )
+            name: TransformersEngine(name, ModelParams(model=str(ROOT / "demo" / name), **small))
             for name in ("policy", "reference")
         },
     }
