@@ -41,7 +41,7 @@ from prefdata.records import Judgment
 from prefdata.records.base import completed
 from prefdata.records.judgment import HELPFULNESS
 from prefdata.reward_head.head import RewardHead, save_head, train_head
-from prefdata.sources.hh import to_messages
+from prefdata.sources.rows.transcripts import read_prompt
 
 ROOT = Path(__file__).resolve().parent.parent
 MATH = "math_answer"
@@ -254,12 +254,11 @@ def on_hh(data: Path, folder: Path, inference: Inference) -> dict[str, Any]:
         raw = [orjson.loads(line) for line in lines]
     rows = []
     for place, row in enumerate(raw):
-        messages = to_messages(row)["messages"]
         last = {s: row[s].rpartition("\n\nAssistant:")[2].strip() for s in ("chosen", "rejected")}
         if place < 1400 or place >= len(raw) - 400:
             rows.append(
                 {
-                    "prompt": [{**m, "content": m["content"].strip()} for m in messages],
+                    "prompt": [{"role": r, "content": c.strip()} for r, c in read_prompt(row)],
                     **{s: [{"role": "assistant", "content": t}] for s, t in last.items()},
                     "split": "train" if place < 1400 else "heldout",
                 }
