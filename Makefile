@@ -9,7 +9,7 @@ VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
 VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
 
-.PHONY: demo test test-vllm bench-vllm setup lint types schemas repro clean
+.PHONY: demo test test-vllm bench-vllm setup lint types schemas docs repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
@@ -38,8 +38,11 @@ types: $(VENV)/dev.done
 schemas: $(VENV)/demo.done
 	prefdata schemas
 
+docs: $(VENV)/docs.done
+	sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
 clean:
-	rm -rf data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf data .pytest_cache .mypy_cache .ruff_cache docs/_build docs/reference/generated
 
 $(VENV)/demo.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
@@ -48,6 +51,10 @@ $(VENV)/demo.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/dev.done: $(VENV)/demo.done
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/docs.done: $(VENV)/demo.done
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
 $(VLLM)/done: pyproject.toml constraints-vllm.txt | $(VLLM)/bin/python

@@ -51,9 +51,9 @@ from ches_gpu import SHAPES, gpu
 from machine import report
 
 from prefdata.ches.measure import measure_pairs
-from prefdata.engines.config import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import Sampling
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference
 from prefdata.inference.keys import request_keys
@@ -150,7 +150,7 @@ def usual(model: Any, one: tuple[list[int], list[int]], other: tuple[list[int], 
 
 def cpu(given: argparse.Namespace) -> dict[str, Any]:
     """The figures that need no GPU."""
-    params = ModelParams(
+    params = TransformersConfig(
         model=str(ROOT / "demo/policy"), dtype="float32", max_batch_tokens=given.batch_tokens
     )
     engine = TransformersEngine("policy", params)
@@ -160,7 +160,7 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     pairs = ordered_pairs(responses)
     prompts, texts = (
         chat.Prompts(engine.tokenizer, responses).ids,
-        chat.responses(engine.tokenizer, responses.rename({"text": "completion"})),
+        chat.encode_responses(engine.tokenizer, responses.rename({"text": "completion"})),
     )
     sequences = dict(zip(responses["response_id"], zip(prompts, texts, strict=True), strict=True))
     texted = responses.rename({"text": "completion"})
@@ -187,7 +187,7 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
                 pair = rows_of[one] + rows_of[other]
                 asked_of, said = (
                     chat.Prompts(engine.tokenizer, responses[pair]).ids,
-                    chat.responses(engine.tokenizer, texted[pair]),
+                    chat.encode_responses(engine.tokenizer, texted[pair]),
                 )
                 usual(engine.model, *zip(asked_of, said, strict=True))
     scale = once.height / len(drawn)
@@ -216,8 +216,8 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     hidden = engine.hidden
     limit = params.max_batch_tokens
     shared = sum(
-        hidden.size([prompts[i] for i in batch], [texts[i] for i in batch])
-        for batch in hidden.batches(prompts, texts, keys, range(len(keys)), limit)
+        hidden.count_tokens([prompts[i] for i in batch], [texts[i] for i in batch])
+        for batch in hidden.plan_passes(prompts, texts, keys, range(len(keys)), limit)
     )
     apart = sum(len(p) + len(t) - 1 for p, t in zip(prompts, texts, strict=True))
     return {

@@ -44,7 +44,7 @@ def gpu(given: argparse.Namespace, candidates: int) -> dict[str, Any]:
     rows = range(len(keys))
     batches = [
         ([prompts[i] for i in batch], [responses[i] for i in batch])
-        for batch in hidden.batches(prompts, responses, keys, rows, given.batch_tokens)
+        for batch in hidden.plan_passes(prompts, responses, keys, rows, given.batch_tokens)
     ]
 
     def run() -> float:
@@ -58,7 +58,7 @@ def gpu(given: argparse.Namespace, candidates: int) -> dict[str, Any]:
     run()
     torch.cuda.reset_peak_memory_stats(device)
     seconds = min(run() for _ in range(3))
-    tokens = sum(hidden.size(*batch) for batch in batches)
+    tokens = sum(hidden.count_tokens(*batch) for batch in batches)
     rate = _operations(config, batches) / seconds
     return {
         "shape": given.shape,

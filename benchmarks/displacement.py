@@ -47,9 +47,9 @@ import torch
 from machine import report
 
 from prefdata.ches.measure import measure_pairs
-from prefdata.engines.config import ModelParams
 from prefdata.engines import chat
 from prefdata.engines.base import LoglikelihoodSettings
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference
 
@@ -232,7 +232,7 @@ def main() -> None:
     wanted += [("ches", q, RATE / 10, 0) for q in (0.0, 1.0)]
     if given.quick:
         wanted = [(m, q, RATE, 0) for m in MEASURES[:2] for q in (0.0, 1.0)]
-    engine = TransformersEngine("policy", ModelParams(model=given.model, dtype="float32"))
+    engine = TransformersEngine("policy", TransformersConfig(model=given.model, dtype="float32"))
     engine.start()
     pairs = scored(read(given.data, 200 if given.quick else 1000), engine)
     count = max(20, pairs.height // 10)

@@ -34,8 +34,8 @@ import polars as pl
 from engines_server import measure_fake
 from machine import report
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Sampling, request_key_seed
+from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.engine import VllmEngine
 from prefdata.inference import Inference, Memo
 from prefdata.inference.keys import request_keys
@@ -67,7 +67,7 @@ def straight(engine: VllmEngine, texts: list[str], seeds: list[int]) -> int:
     """Tokens that `vllm.LLM.generate` made of the same prompts and seeds."""
     from vllm import SamplingParams
 
-    assert engine.loop is not None
+    assert engine.model is not None
     params = [
         SamplingParams(
             temperature=SETTINGS.temperature, max_tokens=SETTINGS.max_tokens, seed=seed, logprobs=0
@@ -75,19 +75,17 @@ def straight(engine: VllmEngine, texts: list[str], seeds: list[int]) -> int:
         for seed in seeds
     ]
     prompts: Any = texts
-    outputs = engine.loop.core.llm.generate(prompts, params, use_tqdm=False)
+    outputs = engine.model.loop.core.llm.generate(prompts, params, use_tqdm=False)
     return sum(len(output.outputs[0].token_ids) for output in outputs)
 
 
 def vllm_figures(prompts: list[str]) -> dict[str, Any]:
     """Tokens a second both ways, and their ratio."""
     options = {"enforce_eager": True, "kv_cache_memory_bytes": 512 << 20}
-    params = ModelParams(
-        engine="vllm", model=str(ROOT / "demo/policy"), dtype="float32", options=options
-    )
+    params = VllmConfig(model=str(ROOT / "demo/policy"), dtype="float32", options=options)
     engine = VllmEngine("policy", params)
     engine.start()
-    assert engine.loop is not None
+    assert engine.model is not None
     spent = {"pipeline": [0.0, 0.0], "straight": [0.0, 0.0]}
     made = {"pipeline": 0, "straight": 0}
     # The first requests compile what vLLM compiles when it is first needed.
@@ -96,7 +94,9 @@ def vllm_figures(prompts: list[str]) -> dict[str, Any]:
     for part in range(PARTS):
         rows = requests(prompts[part::PARTS])
         texts = [
-            engine.tokenizer.apply_chat_template(m, add_generation_prompt=True, tokenize=False)
+            engine.model.tokenizer.apply_chat_template(
+                m, add_generation_prompt=True, tokenize=False
+            )
             for m in rows["messages"].to_list()
         ]
         keys = request_keys(
@@ -104,7 +104,7 @@ def vllm_figures(prompts: list[str]) -> dict[str, Any]:
         )
         seeds = [request_key_seed(key) for key in keys]
         for way in ("pipeline", "straight") if part % 2 == 0 else ("straight", "pipeline"):
-            engine.loop.core.llm.reset_prefix_cache()
+            engine.model.loop.core.llm.reset_prefix_cache()
             wall, cpu = time.monotonic(), time.process_time()
             if way == "pipeline":
                 tokens = through_the_pipeline(engine, rows)

@@ -29,9 +29,9 @@ import orjson
 import polars as pl
 from machine import report
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Sampling, request_key_seed
-from prefdata.engines.openai.asks import SEED_MASK
+from prefdata.engines.openai.clients.generate import SEED_MASK
+from prefdata.engines.openai.config import OpenAIConfig
 from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.hashing.ids import prompt_id
 from prefdata.inference import Inference, Memo
@@ -167,7 +167,7 @@ def measure(url: str, model: str, key_env: str | None, count: int, turns: int) -
     options = {"base_urls": [url], "concurrency": CONCURRENCY, "api_key_env": key_env}
     if model != MODEL:
         options["server"] = "vllm"
-    engine = OpenAIEngine("policy", ModelParams(engine="openai", model=model, options=options))
+    engine = OpenAIEngine("policy", OpenAIConfig(model=model, options=options))
     engine.start()
     key = os.environ.get(key_env, "") if key_env else ""
     rates: dict[str, list[tuple[float, float]]] = {"engine": [], "bare": []}

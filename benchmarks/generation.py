@@ -21,8 +21,8 @@ import polars as pl
 import torch
 from machine import report
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Sampling
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference.keys import request_keys
 
@@ -84,7 +84,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a quarter of the prompts")
     count = 16 if parser.parse_args().quick else 64
-    params = ModelParams(model=str(ROOT / "demo/policy"), dtype="float32", max_batch_tokens=32_768)
+    params = TransformersConfig(
+        model=str(ROOT / "demo/policy"), dtype="float32", max_batch_tokens=32_768
+    )
     engine = TransformersEngine("policy", params)
     engine.start()
     rows = requests(count)

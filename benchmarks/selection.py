@@ -31,9 +31,8 @@ import polars as pl
 from corpus import DEMO, real_texts
 from machine import report
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Settings
-from prefdata.engines.sentence import SentenceEngine
+from prefdata.engines.sentence import SentenceConfig, SentenceEngine
 from prefdata.filters.base import Here, Message
 from prefdata.filters.duplicates.semantic_duplicates import SemanticDuplicates
 from prefdata.filters.selection.diversity import vendi
@@ -49,7 +48,7 @@ from prefdata.tables import buckets_for
 def embeddings(data: Path, count: int) -> np.ndarray:
     """(count, 384)."""
     texts = real_texts(data)[: count // 50]
-    engine = SentenceEngine("embedder", ModelParams(engine="sentence", model="minilm"))
+    engine = SentenceEngine("embedder", SentenceConfig(model="minilm"))
     rows = pl.DataFrame({"text": texts, "place": texts})
     asked = Inference({"embedder": engine}, None).ask("embedder", "embed", Settings(), rows)
     real = np.stack(asked["embedding"].to_numpy()).astype(np.float32)

@@ -1,24 +1,28 @@
 """The exchange of a filter: frames that buckets send to partitions, and partitions to partitions.
 
 Keys are partition numbers, about as many as the square root of the buckets, and values packed
-frames: so there are few messages and they are large, however many rows there are.
+frames: so there are few parcels and they are large, however many rows there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 import polars as pl
 
-from prefdata.filters.base import Here, Message
+from prefdata.filters.base import Location, Parcel
 from prefdata.pipelines.beam.shuffle import pack, unpack
 from prefdata.pipelines.beam.steps import apply_step, gather
 from prefdata.pipelines.stages.base import Context
 
-Packed = tuple[int, tuple[str, bytes]]
+if TYPE_CHECKING:
+    from prefdata.pipelines.beam.filter_step import FilterStep, State
+
+Content = tuple[str, bytes]
+"""A parcel's topic and its frame, packed."""
 
 
 def count_partitions(buckets: int) -> int:
@@ -30,68 +34,65 @@ def exchange(
     measured: beam.PCollection,
     summary: beam.PCollection | None,
     context: Context,
-    position: int,
+    step: FilterStep,
     rounds: int,
-    label: str,
 ) -> beam.PCollection:
-    """The filter's settled summary, packed, as the one element of a collection."""
-    scatter = partial(_scatter, position=position)
+    """What the filter settles, packed, as the one element of a collection.
+
+    `summary` is the merged one, where the filter's shape has it.
+    """
+    label = step.label
+    scatter = partial(_scatter, step=step)
     sent = apply_step(measured, f"Scatter {label}", context, scatter, summary=summary)
     for number in range(1, rounds + 1):
         grouped = sent | f"To partitions {number} {label}" >> beam.GroupByKey()
-        relay = partial(_relay, position=position, number=number)
+        relay = partial(_relay, step=step, number=number)
         sent = apply_step(grouped, f"Relay {number} {label}", context, relay)
-    values = sent | f"Sent {label}" >> beam.Values()
-    return gather(values, f"Settle {label}", context, partial(_settle, position=position))
+    contents = sent | f"Sent {label}" >> beam.Values()
+    return gather(contents, f"Settle {label}", context, partial(_settle, step=step))
 
 
 def _scatter(
-    context: Context, state: Any, position: int, summary: bytes | None = None
-) -> Iterator[Packed]:
-    measured = unpack(state.kept)
+    context: Context, state: State, step: FilterStep, summary: bytes | None = None
+) -> Iterator[tuple[int, Content]]:
+    measured = unpack(state.pairs)
     if not measured.height:
         return
-    merged = None if summary is None else unpack(summary)
-    place = _locate(context, state.bucket)
-    yield from _pack(_filter(context, position).scatter(measured, merged, place))
+    found = step.find(context)
+    if summary is not None:
+        measured = found.assign(measured, unpack(summary))
+    yield from _pack(found.scatter(measured, _locate(context, state.bucket)))
 
 
 def _relay(
-    context: Context, mail: tuple[int, Iterable[tuple[str, bytes]]], position: int, number: int
-) -> Iterator[Packed]:
-    partition, contents = mail
-    place = _locate(context, partition)
-    yield from _pack(_filter(context, position).relay(number, _by_topic(contents), place))
+    context: Context, received: tuple[int, Iterable[Content]], step: FilterStep, number: int
+) -> Iterator[tuple[int, Content]]:
+    partition, contents = received
+    location = _locate(context, partition)
+    yield from _pack(step.find(context).relay(number, _open(contents), location))
 
 
-def _settle(context: Context, sent: list[Any], position: int) -> bytes:
-    return pack(_filter(context, position).settle(_by_topic(sent)))
+def _settle(context: Context, contents: list[Content], step: FilterStep) -> bytes:
+    return pack(step.find(context).settle(_open(contents)))
 
 
-def _filter(context: Context, position: int) -> Any:
-    from prefdata.pipelines.stages.filter import make_filters
-
-    return make_filters(context)[position]
-
-
-def _locate(context: Context, number: int) -> Here:
-    """Where a step runs."""
-
+def _locate(context: Context, number: int) -> Location:
     def read(bucket: int, table: str) -> pl.DataFrame:
         if table == "responses":
             return context.read_responses(bucket)
         return context.read("prompts", bucket, ["prompt_id", "messages"])
 
-    return Here(number, context.buckets, count_partitions(context.buckets), read)
+    return Location(number, context.buckets, count_partitions(context.buckets), read)
 
 
-def _pack(messages: Iterable[Message]) -> Iterator[Packed]:
-    for message in messages:
-        if message.frame.height:
-            yield message.to, (message.topic, pack(message.frame))
+def _pack(parcels: Iterable[Parcel]) -> Iterator[tuple[int, Content]]:
+    for parcel in parcels:
+        if parcel.frame.height:
+            yield parcel.partition, (parcel.topic, pack(parcel.frame))
 
 
-def _by_topic(contents: Iterable[tuple[str, bytes]]) -> dict[str, pl.DataFrame]:
+def _open(contents: Iterable[Content]) -> dict[str, pl.DataFrame]:
+    """The inbox: one frame of each topic."""
     frames: dict[str, list[pl.DataFrame]] = {}
     for topic, content in contents:
         frames.setdefault(topic, []).append(unpack(content))

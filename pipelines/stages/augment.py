@@ -8,7 +8,7 @@ from prefdata.augment.base import Augmentation
 from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
-from prefdata.errors import ConfigError
+from prefdata.parts.judge_names import check_judges
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
 from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records import AugmentedPair
@@ -37,12 +37,7 @@ class AugmentStage(BucketStage):
     def check(self, context: Context) -> None:
         names = name_judges(context.params)
         for part in _augmentations(context):
-            for name in part.judges():
-                if name not in names:
-                    raise ConfigError(
-                        f"{part.where}: no judge is called {name!r}; judge.judges has: "
-                        f"{', '.join(names)}"
-                    )
+            check_judges(part, names)
 
     def work(self, context: Context, bucket: int) -> Outcome:
         pairs = rows = context.read("pairs", bucket)

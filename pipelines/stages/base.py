@@ -13,7 +13,7 @@ from prefdata.accounting.stats import Stats, account
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
 from prefdata.errors import TableError
-from prefdata.inference import Inference, Memo
+from prefdata.inference import Inference
 from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.runtimes import ProcessRuntime, find_runtime
 from prefdata.records import (
@@ -98,8 +98,8 @@ class Context:
     def inference(self) -> Inference:
         """What the stage asks models through; one for each bucket, whose usage it counts."""
         runtime = self.runtime
-        memo = Memo(self.params.memo) if self.params.memo else None
-        return Inference(runtime.engines, memo, runtime, self.stage)
+        memo = runtime.open_memo(self.params.memo)
+        return Inference(runtime.engines, memo, runtime, self.stage, self.buckets)
 
 
 @dataclass(frozen=True)

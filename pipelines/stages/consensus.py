@@ -14,13 +14,12 @@ import polars as pl
 
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
-from prefdata.consensus.base import FAULTS, Consensus
-from prefdata.consensus.registry import CONSENSUSES, check_judges
+from prefdata.consensus.base import Consensus, SummaryConsensus
+from prefdata.consensus.registry import CONSENSUSES
+from prefdata.parts.judge_names import check_judges
 from prefdata.pipelines.beam.shuffle import pack, unpack
 from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
 from prefdata.pipelines.stages.judge import name_judges
-from prefdata.records import Label
-from prefdata.records.base import polars_schema
 from prefdata.records.dropped import drop_rows
 
 if TYPE_CHECKING:
@@ -33,10 +32,9 @@ WHERE = "consensus"
 
 @dataclass(frozen=True)
 class Labelled:
-    """A bucket's labels, and the comparisons that have none, with reason and detail."""
+    """A bucket's labels, and the comparisons that have none, both packed; see `Labelling`."""
 
     bucket: int
-    comparisons: int
     labels: bytes
     undecided: bytes
 
@@ -74,15 +72,16 @@ def label_buckets(buckets: beam.PCollection, context: Context, suffix: str) -> b
     from prefdata.pipelines.beam.steps import apply_step, gather
 
     summary = None
-    if CONSENSUSES.parts[context.params.consensus.kind].across_buckets:
+    if issubclass(CONSENSUSES.parts[context.params.consensus.kind], SummaryConsensus):
         summaries = apply_step(buckets, f"Summarize{suffix}", context, _summarize)
         summary = gather(summaries, f"Gather summaries{suffix}", context, _merge)
     return apply_step(buckets, f"Label{suffix}", context, _label, summary=summary)
 
 
 def _summarize(context: Context, bucket: int) -> Iterator[bytes]:
-    consensus, judgments, prompts = _inputs(context, bucket)
-    yield pack(consensus.summarize(consensus.label(judgments, prompts)))
+    consensus, judgments, prompts = _read_inputs(context, bucket)
+    assert isinstance(consensus, SummaryConsensus)
+    yield pack(consensus.summarize(consensus.combine(judgments, prompts)))
 
 
 def _merge(context: Context, summaries: list[Any]) -> bytes:
@@ -91,22 +90,19 @@ def _merge(context: Context, summaries: list[Any]) -> bytes:
 
 
 def _label(context: Context, bucket: int, summary: bytes | None = None) -> Iterator[Labelled]:
-    consensus, judgments, prompts = _inputs(context, bucket)
+    consensus, judgments, prompts = _read_inputs(context, bucket)
     across = None if summary is None else unpack(summary)
-    decided = consensus.label(judgments, prompts, across)
-    labels = decided.filter(pl.col("reason").is_null()).select(polars_schema(Label).names())
-    undecided = decided.filter(pl.col("reason").is_not_null())
-    yield Labelled(bucket, decided.height, pack(labels), pack(undecided))
+    labels, undecided = consensus.label(judgments, prompts, across)
+    yield Labelled(bucket, pack(labels), pack(undecided))
 
 
-def _inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame, pl.DataFrame]:
+def _read_inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame, pl.DataFrame]:
     prompts = context.read("prompts", bucket, ["prompt_id", "messages", "source"])
     return make_consensus(context), context.read("judgments", bucket), prompts
 
 
 def _write(context: Context, labelled: Labelled) -> Iterator[Stats]:
-    undecided = unpack(labelled.undecided)
-    fault = pl.col("reason").is_in(FAULTS)
-    dropped = drop_rows(undecided, context.stage, COMPARISON, fault)
-    outcome = Outcome(labelled.comparisons, unpack(labelled.labels), dropped)
+    labels, undecided = unpack(labelled.labels), unpack(labelled.undecided)
+    dropped = drop_rows(undecided, context.stage, COMPARISON, pl.col("fault"))
+    outcome = Outcome(labels.height + undecided.height, labels, dropped)
     yield write_outcome(context, context.table("labels"), labelled.bucket, outcome)

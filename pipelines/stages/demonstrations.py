@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from prefdata.config.params import DemonstrationsParams, Params
-from prefdata.consensus.agreed import agreed, first
+from prefdata.consensus.demonstrations import list_demonstrations, rank_demonstrations
 from prefdata.errors import ConfigError
 from prefdata.files import storage
 from prefdata.judges.base import Judge
@@ -95,13 +95,13 @@ def _settings(context: Context) -> DemonstrationsParams:
 def _take_agreed(context: Context, labelled: Any) -> Iterator[bytes]:
     """The demonstrations there would be if there were this bucket alone."""
     settings = _settings(context)
-    rows = agreed(
+    rows = list_demonstrations(
         unpack(labelled.labels),
         context.read("prompts", labelled.bucket, ["prompt_id", "messages", "split"]),
         context.read("responses", labelled.bucket, ["response_id", "text"]),
         settings.max_chars,
     )
-    yield pack(first(rows, settings.count + 1))
+    yield pack(rank_demonstrations(rows, settings.count + 1))
 
 
 def _write(context: Context, candidates: list[Any]) -> bytes:
@@ -109,7 +109,7 @@ def _write(context: Context, candidates: list[Any]) -> bytes:
     table = context.catalog.demonstrations
     begin(table)
     rows = pl.concat(unpack(some) for some in candidates)
-    chosen = first(rows, _settings(context).count + 1)
+    chosen = rank_demonstrations(rows, _settings(context).count + 1)
     write_bucket(table, 0, 1, chosen)
     finish(
         table,

@@ -10,13 +10,13 @@ import polars as pl
 from prefdata import __version__
 from prefdata.accounting.stats import Stats, account
 from prefdata.audit.summary import summarize_judges
-from prefdata.comparisons.sides import with_texts
+from prefdata.comparisons.sides import join_texts
 from prefdata.config.params import Params
 from prefdata.dataset import manifest as folder
 from prefdata.dataset.card import render_card
 from prefdata.dataset.exports.base import Export
 from prefdata.dataset.exports.registry import EXPORTS
-from prefdata.dataset.manifest import Manifest, ModelEntry, StageEntry
+from prefdata.dataset.manifest import LabelsEntry, Manifest, ModelEntry, StageEntry
 from prefdata.files import storage
 from prefdata.hashing.fingerprint import fingerprint
 from prefdata.pipelines.stages.base import Context, Stage, finish_table
@@ -49,7 +49,7 @@ class ExportStage(Stage):
         make_export(context)
 
     def begin(self, context: Context) -> None:
-        folder.begin(context.catalog.dataset)
+        folder.begin_dataset(context.catalog.dataset)
         begin(context.dropped)
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
@@ -61,7 +61,7 @@ class ExportStage(Stage):
         finish_table(self, context, context.dropped, stats, 0)
         manifest = _make_manifest(context, stats)
         card = render_card(manifest, context.params.export.license)
-        folder.finish(context.catalog.dataset, manifest, card)
+        folder.finish_dataset(context.catalog.dataset, manifest, card)
 
 
 def make_export(context: Context) -> Export:
@@ -72,7 +72,7 @@ def make_export(context: Context) -> Export:
 def _write_shards(context: Context, bucket: int) -> Iterator[Stats]:
     pairs = _join_texts(context, bucket)
     export = make_export(context)
-    rows = export.rows(pairs)
+    rows = export.format_rows(pairs)
     dropped = no_dropped()
     stats = account(f"export, bucket {bucket}", pairs.height, rows.height, dropped)
     shards = {}
@@ -80,12 +80,12 @@ def _write_shards(context: Context, bucket: int) -> Iterator[Stats]:
         part = rows.filter(pairs["split"] == split)
         # A folder of empty shards only would make load_dataset fail on the whole split.
         if part.height:
-            name = folder.shard_name(split, bucket, context.buckets)
+            name = folder.name_shard(split, bucket, context.buckets)
             path = storage.join(context.catalog.dataset, name)
             storage.write_bytes(path, encode(export.record, part, where=path))
             shards[name] = part.height
     write_bucket(context.dropped, bucket, context.buckets, dropped)
-    digests = {f"{bucket}": f"{folder.content_digest(rows):x}"}
+    digests = {f"{bucket}": f"{folder.digest_content(rows):x}"}
     counted = {"shards": shards, "digests": digests, "rows_written": rows.height}
     yield stats.model_copy(update=counted)
 
@@ -95,7 +95,7 @@ def _join_texts(context: Context, bucket: int) -> pl.DataFrame:
     prompts = context.read("prompts", bucket, ["prompt_id", "messages", "split", "source"])
     texts = context.read("responses", bucket, ["response_id", "text"])
     joined = pairs.join(prompts, on="prompt_id", how="left", maintain_order="left")
-    return with_texts(joined, texts)
+    return join_texts(joined, texts)
 
 
 def _make_manifest(context: Context, stats: Stats) -> Manifest:
@@ -105,7 +105,7 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
     return Manifest(
         name=params.export.name,
         schema_version=SCHEMA_VERSION,
-        content_version=folder.content_version([int(d, 16) for d in stats.digests.values()]),
+        content_version=folder.compute_version([int(d, 16) for d in stats.digests.values()]),
         prefdata_version=__version__,
         config_fingerprint=fingerprint(params.model_copy(update=anywhere)),
         models={name: engine.fingerprint for name, engine in engines.items()},
@@ -114,11 +114,11 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
             for split in SPLITS
         },
         stages=[_stage_entry(context, name, table) for name, table in _counted_tables(context)],
-        files=[folder.file_entry(dataset, name) for name in sorted(stats.shards)],
-        labels={
-            "judges": name_judges(params),
-            "audit": summarize_judges(context.table("judgments"), context.table("responses")),
-        },
+        files=[folder.describe_file(dataset, name) for name in sorted(stats.shards)],
+        labels=LabelsEntry(
+            judges=name_judges(params),
+            audit=summarize_judges(context.table("judgments"), context.table("responses")),
+        ),
     )
 
 

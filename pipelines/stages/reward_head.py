@@ -11,7 +11,8 @@ from prefdata.engines.base import Requirement
 from prefdata.errors import ConfigError
 from prefdata.files import storage
 from prefdata.pipelines.stages.base import Context, Stage
-from prefdata.reward_head.head import save_head, train_head
+from prefdata.reward_head.files import save_head
+from prefdata.reward_head.training import train_head
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -46,7 +47,7 @@ class RewardHeadStage(Stage):
 
 def _train(context: Context, _: int) -> Iterator[Stats]:
     config, inference = _settings(context.params), context.inference()
-    head = train_head(config.data, config.model, config, inference)
+    head = train_head(config, inference)
     save_head(config.out, head)
     pairs = head.pairs_train + head.pairs_heldout
     yield Stats(rows_in=pairs, rows_out=pairs, usage=inference.usage)

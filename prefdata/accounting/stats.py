@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from prefdata.errors import AccountingError
 from prefdata.files import storage
 from prefdata.inference.usage import Usage
+from prefdata.records.figure import Figure
 from prefdata.tables.catalog import Catalog
 
 
@@ -19,15 +20,15 @@ class FilterStats(BaseModel):
     rows_in: int = 0
     rows_out: int = 0
     dropped: dict[str, int] = {}
-    figures: dict[str, float] = {}
+    figures: list[Figure] = []
 
     def plus(self, other: FilterStats) -> FilterStats:
-        """The sum of both; figures, of which each filter has one source, are put together."""
+        """The sum of both; of the figures, which come from one place, one list after the other."""
         return FilterStats(
             rows_in=self.rows_in + other.rows_in,
             rows_out=self.rows_out + other.rows_out,
             dropped=_add_counts(self.dropped, other.dropped),
-            figures={**self.figures, **other.figures},
+            figures=[*self.figures, *other.figures],
         )
 
 

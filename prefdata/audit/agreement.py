@@ -1,7 +1,7 @@
 """How much two judges, two annotators, or a judge and labels agree: shares, Cohen's kappa,
 Kendall's tau.
 
-Each annotator is a judge of their own: what is counted are judgments, and an order of candidates is
+Each annotator is a judge of their own: what is counted are judgments, and an order of responses is
 one annotator's, never that of several together.
 """
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.audit.comparisons import KEYS
+from prefdata.comparisons.keys import COMPARISON
 
 _ONE, _OTHER = pl.col("one"), pl.col("other")
 _TAU = (_ONE * _OTHER).sum() / ((_ONE != 0).sum() * (_OTHER != 0).sum()).sqrt()
 
 
-def kappa(one: pl.Series, other: pl.Series) -> float | None:
+def compute_kappa(one: pl.Series, other: pl.Series) -> float | None:
     """Cohen's kappa of verdicts 1, 0, -1 (Educational and Psychological Measurement 20, 1960).
 
     Each comparison is counted both ways round, so that naming the responses the other way changes
-    nothing. Null where both always say the same one thing (chance explains everything).
+    nothing. None where both always give the same one verdict (chance explains everything).
     """
     n = len(one)
     if not n:
@@ -33,30 +33,30 @@ def kappa(one: pl.Series, other: pl.Series) -> float | None:
     return None if expected >= 1 else (observed - expected) / (1 - expected)
 
 
-def _share(values: pl.Series) -> float:
-    return float(values.cast(pl.Float64).sum()) / len(values)
+def compute_tau(rows: pl.DataFrame) -> float | None:
+    """Kendall's tau-b of two judges' orders of a prompt's responses, the mean over prompts.
 
+    Args:
+        rows: prompt_id, one and other (verdicts); the other columns say whose orders they are,
+            where a prompt has several.
 
-def tau(rows: pl.DataFrame) -> float | None:
-    """Kendall's tau-b of two judges' orders of a prompt's candidates, the mean over prompts.
-
-    `rows` hold prompt_id, one and other (verdicts); the other columns say whose orders they are,
-    where there are several of a prompt. Where one of the two prefers nothing they are left out;
-    null where that leaves none.
+    Returns:
+        None where no prompt has an order by both: one of the two prefers nothing.
     """
     whose = [column for column in rows.columns if column not in ("one", "other")]
-    each = rows.group_by(whose).agg(tau=_TAU)
-    found = each.filter(pl.col("tau").is_finite()).sort(whose)["tau"]
-    return _share(found) if len(found) else None
+    taus = rows.group_by(whose).agg(tau=_TAU)
+    finite = taus.filter(pl.col("tau").is_finite()).sort(whose)["tau"]
+    return _share(finite) if len(finite) else None
 
 
-def between(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
-    """Two judges' verdicts on the comparisons that both scored.
+def measure_agreement(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
+    """How much two judges agree on the comparisons that both scored.
 
-    Each holds KEYS, verdict, and columns that say whose it is; several of a comparison meet each of
-    the other's.
+    Args:
+        one: prompt_id, response_a, response_b, verdict, and columns that say whose it is.
+        other: The same; several rows of a comparison meet each of `one`'s.
     """
-    rows = one.join(other, on=KEYS, suffix="_other").drop_nulls(["verdict", "verdict_other"])
+    rows = one.join(other, on=COMPARISON, suffix="_other").drop_nulls(["verdict", "verdict_other"])
     both = rows.select(
         pl.exclude("response_a", "response_b", "verdict", "verdict_other"),
         one=pl.col("verdict").cast(pl.Int64),
@@ -65,24 +65,24 @@ def between(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
     return {
         "comparisons": both.height,
         "agree": _share(both["one"] == both["other"]) if both.height else None,
-        "kappa": kappa(both["one"], both["other"]),
-        "tau": tau(both),
+        "kappa": compute_kappa(both["one"], both["other"]),
+        "tau": compute_tau(both),
     }
 
 
-def annotators(mine: pl.DataFrame) -> list[dict[str, Any]]:
-    """`between` of every two annotators of a judge who labelled the same comparisons.
+def compare_annotators(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """`measure_agreement` of every two annotators of a judge who annotated the same comparisons.
 
     Sorted by their ids; `group` and `other_group` are theirs.
     """
-    own = mine.drop_nulls(["annotator", "verdict"])
-    people = own.select("annotator", "group").unique().sort("annotator", "group")
-    numbered = people.with_row_index("who")
-    said = own.join(numbered, on=["annotator", "group"], nulls_equal=True).select(
-        *KEYS, "dimension", "who", verdict=pl.col("verdict").cast(pl.Int64)
+    own = rows.drop_nulls(["annotator", "verdict"])
+    annotators = own.select("annotator", "group").unique().sort("annotator", "group")
+    numbered = annotators.with_row_index("who")
+    verdicts = own.join(numbered, on=["annotator", "group"], nulls_equal=True).select(
+        *COMPARISON, "dimension", "who", verdict=pl.col("verdict").cast(pl.Int64)
     )
     both = (
-        said.join(said, on=[*KEYS, "dimension"], suffix="_other", nulls_equal=True)
+        verdicts.join(verdicts, on=[*COMPARISON, "dimension"], suffix="_other", nulls_equal=True)
         .filter(pl.col("who") < pl.col("who_other"))
         .rename({"verdict": "one", "verdict_other": "other"})
     )
@@ -101,7 +101,7 @@ def annotators(mine: pl.DataFrame) -> list[dict[str, Any]]:
         .agg(
             comparisons=pl.len(),
             agree=(_ONE == _OTHER).mean(),
-            # As in `kappa`: both ways round.
+            # As in `compute_kappa`: both ways round.
             chance=ties[0] * ties[1] + (1 - ties[0]) * (1 - ties[1]) / 2,
         )
         .with_columns(kappa=pl.when(chance < 1).then((agree - chance) / (1 - chance)))
@@ -113,3 +113,7 @@ def annotators(mine: pl.DataFrame) -> list[dict[str, Any]]:
     )
     names = ("annotator", "group", "other", "other_group")
     return figures.sort(two).select(*names, "comparisons", "agree", "kappa", "tau").to_dicts()
+
+
+def _share(values: pl.Series) -> float:
+    return float(values.cast(pl.Float64).sum()) / len(values)

@@ -1,7 +1,7 @@
 """What moves a judge's verdicts beside the responses' quality.
 
-Each function takes one judge's rows of `compared` and gives plain figures; rates are null where
-nothing counts into them.
+Each function takes one judge's rows of `join_differences` and gives plain figures; rates are null
+where nothing counts into them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from prefdata.audit.comparisons import KEYS, verdict
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.comparisons.ties import compute_verdict
 from prefdata.records.judgment import SPEAKER
-from prefdata.statistics.logistic import logistic
+from prefdata.statistics.logistic import fit_intervals
+from prefdata.statistics.odds import sigmoid
 from prefdata.text.features import LENGTH, NAMES
 
 MATCHED = 0.15
@@ -22,7 +24,7 @@ MATCHED = 0.15
 _LEAST = 20
 
 
-def unscored(rows: pl.DataFrame) -> dict[str, Any]:
+def count_unscored(rows: pl.DataFrame) -> dict[str, Any]:
     """The share without a verdict, and the reasons' codes (what stands before the colon)."""
     code = pl.col("unscored").str.split(":").list.first()
     reasons = rows.filter(pl.col("unscored").is_not_null()).group_by(code=code).len().sort("code")
@@ -35,17 +37,18 @@ def unscored(rows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def position(rows: pl.DataFrame) -> dict[str, Any]:
+def measure_position(rows: pl.DataFrame) -> dict[str, Any]:
     """Flips when the order is swapped, and how often the one shown first is preferred.
 
     Of judges that are asked in both orders (`forward`, `reverse`); others have none.
     """
     both = rows.drop_nulls(["forward", "reverse"]).select(
-        a_first=verdict(pl.col("forward")), b_first=verdict(pl.col("reverse"))
+        a_first=compute_verdict(pl.col("forward")),
+        b_first=compute_verdict(pl.col("reverse")),
     )
     if not both.height:
         return {"asked_both_ways": 0, "flips": None, "prefers_first": None}
-    first = pl.concat([both["a_first"].alias("v"), (-both["b_first"]).alias("v")])
+    first = pl.concat([both["a_first"], (-both["b_first"]).alias("a_first")])
     return {
         "asked_both_ways": both.height,
         "flips": _mean(both["a_first"] * both["b_first"] == -1),
@@ -53,7 +56,7 @@ def position(rows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def ensemble(rows: pl.DataFrame) -> dict[str, Any]:
+def measure_ensemble(rows: pl.DataFrame) -> dict[str, Any]:
     """How often an ensemble's members lie further apart than they prefer; others have none."""
     spread = rows.drop_nulls("spread")
     margin = (spread["reward_a"] - spread["reward_b"]).abs()
@@ -64,7 +67,7 @@ def ensemble(rows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def length(rows: pl.DataFrame) -> dict[str, Any]:
+def measure_length(rows: pl.DataFrame) -> dict[str, Any]:
     """How often the longer response is preferred, of all and of about equally long ones."""
     decided = rows.drop_nulls(["verdict", LENGTH]).filter(
         pl.col("verdict") != 0, pl.col(LENGTH) != 0
@@ -78,51 +81,58 @@ def length(rows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def win_rates(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Each two models' win rate, raw and after length control.
+def compare_models(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Every two models' win rate, raw and after length control.
 
     Length-controlled AlpacaEval (arXiv 2404.04475) in small: the verdict is explained by who
     answered and by the log ratio of the lengths, and the win rate is what is left where the
     lengths are equal.
     """
-    two = rows.drop_nulls(["preference", LENGTH, "model_a", "model_b"]).filter(
+    mixed = rows.drop_nulls(["preference", LENGTH, "model_a", "model_b"]).filter(
         pl.col("model_a") != pl.col("model_b")
     )
-    turn = pl.col("model_a") > pl.col("model_b")
+    swapped = pl.col("model_a") > pl.col("model_b")
     p, difference = pl.col("preference"), pl.col(LENGTH)
-    turned = two.select(
+    sorted_sides = mixed.select(
         "prompt_id",
         model=pl.min_horizontal("model_a", "model_b"),
         against=pl.max_horizontal("model_a", "model_b"),
-        p=pl.when(turn).then(1 - p).otherwise(p),
-        length=pl.when(turn).then(-difference).otherwise(difference),
+        p=pl.when(swapped).then(1 - p).otherwise(p),
+        length=pl.when(swapped).then(-difference).otherwise(difference),
     )
-    found = []
-    for (model, against), some in sorted(turned.group_by("model", "against"), key=lambda g: g[0]):
+    rates = []
+    for (model, against), some in sorted(
+        sorted_sides.group_by("model", "against"), key=lambda g: g[0]
+    ):
         if some.height < _LEAST:
             continue
         some = some.sort(some.columns)
         design = np.column_stack([np.ones(some.height), some["length"].to_numpy()])
-        fitted = logistic(design, some["p"].to_numpy(), _clusters(some))
-        found.append(
+        fitted = fit_intervals(design, some["p"].to_numpy(), _clusters(some))
+        rates.append(
             {
                 "model": model,
                 "against": against,
                 "comparisons": some.height,
                 "win_rate": _figure(some["p"].mean()),
-                "length_controlled": _figure(1 / (1 + np.exp(-fitted.coefficient[0]))),
+                "length_controlled": _figure(sigmoid(fitted.coefficient)[0]),
             }
         )
-    return found
+    return rates
 
 
-def self_preference(
+def measure_self_preference(
     rows: pl.DataFrame, others: pl.DataFrame, own: Collection[str]
 ) -> dict[str, Any]:
-    """How often the judge prefers its own model's response, beside what all others say of these.
+    """How often the judge prefers its own model's response, beside what the others prefer there.
 
-    `own` are the fingerprints of the judge's models; counts comparisons with exactly one response
-    of theirs. A judge without models, or that judges none of its own answers, has no rate.
+    Counted are comparisons with exactly one response of the judge's models. A judge without
+    models, or whose models wrote none of the responses, has no rate.
+
+    Args:
+        rows: The judge's comparisons.
+        others: All other judges' comparisons.
+        own: The fingerprints of the judge's models.
     """
     a, b = pl.col("model_a").is_in(list(own)), pl.col("model_b").is_in(list(own))
 
@@ -138,8 +148,8 @@ def self_preference(
     return {"comparisons": count, "prefers_own": rate, "others_prefer_it": wins(there)[1]}
 
 
-def drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Which features of a response drive the verdicts: log-odds a standard deviation, 95 %.
+def find_drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Which features of a response drive the verdicts: log-odds per standard deviation, 95 %.
 
     All features at once, so each is what it does where the others are equal (Dissecting Human and
     LLM Preferences, arXiv 2402.11296; PROFILE, arXiv 2410.06965). The strongest first.
@@ -148,18 +158,18 @@ def drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
     names = [name for name in NAMES if (some[name] != 0).any()]
     if some.height < _LEAST or not names:
         return []
-    some = some.sort(*KEYS, *SPEAKER)
+    some = some.sort(*COMPARISON, *SPEAKER)
     difference = some.select(names).to_numpy()
     # The root mean square, not the deviation from a mean that the ids' order decides.
     spread = np.sqrt((difference**2).mean(axis=0))
-    fitted = logistic(difference / spread, some["preference"].to_numpy(), _clusters(some))
-    found = [
+    fitted = fit_intervals(difference / spread, some["preference"].to_numpy(), _clusters(some))
+    drivers = [
         {"feature": name, "log_odds": _figure(w), "low": _figure(low), "high": _figure(high)}
         for name, w, low, high in zip(
             names, fitted.coefficient, fitted.low, fitted.high, strict=True
         )
     ]
-    return sorted(found, key=lambda row: (-abs(row["log_odds"]), row["feature"]))
+    return sorted(drivers, key=lambda row: (-abs(row["log_odds"]), row["feature"]))
 
 
 def _clusters(rows: pl.DataFrame) -> np.ndarray:

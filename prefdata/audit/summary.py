@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from prefdata.audit import biases
-from prefdata.audit.comparisons import compared, sides
+from prefdata.audit.comparisons import join_differences, measure_responses
 from prefdata.tables import Table, read_bucket, read_info
 
 MAX_PROMPTS = 10_000
@@ -20,7 +20,7 @@ def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame
     buckets = read_info(judgments).buckets
     for bucket in range(buckets):
         texts = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
-        yield compared(read_bucket(judgments, bucket, buckets), sides(texts))
+        yield join_differences(read_bucket(judgments, bucket, buckets), measure_responses(texts))
 
 
 def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, Any]]:
@@ -43,7 +43,8 @@ def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, 
     figures = {}
     for name in rows["judge"].unique().sort().to_list():
         own = rows.filter(pl.col("judge") == name)
-        shares, position, length = biases.unscored(own), biases.position(own), biases.length(own)
+        shares = biases.count_unscored(own)
+        position, length = biases.measure_position(own), biases.measure_length(own)
         figures[name] = {
             "comparisons": shares["comparisons"],
             "unscored": shares["unscored"],

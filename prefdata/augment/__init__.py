@@ -1,1 +1,1 @@
-"""Augmenting: what is known of a pair, put beside it as columns."""
+"""Augmentations: what is known of a pair, put beside it as columns. The contract is base.py."""

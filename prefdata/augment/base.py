@@ -23,7 +23,7 @@ class Augmentation(Part):
     """The columns of `AugmentedPair` that it fills."""
 
     def judges(self) -> Sequence[str]:
-        """The judges that its settings name; a run refuses those there are not."""
+        """The judges that its settings name; a run refuses those that do not exist."""
         return ()
 
     @abstractmethod
@@ -31,6 +31,6 @@ class Augmentation(Part):
         """The pairs, in their order, with `columns`.
 
         Args:
-            pairs: `Pair` rows, with the columns of the augmentations before this one.
+            pairs: `Pair` rows, with the columns that earlier augmentations added.
             judgments: The bucket's `Judgment` rows.
         """

@@ -1,4 +1,4 @@
-"""The augmentations there are, by the `kind` that params.yaml uses."""
+"""The augmentations, by the `kind` that params.yaml uses."""
 
 from __future__ import annotations
 

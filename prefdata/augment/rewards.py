@@ -1,4 +1,4 @@
-"""Rewards of both responses, their margin, and every judge's own judgment."""
+"""Rewards of both responses, their margin, and every judgment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.augment.base import Augmentation, AugmentationConfig
+from prefdata.comparisons.keys import COMPARISON
 from prefdata.records.judgment import SPEAKER
 from prefdata.records.pair import PairJudgment
 
@@ -17,14 +18,17 @@ class RewardsConfig(AugmentationConfig):
     kind: Literal["rewards"] = "rewards"
     judges: list[str] | None = Field(
         None,
-        description="Judges whose rewards are averaged; null: all that give one.",
+        description="Judges whose rewards are averaged; null: all that give rewards.",
         examples=[["pairwise"]],
     )
 
 
 class Rewards(Augmentation):
-    """The mean reward of each response over the judges that give one, their margin, and every
-    judgment turned to the pair's sides."""
+    """Adds the mean reward of each response, their margin, and every judgment on the pair.
+
+    Averaged are the judges that give both responses a reward; each judgment is turned to the
+    pair's sides.
+    """
 
     config: RewardsConfig
     columns: ClassVar[tuple[str, ...]] = (
@@ -35,16 +39,16 @@ class Rewards(Augmentation):
         return self.config.judges or ()
 
     def augment(self, pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
-        turned = turn_judgments(pairs, judgments)
+        sided = turn_judgments(pairs, judgments)
         named = self.config.judges
-        rewarding = turned if named is None else turned.filter(pl.col("judge").is_in(named))
+        rewarding = sided if named is None else sided.filter(pl.col("judge").is_in(named))
         # Both responses or neither: else the margin would compare the means of different judges.
         rewarding = rewarding.drop_nulls(["reward_chosen", "reward_rejected"])
         means = rewarding.group_by("pair_id", maintain_order=True).agg(
             pl.col("reward_chosen", "reward_rejected").mean()
         )
         fields = pl.struct(list(PairJudgment.model_fields))
-        listed = turned.group_by("pair_id", maintain_order=True).agg(judgments=fields)
+        listed = sided.group_by("pair_id", maintain_order=True).agg(judgments=fields)
         joined = pairs.join(means, on="pair_id", how="left", maintain_order="left").join(
             listed, on="pair_id", how="left", maintain_order="left"
         )
@@ -55,7 +59,7 @@ class Rewards(Augmentation):
 
 
 def turn_judgments(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
-    """One row per pair and judgment, sorted by whose it is, with P(chosen ≻ rejected)."""
+    """One row per pair and judgment on it, turned to chosen and rejected, sorted by whose it is."""
     keys = pairs.select(
         "pair_id",
         "prompt_id",
@@ -63,9 +67,9 @@ def turn_judgments(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame
         response_b=pl.max_horizontal("chosen_id", "rejected_id"),
         chosen_is_a=pl.col("chosen_id") < pl.col("rejected_id"),
     )
-    joined = keys.join(judgments, on=["prompt_id", "response_a", "response_b"], how="inner")
+    both = keys.join(judgments, on=COMPARISON)
     is_a = pl.col("chosen_is_a")
-    return joined.select(
+    return both.select(
         "pair_id",
         *SPEAKER,
         "spread",

@@ -1,11 +1,14 @@
-"""CHES of ordered pairs of responses, from one hidden-sums call a response.
+"""CHES of ordered pairs of responses, from one call of hidden_sums per response.
 
-Centered hidden embedding similarity, Unintentional Unalignment (arXiv 2410.08847), Definition 2:
-with S the sum over a response's tokens of the last-layer hidden states that predict them,
-CHES(chosen, rejected) = <S_chosen, S_rejected> - |S_chosen|². With the Gram matrix G = S Sᵀ of a
-prompt's n responses, CHES(i over j) = G[i,j] - G[i,i] for all n (n - 1) ordered pairs at no further
-call. The length-normalised form divides each sum by its response's number of tokens. The paper's
-baseline beside it is the inner product of the two responses' last hidden states.
+CHES is the centered hidden embedding similarity of Unintentional Unalignment (arXiv 2410.08847),
+Definition 2. Let S be the sum of the last-layer hidden states that predict a response's tokens:
+
+    CHES(chosen, rejected) = <S_chosen, S_rejected> - |S_chosen|²
+
+With the Gram matrix G = S Sᵀ of a prompt's n responses, CHES(i over j) = G[i,j] - G[i,i] for all
+n (n - 1) ordered pairs, at no further call. The length-normalized form divides each sum by its
+response's number of tokens: G[i,j] / (T_i T_j) - G[i,i] / T_i². The paper's baseline beside it is
+the inner product of the two responses' last hidden states.
 """
 
 from __future__ import annotations
@@ -18,74 +21,79 @@ from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
 
 COLUMNS = ("ches", "ches_normalized", "last_hidden_inner_product")
+"""The measures of a pair. The higher its CHES, the likelier training on it lowers the chosen
+response's probability."""
+
+NOT_FINITE = "bad_response: the hidden states hold infinite or NaN entries"
 
 _PAIRS_AT_ONCE = 4096
-"""Two float64 vectors a pair are gathered: 256 MiB at 4,096 dimensions."""
-
-NO_NUMBER = "bad_response: the hidden states hold infinite or NaN entries"
+"""Two float64 vectors per pair are gathered: 256 MiB at 4,096 dimensions."""
 
 
 def measure_pairs(
     model: str, responses: pl.DataFrame, pairs: pl.DataFrame, inference: Inference
 ) -> pl.DataFrame:
-    """The pairs, in their order, with COLUMNS, tokens_chosen, tokens_rejected and `fault`.
+    """Measure the CHES of ordered pairs.
 
-    `responses` hold response_id, prompt_id, messages (the prompt's), text and finished; `pairs`
-    chosen_id and rejected_id. `fault` says why a pair has no figures.
+    Args:
+        model: The model whose hidden states are summed, by its name in params.yaml.
+        responses: One row per response: response_id, prompt_id, messages (the prompt's), text and
+            finished.
+        pairs: chosen_id and rejected_id, and any other columns.
+
+    Returns:
+        The pairs, in their order, with COLUMNS (float64), tokens_chosen and tokens_rejected (the
+        responses' lengths in tokens) and `fault`, which tells why a pair has no measures.
     """
-    asked = inference.ask(
-        model,
-        "hidden_sums",
-        Settings(),
-        responses.select("messages", "finished", prompt_id="prompt_id", completion="text"),
-    )
-    places = responses.select("response_id").with_row_index("prompt_id")
+    requests = responses.select("messages", "finished", "prompt_id", completion="text")
+    states = inference.ask(model, "hidden_sums", Settings(), requests)
+    positions = responses.select("response_id").with_row_index("position")
     sides = [
         pairs.select(response_id=f"{side}_id").join(
-            places, on="response_id", how="left", maintain_order="left"
-        )["prompt_id"]
+            positions, on="response_id", how="left", maintain_order="left"
+        )["position"]
         for side in ("chosen", "rejected")
     ]
-    errors = [asked["error"].gather(side) for side in sides]
+    errors = [states["error"].gather(side) for side in sides]
     fault = errors[0].zip_with(errors[0].is_not_null(), errors[1])
-    good = fault.is_null()
-    figures = _figures(asked, *(side.filter(good).to_numpy() for side in sides))
-    rows = pl.Series("pair", np.flatnonzero(good.to_numpy()), dtype=pl.UInt32)
-    found = pl.DataFrame({name: figures[:, n] for n, name in enumerate(COLUMNS)}).with_columns(
+    sound = fault.is_null()
+    measures = _measure(states, *(side.filter(sound).to_numpy() for side in sides))
+    rows = pl.Series("pair", np.flatnonzero(sound.to_numpy()), dtype=pl.UInt32)
+    measured = pl.DataFrame(dict(zip(COLUMNS, measures.T, strict=True))).with_columns(
         rows, finite=pl.all_horizontal(pl.col(*COLUMNS).is_finite())
     )
-    tokens = [asked["n_tokens"].gather(side) for side in sides]
-    scored = (
+    both = (
         pl.DataFrame({"fault": fault})
         .with_row_index("pair")
-        .join(found, on="pair", how="left", maintain_order="left")
+        .join(measured, on="pair", how="left", maintain_order="left")
     )
-    figures_and_fault = scored.select(
+    columns = both.select(
         *(pl.when("finite").then(name).alias(name) for name in COLUMNS),
-        fault=pl.when(pl.col("finite").not_()).then(pl.lit(NO_NUMBER)).otherwise("fault"),
+        fault=pl.when(pl.col("finite").not_()).then(pl.lit(NOT_FINITE)).otherwise("fault"),
     )
+    tokens = [states["n_tokens"].gather(side) for side in sides]
     return pairs.with_columns(
-        *figures_and_fault.get_columns(),
+        *columns.get_columns(),
         tokens[0].alias("tokens_chosen"),
         tokens[1].alias("tokens_rejected"),
     )
 
 
-def _figures(asked: pl.DataFrame, chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-    """(pairs, COLUMNS) for responses that all have vectors, given by their places in `asked`."""
-    needed, places = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
-    some = asked[needed]
+def _measure(states: pl.DataFrame, chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    """The COLUMNS of pairs, of shape (pairs, 3), whose responses are positions in `states`."""
+    needed, positions = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
+    some = states[needed]
     sums, last = matrix(some["hidden_sum"]), matrix(some["last_hidden"])
     tokens = some["n_tokens"].to_numpy()
-    one, other = np.split(places, 2)
-    figures = np.empty((len(one), len(COLUMNS)))
+    one, other = np.split(positions, 2)
+    measures = np.empty((len(one), len(COLUMNS)))
     with np.errstate(invalid="ignore", over="ignore"):
         own = np.einsum("nd,nd->n", sums, sums)
         for start in range(0, len(one), _PAIRS_AT_ONCE):
             part = slice(start, start + _PAIRS_AT_ONCE)
             i, j = one[part], other[part]
             cross = np.einsum("nd,nd->n", sums[i], sums[j])
-            figures[part, 0] = cross - own[i]
-            figures[part, 1] = cross / (tokens[i] * tokens[j]) - own[i] / tokens[i] ** 2
-            figures[part, 2] = np.einsum("nd,nd->n", last[i], last[j])
-    return figures
+            measures[part, 0] = cross - own[i]
+            measures[part, 1] = cross / (tokens[i] * tokens[j]) - own[i] / tokens[i] ** 2
+            measures[part, 2] = np.einsum("nd,nd->n", last[i], last[j])
+    return measures

@@ -1,14 +1,33 @@
-"""Labels turned to chosen and rejected, and the texts of responses beside their ids."""
+"""The two sides of a comparison: a and b as its key has them, or chosen and rejected."""
 
 from __future__ import annotations
 
 import polars as pl
 
 
-def with_texts(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+def orient_labels(labels: pl.DataFrame) -> pl.DataFrame:
+    """`Label` rows turned to chosen and rejected; a tie, which prefers neither, is left out.
+
+    `{"response_a": "x", "response_b": "y", "preference": 0.2}` becomes
+    `{"chosen_id": "y", "rejected_id": "x", "soft_label": 0.8}`.
+    """
+    a_wins = pl.col("preference") > 0.5
+    return labels.filter(pl.col("preference") != 0.5).select(
+        "prompt_id",
+        chosen_id=pl.when(a_wins).then("response_a").otherwise("response_b"),
+        rejected_id=pl.when(a_wins).then("response_b").otherwise("response_a"),
+        soft_label=pl.when(a_wins).then("preference").otherwise(1 - pl.col("preference")),
+        agreement="agreement",
+        flag="flag",
+    )
+
+
+def join_texts(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
     """The pairs, in their order, with the texts `chosen` and `rejected`.
 
-    `pairs` hold chosen_id and rejected_id, `responses` response_id and text.
+    Args:
+        pairs: Rows with chosen_id and rejected_id.
+        responses: Rows with response_id and text.
     """
     texts = responses.select("response_id", "text")
     for side in ("chosen", "rejected"):
@@ -22,18 +41,4 @@ def with_texts(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
     return pairs
 
 
-def oriented(consensus: pl.DataFrame) -> pl.DataFrame:
-    """Consensus rows of `Judgment` turned to chosen and rejected.
-
-    `{"response_a": "x", "response_b": "y", "preference": 0.2}` becomes
-    `{"chosen_id": "y", "rejected_id": "x", "soft_label": 0.8}`.
-    """
-    a_wins = pl.col("preference") > 0.5
-    return consensus.filter(pl.col("preference") != 0.5).select(
-        "prompt_id",
-        chosen_id=pl.when(a_wins).then("response_a").otherwise("response_b"),
-        rejected_id=pl.when(a_wins).then("response_b").otherwise("response_a"),
-        soft_label=pl.when(a_wins).then("preference").otherwise(1 - pl.col("preference")),
-        agreement="agreement",
-        flag="flag",
-    )
+with_texts = join_texts

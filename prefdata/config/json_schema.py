@@ -1,4 +1,4 @@
-"""schemas/: the JSON Schema of every record, generated from the records."""
+"""schemas/: the JSON Schema of every record and of params.yaml, generated from the code."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ import json
 import re
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from prefdata.config.params import Params
 from prefdata.records import RECORDS, SCHEMA_VERSION, Record
 
-
-def schema_text(record: type[Record]) -> str:
-    """The record's JSON Schema as it stands in schemas/."""
-    schema = record.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["schema_version"] = SCHEMA_VERSION
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+PARAMS_NAME = "params.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema_name(record: type[Record]) -> str:
-    """`AugmentedPair` -> augmented_pair.json."""
+def render_schemas() -> dict[str, str]:
+    """Every schema's file name and text: one per record, and that of params.yaml."""
+    texts = {
+        name_schema(record): _render(record, schema_version=SCHEMA_VERSION) for record in RECORDS
+    }
+    return {**texts, PARAMS_NAME: _render(Params)}
+
+
+def name_schema(record: type[Record]) -> str:
+    """The file name of a record's schema: `AugmentedPair` -> augmented_pair.json."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", record.__name__).lower() + ".json"
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write all schemas; the paths."""
+    """Write all schemas into the folder. Returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for record in RECORDS:
-        path = folder / schema_name(record)
-        path.write_text(schema_text(record), encoding="utf-8")
-        paths.append(path)
-    return paths
+    texts = {folder / name: text for name, text in render_schemas().items()}
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def _render(model: type[BaseModel], **more: int) -> str:
+    schema = {**model.model_json_schema(), "$schema": _DIALECT, **more}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

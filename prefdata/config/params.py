@@ -11,16 +11,18 @@ from prefdata.augment.rewards import RewardsConfig
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.exports.trl import TrlConfig
-from prefdata.engines.config import ModelParams
+from prefdata.engines.registry import ENGINES
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
+from prefdata.reward_head.config import RewardHeadParams
 from prefdata.sources.registry import SOURCES, fill_kind
 
 if TYPE_CHECKING:
     from prefdata.augment.base import AugmentationConfig as AugmentationSettings
     from prefdata.consensus.base import ConsensusConfig as ConsensusSettings
     from prefdata.dataset.exports.base import ExportConfig as ExportSettings
+    from prefdata.engines.config import ModelConfig as ModelSettings
     from prefdata.filters.base import FilterConfig as FilterSettings
     from prefdata.judges.base import JudgeConfig as JudgeSettings
     from prefdata.pairs.base import StrategyConfig as StrategySettings
@@ -31,6 +33,7 @@ else:
     ExportSettings = EXPORTS.settings
     FilterSettings = FILTERS.settings
     JudgeSettings = JUDGES.settings
+    ModelSettings = ENGINES.settings
     SourceSettings = Annotated[SOURCES.settings, BeforeValidator(fill_kind)]
     StrategySettings = STRATEGIES.settings
 
@@ -42,37 +45,51 @@ class Section(BaseModel):
 
 
 class IngestParams(Section):
+    """Reading of prompts, and of the responses and annotations that come with them."""
+
     sources: list[SourceSettings] = Field(
         min_length=1, description="A source without a `kind` is of the kind prompts."
     )
-    test_fraction: float = Field(0.1, ge=0, lt=1)
-    max_prompt_chars: int = Field(100_000, gt=0)
-    max_faulty_fraction: float = Field(0.01, ge=0, le=1)
+    test_fraction: float = Field(
+        0.1, ge=0, lt=1, description="The share of prompts in the split test; their ids decide."
+    )
+    max_prompt_chars: int = Field(
+        100_000, gt=0, description="The longest prompt, in characters over all turns."
+    )
+    max_faulty_fraction: float = Field(
+        0.01, ge=0, le=1, description="The largest fraction of rows that may be at fault."
+    )
 
 
 class GenerateParams(Section):
     """Sampling of the policy's responses."""
 
-    model: str = "policy"
+    model: str = Field("policy", description="The policy's name under models.")
     n: int = Field(
-        4, ge=0, description="Samples a prompt; 0: none, only responses that the sources brought."
+        4, ge=0, description="Samples per prompt; 0: only the responses that the sources brought."
     )
-    temperature: float = Field(1.0, ge=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0, description="0: all tokens.")
-    max_tokens: int = Field(512, gt=0)
-    stop: list[str] = Field(default_factory=list)
-    seed: int = Field(0, description="Goes into every request's key, and so into its seed.")
+    temperature: float = Field(1.0, ge=0, description="0: always the likeliest token.")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="Sample from the likeliest tokens with this probability."
+    )
+    top_k: int = Field(0, ge=0, description="Sample from so many likeliest tokens; 0: all.")
+    max_tokens: int = Field(512, gt=0, description="The longest response, in tokens.")
+    stop: list[str] = Field(
+        default_factory=list, description="Texts that end a response; they are no part of it."
+    )
+    seed: int = Field(0, description="Part of every request's key, from which its seed comes.")
     accepted_per_prompt: int | None = Field(
-        None, gt=0, description="Pairs that every prompt shall have in the end, and no more."
+        None, gt=0, description="The pairs that every prompt shall have in the end, no more."
     )
     target_pairs: int | None = Field(
-        None, gt=0, description="Pairs that there shall be in the end, and no more."
+        None, gt=0, description="The pairs that there shall be in the end, no more."
     )
     max_n: int | None = Field(
-        None, gt=0, description="Samples of a prompt at most, to reach those; not set: 4 n."
+        None, gt=0, description="The most samples of a prompt to reach these; not set: 4 n."
     )
-    max_faulty_fraction: float = Field(0.01, ge=0, le=1)
+    max_faulty_fraction: float = Field(
+        0.01, ge=0, le=1, description="The largest fraction of samples that may be at fault."
+    )
 
     @model_validator(mode="after")
     def _enough_samples(self) -> GenerateParams:
@@ -110,54 +127,59 @@ class DemonstrationsParams(Section):
 
 
 class JudgeParams(Section):
-    judges: list[JudgeSettings] = Field(min_length=1)
-    demonstrations: DemonstrationsParams | None = Field(None, description="Left out: none.")
-    max_faulty_fraction: float = Field(0.01, ge=0, le=1)
+    """Judging of every two responses to a prompt."""
+
+    judges: list[JudgeSettings] = Field(min_length=1, description="All are asked.")
+    demonstrations: DemonstrationsParams | None = Field(
+        None, description="Judging in cycles, with agreed comparisons as examples; left out: none."
+    )
+    max_faulty_fraction: float = Field(
+        0.01, ge=0, le=1, description="The largest fraction of comparisons that may be at fault."
+    )
 
 
 class ChesParams(Section):
     """CHES of every ordered pair of a prompt's responses."""
 
-    model: str = "policy"
-    max_faulty_fraction: float = Field(0.01, ge=0, le=1)
+    model: str = Field("policy", description="The name of the model that is to be trained.")
+    max_faulty_fraction: float = Field(
+        0.01, ge=0, le=1, description="The largest fraction of ordered pairs that may be at fault."
+    )
 
 
 class PairParams(Section):
-    strategy: StrategySettings
+    """Choosing of pairs among the labelled comparisons."""
+
+    strategy: StrategySettings = Field(description="Which of them become pairs.")
 
 
 class AugmentParams(Section):
+    """What is known of a pair, put beside it."""
+
     augmentations: list[AugmentationSettings] = Field(
         default=[RewardsConfig()], description="Done in this order."
     )
 
 
 class FilterParams(Section):
-    filters: list[FilterSettings] = Field(default_factory=list)
-    max_faulty_fraction: float = Field(0.01, ge=0, le=1)
+    """Dropping of pairs."""
+
+    filters: list[FilterSettings] = Field(
+        default_factory=list, description="Run in this order, each on what those before it left."
+    )
+    max_faulty_fraction: float = Field(
+        0.01, ge=0, le=1, description="The largest fraction of pairs that may be at fault."
+    )
 
 
 class ExportParams(Section):
-    format: ExportSettings = TrlConfig()
+    """The published dataset."""
+
+    format: ExportSettings = Field(TrlConfig(), description="Whom the rows are written for.")
     name: str = Field("preferences", description="The dataset's name on its card.")
-    license: str = Field("other", description="The licence on the card; the prompts' decide.")
-
-
-class RewardHeadParams(Section):
-    """Training of the linear reward head over frozen embeddings."""
-
-    data: str = Field(description="JSONL of prompt, chosen, rejected; split = heldout keeps out.")
-    model: str = "embedder"
-    features: list[Literal["response", "relevance", "surface"]] = Field(
-        default=["response", "relevance"],
-        min_length=1,
-        description="Embedding, its product with the question's, what can be counted in the text.",
+    license: str = Field(
+        "other", description="The licence on the card; that of the prompts decides."
     )
-    control_length: bool = Field(False, description="Take out of the reward what length explains.")
-    l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        1.0, description="Strength of the L2 penalty; auto: by cross-validation over prompts."
-    )
-    out: str = "data/reward_head"
 
 
 class Params(Section):
@@ -165,14 +187,22 @@ class Params(Section):
 
     data: str = Field("data", description="The folder of all tables.")
     memo: str | None = Field("data/memo", description="Finished model calls; null: keep none.")
-    buckets: Literal["auto"] | int = "auto"
-    models: dict[str, ModelParams]
+    buckets: Literal["auto"] | int = Field(
+        "auto", description="Files of every table, a power of two; auto: by the number of prompts."
+    )
+    models: dict[str, ModelSettings] = Field(
+        description="Every model, by the name that the other sections use."
+    )
     ingest: IngestParams
-    reward_head: RewardHeadParams | None = None
+    reward_head: RewardHeadParams | None = Field(
+        None, description="Training of the reward head; left out: none is trained."
+    )
     generate: GenerateParams
     judge: JudgeParams
-    consensus: ConsensusSettings
-    ches: ChesParams | None = Field(None, description="Left out: no data/ches.")
+    consensus: ConsensusSettings = Field(
+        description="What makes one label of all judgments on a comparison."
+    )
+    ches: ChesParams | None = Field(None, description="CHES for pairing; left out: none.")
     pair: PairParams
     augment: AugmentParams = AugmentParams()
     filter: FilterParams = FilterParams()

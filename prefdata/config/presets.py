@@ -13,7 +13,7 @@ from prefdata.config.params import (
     Params,
 )
 from prefdata.consensus.mean import MeanConfig
-from prefdata.engines.config import ModelParams
+from prefdata.engines.config import ModelConfig
 from prefdata.filters.pairs.ches import ChesConfig
 from prefdata.judges.human import HumanConfig
 from prefdata.pairs.all_above_margin import AllAboveMarginConfig
@@ -24,7 +24,7 @@ MAX_PROMPT_CHARS = 1_000_000
 
 def ches_params(
     source: PreferencesConfig,
-    model: ModelParams,
+    model: ModelConfig,
     limit: ChesConfig | None = None,
     data: str = "data",
     memo: str | None = "data/memo",

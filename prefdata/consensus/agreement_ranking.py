@@ -1,12 +1,4 @@
-"""The common order of several judges' rankings.
-
-CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a prompt's responses; the
-longest order on which both agree is the pseudo label. A comparison makes a label where its two
-responses stand, the same way round, in a longest common order; the rest is dropped. A judge ranks
-by the mean of a response's P(win) against all others (Borda). Each annotator is a judge of their
-own, on the prompts of which they labelled every response. With judge.demonstrations the agreed
-comparisons are fed back to the judges (agreed.py).
-"""
+"""The common order of several judges' rankings."""
 
 from __future__ import annotations
 
@@ -17,15 +9,15 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.comparisons.ties import TOLERANCE, is_tie
+from prefdata.comparisons.win_matrix import stack_wins
 from prefdata.consensus.base import (
-    COMPARISON,
-    ROUNDING,
     Consensus,
     ConsensusConfig,
-    labelled,
+    label_comparisons,
     tally_judgments,
 )
-from prefdata.consensus.win_matrix import batches
 from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
 
 _NEVER = -1.0e6
@@ -34,67 +26,74 @@ _NEVER = -1.0e6
 class AgreementRankingConfig(ConsensusConfig):
     kind: Literal["agreement_ranking"] = "agreement_ranking"
     rankers: list[str] | None = Field(
-        None, min_length=2, description="Judges whose rankings must agree; null: all."
-    )
+        None, min_length=2, examples=[["pairwise", "implicit_reward"]],
+        description="Judges whose rankings must agree; null: all.",
+    )  # fmt: skip
 
 
 class AgreementRanking(Consensus):
-    """See the module."""
+    """Labels the comparisons that stand in the longest order on which all rankers agree.
+
+    CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a prompt's
+    responses; the longest order on which both agree is the pseudo label. A comparison gets a label
+    where its two responses stand, the same way round, in a longest common order; the rest is
+    dropped. A judge ranks by the mean of a response's P(win) against all others (Borda). Each
+    annotator is a judge of their own, on the prompts of which they annotated every response. With
+    judge.demonstrations the agreed comparisons are shown to the judges (demonstrations.py).
+    """
 
     config: AgreementRankingConfig
 
     def judges(self) -> Sequence[str]:
         return self.config.rankers or ()
 
-    def decide(
-        self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
+    def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         rankers = self.config.rankers
         rows = judgments if rankers is None else judgments.filter(pl.col("judge").is_in(rankers))
-        counted = tally_judgments(rows)
-        parts = [_on_common_order(some) for some in _by_candidates(rows)]
-        none = counted.select(COMPARISON).clear().with_columns(common=pl.lit(0, dtype=pl.Int8))
-        counted = counted.join(
-            pl.concat([none, *parts]), on=COMPARISON, how="left", maintain_order="left"
+        tally = tally_judgments(rows)
+        empty = tally.select(COMPARISON).clear().with_columns(common=pl.lit(0, dtype=pl.Int8))
+        placed = [_place_in_order(*group) for group in _stack_rankers(rows)]
+        tally = tally.join(
+            pl.concat([empty, *placed]), on=COMPARISON, how="left", maintain_order="left"
         )
-        side = pl.when(pl.col("mean") > 0.5).then(1).otherwise(-1)
-        tie = (pl.col("mean") - 0.5).abs() <= ROUNDING
-        # The label's own mean has to say what the common order says.
-        off = ~tie & (pl.col("common").fill_null(0) != side)
+        mean = pl.col("mean")
+        side = pl.when(mean > 0.5).then(1).otherwise(-1)
+        # The label's own mean has to prefer the response that the common order prefers.
+        outside = ~is_tie(mean) & (pl.col("common").fill_null(0) != side)
         reason = (
             pl.when(pl.col("unscored") > 0)
             .then(pl.lit("too_few_judgments"))
-            .when(off)
+            .when(outside)
             .then(pl.lit("not_in_common_order"))
         )
-        return labelled(counted, reason, self.config)
+        return label_comparisons(tally, self.config, reason)
 
 
-def _by_candidates(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, np.ndarray]]:
-    """(comparisons, (seats, n, k, k) wins) of all prompts with equally many candidates."""
+def _stack_rankers(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, np.ndarray]]:
+    """(comparisons, (seats, n, k, k) wins) of all prompts with equally many responses."""
     every = rows.select(COMPARISON).unique()
-    seated = _seated(rows, every)
+    seated = _seat_rankers(rows, every)
     most = seated["seats"].max()
     tables: list[list[tuple[pl.DataFrame, np.ndarray]]] = []
     for seat in range(most if isinstance(most, int) else 1):
         # Where a prompt has fewer rankers some sit twice, which changes nothing they all agree on.
         own = seated.filter(pl.col("seat") == pl.lit(seat) % pl.col("seats"))
         own = every.join(own, on=COMPARISON, how="left").select(*COMPARISON, p="preference")
-        tables.append(list(batches(own.sort(COMPARISON))))
+        tables.append(list(stack_wins(own.sort(COMPARISON))))
     return [
         (sizes[0][0], np.stack([matrices for _, matrices in sizes]))
         for sizes in zip(*tables, strict=True)
     ]
 
 
-def _seated(rows: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:
+def _seat_rankers(rows: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:
     """The rankers' rows with `seat`, from 0 within the prompt, and `seats`, how many it has."""
-    said = rows.filter(~pl.col("unscored").str.starts_with(NOT_ANNOTATED).fill_null(False))
-    numbered = said.select(SPEAKER).unique().sort(SPEAKER).with_row_index("speaker")
+    judged = rows.filter(~pl.col("unscored").str.starts_with(NOT_ANNOTATED).fill_null(False))
+    speakers = judged.select(SPEAKER).unique().sort(SPEAKER).with_row_index("speaker")
     asked = every.group_by("prompt_id").agg(asked=pl.len())
     scored = pl.col("preference").count().over("prompt_id", "speaker")
     return (
-        said.join(numbered, on=SPEAKER, nulls_equal=True)
+        judged.join(speakers, on=SPEAKER, nulls_equal=True)
         .join(asked, on="prompt_id")
         .filter(pl.col("annotator").is_null() | (scored == pl.col("asked")))
         .with_columns(seat=pl.col("speaker").rank("dense").over("prompt_id").cast(pl.Int64) - 1)
@@ -102,17 +101,15 @@ def _seated(rows: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _on_common_order(some: tuple[pl.DataFrame, np.ndarray]) -> pl.DataFrame:
+def _place_in_order(rows: pl.DataFrame, wins: np.ndarray) -> pl.DataFrame:
     """The comparisons with `common`: 1 where a stands before b in a longest common order, -1 the
     other way round, 0 in none."""
-    rows, wins = some
     scored = ~np.isnan(wins)
     # Sorted before they are summed, so that the ids' order can't move the last bits.
     ordered = np.sort(np.where(scored, wins, 0.0), axis=3)
     standing = ordered.sum(axis=3) / np.maximum(1, scored.sum(axis=3))
-    ahead = standing[:, :, :, None] - standing[:, :, None, :] > ROUNDING
-    agreed = ahead.all(axis=0)
-    longest = _longest_through(agreed)
+    ahead = standing[:, :, :, None] - standing[:, :, None, :] > TOLERANCE
+    longest = _measure_chains(ahead.all(axis=0))
     best = longest.max(axis=(1, 2), initial=0, keepdims=True)
     common = (longest == best) & (longest > 0)
     n, i, j = (rows[c].to_numpy() for c in ("matrix", "i", "j"))
@@ -120,9 +117,11 @@ def _on_common_order(some: tuple[pl.DataFrame, np.ndarray]) -> pl.DataFrame:
     return rows.select(COMPARISON).with_columns(common=pl.Series(placed, dtype=pl.Int8))
 
 
-def _longest_through(before: np.ndarray) -> np.ndarray:
-    """(n, k, k) a strict partial order -> (n, k, k) edges of the longest chain that holds both i
-    and then j; 0 where i does not stand before j."""
+def _measure_chains(before: np.ndarray) -> np.ndarray:
+    """The edges of the longest chain that holds i and then j; 0 where i does not stand before j.
+
+    (n, k, k) strict partial orders -> (n, k, k).
+    """
     between = np.where(before, 1.0, _NEVER)
     for via in range(before.shape[1]):
         through = between[:, :, via, None] + between[:, None, via, :]

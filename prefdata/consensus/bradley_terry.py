@@ -1,10 +1,4 @@
-"""Bradley-Terry over a prompt's candidates: one strength each, fitted to all judgments at once.
-
-Where comparisons contradict each other the likeliest strengths settle it (Bradley and Terry,
-Biometrika 39, 1952; the soft wins are the mean judgments). The label is sigmoid(s_a - s_b). A
-weak prior keeps strengths finite where one response wins everything; Newton's method from zero
-makes the fit deterministic, and all prompts with equally many candidates are fitted together.
-"""
+"""Bradley-Terry strengths over a prompt's responses."""
 
 from __future__ import annotations
 
@@ -14,16 +8,16 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.comparisons.win_matrix import mark_cycles, stack_wins
 from prefdata.consensus.base import (
-    COMPARISON,
-    NO_REASON,
     Consensus,
     ConsensusConfig,
-    labelled,
+    label_comparisons,
     tally_judgments,
 )
 from prefdata.consensus.general import CYCLE
-from prefdata.consensus.win_matrix import batches, circular
+from prefdata.statistics.odds import sigmoid
 
 _STEPS = 50
 _ENOUGH = 1e-10
@@ -32,53 +26,56 @@ _ENOUGH = 1e-10
 class BradleyTerryConfig(ConsensusConfig):
     kind: Literal["bradley_terry"] = "bradley_terry"
     prior: float = Field(
-        0.01, gt=0, le=10, description="Precision of the normal prior on a strength, in log-odds."
-    )
+        0.01, gt=0, le=10, examples=[0.5],
+        description="Precision of the normal prior on a strength, in log-odds.",
+    )  # fmt: skip
 
 
 class BradleyTerry(Consensus):
-    """See the module."""
+    """One strength per response, fitted to all judgments on a prompt at once.
+
+    Where comparisons contradict each other the likeliest strengths settle it (Bradley and Terry,
+    Biometrika 39, 1952; the soft wins are the mean judgments). The label is sigmoid(s_a - s_b),
+    flagged `cycle` where the two responses lie on a circle of majorities. A weak prior keeps
+    strengths finite where one response wins everything; Newton's method from zero makes the fit
+    deterministic, and all prompts with equally many responses are fitted together.
+    """
 
     config: BradleyTerryConfig
 
-    def decide(
-        self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        counted = tally_judgments(judgments)
-        wins = counted.select(*COMPARISON, p="mean")
-        fitted = []
-        for rows, matrices in batches(wins):
-            strength = fit(matrices, self.config.prior)
+    def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+        tally = tally_judgments(judgments)
+        wins = tally.select(*COMPARISON, p="mean")
+        fitted = [wins.select(COMPARISON).clear().with_columns(fit=pl.lit(0.0))]
+        for rows, matrices in stack_wins(wins):
+            strength = fit_strengths(matrices, self.config.prior)
             n, i, j = (rows[c].to_numpy() for c in ("matrix", "i", "j"))
-            odds = strength[n, i] - strength[n, j]
-            fitted.append(
-                rows.select(COMPARISON).with_columns(fit=pl.Series(1 / (1 + np.exp(-odds))))
-            )
-        none = wins.select(COMPARISON).clear().with_columns(fit=pl.lit(0.0))
-        counted = counted.join(
-            pl.concat([none, *fitted]), on=COMPARISON, how="left", maintain_order="left"
-        ).join(circular(wins), on=COMPARISON, how="left", maintain_order="left")
-        mark = pl.when(pl.col("cycle")).then(pl.lit(CYCLE))
+            p = pl.Series(sigmoid(strength[n, i] - strength[n, j]))
+            fitted.append(rows.select(COMPARISON).with_columns(fit=p))
+        tally = tally.join(
+            pl.concat(fitted), on=COMPARISON, how="left", maintain_order="left"
+        ).join(mark_cycles(wins), on=COMPARISON, how="left", maintain_order="left")
+        flag = pl.when(pl.col("cycle")).then(pl.lit(CYCLE))
         # Without a judgment of their own the two would be compared by the prior alone.
-        p = pl.when(pl.col("mean").is_not_null()).then("fit")
-        return labelled(counted, NO_REASON, self.config, p, mark)
+        preference = pl.when(pl.col("mean").is_not_null()).then("fit")
+        return label_comparisons(tally, self.config, preference=preference, flag=flag)
 
 
-def fit(wins: np.ndarray, prior: float) -> np.ndarray:
-    """(n, k, k) soft wins, NaN where none -> (n, k) strengths in log-odds, the likeliest ones.
+def fit_strengths(wins: np.ndarray, prior: float) -> np.ndarray:
+    """The likeliest strengths in log-odds, (n, k, k) soft wins -> (n, k); NaN is no comparison.
 
     Maximises sum over i < j of P log sigmoid(d) + (1 - P) log sigmoid(-d), d = s_i - s_j, minus
     prior/2 · |s|². Concave, so Newton's steps, halved where one would overshoot, lead there.
     """
-    known = ~np.isnan(wins)
-    observed = np.where(known, wins, 0.5)
+    compared = ~np.isnan(wins)
+    observed = np.where(compared, wins, 0.5)
     count, k = wins.shape[:2]
     strength = np.zeros((count, k))
     diagonal = np.arange(k)
     for _ in range(_STEPS):
-        expected = 1 / (1 + np.exp(strength[:, None, :] - strength[:, :, None]))
-        gradient = np.where(known, observed - expected, 0).sum(axis=2) - prior * strength
-        weight = np.where(known, expected * (1 - expected), 0)
+        expected = sigmoid(strength[:, :, None] - strength[:, None, :])
+        gradient = np.where(compared, observed - expected, 0).sum(axis=2) - prior * strength
+        weight = np.where(compared, expected * (1 - expected), 0)
         hessian = -weight
         hessian[:, diagonal, diagonal] = weight.sum(axis=2) + prior
         step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]

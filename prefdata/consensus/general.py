@@ -1,9 +1,4 @@
-"""General preferences: the raw mean P(a ≻ b), also where a prompt's candidates go in circles.
-
-For methods that need no score a candidate: Nash learning (arXiv 2312.00886), INPO (arXiv
-2407.00617). Nothing is fitted; a label whose two responses lie on a circle of majorities is marked
-`cycle`, or dropped where such labels are not wanted.
-"""
+"""General preferences, which may go in circles."""
 
 from __future__ import annotations
 
@@ -12,36 +7,40 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.comparisons.win_matrix import mark_cycles
 from prefdata.consensus.base import (
-    COMPARISON,
-    NO_REASON,
     Consensus,
     ConsensusConfig,
-    labelled,
+    label_comparisons,
     tally_judgments,
 )
-from prefdata.consensus.win_matrix import circular
 
 CYCLE = "cycle"
 
 
 class GeneralConfig(ConsensusConfig):
     kind: Literal["general"] = "general"
-    cycles: Literal["keep", "drop"] = Field("keep", description="Labels that go in circles.")
+    cycles: Literal["keep", "drop"] = Field(
+        "keep", description="Labels that lie on a circle.", examples=["drop"]
+    )
 
 
 class General(Consensus):
-    """See the module."""
+    """The raw mean P(a ≻ b), also where a prompt's responses go in circles.
+
+    For methods that need no reward of a response: Nash learning (arXiv 2312.00886), INPO (arXiv
+    2407.00617). Nothing is fitted; a label whose two responses lie on a circle of majorities is
+    flagged `cycle`, or dropped.
+    """
 
     config: GeneralConfig
 
-    def decide(
-        self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        counted = tally_judgments(judgments)
-        circles = circular(counted.select(*COMPARISON, p="mean"))
-        counted = counted.join(circles, on=COMPARISON, how="left", maintain_order="left")
+    def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+        tally = tally_judgments(judgments)
+        cycles = mark_cycles(tally.select(*COMPARISON, p="mean"))
+        tally = tally.join(cycles, on=COMPARISON, how="left", maintain_order="left")
         cycle = pl.when(pl.col("cycle")).then(pl.lit(CYCLE))
         if self.config.cycles == "drop":
-            return labelled(counted, cycle, self.config)
-        return labelled(counted, NO_REASON, self.config, flag=cycle)
+            return label_comparisons(tally, self.config, reason=cycle)
+        return label_comparisons(tally, self.config, flag=cycle)

@@ -1,4 +1,4 @@
-"""The mean judgment, whoever disagrees; with one judge, that judge's word."""
+"""The mean judgment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import Literal
 
 import polars as pl
 
-from prefdata.consensus.base import NO_REASON, Consensus, ConsensusConfig, labelled, tally_judgments
+from prefdata.consensus.base import (
+    Consensus,
+    ConsensusConfig,
+    label_comparisons,
+    tally_judgments,
+)
 
 
 class MeanConfig(ConsensusConfig):
@@ -14,11 +19,9 @@ class MeanConfig(ConsensusConfig):
 
 
 class Mean(Consensus):
-    """See the module."""
+    """The mean of all judgments, whoever disagrees; with one judge, that judge's judgment."""
 
     config: MeanConfig
 
-    def decide(
-        self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        return labelled(tally_judgments(judgments), NO_REASON, self.config)
+    def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+        return label_comparisons(tally_judgments(judgments), self.config)

@@ -1,11 +1,4 @@
-"""Noise-aware labels: the least confident ones are marked, smoothed or dropped.
-
-Selfie (arXiv 2406.04412, Section 4.3): labels made by a model are partly wrong, and wrong ones
-lie among the least confident, so these are smoothed and the rest is taken at its word. PSLE
-(arXiv 2408.02599): the threshold under which a label does not count is no constant. There it
-decays from round to round; here it follows what the data of this round look like: both limits are
-quantiles of the confidence of all labels, whichever bucket they lie in.
-"""
+"""Labels that allow for noise."""
 
 from __future__ import annotations
 
@@ -14,8 +7,15 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.consensus.base import ROUNDING, Consensus, ConsensusConfig, labelled, tally_judgments
-from prefdata.consensus.scir import disagreement
+from prefdata.comparisons.ties import TOLERANCE
+from prefdata.consensus.base import (
+    NO_REASON,
+    ConsensusConfig,
+    SummaryConsensus,
+    label_comparisons,
+    tally_judgments,
+)
+from prefdata.consensus.scir import find_disagreement
 
 FLAG = "least_confident"
 
@@ -23,68 +23,71 @@ FLAG = "least_confident"
 class NoiseAwareConfig(ConsensusConfig):
     kind: Literal["noise_aware"] = "noise_aware"
     least_confident: float = Field(
-        0.1, ge=0, lt=1, description="Fraction of all labels that is marked and smoothed."
-    )
+        0.1, ge=0, lt=1, examples=[0.3],
+        description="Fraction of all labels that is flagged and smoothed.",
+    )  # fmt: skip
     smoothing: float = Field(
-        0.1, ge=0, lt=0.5, description="Share of the marked labels taken to be the wrong way round."
-    )
+        0.1, ge=0, lt=0.5, examples=[0.2],
+        description="Share of the flagged labels taken to be the wrong way round.",
+    )  # fmt: skip
     drop: float = Field(
-        0.0, ge=0, lt=1, description="Fraction of all labels, the least confident, that is dropped."
+        0.0, ge=0, lt=1, examples=[0.1],
+        description="Fraction of all labels, the least confident, that is dropped.",
+    )  # fmt: skip
+    unanimous: bool = Field(
+        False, description="Label only where all judgments agree, as scir.", examples=[True]
     )
-    unanimous: bool = Field(False, description="Only where all judgments agree, as scir.")
 
 
-class NoiseAware(Consensus):
-    """See the module."""
+class NoiseAware(SummaryConsensus):
+    """The least confident labels are flagged, smoothed or dropped.
+
+    Selfie (arXiv 2406.04412, Section 4.3): labels made by a model are partly wrong, and wrong ones
+    lie among the least confident, so these are smoothed and the rest is taken at its word. PSLE
+    (arXiv 2408.02599): the threshold under which a label does not count is no constant. There it
+    decays from round to round; here it follows the data of this round: both limits are quantiles
+    of the confidence of all labels, whichever bucket they lie in.
+    """
 
     config: NoiseAwareConfig
-    across_buckets = True
 
-    def decide(
-        self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        reason = disagreement() if self.config.unanimous else pl.lit(None, dtype=pl.String)
-        labels = labelled(tally_judgments(judgments), reason, self.config)
-        if across is None:
-            return labels
-        drop, mark = (
-            _limit(across, fraction)
-            for fraction in (self.config.drop, max(self.config.drop, self.config.least_confident))
-        )
-        p, sure = pl.col("preference"), _confidence()
-        made = pl.col("reason").is_null()
-        marked = made & (sure < mark)
-        share = self.config.smoothing
-        return labels.with_columns(
-            preference=pl.when(marked).then((1 - share) * p + share * (1 - p)).otherwise(p),
-            flag=pl.when(marked & (sure >= drop)).then(pl.lit(FLAG)),
-            reason=pl.when(made & (sure < drop))
-            .then(pl.lit("below_threshold"))
-            .otherwise("reason"),
-            detail=pl.when(made & (sure < drop))
-            .then(
-                pl.format(
-                    "confidence {}, threshold {}; {}", sure.round(4), round(drop, 4), "detail"
-                )
-            )
-            .otherwise("detail"),
-        )
+    def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+        reason = find_disagreement() if self.config.unanimous else NO_REASON
+        return label_comparisons(tally_judgments(judgments), self.config, reason)
 
     def summarize(self, decided: pl.DataFrame) -> pl.DataFrame:
         labels = decided.filter(pl.col("reason").is_null())
-        return labels.group_by(sure=_confidence()).agg(labels=pl.len()).sort("sure")
+        return labels.group_by(confidence=_confidence()).agg(labels=pl.len()).sort("confidence")
+
+    def revise(self, decided: pl.DataFrame, across: pl.DataFrame) -> pl.DataFrame:
+        config = self.config
+        drop = _find_limit(across, config.drop)
+        flag = _find_limit(across, max(config.drop, config.least_confident))
+        p, confidence = pl.col("preference"), _confidence()
+        labelled = pl.col("reason").is_null()
+        dropped, least = labelled & (confidence < drop), labelled & (confidence < flag)
+        detail = pl.format(
+            "confidence {}, threshold {}; {}", confidence.round(4), round(drop, 4), "detail"
+        )
+        smoothed = (1 - config.smoothing) * p + config.smoothing * (1 - p)
+        return decided.with_columns(
+            preference=pl.when(least).then(smoothed).otherwise(p),
+            flag=pl.when(least & ~dropped).then(pl.lit(FLAG)),
+            reason=pl.when(dropped).then(pl.lit("below_threshold")).otherwise("reason"),
+            detail=pl.when(dropped).then(detail).otherwise("detail"),
+        )
 
 
 def _confidence() -> pl.Expr:
-    # Rounded: the last bits of a label depend on which answer's id comes first.
+    # Rounded: the last bits of a label depend on which response's id comes first.
     p = pl.col("preference")
     return pl.max_horizontal(p, 1 - p).round(9)
 
 
-def _limit(across: pl.DataFrame, fraction: float) -> float:
+def _find_limit(across: pl.DataFrame, fraction: float) -> float:
     """The confidence under which at most `fraction` of all labels lie."""
-    counts = across.group_by("sure").agg(pl.col("labels").sum()).sort("sure")
+    counts = across.group_by("confidence").agg(pl.col("labels").sum()).sort("confidence")
     total = int(counts["labels"].sum())
     below = counts.with_columns(below=pl.col("labels").cum_sum() - pl.col("labels"))
-    allowed = below.filter(pl.col("below") <= fraction * total + ROUNDING)
-    return float(allowed["sure"][-1]) if allowed.height else 0.5
+    allowed = below.filter(pl.col("below") <= fraction * total + TOLERANCE)
+    return float(allowed["confidence"][-1]) if allowed.height else 0.5

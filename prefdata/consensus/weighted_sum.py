@@ -1,23 +1,18 @@
-"""A weight a dimension: the weighted sum of log-odds.
-
-MODPO (arXiv 2310.03708, Section 2.2) and MORE (arXiv 2312.07401): what several objectives say is
-joined as w · r, and sigmoid of a difference of rewards is a preference. Within a dimension the
-judgments' log-odds are averaged; give the judges' temperatures (`calibration`), or the surest of
-them outweighs the rest.
-"""
+"""A weighted sum of dimensions."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field, field_validator
 
+from prefdata.comparisons.keys import COMPARISON
 from prefdata.consensus.base import (
-    COMPARISON,
     Consensus,
     ConsensusConfig,
-    labelled,
+    label_comparisons,
     tally_judgments,
 )
 from prefdata.records.judgment import SPEAKER
@@ -27,39 +22,45 @@ from prefdata.statistics.odds import log_odds, sigmoid
 class WeightedSumConfig(ConsensusConfig):
     kind: Literal["weighted_sum"] = "weighted_sum"
     weights: dict[str, float] = Field(
-        min_length=1, description="Dimension -> weight; a dimension that is not named counts 0."
-    )
+        min_length=1, examples=[{"helpfulness": 1.0}],
+        description="Dimension -> weight; a dimension that is not named counts 0.",
+    )  # fmt: skip
+
+    example: ClassVar[Mapping[str, Any]] = {"weights": {"helpfulness": 0.7, "safety": 0.3}}
 
     @field_validator("weights")
     @classmethod
-    def _some_weigh(cls, weights: dict[str, float]) -> dict[str, float]:
+    def _weighs_something(cls, weights: dict[str, float]) -> dict[str, float]:
         if min(weights.values()) < 0 or not 0 < sum(weights.values()) < float("inf"):
             raise ValueError(f"weights of 0 or more, one above 0, were expected, found {weights}")
         return weights
 
 
 class WeightedSum(Consensus):
-    """See the module."""
+    """The weighted mean of the dimensions' log-odds.
+
+    MODPO (arXiv 2310.03708, Section 2.2) and MORE (arXiv 2312.07401): several objectives are
+    joined as w · r, and sigmoid of a difference of rewards is a preference. Within a dimension the
+    judgments' log-odds are averaged; give the judges' temperatures (`calibration`), or the surest
+    of them outweighs the rest.
+    """
 
     config: WeightedSumConfig
 
-    def decide(
-        self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        counted = tally_judgments(judgments)
+    def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+        tally = tally_judgments(judgments)
+        weights = {name: w for name, w in sorted(self.config.weights.items()) if w}
         total, missing = pl.lit(0.0), pl.lit(False)
-        for place, (dimension, weight) in enumerate(sorted(self.config.weights.items())):
-            if not weight:
-                continue
+        for n, (dimension, weight) in enumerate(weights.items()):
             odds = (
                 judgments.filter(pl.col("dimension") == dimension)
                 .sort(*SPEAKER, *COMPARISON)
                 .group_by(COMPARISON, maintain_order=True)
-                .agg(log_odds(pl.col("preference")).mean().alias(f"odds{place}"))
+                .agg(log_odds(pl.col("preference")).mean().alias(f"odds{n}"))
             )
-            counted = counted.join(odds, on=COMPARISON, how="left", maintain_order="left")
-            missing = missing | pl.col(f"odds{place}").is_null()
-            total = total + weight * pl.col(f"odds{place}")
-        share = sum(self.config.weights.values())
+            tally = tally.join(odds, on=COMPARISON, how="left", maintain_order="left")
+            missing = missing | pl.col(f"odds{n}").is_null()
+            total = total + weight * pl.col(f"odds{n}")
         reason = pl.when(missing).then(pl.lit("missing_dimension"))
-        return labelled(counted, reason, self.config, sigmoid(total / share))
+        preference = sigmoid(total / sum(self.config.weights.values()))
+        return label_comparisons(tally, self.config, reason, preference)

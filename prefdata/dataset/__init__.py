@@ -1,1 +1,1 @@
-"""The published dataset: its rows, manifest, version and card."""
+"""The published dataset: its folder, manifest, version and card."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.errors import TableError
 from prefdata.files import storage
@@ -25,56 +24,65 @@ _MODULUS = 1 << 256
 _LIMBS = 256 // 32
 
 
-class FileEntry(BaseModel):
-    """A file of the dataset; `path` is relative to its folder."""
+class Entry(BaseModel):
+    """A part of the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str
+
+class FileEntry(Entry):
+    """A file of the dataset."""
+
+    path: str = Field(description="Relative to the dataset's folder.")
     rows: int
     bytes: int
     sha256: str
 
 
 class ModelEntry(Asked):
-    """What a stage wanted of a model, and what that costs if all of it is asked once."""
+    """What a stage asks of a model, and what that costs if all of it is asked once."""
 
     cost: float | None
     currency: str | None
 
 
-class StageEntry(BaseModel):
-    """Rows in and out of a stage, what fell out, by reason, and its model calls."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class StageEntry(Entry):
+    """What a stage made of its rows."""
 
     stage: str
-    unit: str
+    unit: str = Field(description="What its rows are.")
     rows_in: int
     rows_out: int
-    dropped: dict[str, int]
-    models: dict[str, ModelEntry]
+    dropped: dict[str, int] = Field(description="Dropped rows by reason.")
+    models: dict[str, ModelEntry] = Field(description='By call, such as "generate policy".')
 
 
-class Manifest(BaseModel):
+class LabelsEntry(Entry):
+    """Who labelled the pairs, and how far each judge can be trusted."""
+
+    judges: list[str]
+    audit: dict[str, dict[str, int | float | None]] = Field(
+        description="By judge, the biases that prefdata audit measures."
+    )
+
+
+class Manifest(Entry):
     """What the dataset is and how it came to be; nothing in it varies between equal runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     schema_version: int
-    content_version: str
+    content_version: str = Field(description="A function of the rows alone.")
     prefdata_version: str
     config_fingerprint: str
-    models: dict[str, str]
-    splits: dict[str, int]
+    models: dict[str, str] = Field(description="Fingerprint of each model.")
+    splits: dict[str, int] = Field(description="Pairs of each split.")
     stages: list[StageEntry]
     files: list[FileEntry]
-    labels: dict[str, Any]
+    labels: LabelsEntry
 
 
-def content_digest(rows: pl.DataFrame) -> int:
-    """A digest of the rows as a set: digests of parts add up to that of the whole.
+def digest_content(rows: pl.DataFrame) -> int:
+    """A digest of the rows as a set: digests of disjoint sets add up to that of their union.
 
     The sum modulo 2**256 of the rows' SHA-256, so that it depends neither on the order of rows
     nor on how they are cut into shards.
@@ -85,18 +93,19 @@ def content_digest(rows: pl.DataFrame) -> int:
     return sum(limb << 32 * place for place, limb in enumerate(sums)) % _MODULUS
 
 
-def content_version(digests: list[int]) -> str:
-    """The version of the whole from its parts' digests: 64 hex characters."""
+def compute_version(digests: list[int]) -> str:
+    """The version of a dataset from its shards' digests: 64 hex characters."""
     return f"{sum(digests) % _MODULUS:064x}"
 
 
-def shard_name(split: str, bucket: int, buckets: int) -> str:
-    """Named as the Hugging Face hub names shards, so that `load_dataset(folder)` finds splits."""
+def name_shard(split: str, bucket: int, buckets: int) -> str:
+    """A shard's path, named as the Hugging Face hub names shards: `load_dataset` finds splits."""
     return f"{SHARDS}/{split}-{bucket:05d}-of-{buckets:05d}.parquet"
 
 
-def begin(folder: str) -> None:
-    """Open the folder: refuse another version's, and take the COMPLETED mark away first."""
+def begin_dataset(folder: str) -> None:
+    """Open the folder and take its COMPLETED mark away. Raises TableError where it holds a dataset
+    of another schema version."""
     storage.make_folder(folder)
     content = storage.read_bytes(storage.join(folder, MANIFEST))
     if content is not None:
@@ -104,8 +113,8 @@ def begin(folder: str) -> None:
     storage.remove(storage.join(folder, COMPLETED))
 
 
-def file_entry(folder: str, path: str) -> FileEntry:
-    """The entry of a file that was written."""
+def describe_file(folder: str, path: str) -> FileEntry:
+    """The entry of a file of the dataset, which was written just now."""
     content = storage.read_bytes(storage.join(folder, path))
     if content is None:
         raise TableError(f"{storage.join(folder, path)}: missing right after it was written")
@@ -114,11 +123,11 @@ def file_entry(folder: str, path: str) -> FileEntry:
     return FileEntry(path=path, rows=rows, bytes=len(content), sha256=digest)
 
 
-def finish(folder: str, manifest: Manifest, card: str) -> None:
-    """Remove shards of earlier runs, write manifest and card, and mark the dataset whole."""
-    kept = {entry.path for entry in manifest.files}
+def finish_dataset(folder: str, manifest: Manifest, card: str) -> None:
+    """Remove the shards of earlier runs, write manifest and card, and mark the dataset whole."""
+    own = {entry.path for entry in manifest.files}
     for name in storage.list_names(storage.join(folder, SHARDS)):
-        if f"{SHARDS}/{name}" not in kept:
+        if f"{SHARDS}/{name}" not in own:
             storage.remove(storage.join(folder, SHARDS, name))
     content = manifest.model_dump_json(indent=1).encode() + b"\n"
     storage.write_bytes(storage.join(folder, MANIFEST), content)
@@ -128,7 +137,7 @@ def finish(folder: str, manifest: Manifest, card: str) -> None:
 
 
 def read_manifest(folder: str) -> Manifest:
-    """The manifest of a completed dataset."""
+    """The manifest of a completed dataset. Raises TableError where the folder holds none."""
     content = storage.read_bytes(storage.join(folder, MANIFEST))
     mark = storage.read_bytes(storage.join(folder, COMPLETED))
     if content is None or mark is None:

@@ -8,28 +8,30 @@ from typing import Any
 import polars as pl
 
 from prefdata.engines.base import Operation, results
-from prefdata.engines.config import ModelParams
+from prefdata.engines.config import ModelConfig
 from prefdata.errors import ModelError
 
 
-def load_tokenizer(name: str, params: ModelParams) -> Any:
-    """The model's tokenizer. Raises OSError or ValueError where there is none, ModelError where it
-    has no chat template."""
+def load_tokenizer(name: str, config: ModelConfig) -> Any:
+    """The model's tokenizer.
+
+    Raises OSError or ValueError where there is none, ModelError where it has no chat template.
+    """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(params.model, revision=params.revision)
+    tokenizer = AutoTokenizer.from_pretrained(config.model, revision=config.revision)
     if not tokenizer.chat_template:
         raise ModelError(
-            f"models.{name}: the tokenizer of {params.model} has no chat template",
+            f"models.{name}: the tokenizer of {config.model} has no chat template",
             "Use an instruction-tuned model, or put a chat_template.jinja beside it.",
         )
     return tokenizer
 
 
 class Prompts:
-    """Token ids of each row's conversation, ready for the assistant's turn.
+    """Token ids of each row's conversation, up to the start of the assistant's turn.
 
-    `errors` holds, by row, why a conversation could not be rendered: some templates refuse roles
+    `errors` tells, by row, why a conversation could not be rendered: some templates refuse roles
     or turns. Such a row's ids are empty.
     """
 
@@ -39,25 +41,25 @@ class Prompts:
         self.ids: list[list[int]] = []
         self.errors: dict[int, str] = {}
         # All samples of a prompt are rendered and encoded once.
-        known: dict[tuple[tuple[str, str], ...], list[int] | str] = {}
+        rendered: dict[tuple[tuple[str, str], ...], list[int] | str] = {}
         for row, messages in enumerate(rows["messages"].to_list()):
             turns = tuple((m["role"], m["content"]) for m in messages)
-            if turns not in known:
+            if turns not in rendered:
                 try:
                     text = tokenizer.apply_chat_template(
                         messages, add_generation_prompt=True, tokenize=False
                     )
-                    known[turns] = encode(tokenizer, text) or "refused: the prompt has no token"
+                    rendered[turns] = encode(tokenizer, text) or "refused: the prompt has no token"
                 except TemplateError as error:
-                    known[turns] = f"refused: the chat template says: {error}"
-            found = known[turns]
-            if isinstance(found, str):
-                self.errors[row] = found
-                found = []
-            self.ids.append(found)
+                    rendered[turns] = f"refused: the chat template says: {error}"
+            ids = rendered[turns]
+            if isinstance(ids, str):
+                self.errors[row] = ids
+                ids = []
+            self.ids.append(ids)
 
 
-def responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
+def encode_responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
     """Token ids of each completion, with the end-of-turn token where it is finished."""
     end = [tokenizer.eos_token_id]
     return [
@@ -66,18 +68,27 @@ def responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
     ]
 
 
+def refuse_empty(prompts: Prompts, responses: Sequence[list[int]]) -> None:
+    """Note an error in `prompts` for each response without a token: it has no hidden states."""
+    for row, response in enumerate(responses):
+        if not response:
+            prompts.errors.setdefault(row, "refused: an empty response has no hidden states")
+
+
 def encode(tokenizer: Any, text: str) -> list[int]:
     """The text's ids, without special tokens."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def texts(tokenizer: Any, sampled: Sequence[list[int]], stop: Sequence[str]) -> list[str]:
+def decode_responses(
+    tokenizer: Any, sampled: Sequence[list[int]], stop: Sequence[str]
+) -> list[str]:
     """The texts of sampled tokens, each up to the first stop text, which does not belong to it."""
     whole = tokenizer.batch_decode(sampled, skip_special_tokens=True)
-    return [_cut(text, stop) for text in whole]
+    return [_cut_at_stop(text, stop) for text in whole]
 
 
-def sorted_out(
+def split_by_length(
     operation: Operation,
     rows: pl.DataFrame,
     prompts: Prompts,
@@ -85,19 +96,27 @@ def sorted_out(
     model_takes: int,
     limit: int | None = None,
 ) -> tuple[list[int], list[pl.DataFrame]]:
-    """(rows that can be run, the others' results): those with an error in `prompts`, and those
-    longer than `limit`, which is what the model takes if nothing else is said."""
+    """Keep what the model can take.
+
+    Args:
+        lengths: Tokens of each row.
+        model_takes: The longest sequence that the model takes, in tokens.
+        limit: The longest that is run; left out, `model_takes`.
+
+    Returns:
+        (rows that can be run, result frames of the others): of those with an error in `prompts`
+        and of those that are too long.
+    """
     errors = dict(prompts.errors)
     for row, length in enumerate(lengths):
         if length > (limit or model_takes):
-            said = f"too_long: {length} tokens, the model takes {model_takes}"
-            errors.setdefault(row, said)
+            errors.setdefault(row, f"too_long: {length} tokens, the model takes {model_takes}")
     fits = [row for row in range(rows.height) if row not in errors]
     keys = rows["key"].gather(list(errors))
     failed = results(operation, keys, error=list(errors.values()))
     return fits, [failed] if errors else []
 
 
-def _cut(text: str, stop: Sequence[str]) -> str:
+def _cut_at_stop(text: str, stop: Sequence[str]) -> str:
     ends = [text.find(s) for s in stop if s in text]
     return text[: min(ends)] if ends else text

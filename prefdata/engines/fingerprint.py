@@ -6,36 +6,39 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefdata.engines.config import ModelParams
+from prefdata.engines.config import ModelConfig
 from prefdata.errors import ModelError
 
-_PARTS = (".safetensors", ".json", ".jinja", ".txt", ".model", ".bin")
+_SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model", ".bin")
 
 
-def model_fingerprint(name: str, params: ModelParams) -> str:
-    """32 hex characters over engine, dtype and the model's files (its commit on the hub)."""
-    state = hashlib.sha256(f"{params.engine}\0{params.dtype}\0".encode())
-    folder = Path(params.model)
+def fingerprint_model(name: str, config: ModelConfig) -> str:
+    """32 hex characters over the engine, the dtype and the model's files, or its commit on the hub.
+
+    Raises ModelError where there is no such model.
+    """
+    state = hashlib.sha256(f"{config.engine}\0{config.dtype}\0".encode())
+    folder = Path(config.model)
     if folder.is_dir():
-        check_folder(name, folder)
-        for digest in file_digests(folder):
+        _check_folder(name, folder)
+        for digest in list_digests(folder):
             state.update(digest)
     else:
-        state.update(f"{params.model}\0{_hub_commit(name, params)}".encode())
+        state.update(f"{config.model}\0{find_hub_commit(name, config)}".encode())
     return state.hexdigest()[:32]
 
 
-def file_digests(folder: Path) -> Iterator[bytes]:
-    """Name and digest of every file that is part of a model or adapter, in the names' order."""
+def list_digests(folder: Path) -> Iterator[bytes]:
+    """The name and digest of every file of a model or adapter, in the order of the names."""
     for file in sorted(folder.rglob("*")):
-        if file.suffix in _PARTS and file.is_file():
+        if file.suffix in _SUFFIXES and file.is_file():
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").digest()
             yield str(file.relative_to(folder)).encode() + b"\0" + digest
 
 
-def check_folder(name: str, folder: Path) -> None:
-    """Refuse a folder that holds no model, before anything is loaded."""
+def _check_folder(name: str, folder: Path) -> None:
+    """Check that a folder holds a model, before it is loaded. Raises ModelError."""
     if not (folder / "config.json").is_file():
         found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
         raise ModelError(
@@ -45,16 +48,17 @@ def check_folder(name: str, folder: Path) -> None:
         )
 
 
-def _hub_commit(name: str, params: ModelParams) -> str:
+def find_hub_commit(name: str, config: ModelConfig) -> str:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        path = hf_hub_download(params.model, "config.json", revision=params.revision)
+        path = hf_hub_download(config.model, "config.json", revision=config.revision)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
-            f"models.{name}.model: {params.model!r} is no local folder and can't be had from the "
-            f"Hugging Face hub: {str(error).strip().splitlines()[0] if str(error) else error!r}",
+            f"models.{name}.model: {config.model!r} is no local folder and can't be "
+            "fetched from the Hugging Face hub: "
+            f"{str(error).strip().splitlines()[0] if str(error) else error!r}",
             "Check the name (folders are relative to where the command runs), the network, and "
             "HF_TOKEN for gated models.",
         ) from error

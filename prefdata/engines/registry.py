@@ -1,44 +1,92 @@
-"""The engines there are, by the name that params.yaml uses. Each is imported when first used."""
+"""The engines there are, found by their configurations, and the models of one run."""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import cached_property, reduce
+from importlib.util import find_spec
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from prefdata.engines.base import Engine
-from prefdata.engines.config import ModelParams
+from prefdata.engines.config import DEFAULT_ENGINE, ModelConfig
 from prefdata.errors import ConfigError
-
-ENGINES = {
-    "transformers": "prefdata.engines.transformers.engine:TransformersEngine",
-    "openai": "prefdata.engines.openai.engine:OpenAIEngine",
-    "vllm": "prefdata.engines.vllm.engine:VllmEngine",
-    "sentence": "prefdata.engines.sentence:SentenceEngine",
-    "reward_model": "prefdata.engines.transformers.reward_model:RewardModelEngine",
-    "scripted": "prefdata.engines.scripted:ScriptedEngine",
-}
+from prefdata.parts.registry import Registry
+from prefdata.parts.validation import validate
 
 
-def load(name: str, params: ModelParams) -> Engine:
-    """The engine for the model called `name` in params.yaml, not started yet."""
-    if params.engine not in ENGINES:
-        raise ConfigError(
-            f"models.{name}.engine: {params.engine!r} is unknown; known: {', '.join(ENGINES)}"
-        )
-    module, _, attribute = ENGINES[params.engine].partition(":")
-    factory = getattr(importlib.import_module(module), attribute)
-    engine = factory(name, params)
-    assert isinstance(engine, Engine)
-    return engine
+class EngineRegistry(Registry[Any]):
+    """The engines. `parts` holds their configurations, by the names of the engines.
+
+    A configuration lies in a module of this package, or in the module `config` of a package inside
+    it. Those of plugins come by entry points, `[project.entry-points."prefdata.engines"]
+    echo = "my_package.echo:EchoConfig"`. These modules must import nothing heavy: an engine's
+    class is imported by `load`, and what it runs on (torch, vllm) no earlier than it is needed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ModelConfig, ["prefdata.engines"], "prefdata.engines")
+
+    @cached_property
+    def settings(self) -> Any:
+        """The type of a model's settings in params.yaml: the union of all configurations, told
+        apart by `engine`."""
+        union = reduce(or_, self.parts.values())
+        return Annotated[union, Field(discriminator="engine"), BeforeValidator(_fill_engine)]
+
+    def parse(self, settings: Mapping[str, Any], where: str = "") -> ModelConfig:
+        """The configuration that `{"engine": ..., "model": ...}` describes.
+
+        Raises ConfigError as params.yaml does; `where` is its place, such as models.policy.
+        """
+        engine = str(settings.get("engine", DEFAULT_ENGINE))
+        if engine not in self.parts:
+            known = ", ".join(self.parts)
+            raise ConfigError(f"{where}.engine: {engine!r} is unknown; known: {known}")
+        config: ModelConfig = validate(self.parts[engine], settings, where)
+        return config
+
+    def load(self, name: str, config: ModelConfig) -> Engine:
+        """The engine of the model called `name` in params.yaml, not started yet."""
+        module, _, attribute = config.engine_class.partition(":")
+        engine = getattr(importlib.import_module(module), attribute)(name, config)
+        assert isinstance(engine, Engine)
+        return engine
+
+    def _own(self) -> Iterator[type[ModelConfig]]:
+        for name in self.packages:
+            package = importlib.import_module(name)
+            for module in pkgutil.iter_modules(package.__path__, f"{name}."):
+                path = f"{module.name}.config" if module.ispkg else module.name
+                if find_spec(path):
+                    yield from self._parts_of(importlib.import_module(path))
+
+
+def _fill_engine(settings: Any) -> Any:
+    if isinstance(settings, Mapping) and "engine" not in settings:
+        return {"engine": DEFAULT_ENGINE, **settings}
+    return settings
+
+
+ENGINES = EngineRegistry()
 
 
 class Engines(Mapping[str, Engine]):
-    """The models of params.yaml, each made when first asked for."""
+    """The models of a run, each made when first asked for.
+
+    Args:
+        models: The section `models` of params.yaml.
+        stopping: The run's own event, which every engine looks at.
+    """
 
     def __init__(
-        self, models: Mapping[str, ModelParams], stopping: threading.Event | None = None
+        self, models: Mapping[str, ModelConfig], stopping: threading.Event | None = None
     ) -> None:
         self._models = models
         self._stopping = stopping or threading.Event()
@@ -52,8 +100,9 @@ class Engines(Mapping[str, Engine]):
             )
         with self._making:
             if name not in self._made:
-                self._made[name] = load(name, self._models[name])
-                self._made[name].stopping = self._stopping
+                engine = ENGINES.load(name, self._models[name])
+                engine.stopping = self._stopping
+                self._made[name] = engine
             return self._made[name]
 
     def close(self) -> None:

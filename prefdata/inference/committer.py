@@ -1,4 +1,4 @@
-"""Commits while an engine works: what is finished waits a few seconds at most, whatever comes."""
+"""Commits while an engine works: what is finished waits a few seconds at most."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable
 import polars as pl
 
 WAIT_SECONDS = 3.0
-"""So long finished results wait for others to share their segment. At most 5 s of finished work are
-lost when the process is killed: the rest is for the write."""
+"""How long finished results wait for others to share their segment. At most 5 s of finished work
+are lost when the process is killed: the rest is for the write."""
 
 
 class Committer:
-    """Keeps the results of one call by handing them to `commit`, in a thread of its own.
+    """Hands the results of one call to `commit`, in a thread of its own.
 
     An engine may yield a batch and then work for minutes on the next one: nothing runs in the
-    thread that waits for it. What waits here is also held by the call itself, so that slow
-    storage costs no memory beyond that.
+    thread that waits for it. What waits here is referred to by the call as well, so that slow
+    storage takes no memory beyond that.
     """
 
     def __init__(self, commit: Callable[[list[pl.DataFrame]], None]) -> None:
@@ -32,7 +32,7 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="memo", daemon=True)
 
     def add(self, results: pl.DataFrame) -> None:
-        """Results that were finished just now. Raises what went wrong with earlier ones."""
+        """Add results that were just finished. Raises what went wrong with earlier ones."""
         with self._changed:
             if self._error is not None:
                 raise self._error
@@ -67,7 +67,7 @@ class Committer:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._due():
+                while not self._is_due():
                     self._changed.wait(self._pause())
                 if not self._waiting:
                     return
@@ -85,7 +85,7 @@ class Committer:
             if error is not None:
                 return
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         if self._closed:
             return True
         return bool(self._waiting) and self._pause() == 0

@@ -1,13 +1,13 @@
-"""Merging a memo's segments: few, sorted by place, and no entry twice.
+"""Merging a memo's segments: few, sorted by the places of their prompts, and no entry twice.
 
 Safe to be killed at any point and safe beside runs that read and write, and beside another merge:
 
 - All merged segments are written before the first of those they replace is removed, so every
-  entry lies in some segment at every moment.
-- A merged segment has a name that no merge before it gave. So a merge that listed the folder
-  earlier does not have it among those it removes.
-- Between the two passes SETTLE_SECONDS, so that a reader whose listing of the folder was under
-  way when the merged ones came is through; one that finds a segment gone lists again.
+  entry is in some segment at every moment.
+- A merged segment has a name that no earlier merge gave. So a merge that listed the folder
+  earlier does not remove it.
+- SETTLE_SECONDS pass between the two, so that a reader that was listing the folder when the
+  merged ones came is through; one that finds a segment gone lists again.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from prefdata.engines.base import OPERATIONS, Operation
 from prefdata.errors import StorageError
 from prefdata.files import storage
 from prefdata.inference import segments
-from prefdata.inference.memo import READ_SEGMENTS, distinct, select
+from prefdata.inference.memo import READ_SEGMENTS, select_distinct, select_rows
 from prefdata.inference.segments import Folder, Segment
 
 SEGMENT_BYTES = 16 << 20
 """Size of a merged segment in memory: that of a bucket of a thousand prompts, more or less."""
-PART_BYTES = 128 << 20
+RANGE_BYTES = 128 << 20
 """Merged at once, in memory."""
 ROW_GROUPS = 4
-"""Parts of a merged segment that a reader of few places can skip."""
+"""Row groups of a merged segment: a reader of a few places can skip the others."""
 SETTLE_SECONDS = 5.0
 STALE_SECONDS = 3600.0
-"""A temporary file this old belongs to no writer that still lives."""
+"""A temporary file this old belongs to no writer that is still running."""
 TRIES = 5
 
 
@@ -53,8 +53,8 @@ class Merged:
     replaced: list[str] = field(default_factory=list)
 
 
-def contents(root: str) -> Iterator[tuple[Operation, str]]:
-    """(operation, first 16 characters of the model's fingerprint) of all that the memo holds."""
+def list_models(root: str) -> Iterator[tuple[Operation, str]]:
+    """(operation, first 16 characters of the model's fingerprint) of all that is in the memo."""
     for operation in OPERATIONS:
         for model in storage.list_names(storage.join(root, operation)):
             yield operation, model
@@ -74,10 +74,10 @@ def compact(root: str, chosen: Sequence[tuple[Operation, str]]) -> list[Merged]:
 
 
 def _merge(root: str, operation: Operation, model: str) -> Merged:
-    """Write the merged segments of one folder and say which others they replace."""
+    """Write the merged segments of one folder, and list those that they replace."""
     path = storage.join(root, operation, model)
     for _ in range(TRIES):
-        done = _written(Folder.at(path), operation, model)
+        done = _write_merged(Folder(path), operation, model)
         if done is not None:
             return done
     raise StorageError(
@@ -87,10 +87,10 @@ def _merge(root: str, operation: Operation, model: str) -> Merged:
     )
 
 
-def _written(folder: Folder, operation: Operation, model: str) -> Merged | None:
-    """The first pass over a folder; None where a segment went away meanwhile."""
+def _write_merged(folder: Folder, operation: Operation, model: str) -> Merged | None:
+    """The first pass over a folder; None where a segment was removed meanwhile."""
     sizes = {file.name: file.size for file in storage.list_files(folder.path)}
-    listed = [s for s in map(segments.parse, sizes) if s is not None]
+    listed = [s for s in map(segments.parse_name, sizes) if s is not None]
     total = sum(sizes[s.name] for s in listed)
     done = Merged(operation, model, len(listed), total, len(listed), total)
     if len({s.merge for s in listed}) == 1 and (len(listed) == 1 or listed[0].merge):
@@ -99,20 +99,20 @@ def _written(folder: Folder, operation: Operation, model: str) -> Merged | None:
     merge = secrets.token_hex(4)
     read = written = 0
     new: dict[str, int] = {}
-    for low, high in _parts(folder, operation, listed, sizes):
+    for low, high in _split_range(folder, operation, listed, sizes):
         meeting = [s for s in listed if s.meets(low, high)]
         inside = pl.col("place_low").is_between(low, high)
         rows = _read(folder, operation, meeting, inside)
         if rows is None:
             return None
-        kept = distinct(rows, "key", "place_low", "place_high").sort("place_low", "key")
-        read, written = read + rows.height, written + kept.height
-        # What several places ask for would make the range of its whole segment wide.
+        entries = select_distinct(rows, "key", "place_low", "place_high").sort("place_low", "key")
+        read, written = read + rows.height, written + entries.height
+        # What prompts of several places ask for would widen the range of its whole segment.
         narrow = pl.col("place_low") == pl.col("place_high")
-        for some in (kept.filter(narrow), kept.filter(~narrow)):
-            for piece in _cut(some):
+        for some in (entries.filter(narrow), entries.filter(~narrow)):
+            for piece in _cut_evenly(some):
                 group = -(-piece.height // ROW_GROUPS)
-                name, content = segments.encode(piece, merge, group)
+                name, content = segments.encode_segment(piece, merge, group)
                 folder.add(name, content)
                 new[name] = len(content)
     done.entries, done.duplicates = written, read - written
@@ -123,17 +123,17 @@ def _written(folder: Folder, operation: Operation, model: str) -> Merged | None:
     return done
 
 
-def _parts(
+def _split_range(
     folder: Folder, operation: Operation, listed: Sequence[Segment], sizes: dict[str, int]
 ) -> Iterator[tuple[int, int]]:
-    """Ranges of places that together are all, each with about PART_BYTES of rows at most."""
+    """Ranges of places that together cover all, each with at most about RANGE_BYTES of rows."""
     sample = listed[:: max(1, len(listed) // 8)]
     rows = _read(folder, operation, sample, pl.lit(True))
     compressed = sum(sizes[s.name] for s in sample)
     inflated = rows.estimated_size() / compressed if rows is not None and compressed else 1.0
     estimate = inflated * sum(sizes[s.name] for s in listed)
     count = 1
-    while count * PART_BYTES < estimate:
+    while count * RANGE_BYTES < estimate:
         count *= 2
     width = (1 << 32) // count
     for number in range(count):
@@ -144,18 +144,18 @@ def _read(
     folder: Folder, operation: Operation, listed: Sequence[Segment], condition: pl.Expr
 ) -> pl.DataFrame | None:
     """The rows that meet the condition; None where a segment is gone."""
-    found = [pl.DataFrame(schema=segments.schema(operation))]
+    rows = [pl.DataFrame(schema=segments.segment_schema(operation))]
     for start in range(0, len(listed), READ_SEGMENTS):
         batch = listed[start : start + READ_SEGMENTS]
         read = folder.read(batch)
         if any(content is None for content in read):
             return None
-        found += select(folder, operation, batch, read, condition)
-    return pl.concat(found)
+        rows += select_rows(folder, operation, batch, read, condition)
+    return pl.concat(rows)
 
 
-def _cut(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Pieces of about SEGMENT_BYTES, alike in their number of rows."""
+def _cut_evenly(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Pieces of about SEGMENT_BYTES, with about the same number of rows each."""
     if not rows.height:
         return
     count = max(1, round(rows.estimated_size() / SEGMENT_BYTES))

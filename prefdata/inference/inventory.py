@@ -1,4 +1,4 @@
-"""What a memo holds, by operation and model."""
+"""What is in a memo, by operation and model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ _IDENTITY = ["key", "place_low", "place_high"]
 
 
 @dataclass(frozen=True)
-class Held:
-    """The segments of one operation and model. `entries` counts duplicates once, `unreadable`
-    are segments that every run leaves out."""
+class ModelInventory:
+    """The segments of one operation and model.
+
+    `entries` counts duplicates once; `unreadable` segments are left out by every run.
+    """
 
     operation: Operation
     model: str
@@ -29,10 +31,10 @@ class Held:
     unreadable: int
 
 
-def held(root: str, operation: Operation, model: str) -> Held:
+def count_entries(root: str, operation: Operation, model: str) -> ModelInventory:
     """Count what is there; of the rows only their keys are read."""
     path = storage.join(root, operation, model)
-    files = [f for f in storage.list_files(path) if segments.parse(f.name)]
+    files = [f for f in storage.list_files(path) if segments.parse_name(f.name)]
     identities = [pl.Series(dtype=pl.UInt64)]
     unreadable = 0
     for file in files:
@@ -46,14 +48,14 @@ def held(root: str, operation: Operation, model: str) -> Held:
         except (pa.ArrowException, OSError):
             unreadable += 1
             continue
-        if set(parquet.schema_arrow.names) != set(segments.schema(operation)):
+        if set(parquet.schema_arrow.names) != set(segments.segment_schema(operation)):
             unreadable += 1
             continue
         frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame)
         identities.append(frame.hash_rows())
     every = pl.concat(identities)
-    return Held(
+    return ModelInventory(
         operation,
         model,
         segments=len(files),

@@ -22,7 +22,10 @@ def request_keys(
     rows: pl.DataFrame,
     columns: Sequence[str],
 ) -> pl.Series:
-    """The key of every row, as a Binary series named `key`."""
+    """The key of every row, as a Binary series named `key`.
+
+    `columns` are the request's own, of those that `rows` have.
+    """
     context = (fingerprint, operation, settings.model_dump_json())
     digests = row_digests(rows, columns, *context)
     return digests.str.head(2 * ID_BYTES).str.decode("hex").alias("key")

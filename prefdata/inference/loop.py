@@ -1,4 +1,4 @@
-"""The loop that asks an engine only for what the memo does not hold."""
+"""The loop that asks an engine only for what is not in the memo."""
 
 from __future__ import annotations
 
@@ -20,11 +20,18 @@ from prefdata.inference.committer import Committer
 from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.runtime import Runtime
-from prefdata.inference.usage import Usage, tokens
+from prefdata.inference.usage import Usage, count_tokens
 
 
 class Inference:
-    """What stages ask models through: every call is keyed, remembered and counted."""
+    """How stages and parts ask models: every request is keyed, remembered and counted.
+
+    Args:
+        engines: The models by their names in params.yaml.
+        memo: Where finished requests are kept; None: nowhere.
+        runtime: The run that this belongs to; left out, a run of its own.
+        stage: The stage that asks, for the run's progress.
+    """
 
     def __init__(
         self,
@@ -32,12 +39,15 @@ class Inference:
         memo: Memo | None = None,
         runtime: Runtime | None = None,
         stage: str = "",
+        buckets: int = 1,
     ) -> None:
         self.engines = engines
         self.memo = memo
         self.runtime = runtime or Runtime()
         self.stage = stage
+        self.buckets = buckets
         self.usage: dict[str, Usage] = {}
+        """By call, such as "generate policy"."""
 
     def fingerprint(self, model: str) -> str:
         """The fingerprint of the model that goes by this name in params.yaml."""
@@ -46,11 +56,19 @@ class Inference:
     def ask(
         self, model: str, operation: Operation, settings: Settings, rows: pl.DataFrame
     ) -> pl.DataFrame:
-        """The results of all rows, in their order: key, the operation's columns, error.
+        """Ask a model; what the memo has is not asked again.
 
-        `rows` hold the operation's request columns and `prompt_id`, the prompt id that the request
-        belongs to. Rows that ask the same thing are asked once. Raises KeyboardInterrupt where
-        the run is being stopped and rows are left; what was finished is in the memo by then.
+        Args:
+            rows: The operation's request columns, and `prompt_id`, the prompt that a request
+                belongs to. Rows that ask the same are asked once.
+
+        Returns:
+            One result per row, in the rows' order: key, the operation's columns, error.
+
+        Raises:
+            ModelError: The engine can't do it.
+            KeyboardInterrupt: The run is stopping and rows are left. What was finished is in the
+                memo by then.
         """
         engine = self.engines[model]
         engine.require(operation, settings)
@@ -58,42 +76,45 @@ class Inference:
         keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
         keyed = pl.DataFrame({"key": keys, "prompt_id": rows["prompt_id"]}).with_row_index("row")
         distinct = keyed.unique("key", keep="first", maintain_order=True)
-        # Every place that asks for a key: tables bucketed anew may ask from another one.
-        places = keyed.select("key", "prompt_id").unique()
+        # Every prompt that asks for a key: tables that are bucketed anew may ask by another one.
+        prompts = keyed.select("key", "prompt_id").unique()
         done = [pl.DataFrame(schema=result_schema(operation))]
         if self.memo is not None:
-            done = [self.memo.lookup(operation, engine.fingerprint, places)]
-        lacking = distinct.join(done[0], on="key", how="anti", maintain_order="left")
-        usage = Usage(requests=distinct.height, cached=distinct.height - lacking.height)
-        usage.cached_tokens_in, usage.cached_tokens_out = tokens(operation, done[0])
-        name = f"{operation} {model}"
-        self.runtime.progress.start_call(self.stage, name, usage.requests, usage.cached)
-        if lacking.height:
+            done = [self.memo.lookup(operation, engine.fingerprint, prompts)]
+        new = distinct.join(done[0], on="key", how="anti", maintain_order="left")
+        usage = Usage(requests=distinct.height, cached=distinct.height - new.height)
+        usage.cached_tokens_in, usage.cached_tokens_out = count_tokens(operation, done[0])
+        call = f"{operation} {model}"
+        if call not in self.usage:
+            self.runtime.progress.start_bucket(self.stage, call, self.buckets)
+        self.runtime.progress.start_call(self.stage, call, usage.requests, usage.cached)
+        if new.height:
             # The requests' text is by far the largest thing here: copied only where it must be.
-            missing = rows if lacking.height == rows.height else rows[lacking["row"]]
-            missing = missing.select(spec.request).with_columns(lacking["key"])
-            fresh = self._run(engine, operation, settings, missing, places, usage)
-            done.append(fresh)
-        self.usage[name] = self.usage.get(name, Usage()).plus(usage)
+            missing = rows if new.height == rows.height else rows[new["row"]]
+            missing = missing.select(spec.request).with_columns(new["key"])
+            done.append(self._run(model, operation, settings, missing, prompts, usage))
+        self.usage[call] = self.usage.get(call, Usage()).plus(usage)
         return keyed.select("key").join(
             pl.concat(done), on="key", how="left", maintain_order="left"
         )
 
     def _run(
         self,
-        engine: Engine,
+        model: str,
         operation: Operation,
         settings: Settings,
         missing: pl.DataFrame,
-        places: pl.DataFrame,
+        prompts: pl.DataFrame,
         usage: Usage,
     ) -> pl.DataFrame:
+        """The results of the missing rows, in the order in which they finished."""
+        engine, call = self.engines[model], f"{operation} {model}"
         fresh: list[pl.DataFrame] = []
         finished = 0
 
         def commit(waiting: list[pl.DataFrame]) -> None:
             if self.memo is not None:
-                self.memo.commit(operation, engine.fingerprint, pl.concat(waiting), places)
+                self.memo.commit(operation, engine.fingerprint, pl.concat(waiting), prompts)
 
         committer = Committer(commit)
         self.runtime.in_flight.add(committer)
@@ -105,17 +126,16 @@ class Inference:
                 started = time.monotonic()
                 produced: Iterator[pl.DataFrame] = getattr(engine, operation)(missing, settings)
                 for yielded in produced:
-                    found = yielded.select(result_schema(operation).names())
-                    fresh.append(found)
-                    committer.add(found)
-                    finished += found.height
-                    usage.failed += int(found["error"].is_not_null().sum())
-                    read, made = tokens(operation, found)
+                    frame = yielded.select(result_schema(operation).names())
+                    fresh.append(frame)
+                    committer.add(frame)
+                    finished += frame.height
+                    usage.failed += int(frame["error"].is_not_null().sum())
+                    read, made = count_tokens(operation, frame)
                     usage.tokens_in += read
                     usage.tokens_out += made
                     usage.seconds = time.monotonic() - started
-                    call = f"{operation} {engine.name}"
-                    self.runtime.progress.advance(self.stage, call, found.height, usage)
+                    self.runtime.progress.advance(self.stage, call, frame.height, usage)
                 usage.retries = engine.take_retries()
         finally:
             # Also on Ctrl-C or an error half-way: what was finished is paid for.
@@ -123,13 +143,13 @@ class Inference:
                 committer.close()
             finally:
                 self.runtime.in_flight.discard(committer)
-        answered = pl.concat([pl.DataFrame(schema=result_schema(operation)), *fresh])
+        finished_rows = pl.concat([pl.DataFrame(schema=result_schema(operation)), *fresh])
         if finished == missing.height:
-            return answered
+            return finished_rows
         if self.runtime.stopping.is_set():
             raise KeyboardInterrupt
-        keys = missing.join(answered, on="key", how="anti", maintain_order="left")["key"]
+        keys = missing.join(finished_rows, on="key", how="anti", maintain_order="left")["key"]
         usage.failed += len(keys)
         reasons = ["bad_response: the engine gave no result"] * len(keys)
         none = results(operation, keys, error=reasons)
-        return pl.concat([answered, none])
+        return pl.concat([finished_rows, none])

@@ -1,14 +1,14 @@
 """The memo: every finished model call, kept by its content key.
 
 Append-only segments under MEMO/OPERATION/MODEL/, each written whole or not at all (segments.py).
-The place of a request, the first 32 bits of its prompt's id, is where to look and no part of the
-key: tables can be bucketed anew and nothing is asked again. Any number of processes may read,
-write and compact a memo at once: a file is never changed, and one that is gone was merged into
-another one first.
+The prompt that a request belongs to only tells where to look and is no part of the key: tables can
+be bucketed anew and nothing is asked again. Any number of processes may read, write and compact a
+memo at once: a file is never changed, and one that is gone was merged into another one first.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -17,58 +17,71 @@ from polars.exceptions import PolarsError
 from prefdata.engines.base import Operation, result_schema
 from prefdata.files import storage
 from prefdata.inference import segments
-from prefdata.inference.segments import Folder, Segment
+from prefdata.inference.segments import ContentCache, Folder, Segment
 
 READ_SEGMENTS = 32
-"""So many are read before they are searched: one by one is slow where they are small, and merged
+"""How many are read before they are searched: one by one is slow where they are small, and merged
 ones have up to 8 MiB."""
 
 
 class Memo:
-    """A memo folder, on local disk or any fsspec URL."""
+    """A memo folder, on local disk or at any fsspec URL. Threads share it."""
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._folders: dict[str, Folder] = {}
+        self._cache = ContentCache()
+        self._lock = threading.Lock()
 
     def lookup(self, operation: Operation, model: str, wanted: pl.DataFrame) -> pl.DataFrame:
-        """The finished results among `wanted` (columns key, place), one row a key.
+        """The finished results among `wanted` (columns key, prompt_id), one row per key.
 
-        Of several results of a key, which engines that don't repeat themselves can give to two
-        workers, the same one is taken whatever the order of the segments.
+        `model` is a fingerprint. Of several results of a key, which an engine that is not
+        deterministic can give to two workers, the same one is taken whatever the order of the
+        segments.
         """
         columns = result_schema(operation)
         if not wanted.height:
             return pl.DataFrame(schema=columns)
         folder = self.folder(operation, model)
-        low, high = _range(wanted)
-        found = _find(folder, operation, low, high, wanted["key"].unique())
+        low, high = _find_range(wanted)
+        matches = _find(folder, operation, low, high, wanted["key"].unique())
         error = pl.lit(None, dtype=pl.String).alias("error")
-        return distinct(found, "key").with_columns(error).select(columns.names())
+        return select_distinct(matches, "key").with_columns(error).select(columns.names())
 
     def commit(
-        self, operation: Operation, model: str, results: pl.DataFrame, places: pl.DataFrame
+        self, operation: Operation, model: str, results: pl.DataFrame, prompts: pl.DataFrame
     ) -> None:
-        """Keep the results that have no error. `places` maps key to place."""
+        """Keep the results that have no error.
+
+        `prompts` (columns key, prompt_id) tell which prompts asked for each.
+        """
         rows = results.filter(pl.col("error").is_null()).drop("error")
         if not rows.height:
             return
         place = pl.col("prompt_id").str.head(8).str.to_integer(base=16, dtype=pl.UInt32)
         ranges = (
-            places.join(rows, on="key", how="semi")
+            prompts.join(rows, on="key", how="semi")
             .group_by("key")
             .agg(place_low=place.min(), place_high=place.max())
         )
-        kept = rows.join(ranges, on="key").sort("place_low", "key")
-        name, content = segments.encode(kept.select(segments.schema(operation).names()))
+        entries = rows.join(ranges, on="key").sort("place_low", "key")
+        name, content = segments.encode_segment(
+            entries.select(segments.segment_schema(operation).names())
+        )
         self.folder(operation, model).add(name, content)
 
     def folder(self, operation: Operation, model: str) -> Folder:
         """The segments of an operation and a model, by its fingerprint."""
-        return Folder.at(storage.join(self.root, operation, model[:16]))
+        path = storage.join(self.root, operation, model[:16])
+        with self._lock:
+            if path not in self._folders:
+                self._folders[path] = Folder(path, self._cache)
+            return self._folders[path]
 
 
-def distinct(rows: pl.DataFrame, *by: str) -> pl.DataFrame:
-    """One row for each value of `by`: of several the first by content, which no merge changes."""
+def select_distinct(rows: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """One row per value of `by`: of several the first by content, which no merge changes."""
     if rows.select(by).n_unique() == rows.height:
         return rows
     values = [name for name in rows.columns if not name.startswith("place_")]
@@ -81,50 +94,51 @@ def _find(
     """All rows with one of the keys, of the segments that meet the range."""
     gone: set[str] = set()
     while True:
-        listed = folder.segments(fresh=bool(gone))
+        listed = folder.list_segments(fresh=bool(gone))
         # Gone twice: a name without a file, such as a dangling link.
         meeting = [s for s in listed if s.meets(low, high) and s.name not in gone]
-        found = [pl.DataFrame(schema=segments.schema(operation))]
+        matches = [pl.DataFrame(schema=segments.segment_schema(operation))]
         missing: set[str] = set()
-        for batch in _batches(meeting):
+        for batch in _slice(meeting):
             contents = folder.read(batch)
             missing |= {s.name for s, c in zip(batch, contents, strict=True) if c is None}
             if missing:
                 break
-            found += select(folder, operation, batch, contents, pl.col("key").is_in(keys.implode()))
+            condition = pl.col("key").is_in(keys.implode())
+            matches += select_rows(folder, operation, batch, contents, condition)
         if not missing:
-            return pl.concat(found)
+            return pl.concat(matches)
         # Merged into another segment since it was listed: that one is there now.
         gone |= missing
 
 
-def select(
+def select_rows(
     folder: Folder,
     operation: Operation,
     batch: Sequence[Segment],
     contents: Sequence[bytes | None],
     condition: pl.Expr,
 ) -> Iterator[pl.DataFrame]:
-    """The rows that meet the condition; a segment that can't be read is left out, and said."""
+    """The rows that meet the condition. A segment that can't be read is left out and warned of."""
     pairs = [(s, c) for s, c in zip(batch, contents, strict=True) if c]
     if not pairs:
         return
     try:
-        yield segments.scan(operation, [c for _, c in pairs]).filter(condition).collect()
+        yield segments.scan_segments(operation, [c for _, c in pairs]).filter(condition).collect()
     except PolarsError as error:
         if len(pairs) == 1:
             folder.leave_out(pairs[0][0], f"can't be read: {str(error).splitlines()[0]}")
             return
         for segment, content in pairs:
-            yield from select(folder, operation, [segment], [content], condition)
+            yield from select_rows(folder, operation, [segment], [content], condition)
 
 
-def _batches(listed: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
+def _slice(listed: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
     for start in range(0, len(listed), READ_SEGMENTS):
         yield listed[start : start + READ_SEGMENTS]
 
 
-def _range(rows: pl.DataFrame) -> tuple[int, int]:
+def _find_range(rows: pl.DataFrame) -> tuple[int, int]:
     places = rows["prompt_id"].str.head(8)
     low, high = places.min(), places.max()
     assert isinstance(low, str)

@@ -1,10 +1,10 @@
 """Segments: the files that a memo consists of.
 
-A segment is a Parquet file of results, each with the range of places that asked for it. Its name
-is `LOW-HIGH-HASH.parquet`: the range of places of all its rows (the first 32 bits of prompt ids,
-in hex), so that a reader opens only what can hold its keys, and the SHA-256 of its content, so
-that half a file is never taken for a whole one. A merged segment's name ends in `-MERGE.parquet`,
-another one for every merge (see compaction.py).
+A segment is a Parquet file of results. The place of a prompt is the first 32 bits of its id; each
+result has the range of places of the prompts that asked for it. A segment's name is
+`LOW-HIGH-HASH.parquet`: the range of all its rows, in hex, so that a reader opens only what can
+contain its keys, and the SHA-256 of its content, so that half a file is never taken for a whole
+one. A merged segment's name ends in `-MERGE.parquet`, another one for every merge (compaction.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, ClassVar, cast
+from typing import IO, cast
 
 import polars as pl
 
@@ -33,10 +33,10 @@ RACY_SECONDS = 2.0
 """A folder that changed more recently than this may have changed again within the same tick of
 the file system's clock."""
 REMOTE_LISTING_SECONDS = 5.0
-"""For so long a listing of a remote folder is believed: what another process added meanwhile is
-asked again, at worst."""
+"""How long a listing of a remote folder is believed: what another process added meanwhile is asked
+again, at worst."""
 CACHE_BYTES = 128 << 20
-"""Remote segments that a process keeps, in bytes as they were read."""
+"""Remote segments that a memo keeps in memory, in bytes as they were read."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +52,11 @@ class Segment:
     merge: str
 
     def meets(self, low: int, high: int) -> bool:
-        """Whether it can hold a result for a place in the range."""
+        """Whether it can contain a result for a place in the range."""
         return self.low <= high and low <= self.high
 
 
-def parse(name: str) -> Segment | None:
+def parse_name(name: str) -> Segment | None:
     """The segment of that name, or None for any other file."""
     found = _NAME.fullmatch(name)
     if not found:
@@ -64,14 +64,21 @@ def parse(name: str) -> Segment | None:
     return Segment(name, int(found[1], 16), int(found[2], 16), found[3], found[4] or "")
 
 
-def schema(operation: Operation) -> pl.Schema:
+def segment_schema(operation: Operation) -> pl.Schema:
     """The columns of a segment: the result's, without the error, and the range of places."""
     columns = {n: t for n, t in result_schema(operation).items() if n != "error"}
     return pl.Schema({**_PLACES, **columns})
 
 
-def encode(rows: pl.DataFrame, merge: str = "", group: int | None = None) -> tuple[str, bytes]:
-    """(name, content) of a segment of these rows, which are not sorted again."""
+def encode_segment(
+    rows: pl.DataFrame, merge: str = "", group: int | None = None
+) -> tuple[str, bytes]:
+    """(name, content) of a segment of these rows, in their order.
+
+    Args:
+        merge: The name of the merge that writes it; empty for a run.
+        group: Rows of a row group; left out, the writer's default.
+    """
     sink = io.BytesIO()
     rows.write_parquet(
         sink, compression="zstd", compression_level=1, statistics=bool(merge), row_group_size=group
@@ -81,56 +88,73 @@ def encode(rows: pl.DataFrame, merge: str = "", group: int | None = None) -> tup
     assert isinstance(low, int)
     assert isinstance(high, int)
     end = f"-{merge}" if merge else ""
-    return f"{low:08x}-{high:08x}-{_digest(content)}{end}.parquet", content
+    return f"{low:08x}-{high:08x}-{_compute_digest(content)}{end}.parquet", content
 
 
-def whole(segment: Segment, content: bytes) -> bool:
+def is_whole(segment: Segment, content: bytes) -> bool:
     """Whether the content is what the segment's writer wrote."""
-    return _digest(content) == segment.digest
+    return _compute_digest(content) == segment.digest
 
 
-def scan(operation: Operation, contents: Sequence[bytes]) -> pl.LazyFrame:
+def scan_segments(operation: Operation, contents: Sequence[bytes]) -> pl.LazyFrame:
     """The rows of whole segments, in their order."""
     return pl.scan_parquet(
-        cast(list[IO[bytes]], list(map(io.BytesIO, contents))), schema=schema(operation)
+        cast(list[IO[bytes]], list(map(io.BytesIO, contents))), schema=segment_schema(operation)
     )
 
 
-def _digest(content: bytes) -> str:
+def _compute_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-class Folder:
-    """The segments of one operation and model. Threads of a process share it.
+class ContentCache:
+    """Contents of segments by path: the last used ones, up to CACHE_BYTES."""
 
-    The listing is taken again when the folder changed, and the segments of a remote folder are
-    kept, the last used ones, as far as CACHE_BYTES go.
+    def __init__(self) -> None:
+        self._contents: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, path: str) -> bytes | None:
+        """The content, if it is cached."""
+        with self._lock:
+            if path in self._contents:
+                self._contents.move_to_end(path)
+            return self._contents.get(path)
+
+    def put(self, path: str, content: bytes) -> None:
+        """Cache a content; the longest unused ones make room."""
+        with self._lock:
+            self._bytes -= len(self._contents.pop(path, b""))
+            self._contents[path] = content
+            self._bytes += len(content)
+            while self._bytes > CACHE_BYTES:
+                self._bytes -= len(self._contents.popitem(last=False)[1])
+
+
+class Folder:
+    """The segments of one operation and model. Threads share it.
+
+    It is listed again when it changed. The contents of a remote folder's segments are cached.
     """
 
-    _folders: ClassVar[dict[str, Folder]] = {}
-    _lock = threading.Lock()
-
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, cache: ContentCache | None = None) -> None:
         self.path = path
+        self._cache = cache or ContentCache()
+        self._lock = threading.Lock()
         self._remote = storage.is_remote(path)
         self._listed: dict[str, Segment | None] = {}
         self._good: float = -1
         self.left_out: set[str] = set()
 
-    @classmethod
-    def at(cls, path: str) -> Folder:
-        """The folder that all of this process share."""
-        with cls._lock:
-            return cls._folders.setdefault(path, cls(path))
-
-    def segments(self, fresh: bool = False) -> list[Segment]:
-        """What is there, sorted by name; `fresh`: whatever was seen before."""
-        state = time.monotonic() if self._remote else self._changed()
+    def list_segments(self, fresh: bool = False) -> list[Segment]:
+        """What is there, sorted by name; `fresh`: list it again in any case."""
+        state = time.monotonic() if self._remote else self._read_change_time()
         with self._lock:
             listed, good = self._listed, self._good
         if fresh or (state > good if self._remote else state != good):
             names = storage.list_names(self.path)
-            listed = {name: listed[name] if name in listed else parse(name) for name in names}
+            listed = {name: listed[name] if name in listed else parse_name(name) for name in names}
             if self._remote:
                 good = state + REMOTE_LISTING_SECONDS
             else:
@@ -140,29 +164,29 @@ class Folder:
         return [segment for segment in listed.values() if segment is not None]
 
     def add(self, name: str, content: bytes) -> None:
-        """Put a segment in its place."""
+        """Write a segment."""
         storage.write_bytes(storage.join(self.path, name), content)
         if self._remote:
-            # A local folder shows by its time that it changed.
+            # Of a local folder the time shows that it changed.
             with self._lock:
-                self._listed = dict(sorted({**self._listed, name: parse(name)}.items()))
+                self._listed = dict(sorted({**self._listed, name: parse_name(name)}.items()))
 
     def read(self, segments: Sequence[Segment]) -> list[bytes | None]:
-        """The content of each; None where it is gone, b"" where it is damaged, which is said."""
+        """The content of each; None where it is gone, b"" where it is damaged, with a warning."""
         paths = [storage.join(self.path, segment.name) for segment in segments]
-        kept = [_cache.get(path) if self._remote else None for path in paths]
-        wanted = [n for n, content in enumerate(kept) if content is None]
+        contents = [self._cache.get(path) if self._remote else None for path in paths]
+        wanted = [n for n, content in enumerate(contents) if content is None]
         for n, content in zip(wanted, storage.read_many([paths[n] for n in wanted]), strict=True):
-            if content is not None and not whole(segments[n], content):
+            if content is not None and not is_whole(segments[n], content):
                 self.leave_out(segments[n], "is damaged: its content is not what its name says")
                 content = b""
             elif content is not None and self._remote:
-                _cache.put(paths[n], content)
-            kept[n] = content
-        return kept
+                self._cache.put(paths[n], content)
+            contents[n] = content
+        return contents
 
     def leave_out(self, segment: Segment, what: str) -> None:
-        """Say, once, that a segment is left out, and why."""
+        """Warn, once, that a segment is left out, and why."""
         if segment.name in self.left_out:
             return
         self.left_out.add(segment.name)
@@ -172,35 +196,9 @@ class Folder:
             what,
         )
 
-    def _changed(self) -> float:
+    def _read_change_time(self) -> float:
         """When the local folder last changed."""
         try:
             return Path(self.path).stat().st_mtime_ns / 1e9
         except (FileNotFoundError, NotADirectoryError):
             return 0
-
-
-class _Cache:
-    """Contents by path, the last used ones, as far as CACHE_BYTES go."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, path: str) -> bytes | None:
-        with self._lock:
-            if path in self._kept:
-                self._kept.move_to_end(path)
-            return self._kept.get(path)
-
-    def put(self, path: str, content: bytes) -> None:
-        with self._lock:
-            self._bytes -= len(self._kept.pop(path, b""))
-            self._kept[path] = content
-            self._bytes += len(content)
-            while self._bytes > CACHE_BYTES:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
-
-
-_cache = _Cache()

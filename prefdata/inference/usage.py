@@ -1,4 +1,4 @@
-"""What a stage asked of its models: requests, hits, tokens, seconds."""
+"""Usage: what a stage asked of its models, in requests, hits, tokens and seconds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _TOKENS = ("tokens_in", "tokens_out")
 class Usage(BaseModel):
     """Counters of one model and operation; they add up over buckets and workers.
 
-    `requests` is all that was wanted, `cached` what the memo held of that. `tokens_in` and
-    `tokens_out` are of the requests that were asked anew, `cached_tokens_in` and
-    `cached_tokens_out` of the others: their sums are the same however often the run was
-    interrupted. A model only puts out what it generates; all else it reads.
+    Of `requests` in all, the memo had `cached`. `tokens_in` and `tokens_out` are of the requests
+    that were asked anew, `cached_tokens_in` and `cached_tokens_out` of the others: their sums are
+    the same however often the run was interrupted. Tokens out are those that a model generates;
+    all others it reads.
     """
 
     requests: int = 0
@@ -35,9 +35,9 @@ class Usage(BaseModel):
         return Usage(**{k: getattr(self, k) + getattr(other, k) for k in Usage.model_fields})
 
     def then(self, later: Usage) -> Usage:
-        """Of a run that asked this and then, for the same, `later`: as if all at once.
+        """The usage of a run that asked this and then, for the same, `later`, as if all at once.
 
-        What `later` found in the memo because this put it there was saved by nobody.
+        What `later` found in the memo because this put it there does not count as cached.
         """
         asked = self.requests - self.cached + later.requests - later.cached
         total = {n: getattr(later, n) + getattr(later, f"cached_{n}") for n in _TOKENS}
@@ -53,7 +53,7 @@ class Usage(BaseModel):
         )
 
     def asked(self) -> Asked:
-        """The part that is the same however the run went."""
+        """The part that is the same however often the run was interrupted."""
         return Asked(
             requests=self.requests,
             tokens_in=self.tokens_in + self.cached_tokens_in,
@@ -61,11 +61,11 @@ class Usage(BaseModel):
         )
 
     def tokens_per_second(self) -> float:
-        """Tokens read and generated, of what was asked anew."""
+        """Tokens read and generated per second, of what was asked anew."""
         return (self.tokens_in + self.tokens_out) / self.seconds if self.seconds > 0 else 0.0
 
     def line(self) -> str:
-        """For people: requests, how many were cached, rates."""
+        """A line for people: requests, how many were cached, rates."""
         asked = self.requests - self.cached
         parts = [f"{self.requests} requests", f"{self.cached} cached"]
         if self.failed:
@@ -80,7 +80,7 @@ class Usage(BaseModel):
         return ", ".join(parts)
 
 
-def tokens(operation: Operation, results: pl.DataFrame) -> tuple[int, int]:
-    """(tokens read, tokens generated) over the results."""
+def count_tokens(operation: Operation, results: pl.DataFrame) -> tuple[int, int]:
+    """(tokens read, tokens generated) of all results."""
     made = int(results["n_tokens"].sum()) if operation == "generate" else 0
     return int(results["n_prompt_tokens"].sum()), made

@@ -1,4 +1,4 @@
-"""Vectors that an engine returned, as a matrix."""
+"""Vectors that an engine returned, as matrices."""
 
 from __future__ import annotations
 

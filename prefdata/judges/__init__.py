@@ -1,1 +1,1 @@
-"""Judges: each says which of two responses is better. The contract is base.py."""
+"""Judges: what one model, verifier or annotator says of the comparisons of a prompt's responses."""

@@ -1,9 +1,4 @@
-"""The contract of a judge.
-
-A judge sees all candidates of many prompts and all comparisons asked of it at once, and returns
-one row a comparison: P(a ≻ b), or Unscored with the reason. It asks models through `Inference`
-alone, so that every call is remembered.
-"""
+"""The contract of a judge: candidates in, one judgment per comparison out."""
 
 from __future__ import annotations
 
@@ -22,27 +17,31 @@ from prefdata.records.base import fill_columns
 from prefdata.records.judgment import HELPFULNESS, Judgment
 from prefdata.statistics.odds import sigmoid
 
-COMPARISON = ("prompt_id", "response_a", "response_b")
-
 
 class JudgeConfig(PartConfig):
-    """The settings every judge has; a judge adds its own."""
+    """The settings that every judge has; a judge adds its own."""
 
-    name: str | None = None
+    name: str | None = Field(
+        None, description="What its judgments go by; null: its kind.", examples=["second"]
+    )
     dimension: str = Field(
-        HELPFULNESS, min_length=1, description="The quality that its judgments are about."
+        HELPFULNESS,
+        min_length=1,
+        description="The quality that its judgments are about.",
+        examples=["wit"],
     )
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is judged.
+    """What is judged: whole prompts with all their responses.
 
-    `prompts`: prompt_id, messages, reference (what a verifier checks against; null where there is
-    none), responses and labels (what people said of them; null where there are none).
-    `responses`: prompt_id, response_id, text, finished.
-    `comparisons`: prompt_id, response_a, response_b with response_a < response_b.
-    `demonstrations` are for the judges that take them, from the second cycle on.
+    Args:
+        prompts: prompt_id, messages, ground_truth (what verifiers check against), responses and
+            annotations (those that the sources brought); the last three may be null or absent.
+        responses: prompt_id, response_id, text, finished.
+        comparisons: prompt_id, response_a, response_b, with response_a < response_b.
+        demonstrations: For the judges that take them, from the second cycle on.
     """
 
     prompts: pl.DataFrame
@@ -51,7 +50,7 @@ class Candidates:
     demonstrations: Demonstrations | None = None
 
     def slices(self, comparisons: int) -> Iterator[Candidates]:
-        """The same, some prompts at a time: so many that have about so many comparisons."""
+        """The same in parts of whole prompts, with about so many comparisons each."""
         if self.comparisons.height <= comparisons:
             yield self
             return
@@ -67,7 +66,10 @@ class Candidates:
 
 
 class Judge(Part):
-    """One judge. It asks models for what its `requirements` name."""
+    """One judge. It asks models through `Inference` alone, so every call is remembered.
+
+    Permuting the candidates or renaming their ids changes none of its judgments.
+    """
 
     config: JudgeConfig
     takes_demonstrations: ClassVar[bool] = False
@@ -79,20 +81,22 @@ class Judge(Part):
 
     @abstractmethod
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        """One row a comparison in the columns of `Judgment`, or one a comparison and dimension,
-        or a comparison and annotator: at least one row a comparison.
+        """Judge every comparison.
 
-        `dimension` may stay null: `judge_all` puts the settings' one there.
+        Returns:
+            The columns of `Judgment`, with at least one row per comparison: one each, or one per
+            dimension or annotator. `dimension` may be null: `judge_all` fills it in.
         """
 
     def judge_all(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        """What `judge` says, with the quality that it is about in every row."""
-        named = pl.coalesce("dimension", pl.lit(self.config.dimension))
-        return self.judge(candidates, inference).with_columns(dimension=named)
+        """The judgments of all comparisons; `dimension` is the settings' one where `judge` named
+        none."""
+        dimension = pl.coalesce("dimension", pl.lit(self.config.dimension))
+        return self.judge(candidates, inference).with_columns(dimension=dimension)
 
 
-def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` in the columns of `Judgment`; columns the judge does not have become null.
+def fill_judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows in the columns of `Judgment`; columns that they lack are null.
 
     A preference that is not a number in [0, 1] becomes Unscored: never a zero, never a loss. A
     NaN in another column becomes null: it would spread through every mean.
@@ -110,61 +114,60 @@ def judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def from_rewards(
-    judge: str, comparisons: pl.DataFrame, scores: pl.DataFrame, temperature: float = 1.0
+    judge: str, comparisons: pl.DataFrame, rewards: pl.DataFrame, temperature: float = 1.0
 ) -> pl.DataFrame:
-    """Judgments from one score a response: P(a ≻ b) = sigmoid((reward_a - reward_b) / temperature).
+    """Judgments from one reward per response, by the Bradley-Terry model:
+    P(a ≻ b) = sigmoid((reward_a - reward_b) / temperature).
 
-    The Bradley-Terry model; `temperature` is what one unit of log-odds is worth in scores.
-    `scores` holds response_id, score, unscored (null where there is a score) and, where the judge
-    wrote one, trace. A score that is infinite or NaN is none.
+    Args:
+        judge: The judge's name.
+        comparisons: prompt_id, response_a, response_b.
+        rewards: response_id, reward (null where there is none; one that is infinite or NaN counts
+            as none), unscored (why there is none) and, where the judge wrote one, trace.
+        temperature: The difference of rewards that is worth one unit of log-odds.
     """
-    joined = _both_scores(comparisons, scores)
+    joined = _join_both(comparisons, rewards)
     difference = (pl.col("reward_a") - pl.col("reward_b")) / temperature
-    return judgments(judge, joined.with_columns(preference=sigmoid(difference)))
+    return fill_judgments(judge, joined.with_columns(preference=sigmoid(difference)))
 
 
 def from_chances(judge: str, comparisons: pl.DataFrame, chances: pl.DataFrame) -> pl.DataFrame:
     """Judgments from each response's chance of being good: P(a is and b isn't), ties split evenly.
 
-    With s the chances and responses good independently of one another this is (1 + s_a - s_b) / 2.
-    `chances` is laid out as the `scores` of `from_rewards`.
+    With r the chances, and responses good independently of one another, that is
+    (1 + r_a - r_b) / 2. `chances` is laid out as the `rewards` of `from_rewards`.
     """
-    joined = _both_scores(comparisons, chances)
-    even = (1 + pl.col("reward_a") - pl.col("reward_b")) / 2
-    return judgments(judge, joined.with_columns(preference=even))
+    joined = _join_both(comparisons, chances)
+    preference = (1 + pl.col("reward_a") - pl.col("reward_b")) / 2
+    return fill_judgments(judge, joined.with_columns(preference=preference))
 
 
-def _both_scores(comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """The comparisons with both responses' scores, why there is none, and what was written."""
-    finite = pl.col("score").is_finite()
-    if "trace" not in scores.columns:
-        scores = scores.with_columns(trace=pl.lit(None, dtype=pl.String))
-    scores = scores.with_columns(
-        score=pl.when(finite).then("score"),
+def _join_both(comparisons: pl.DataFrame, rewards: pl.DataFrame) -> pl.DataFrame:
+    """The comparisons with both responses' rewards, why there is none, and what was written."""
+    finite = pl.col("reward").is_finite()
+    if "trace" not in rewards.columns:
+        rewards = rewards.with_columns(trace=pl.lit(None, dtype=pl.String))
+    rewards = rewards.with_columns(
+        reward=pl.when(finite).then("reward"),
         unscored=pl.coalesce(
-            "unscored", pl.when(~finite).then(pl.format("not_a_reward: {}", "score"))
+            "unscored", pl.when(~finite).then(pl.format("not_a_reward: {}", "reward"))
         ),
     )
     joined = comparisons
     for side in ("a", "b"):
-        of_side = scores.select(
-            pl.col(name).alias(f"{column}_{side}")
-            for name, column in (
-                ("response_id", "response"),
-                ("score", "reward"),
-                ("unscored", "unscored"),
-                ("trace", "trace"),
-            )
+        of_side = rewards.select(
+            pl.col("response_id").alias(f"response_{side}"),
+            pl.col("reward", "unscored", "trace").name.suffix(f"_{side}"),
         )
         joined = joined.join(of_side, on=f"response_{side}", how="left", maintain_order="left")
     return joined.with_columns(
-        # Of two reasons the lesser text: which answer comes first says nothing.
+        # Of two reasons the lesser text: which response comes first says nothing.
         unscored=pl.min_horizontal("unscored_a", "unscored_b"),
-        trace=both_traces("trace_a", "trace_b", ("[a]", "[b]")),
+        trace=join_traces("trace_a", "trace_b", ("[a]", "[b]")),
     )
 
 
-def both_traces(one: str, other: str, heads: tuple[str, str]) -> pl.Expr:
+def join_traces(one: str, other: str, heads: tuple[str, str]) -> pl.Expr:
     """Two columns of written text as one, each under its head; null where both are."""
     parts = [
         pl.when(pl.col(column).is_not_null()).then(

@@ -21,7 +21,10 @@ JUDGES: Registry[Judge] = Registry(
 
 
 def build_panel(configs: Sequence[JudgeConfig], where: str = "judge.judges") -> list[Judge]:
-    """The judges of params.yaml. Raises ConfigError where two go by the same name."""
+    """The judges of a list in params.yaml that stands at `where`, not yet set up.
+
+    Raises ConfigError where two go by the same name.
+    """
     judges = JUDGES.build_all(configs, where)
     names = [judge.name for judge in judges]
     for name in names:

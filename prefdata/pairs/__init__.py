@@ -1,1 +1,1 @@
-"""Strategies that choose which agreed comparisons become pairs. The contract is base.py."""
+"""Strategies that choose which labelled comparisons become pairs. The contract is base.py."""

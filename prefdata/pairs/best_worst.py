@@ -1,8 +1,4 @@
-"""Best against worst: one pair a prompt.
-
-A response's standing is its mean P(win) over the agreed comparisons it takes part in (Borda); the
-pair is the agreed comparison whose two responses stand furthest apart.
-"""
+"""Best against worst: one pair per prompt."""
 
 from __future__ import annotations
 
@@ -18,36 +14,40 @@ class BestWorstConfig(StrategyConfig):
 
 
 class BestWorst(Strategy):
-    """See the module."""
+    """Pairs the two responses that stand furthest apart.
+
+    A response's standing is its mean P(win) over the labelled comparisons it takes part in
+    (Borda); the pair is the labelled comparison whose two standings are furthest apart.
+    """
 
     config: BestWorstConfig
     most = 1
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
-        # Sorted, so that the sums below don't depend on the order or the ids of the candidates.
+        # Sorted, so that the sums below don't depend on the order or the ids of the responses.
         rows = comparisons.sort("prompt_id", "chosen", "rejected")
-        won = rows.select("prompt_id", response_id="chosen_id", p="soft_label")
-        lost = rows.select("prompt_id", response_id="rejected_id", p=1 - pl.col("soft_label"))
-        standing = (
-            pl.concat([won, lost])
+        wins = rows.select("prompt_id", response_id="chosen_id", p="soft_label")
+        losses = rows.select("prompt_id", response_id="rejected_id", p=1 - pl.col("soft_label"))
+        standings = (
+            pl.concat([wins, losses])
             .group_by("prompt_id", "response_id", maintain_order=True)
             .agg(pl.col("p").mean())
         )
         for side in ("chosen", "rejected"):
             rows = rows.join(
-                standing.rename({"response_id": f"{side}_id", "p": f"standing_{side}"}),
+                standings.rename({"response_id": f"{side}_id", "p": f"standing_{side}"}),
                 on=["prompt_id", f"{side}_id"],
                 how="left",
             )
-        spread = (pl.col("standing_chosen") - pl.col("standing_rejected")).round(12)
-        # Rounded: the last bits of a label depend on which answer's id comes first.
+        distance = (pl.col("standing_chosen") - pl.col("standing_rejected")).round(12)
+        # Rounded: the last bits of a label depend on which response's id comes first.
         label = pl.col("soft_label").round(12)
-        rows = rows.with_columns(spread=spread).sort(
-            "prompt_id", "spread", label, "chosen", "rejected",
+        rows = rows.with_columns(distance=distance).sort(
+            "prompt_id", "distance", label, "chosen", "rejected",
             descending=[False, True, True, False, False],
         )  # fmt: skip
         first = pl.col("prompt_id").is_first_distinct()
         return rows.with_columns(
             reason=pl.when(~first).then(pl.lit("not_best_worst")),
-            detail=pl.format("standings {} apart", pl.col("spread").round(3)),
+            detail=pl.format("standings {} apart", pl.col("distance").round(3)),
         ).select(*comparisons.columns, "reason", "detail")

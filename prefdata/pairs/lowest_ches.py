@@ -1,8 +1,4 @@
-"""The pair of a prompt that is least likely to push its chosen response down: the lowest CHES.
-
-Among a prompt's labelled comparisons with at least `min_margin` between P(chosen) and P(rejected),
-the one whose CHES is lowest (prefdata/inference/ches.py). Needs the stage `score`.
-"""
+"""The lowest CHES: one pair per prompt."""
 
 from __future__ import annotations
 
@@ -11,54 +7,57 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.pairs.base import Strategy, StrategyConfig
+from prefdata.pairs.base import Strategy, StrategyConfig, compute_margin
 
 
 class LowestChesConfig(StrategyConfig):
     kind: Literal["lowest_ches"] = "lowest_ches"
-    score: Literal["ches", "ches_normalized"] = "ches_normalized"
-    min_margin: float = Field(0.0, ge=0, lt=1)
+    measure: Literal["ches", "ches_normalized"] = Field(
+        "ches_normalized", description="The measure that is lowest.", examples=["ches"]
+    )
+    min_margin: float = Field(
+        0.0, ge=0, lt=1, examples=[0.2],
+        description="Least P(chosen ≻ rejected) - P(rejected ≻ chosen).",
+    )  # fmt: skip
 
 
 class LowestChes(Strategy):
-    """See the module."""
+    """Pairs the two responses whose training is least likely to push the chosen one down.
+
+    Among a prompt's labelled comparisons with a margin of at least `min_margin`, the one whose
+    CHES (arXiv 2410.08847, Definition 2) is lowest. Needs the stage `ches`.
+    """
 
     config: LowestChesConfig
     most = 1
     needs_ches = True
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
-        name, least = self.config.score, self.config.min_margin
-        # Rounded, as in all_above_margin: a label's last bits depend on the order of the responses.
-        margin = (2 * pl.col("soft_label") - 1).round(12)
+        measure, least = self.config.measure, self.config.min_margin
+        margin = compute_margin()
         reason = (
-            pl.when(pl.col(name).is_null())
+            pl.when(pl.col(measure).is_null())
             .then(pl.lit("no_ches"))
             .when(margin < least)
             .then(pl.lit("below_margin"))
         )
         rows = comparisons.with_columns(reason=reason).sort(
-            "prompt_id",
-            "reason",
-            name,
-            "chosen",
-            "rejected",
+            "prompt_id", "reason", measure, "chosen", "rejected",
             nulls_last=[False, False, True, False, False],
-        )
+        )  # fmt: skip
         # Those without a reason come first in their prompt.
         first = pl.col("prompt_id").is_first_distinct()
-        detail = {
-            "no_ches": pl.lit("data/scores has no CHES of it"),
+        details = {
+            "no_ches": pl.lit("data/ches has no row for it"),
             "below_margin": pl.format("margin {} below {}", margin.round(4), pl.lit(least)),
-            f"not_lowest_{name}": pl.format("{} {} is not the lowest", pl.lit(name), name),
+            f"not_lowest_{measure}": pl.format("{} {} is not the lowest", pl.lit(measure), measure),
         }
+        not_lowest = pl.when(~first).then(pl.lit(f"not_lowest_{measure}"))
         return (
-            rows.with_columns(
-                reason=pl.coalesce("reason", pl.when(~first).then(pl.lit(f"not_lowest_{name}")))
-            )
+            rows.with_columns(reason=pl.coalesce("reason", not_lowest))
             .with_columns(
                 detail=pl.coalesce(
-                    *(pl.when(pl.col("reason") == r).then(d) for r, d in detail.items())
+                    *(pl.when(pl.col("reason") == code).then(d) for code, d in details.items())
                 )
             )
             .select(*comparisons.columns, "reason", "detail")

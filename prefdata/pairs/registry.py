@@ -1,4 +1,4 @@
-"""The pairing strategies there are, by the `kind` that params.yaml uses."""
+"""The pairing strategies, by the `kind` that params.yaml uses."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ def validate(model: type[Model], raw: Any, where: str = "") -> Model:
         return model.model_validate(raw)
     except ValidationError as error:
         lines = [_explain(model, dict(each)) for each in error.errors()]
-        raise ConfigError("\n  ".join([f"{where}:", *lines])) from error
+        # pydantic's own error repeats the input, which may hold a key by mistake.
+        raise ConfigError("\n  ".join([f"{where}:", *lines])) from None
 
 
 def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
@@ -41,6 +42,10 @@ def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
         known = ", ".join(sorted(str(m.model_fields[tag].default) for m in models))
         found = f"{error['ctx']['tag']!r} is unknown" if "tag" in error["ctx"] else "missing"
         return f"{where}.{tag}: {found}; known: {known}".lstrip(".")
+    if kind == "literal_error" and error["loc"][-1] in _TAGS:
+        # A registry of one part has no union: its settings are that part's.
+        known = error["ctx"]["expected"].replace("'", "")
+        return f"{where}: {error['input']!r} is unknown; known: {known}"
     return f"{where}: {error['msg']}" if where else str(error["msg"])
 
 

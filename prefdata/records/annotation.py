@@ -1,4 +1,4 @@
-"""Responses that came with a prompt, and what annotators said of them."""
+"""Responses that came with a prompt, and annotators' judgments of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ExistingResponse(BaseModel):
 
 
 class Annotation(BaseModel):
-    """One row of an annotated source: one annotator's word on one response, or order of several.
+    """One row of an annotated source: an annotator's rating of a response, or order of several.
 
     `{"annotator": "ann-7", "group": "nurses", "kind": "rating", "dimension": null,
     "responses": ["1f…"], "values": [4.0]}`.
@@ -31,9 +31,11 @@ class Annotation(BaseModel):
     annotator: str
     group: str | None
     kind: AnnotationKind
-    dimension: str | None = Field(description="The quality it is about; null: the judge says.")
+    dimension: str | None = Field(
+        description="The quality it is about; null: that of the judge that reads it."
+    )
     responses: list[str] = Field(description="The responses' ids, sorted.")
     values: list[float] = Field(
-        description="One a response. rating: as given; thumb: 1 up, 0 down; ranking: 1, 2, …, the "
-        "best first, equal ranks equal."
+        description="One per response. rating: as given; thumb: 1 up, 0 down; ranking: 1 for the "
+        "best, 2 for the next …, equal ranks equal."
     )

@@ -23,14 +23,12 @@ _SCALARS: dict[type, pa.DataType] = {
 
 
 class Record(BaseModel):
-    """A row of a table. Immutable, and without columns that nobody declared.
-
-    `sort_by` names the columns that order a bucket: the same rows give the same bytes.
-    """
+    """A row of a table. Immutable, and without columns that are not declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sort_by: ClassVar[tuple[str, ...]] = ()
+    """The columns that order a bucket, so that the same rows give the same bytes."""
 
 
 @cache
@@ -48,7 +46,7 @@ def polars_schema(record: type[Record]) -> pl.Schema:
 
 
 def fill_columns(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
-    """The rows in the record's columns and their order; a column that they lack is null."""
+    """The rows in the record's columns, in their order: missing ones are null, others go."""
     schema = polars_schema(record)
     absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]
     return rows.with_columns(absent).select(schema.names())

@@ -1,4 +1,4 @@
-"""CHES of an ordered pair of responses, whether or not it becomes a preference pair."""
+"""CHES of every ordered pair of responses, whether or not it becomes a preference pair."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from prefdata.records.base import Record
 
 
 class Ches(Record):
-    """One row of data/ches: as if `chosen_id` were chosen over `rejected_id`.
+    """One row of data/ches: an ordered pair, as if `chosen_id` were chosen over `rejected_id`.
 
-    A prompt's n responses make n (n - 1) ordered pairs; each response is read once.
+    A prompt's n responses make n (n - 1) ordered pairs; the model reads each response once.
     """
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "chosen_id", "rejected_id")

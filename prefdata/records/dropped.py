@@ -18,12 +18,12 @@ class Dropped(Record):
 
     stage: str
     reason: str = Field(description="A short code, for counting.")
-    detail: str = Field(description="What was found and, where it helps, the setting to change.")
+    detail: str = Field(description="What was found and, where it helps, which setting to change.")
     fault: bool = Field(
-        description="True: the input or a model call was at fault, counts towards "
-        "max_faulty_fraction; False: dropped by design (duplicate, disagreement, filter)."
+        description="true: the input or a model call was at fault, and it counts towards "
+        "max_faulty_fraction; false: dropped by design (duplicate, disagreement, filter)."
     )
-    origin: str = Field(description="The prompt id; file:row for a row that never became a prompt.")
+    origin: str = Field(description="The prompt id; file:row of a row that never became a prompt.")
     record: str = Field(description="The record as JSON, or the raw text that was not a record.")
 
 
@@ -35,10 +35,11 @@ def no_dropped() -> pl.DataFrame:
 def drop_rows(
     rows: pl.DataFrame, stage: str, record: Sequence[str], fault: bool | pl.Expr
 ) -> pl.DataFrame:
-    """`Dropped` rows of all `rows`, which hold prompt_id, reason and detail.
+    """`Dropped` rows of all `rows`, which have prompt_id, reason and detail.
 
     Args:
-        rows: What fell out of `stage`.
+        rows: What fell out of the stage.
+        stage: The stage's name.
         record: The columns that are kept as the record.
         fault: Whether the input or a model call was at fault.
     """

@@ -9,18 +9,17 @@ from pydantic import Field
 from prefdata.records.base import Record
 
 HELPFULNESS = "helpfulness"
-"""The quality that a judgment is about, where the judge's settings name no other."""
+"""The dimension of a judgment where the judge's settings name no other."""
 
 NOT_ANNOTATED = "not_annotated"
 """The code of `unscored` where no annotator saw both responses: nothing failed."""
 
 SPEAKER = ("judge", "dimension", "annotator", "group")
-"""The columns that say whose judgment a row is."""
+"""The columns that say whose judgment a row is, and of which dimension."""
 
 
 class Judgment(Record):
-    """One row of data/judgments: a judge, two responses and P(a ≻ b); one row per annotator where
-    people judge.
+    """One row of data/judgments: P(a ≻ b) by one judge, or by one annotator.
 
     `response_a` < `response_b` always, so the order in which the responses came can't matter.
     Exactly one of `preference` and `unscored` is null: a verdict that is missing or unreadable is
@@ -33,23 +32,27 @@ class Judgment(Record):
 
     prompt_id: str
     judge: str = Field(description="The judge's name in params.yaml.")
-    dimension: str = Field(description="The quality that the judgment is about.")
-    annotator: str | None = Field(description="The person who judged; null where a model did.")
-    group: str | None = Field(description="The annotator's group; null for none, and for models.")
+    dimension: str = Field(description="The quality it is about, such as helpfulness.")
+    annotator: str | None = Field(description="The person who judged; null: a model or verifier.")
+    group: str | None = Field(description="The annotator's group; null where there is none.")
     response_a: str
     response_b: str
     preference: float | None = Field(description="P(a ≻ b) in [0, 1].")
     reward_a: float | None = Field(
-        description="The judge's reward for the response alone, where it gives one."
+        description="The judge's reward of response a; null where it gives none."
     )
-    reward_b: float | None
+    reward_b: float | None = Field(description="The judge's reward of response b.")
     spread: float | None = Field(
         description="Population standard deviation of an ensemble's margins reward_a - reward_b, "
         "in the unit of the reward; null where the judge is no ensemble."
     )
-    forward: float | None = Field(description="P(a ≻ b) with a shown first, by a pairwise judge.")
-    reverse: float | None = Field(description="P(a ≻ b) with b shown first, by a pairwise judge.")
-    unscored: str | None = Field(description="Why there is no verdict.")
+    forward: float | None = Field(
+        description="P(a ≻ b) with a shown first, by a judge of both orders."
+    )
+    reverse: float | None = Field(
+        description="P(a ≻ b) with b shown first, by a judge of both orders."
+    )
+    unscored: str | None = Field(description="Why there is no preference: a code, then a detail.")
     trace: str | None = Field(
         description="What the judge wrote before its verdict (a rubric, a critique …), for both "
         "responses or both orders; where it is Unscored, also what could not be read."

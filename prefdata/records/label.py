@@ -20,11 +20,11 @@ class Label(Record):
     prompt_id: str
     response_a: str
     response_b: str
-    preference: float = Field(description="P(a ≻ b) in [0, 1]; the consensus' confidence.")
+    preference: float = Field(description="P(a ≻ b) in [0, 1]; the further from 0.5, the surer.")
     agreement: float = Field(
-        description="Share of the scored judgments that prefer the same response as the label."
+        description="Share of the scored judgments that prefer the response that the label prefers."
     )
     flag: str | None = Field(
         description="The consensus' mark on a label that it is less sure of, such as "
-        "least_confident, ambiguous, flipped or cycle."
+        "least_confident, ambiguous, flipped or cycle; null: none."
     )

@@ -1,4 +1,4 @@
-"""A preference pair, by ids; augmenting and filtering add columns and keep the rest."""
+"""A preference pair, by ids; augmentations and filters add columns and keep the rest."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from prefdata.records.base import Record
 
 
 class PairJudgment(BaseModel):
-    """What one judge, or one annotator, says of a pair, turned to chosen against rejected."""
+    """A judgment of a pair by one judge or annotator, turned to chosen against rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str
     dimension: str = Field(description="The quality that the judgment is about.")
-    annotator: str | None = Field(description="The person whose judgment it is; null: a model's.")
-    group: str | None = Field(description="The annotator's group.")
-    preference: float | None = Field(description="P(chosen ≻ rejected); null where unscored.")
-    reward_chosen: float | None
-    reward_rejected: float | None
+    annotator: str | None = Field(description="The person who judged; null: a model or verifier.")
+    group: str | None = Field(description="The annotator's group; null where there is none.")
+    preference: float | None = Field(description="P(chosen ≻ rejected); null where Unscored.")
+    reward_chosen: float | None = Field(description="The judge's reward of the chosen response.")
+    reward_rejected: float | None = Field(
+        description="The judge's reward of the rejected response."
+    )
     spread: float | None = Field(
-        description="How far an ensemble's margins lie apart; see Judgment."
+        description="Population standard deviation of an ensemble's margins; see Judgment."
     )
 
 
@@ -35,37 +37,39 @@ class Pair(Record):
     prompt_id: str
     chosen_id: str
     rejected_id: str
-    strategy: str = Field(description="The strategy that made the pair.")
-    soft_label: float = Field(description="The consensus' P(chosen ≻ rejected), above 0.5.")
-    agreement: float = Field(description="Share of the scored judgments on the chosen one's side.")
-    flag: str | None = Field(description="The consensus' mark on the label; see Judgment.")
+    strategy: str = Field(description="The kind of the strategy that made the pair.")
+    soft_label: float = Field(description="The label's P(chosen ≻ rejected), above 0.5.")
+    agreement: float = Field(description="Share of scored judgments that prefer the chosen one.")
+    flag: str | None = Field(description="The consensus' mark on the label; see Label.")
 
 
 class AugmentedPair(Pair):
     """One row of data/augmented."""
 
-    reward_chosen: float | None = Field(description="Mean reward of the chosen response.")
-    reward_rejected: float | None
+    reward_chosen: float | None = Field(
+        description="Mean reward of the chosen response; null where no judge gives one."
+    )
+    reward_rejected: float | None = Field(description="Mean reward of the rejected response.")
     margin: float | None = Field(description="reward_chosen - reward_rejected.")
-    judgments: list[PairJudgment] = Field(description="Every judge's and annotator's own, sorted.")
+    judgments: list[PairJudgment] = Field(description="Every judgment of the pair, sorted.")
 
 
 class FilteredPair(AugmentedPair):
-    """One row of data/filtered: a pair that every filter kept, with the filters' figures."""
+    """One row of data/filtered: a pair that passed every filter, with the filters' figures."""
 
     ches: float | None = Field(
-        description="CHES(chosen, rejected), arXiv 2410.08847, Definition 2; null if not measured."
+        description="CHES(chosen, rejected), arXiv 2410.08847, Definition 2; null: not measured."
     )
     ches_normalized: float | None = Field(description="Length-normalised CHES.")
     last_hidden_inner_product: float | None = Field(
         description="<h_last(chosen), h_last(rejected)>, the paper's baseline beside CHES."
     )
     similarity: float | None = Field(
-        description="Jaccard similarity of the responses' word trigrams; null if not measured."
+        description="Jaccard similarity of the responses' word trigrams; null: not measured."
     )
     cosine_similarity: float | None = Field(
-        description="Cosine similarity of the responses' embeddings; null if not measured."
+        description="Cosine similarity of the responses' embeddings; null: not measured."
     )
     weight: float | None = Field(
-        description="What the pair counts for in training; null where no filter weighs."
+        description="What the pair counts for in training; null where no filter weighs pairs."
     )

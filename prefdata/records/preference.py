@@ -12,7 +12,7 @@ from prefdata.records.prompt import Message
 
 
 class Preference(Record):
-    """One row of data/dataset: explicit prompt, completions without it, all `list[Message]`."""
+    """One row of data/dataset: prompt, and completions without it, all `list[Message]`."""
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
 
@@ -25,7 +25,7 @@ class Preference(Record):
     strategy: str
     soft_label: float
     agreement: float
-    flag: str | None = Field(description="The consensus' mark on the label; see Judgment.")
+    flag: str | None = Field(description="The consensus' mark on the label; see Label.")
     reward_chosen: float | None
     reward_rejected: float | None
     margin: float | None

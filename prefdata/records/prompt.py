@@ -1,4 +1,4 @@
-"""A prompt: the conversation that the policy answers."""
+"""A prompt: the messages that the policy responds to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefdata.records.base import Record
 
 
 class Message(BaseModel):
-    """One turn. Exactly these two keys: a nullable third one would reach the chat template."""
+    """One turn. It has exactly two keys: a nullable third one would reach the chat template."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,18 +32,19 @@ class Prompt(Record):
 
     prompt_id: str = Field(description="Content id of the messages; 32 hex characters.")
     messages: list[Message] = Field(
-        description="An optional system turn, then user and assistant in turn, ending with user."
+        description="An optional system turn, then user and assistant by turns, ending with user."
     )
     split: Literal["train", "test"] = Field(description="Fixed by the prompt id alone.")
-    source: str = Field(description="What the prompt came from: the row's own, or the file.")
+    source: str = Field(description="Where it came from: the row's own source, or the file.")
     origin: str = Field(description="file:row of the first occurrence; rows count from 1.")
     ground_truth: str | None = Field(
-        description="What verifiers check responses against, as the source has it: the right answer, "
-        "tests, constraints. No model is shown it."
+        description="What verifiers check responses against, as the source has it: the right "
+        "answer, tests, constraints. No model sees it."
     )
     responses: list[ExistingResponse] | None = Field(
         description="Responses that the sources brought, sorted by text; null: none."
     )
     annotations: list[Annotation] | None = Field(
-        description="What people said of them, one a source row, sorted by annotator; null: none."
+        description="Annotators' judgments of them, one per source row, sorted by annotator; null: "
+        "none."
     )

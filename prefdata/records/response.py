@@ -1,4 +1,4 @@
-"""A response: one response to one prompt, sampled from a model or brought by the prompt's source."""
+"""A response to a prompt, sampled from a model or brought by the prompt's source."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ class Response(Record):
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "sample_index", "response_id")
 
     response_id: str = Field(
-        description="The content key of the request that made it; the content id of prompt and "
-        "text where the source brought it."
+        description="The content key of the request that made it; for a response that a source "
+        "brought, the content id of prompt and text."
     )
     prompt_id: str
     sample_index: int | None = Field(
-        description="0 … n-1 within the prompt; null where the source brought it."
+        description="0 … n-1 within the prompt; null where a source brought it."
     )
     text: str = Field(description="The response without special tokens.")
     model: str = Field(
-        description="Fingerprint of the model that answered; the author, or else the source, of "
-        "a response that a source brought."
+        description="Fingerprint of the model; for a response that a source brought, its author or "
+        "else the source."
     )
     n_tokens: int | None = Field(
-        description="Generated tokens, the end-of-turn token included; null where none were."
+        description="Generated tokens, the end-of-turn token included; null where a source "
+        "brought it."
     )
     finish_reason: Literal["stop", "length"] = Field(
-        description="stop: the model ended its turn; length: cut off at max_tokens. What a source "
-        "brought counts as ended."
+        description="stop: the model ended its turn; length: cut off at max_tokens. A response "
+        "that a source brought counts as ended."
     )
     cumulative_logprob: float | None = Field(
         description="Sum over the generated tokens of log p under the model at temperature 1, "

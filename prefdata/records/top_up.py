@@ -1,4 +1,4 @@
-"""A top-up: how many samples a prompt has had, what came of them, and how many it gets."""
+"""A top-up: how many samples a prompt has, how many pairs they made, and how many come next."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from prefdata.records.base import Record
 
 
 class TopUp(Record):
-    """One row of data/top_up: a prompt."""
+    """One row of data/top_up, one per prompt."""
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id",)
 
     prompt_id: str
-    drawn: int = Field(description="Samples that were drawn.")
-    accepted: int = Field(description="Pairs that every filter kept.")
-    open: bool = Field(description="More samples are allowed and may make more pairs.")
-    n: int = Field(description="Samples that the next `generate` draws; `drawn` or more.")
+    drawn: int = Field(description="Samples that have been drawn.")
+    accepted: int = Field(description="Pairs that passed every filter.")
+    open: bool = Field(description="Whether more samples are allowed and may make more pairs.")
+    n: int = Field(description="Samples that generate draws next; at least `drawn`.")

@@ -1,1 +1,1 @@
-"""The linear reward head over frozen embeddings."""
+"""The linear reward head over frozen embeddings: its settings, features, training and file."""

@@ -25,9 +25,9 @@ class ColumnsParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompt: str | None = None
-    chosen: str | None = None
-    rejected: str | None = None
+    prompt: str | None = Field(None, description="The column of the prompt.")
+    chosen: str | None = Field(None, description="The column of the chosen response.")
+    rejected: str | None = Field(None, description="The column of the rejected response.")
 
 
 class PreferencesConfig(SourceConfig):

@@ -1,1 +1,1 @@
-"""Odds, logistic regression and other statistics."""
+"""Odds, logistic regression and the bootstrap: one definition each."""

@@ -1,4 +1,4 @@
-"""A logistic regression without intercept on differences, with intervals by prompt.
+"""Logistic regression without intercept on differences of two responses.
 
 Every comparison a ≻ b is at once b ≺ a, so there is no intercept: naming the responses the other
 way round turns all signs and changes nothing. Labels may be probabilities.
@@ -10,42 +10,70 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prefdata.statistics.odds import sigmoid
+
 _Z = 1.959964
 _STEPS = 60
 _PRIOR = 1e-3
+_ENOUGH = 1e-10
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients (d,) in log-odds a unit, and the ends of their 95 % intervals (d,)."""
+    """Coefficients (d,) in log-odds per unit, and the ends of their 95 % intervals (d,)."""
 
     coefficient: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
 
-def logistic(difference: np.ndarray, label: np.ndarray, prompt: np.ndarray) -> Fit:
-    """Fit P(a ≻ b) = sigmoid(difference · w), (n, d) and (n,) in [0, 1].
+def fit_logistic(
+    difference: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """The likeliest coefficients (d,) of P(a ≻ b) = sigmoid(difference · w).
 
     Newton's method under a normal prior of precision 1e-3, which holds coefficients finite where
-    the data would not. Intervals are those of the sandwich estimator clustered by `prompt` (n,
-    whole numbers): the comparisons of one prompt share its responses and are not independent.
+    the data would not.
+
+    Args:
+        difference: a's features minus b's, (n, d).
+        label: P(a ≻ b), (n,) in [0, 1].
+        weight: What each comparison counts for, (n,); None: 1 each.
     """
-    features = difference.shape[1]
-    weights = np.zeros(features)
-    hessian = np.eye(features)
+    coefficient = np.zeros(difference.shape[1])
+    counts = np.ones(len(difference)) if weight is None else weight
     for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(difference @ weights, -30, 30)))
-        gradient = difference.T @ (label - p) - _PRIOR * weights
-        hessian = (difference * (p * (1 - p))[:, None]).T @ difference + _PRIOR * np.eye(features)
-        step = np.linalg.solve(hessian, gradient)
+        p = sigmoid(difference @ coefficient)
+        gradient = ((counts * (label - p))[:, None] * difference).sum(axis=0) - _PRIOR * coefficient
+        step = np.linalg.solve(_hessian(difference, p, counts), gradient)
+        # From zero a step past 1 in log-odds can overshoot; shorter ones can't diverge.
         size = float(np.abs(step).max(initial=0))
-        weights = weights + step / max(1.0, size)
-        if size < 1e-9:
+        coefficient = coefficient + step / max(1.0, size)
+        if size < _ENOUGH:
             break
-    p = 1 / (1 + np.exp(-np.clip(difference @ weights, -30, 30)))
-    scores = np.zeros((int(prompt.max(initial=-1)) + 1, features))
+    return coefficient
+
+
+def fit_intervals(difference: np.ndarray, label: np.ndarray, prompt: np.ndarray) -> Fit:
+    """`fit_logistic` with intervals by the sandwich estimator, clustered by `prompt`.
+
+    The comparisons of one prompt share its responses and are not independent.
+
+    Args:
+        difference: a's features minus b's, (n, d).
+        label: P(a ≻ b), (n,) in [0, 1].
+        prompt: The prompt of each comparison, whole numbers from 0, (n,).
+    """
+    coefficient = fit_logistic(difference, label)
+    p = sigmoid(difference @ coefficient)
+    inverse = np.linalg.inv(_hessian(difference, p, np.ones(len(difference))))
+    scores = np.zeros((int(prompt.max(initial=-1)) + 1, difference.shape[1]))
     np.add.at(scores, prompt, difference * (label - p)[:, None])
-    inverse = np.linalg.inv(hessian)
     error = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse))
-    return Fit(weights, weights - _Z * error, weights + _Z * error)
+    return Fit(coefficient, coefficient - _Z * error, coefficient + _Z * error)
+
+
+def _hessian(difference: np.ndarray, p: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Minus the second derivative of the log-posterior, (d, d)."""
+    curved = difference * (counts * p * (1 - p))[:, None]
+    return curved.T @ difference + _PRIOR * np.eye(difference.shape[1])

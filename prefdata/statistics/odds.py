@@ -1,18 +1,41 @@
-"""Probabilities and their log-odds, as judges and consensuses reckon with them."""
+"""Probabilities and their log-odds, for polars expressions and for numpy arrays."""
 
 from __future__ import annotations
 
+from typing import overload
+
+import numpy as np
 import polars as pl
 
-_SURE = 1e-6
+_CERTAIN = 1e-6
+_LARGEST = 700
+"""Beyond it the exponential overflows, and the probability has long been 0 or 1."""
 
 
-def log_odds(p: pl.Expr) -> pl.Expr:
+@overload
+def log_odds(p: pl.Expr) -> pl.Expr: ...
+@overload
+def log_odds(p: np.ndarray) -> np.ndarray: ...
+def log_odds(p: pl.Expr | np.ndarray) -> pl.Expr | np.ndarray:
     """Log-odds of a probability; certainty counts as one in a million, not as infinite."""
-    inside = p.clip(_SURE, 1 - _SURE)
-    return (inside / (1 - inside)).log()
+    if isinstance(p, pl.Expr):
+        inside = p.clip(_CERTAIN, 1 - _CERTAIN)
+        return (inside / (1 - inside)).log()
+    clipped = np.clip(p, _CERTAIN, 1 - _CERTAIN)
+    return np.log(clipped / (1 - clipped))
 
 
-def sigmoid(odds: pl.Expr) -> pl.Expr:
-    """The probability of the log-odds."""
-    return 1 / (1 + (-odds).exp())
+@overload
+def sigmoid(odds: pl.Expr) -> pl.Expr: ...
+@overload
+def sigmoid(odds: np.ndarray) -> np.ndarray: ...
+def sigmoid(odds: pl.Expr | np.ndarray) -> pl.Expr | np.ndarray:
+    """The probability of log-odds."""
+    if isinstance(odds, pl.Expr):
+        return 1 / (1 + (-odds).exp())
+    return 1 / (1 + np.exp(-np.clip(odds, -_LARGEST, _LARGEST)))
+
+
+def log_sigmoid(odds: pl.Expr) -> pl.Expr:
+    """The log of the probability of log-odds, without overflow far below 0."""
+    return pl.min_horizontal(odds, 0.0) - (1 + (-odds.abs()).exp()).log()

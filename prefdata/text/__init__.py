@@ -1,1 +1,1 @@
-"""What can be measured in a text."""
+"""Texts: their words, runs of words, and what else can be counted in them."""

@@ -1,7 +1,7 @@
 """Word trigrams as 64-bit hashes, for thousands of texts at once, and their Jaccard similarity.
 
-Words are runs of letters and digits, case folded; in scripts written without spaces every letter
-is a word. A text of fewer than three words has one shingle, of what it has.
+Words are those of words.py. A text of fewer than three has one trigram, of what it has; one
+without any is itself the word.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-WORD = rf"[{_UNSPACED}]|[\w--{_UNSPACED}]+"
-"""A word, as a regular expression of polars."""
+from prefdata.text.words import split_words
 
 LENGTH = 3
-"""Words a shingle."""
+"""Words in a shingle."""
 
 SKETCH = 1024
 """Of a longer text's shingles so many of the least hashes stand for all (bottom-k sketch)."""
@@ -41,23 +39,15 @@ class Ragged:
 def shingles(texts: pl.Series) -> Ragged:
     """The hashes of each text's trigrams in the text's order, repeats and all; at least one."""
     # A text without a word is itself the word, or all of them would be one text.
-    words = (
-        pl.DataFrame({"text": texts})
-        .lazy()
-        .select(text=pl.col("text").str.to_lowercase())
-        .select("text", words=pl.col("text").str.extract_all(WORD))
-        .select(
-            pl.when(pl.col("words").list.len() > 0)
-            .then("words")
-            .otherwise(pl.concat_list("text"))
-            .alias("words")
-        )
-        .collect()["words"]
+    words = pl.DataFrame({"text": texts, "words": split_words(texts)}).select(
+        pl.when(pl.col("words").list.len() > 0)
+        .then("words")
+        .otherwise(pl.concat_list(pl.col("text").str.strip_chars()))
     )
-    return rolling(words, LENGTH)
+    return hash_runs(words.to_series(), LENGTH)
 
 
-def rolling(words: pl.Series, length: int) -> Ragged:
+def hash_runs(words: pl.Series, length: int) -> Ragged:
     """The hashes of every run of `length` words in each row's list of words, in order.
 
     A row of fewer words has one hash, of what it has; one without words has none.
@@ -75,11 +65,12 @@ def rolling(words: pl.Series, length: int) -> Ragged:
     keep[(ends - counts)[counts > 0]] = True
     runs = np.where(counts > 0, np.maximum(counts - length + 1, 1), 0)
     starts = np.concatenate([[0], np.cumsum(runs)])
-    return Ragged(mixed(grams[keep]), starts.astype(np.int64))
+    return Ragged(mix_bits(grams[keep]), starts.astype(np.int64))
 
 
-def mixed(values: np.ndarray) -> np.ndarray:
-    """Every bit of the result depends on every bit of the value (the finalizer of MurmurHash3)."""
+def mix_bits(values: np.ndarray) -> np.ndarray:
+    """Spread each value's bits: every bit of the result depends on all of them (MurmurHash3's
+    finalizer)."""
     values = values ^ (values >> np.uint64(33))
     values = values * np.uint64(0xFF51AFD7ED558CCD)
     values ^= values >> np.uint64(33)
@@ -88,9 +79,12 @@ def mixed(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def distinct_counts(grams: Ragged) -> np.ndarray:
-    """How many different hashes each row has."""
-    return np.bincount(_distinct(grams)[1], minlength=len(grams.lengths))
+def trigram_similarity(left: pl.Series, right: pl.Series) -> pl.Series:
+    """Row by row the exact Jaccard similarity, in [0, 1]: the distinct trigrams that both texts
+    have over all that either has."""
+    rows = np.arange(len(left))
+    sets = [_sort_distinct(shingles(side)) for side in (left, right)]
+    return pl.Series(_jaccard(sets[0], sets[1], np.stack([rows, rows], axis=1), None))
 
 
 def sketches(grams: Ragged) -> Ragged:
@@ -98,18 +92,23 @@ def sketches(grams: Ragged) -> Ragged:
 
     Broder's bottom-k sketch.
     """
-    values, rows = _distinct(grams)
-    kept = _rank(rows) < SKETCH
-    counts = np.bincount(rows[kept], minlength=len(grams.lengths))
-    return Ragged(values[kept], np.concatenate([[0], np.cumsum(counts)]))
+    whole = _sort_distinct(grams)
+    rows = np.repeat(np.arange(len(whole.lengths)), whole.lengths)
+    starts = np.concatenate([[0], np.cumsum(np.minimum(whole.lengths, SKETCH))])
+    return Ragged(whole.values[_rank(rows) < SKETCH], starts)
 
 
-def jaccard(left: Ragged, right: Ragged, pairs: np.ndarray) -> np.ndarray:
-    """Jaccard similarity of rows pairs[:, 0] of `left` and pairs[:, 1] of `right`, sketches both.
+def sketch_similarity(left: Ragged, right: Ragged, pairs: np.ndarray) -> np.ndarray:
+    """Jaccard similarity of the sketches' rows pairs[:, 0] of `left` and pairs[:, 1] of `right`.
 
     Exact where both texts have fewer than SKETCH distinct shingles, else estimated from the SKETCH
     least of their union: unbiased, with a standard deviation of at most 0.016.
     """
+    return _jaccard(left, right, pairs, SKETCH)
+
+
+def _jaccard(left: Ragged, right: Ragged, pairs: np.ndarray, limit: int | None) -> np.ndarray:
+    """`limit`: rows of so many values or more are sketches of larger sets; None: none is."""
     count = len(pairs)
     one, other = _gather(left, pairs[:, 0]), _gather(right, pairs[:, 1])
     values = np.concatenate([one.values, other.values])
@@ -117,26 +116,33 @@ def jaccard(left: Ragged, right: Ragged, pairs: np.ndarray) -> np.ndarray:
     rows = np.concatenate([np.repeat(index, one.lengths), np.repeat(index, other.lengths)])
     order = np.lexsort((values, rows))
     values, rows = values[order], rows[order]
-    # A value that both hold stands twice in a row; it is counted at its first place.
+    # A value of both sides stands twice in a row; it is counted where it stands first.
     again = np.zeros(len(values), dtype=bool)
     again[1:] = (values[1:] == values[:-1]) & (rows[1:] == rows[:-1])
     shared = np.zeros(len(values), dtype=bool)
     shared[:-1] = again[1:]
-    values, rows, shared = values[~again], rows[~again], shared[~again]
-    whole = (one.lengths < SKETCH) & (other.lengths < SKETCH)
-    used = whole[rows] | (_rank(rows) < SKETCH)
-    both = np.bincount(rows[shared & used], minlength=count)
-    return both / np.bincount(rows[used], minlength=count)
+    rows, shared = rows[~again], shared[~again]
+    if limit is not None:
+        whole = (one.lengths < limit) & (other.lengths < limit)
+        used = whole[rows] | (_rank(rows) < limit)
+        rows, shared = rows[used], shared[used]
+    return np.bincount(rows[shared], minlength=count) / np.bincount(rows, minlength=count)
 
 
-def _distinct(grams: Ragged) -> tuple[np.ndarray, np.ndarray]:
-    """(hash, row) of all different ones, by row and then hash."""
+def count_distinct(grams: Ragged) -> np.ndarray:
+    """How many different hashes each row has."""
+    return _sort_distinct(grams).lengths
+
+
+def _sort_distinct(grams: Ragged) -> Ragged:
+    """The distinct hashes of each row, ascending."""
     rows = np.repeat(np.arange(len(grams.lengths)), grams.lengths)
     order = np.lexsort((grams.values, rows))
     values, rows = grams.values[order], rows[order]
     first = np.ones(len(values), dtype=bool)
     first[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
-    return values[first], rows[first]
+    counts = np.bincount(rows[first], minlength=len(grams.lengths))
+    return Ragged(values[first], np.concatenate([[0], np.cumsum(counts)]))
 
 
 def _rank(rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The audit's figures against plain computations, and the command on a whole run."""
+"""The audit's figures against plain computations."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.audit import biases
-from prefdata.audit.agreement import between, kappa, tau
-from prefdata.audit.comparisons import KEYS, compared, sides
-from prefdata.judges.base import judgments
-from prefdata.statistics.logistic import logistic
+from prefdata.audit.agreement import compute_kappa, compute_tau, measure_agreement
+from prefdata.audit.comparisons import join_differences, measure_responses
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.records import Judgment
+from prefdata.records.base import fill_columns
 from prefdata.text.features import NAMES, text_features
 
 verdicts = st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.sampled_from([-1, 0, 1])), min_size=1)
@@ -36,7 +37,7 @@ def plain_kappa(pairs: list[tuple[int, int]]) -> float | None:
 def test_kappa_is_that_of_a_plain_count(pairs: list[tuple[int, int]]) -> None:
     one, other = (pl.Series(c, dtype=pl.Int64) for c in zip(*pairs, strict=True))
     expected = plain_kappa(pairs)
-    found = kappa(one, other)
+    found = compute_kappa(one, other)
     assert (found is None) == (expected is None)
     assert found is None or found == pytest.approx(expected, abs=1e-12)
 
@@ -45,7 +46,7 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics", reason="the extra [embeddings] is missing")
     rng = np.random.default_rng(1)
     one, other = rng.integers(-1, 2, (2, 200))
-    found = kappa(pl.Series(one), pl.Series(other))
+    found = compute_kappa(pl.Series(one), pl.Series(other))
     both = np.concatenate([one, -one]), np.concatenate([other, -other])
     assert found == pytest.approx(metrics.cohen_kappa_score(*both))
 
@@ -73,15 +74,15 @@ def test_tau_is_that_of_a_plain_count(prompts: list[list[tuple[int, int]]]) -> N
                 second += y != 0
         if first and second:
             taus.append((concordant - discordant) / math.sqrt(first * second))
-    found = tau(pl.DataFrame(rows))
+    found = compute_tau(pl.DataFrame(rows))
     assert (found is None) == (not taus)
     assert found is None or found == pytest.approx(sum(taus) / len(taus), abs=1e-12)
 
 
-def rows(*said: dict[str, Any], texts: dict[str, str] | None = None) -> pl.DataFrame:
-    """Judgments of one judge on responses a and b of prompts p0, p1 …, in `compared`'s columns."""
+def rows(*given_: dict[str, Any]) -> pl.DataFrame:
+    """Judgments of one judge on responses a and b of prompts p0, p1 …, with their differences."""
     frames, responses = [], []
-    for number, judgment in enumerate(said):
+    for number, judgment in enumerate(given_):
         a, b = f"{number:04}a", f"{number:04}b"
         text = {"preference": None, "unscored": None, **judgment}
         frames.append({"prompt_id": f"p{number:04}", "response_a": a, "response_b": b, **text})
@@ -97,11 +98,12 @@ def rows(*said: dict[str, Any], texts: dict[str, str] | None = None) -> pl.DataF
         [{k: v for k, v in f.items() if k[:5] not in ("text_", "model")} for f in frames],
         schema_overrides={"preference": pl.Float64, "unscored": pl.String},
     )
-    return compared(judgments("j", table), sides(pl.DataFrame(responses)))
+    judgments = fill_columns(table.with_columns(judge=pl.lit("j")), Judgment)
+    return join_differences(judgments, measure_responses(pl.DataFrame(responses)))
 
 
-def test_unscored_are_counted_by_the_code_of_their_reason() -> None:
-    found = biases.unscored(
+def test_unscored_judgments_are_counted_by_the_code_of_their_reason() -> None:
+    found = biases.count_unscored(
         rows(
             {"preference": 0.7},
             {"preference": 0.5},
@@ -113,7 +115,7 @@ def test_unscored_are_counted_by_the_code_of_their_reason() -> None:
 
 
 def test_a_judge_that_likes_the_first_place_is_found_out() -> None:
-    found = biases.position(
+    found = biases.measure_position(
         rows(
             {"preference": 0.5, "forward": 0.9, "reverse": 0.1},
             {"preference": 0.5, "forward": 0.8, "reverse": 0.3},
@@ -127,7 +129,7 @@ def test_a_judge_that_likes_the_first_place_is_found_out() -> None:
 
 
 def test_an_ensemble_whose_members_lie_apart_is_found_out() -> None:
-    found = biases.ensemble(
+    found = biases.measure_ensemble(
         rows(
             {"preference": 0.7, "reward_a": 2.0, "reward_b": 1.0, "spread": 0.5},
             {"preference": 0.3, "reward_a": 1.0, "reward_b": 2.0, "spread": 3.5},
@@ -135,13 +137,13 @@ def test_an_ensemble_whose_members_lie_apart_is_found_out() -> None:
         )
     )
     assert found == {"comparisons": 2, "mean_spread": 2.0, "spread_above_margin": 0.5}
-    none = biases.ensemble(rows({"preference": 0.7}))
+    none = biases.measure_ensemble(rows({"preference": 0.7}))
     assert none == {"comparisons": 0, "mean_spread": None, "spread_above_margin": None}
 
 
-def test_length_bias_of_all_and_of_about_equally_long_answers() -> None:
+def test_length_bias_of_all_and_of_about_equally_long_responses() -> None:
     long, short, similar = "w" * 200, "w" * 50, "w" * 210
-    found = biases.length(
+    found = biases.measure_length(
         rows(
             {"preference": 0.9, "text_a": long, "text_b": short},
             {"preference": 0.2, "text_a": short, "text_b": long},
@@ -157,36 +159,36 @@ def test_length_bias_of_all_and_of_about_equally_long_answers() -> None:
 
 def test_length_control_takes_away_what_length_explains() -> None:
     rng = np.random.default_rng(0)
-    said = []
+    made = []
     for _ in range(300):
         words = rng.integers(20, 400, 2)
-        # m responses at greater length; the judge looks at the length alone.
+        # m answers at greater length; the judge looks at the length alone.
         words[0] *= 2
         p = 1 / (1 + math.exp(-2 * math.log(words[0] / words[1])))
         texts = {"text_a": "w" * int(words[0]), "text_b": "w" * int(words[1])}
-        said.append({"preference": p, "model_a": "m", "model_b": "n", **texts})
-    (found,) = biases.win_rates(rows(*said))
+        made.append({"preference": p, "model_a": "m", "model_b": "n", **texts})
+    (found,) = biases.compare_models(rows(*made))
     assert (found["model"], found["against"], found["comparisons"]) == ("m", "n", 300)
     assert found["win_rate"] > 0.6
     assert found["length_controlled"] == pytest.approx(0.5, abs=0.02)
 
 
-def test_self_preference_stands_beside_what_the_others_say() -> None:
-    said = [
+def test_self_preference_stands_beside_what_the_others_prefer() -> None:
+    made = [
         {"preference": 0.9, "model_a": "me", "model_b": "n"},
         {"preference": 0.3, "model_a": "n", "model_b": "me"},
         {"preference": 0.1, "model_a": "me", "model_b": "me"},
     ]
-    other = [{**one, "preference": 0.5} for one in said]
-    found = biases.self_preference(rows(*said), rows(*other), ["me"])
+    other = [{**one, "preference": 0.5} for one in made]
+    found = biases.measure_self_preference(rows(*made), rows(*other), ["me"])
     assert found == {"comparisons": 2, "prefers_own": 0.8, "others_prefer_it": 0.5}
-    none = biases.self_preference(rows(*said), rows(*other), [])
+    none = biases.measure_self_preference(rows(*made), rows(*other), [])
     assert none["prefers_own"] is None
 
 
-def test_the_regression_finds_what_a_judge_goes_by() -> None:
+def test_the_regression_finds_what_drives_a_judge() -> None:
     rng = np.random.default_rng(3)
-    said = []
+    made = []
     for _ in range(400):
         lists = rng.integers(0, 4, 2)
         odds = 2 * (math.log1p(lists[0]) - math.log1p(lists[1]))
@@ -197,36 +199,12 @@ def test_the_regression_finds_what_a_judge_goes_by() -> None:
             + "\n- item" * int(n)
             for side, n in zip("ab", lists, strict=True)
         }
-        said.append({"preference": p, **texts})
-    found = biases.drivers(rows(*said))
+        made.append({"preference": p, **texts})
+    found = biases.find_drivers(rows(*made))
     assert found[0]["feature"] == "lists"
     assert found[0]["low"] > 0
     covers = [f["low"] <= 0 <= f["high"] for f in found if f["feature"] in ("questions", "length")]
     assert covers == [True, True]
-
-
-def test_the_logistic_fit_is_that_of_scikit_learn_and_turns_with_the_answers() -> None:
-    linear = pytest.importorskip("sklearn.linear_model", reason="[embeddings] is not installed")
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(500, 3))
-    y = (rng.random(500) < 1 / (1 + np.exp(-x @ [1.0, -0.5, 0.0]))).astype(float)
-    found = logistic(x, y, np.arange(500))
-    plain = linear.LogisticRegression(C=1000, fit_intercept=False, tol=1e-10).fit(x, y)
-    assert np.allclose(found.coefficient, plain.coef_[0], atol=1e-4)
-    turned = logistic(-x, 1 - y, np.arange(500))
-    assert np.allclose(found.coefficient, turned.coefficient)
-    # One observation a cluster: the sandwich is close to the likelihood's own errors.
-    p = 1 / (1 + np.exp(-x @ found.coefficient))
-    own = np.sqrt(np.diag(np.linalg.inv((x * (p * (1 - p))[:, None]).T @ x)))
-    assert np.allclose((found.high - found.low) / 2 / 1.96, own, rtol=0.15)
-
-
-def test_copies_of_a_prompt_make_no_interval_narrower() -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(100, 1)), rng.random(100)
-    once = logistic(x, y, np.arange(100))
-    copied = logistic(np.tile(x, (5, 1)), np.tile(y, 5), np.tile(np.arange(100), 5))
-    assert np.allclose(once.high - once.low, copied.high - copied.low, rtol=0.01)
 
 
 def test_features_are_counts_of_what_stands_in_the_text() -> None:
@@ -244,8 +222,8 @@ def test_features_are_counts_of_what_stands_in_the_text() -> None:
 
 def test_nothing_judged_gives_nulls() -> None:
     none = rows({"preference": 0.5}).clear()
-    assert biases.unscored(none)["unscored"] is None
-    assert biases.length(none)["prefers_longer"] is None
-    assert biases.drivers(none) == []
-    assert biases.win_rates(none) == []
-    assert between(none.select(*KEYS, "verdict"), none)["kappa"] is None
+    assert biases.count_unscored(none)["unscored"] is None
+    assert biases.measure_length(none)["prefers_longer"] is None
+    assert biases.find_drivers(none) == []
+    assert biases.compare_models(none) == []
+    assert measure_agreement(none.select(*COMPARISON, "verdict"), none)["kappa"] is None

@@ -1,4 +1,4 @@
-"""Augmenting: judgments turned to the pair's sides, and rewards from the judges that were named."""
+"""Rewards: judgments turned to the pair's sides, and rewards from the judges that are named."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.augment.rewards import add_rewards, check_names
+from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.errors import ConfigError
-from prefdata.records import CONSENSUS, AugmentedPair, Judgment, PairJudgment, Pair
+from prefdata.parts.judge_names import check_judges
+from prefdata.records import AugmentedPair, Judgment, Pair, PairJudgment
 from prefdata.records.base import polars_schema
 
 
@@ -47,28 +48,29 @@ def augment(
     judgments: list[dict[str, Any]],
     rewards: list[str] | None = None,
 ) -> list[dict[str, Any]]:
-    found = add_rewards(
+    augmentation = AUGMENTATIONS.parse({"kind": "rewards", "judges": rewards})
+    augmentation.setup()
+    found = augmentation.augment(
         pl.DataFrame(pairs, schema=polars_schema(Pair)),
         pl.DataFrame(judgments, schema=polars_schema(Judgment)),
-        rewards,
     )
-    assert found.schema == polars_schema(AugmentedPair)
+    assert set(found.columns) == {*Pair.model_fields, *augmentation.columns}
+    assert found.select(polars_schema(AugmentedPair).names()).schema == polars_schema(AugmentedPair)
     return found.to_dicts()
 
 
-OPINIONS = [
+JUDGMENTS = [
     judgment("reward", 0.3, -1.0, 2.0, spread=0.5),
     judgment("implicit", 0.4, 0.5, 1.0),
     judgment("pairwise", 0.25),
     judgment("silent", None),
-    judgment(CONSENSUS, 0.3, 50.0, 50.0),
     judgment("reward", 0.9, 7.0, 7.0, response_b="z"),
     judgment("reward", 0.9, 7.0, 7.0, prompt_id="q"),
 ]
 
 
-def test_judgments_and_scores_are_turned_to_the_chosen_side() -> None:
-    (row,) = augment([pair("y", "x")], OPINIONS)
+def test_judgments_and_rewards_are_turned_to_the_chosen_side() -> None:
+    (row,) = augment([pair("y", "x")], JUDGMENTS)
     whose = {"dimension": "wit", "annotator": None, "group": None}
     wanted = [
         ("implicit", 0.6, 1.0, 0.5, None),
@@ -79,7 +81,7 @@ def test_judgments_and_scores_are_turned_to_the_chosen_side() -> None:
     names = ("judge", "preference", "reward_chosen", "reward_rejected", "spread")
     assert row["judgments"] == [{**dict(zip(names, one, strict=True)), **whose} for one in wanted]
     assert list(row["judgments"][0]) == list(PairJudgment.model_fields)
-    (other,) = augment([pair("x", "y")], OPINIONS)
+    (other,) = augment([pair("x", "y")], JUDGMENTS)
     assert [o["preference"] for o in other["judgments"]] == [0.4, 0.25, 0.3, None]
     assert [o["reward_chosen"] for o in other["judgments"]] == [0.5, None, -1.0, None]
     # How far members lie apart has no side.
@@ -114,38 +116,38 @@ def test_the_heads_of_one_judge_stay_apart() -> None:
 def test_the_reward_is_the_mean_of_the_named_judges(
     rewards: list[str] | None, chosen: float | None, rejected: float | None
 ) -> None:
-    (row,) = augment([pair("y", "x")], OPINIONS, rewards)
+    (row,) = augment([pair("y", "x")], JUDGMENTS, rewards)
     assert (row["reward_chosen"], row["reward_rejected"]) == (chosen, rejected)
     assert row["margin"] == (None if chosen is None or rejected is None else chosen - rejected)
     assert len(row["judgments"]) == 4
 
 
-def test_a_judge_that_scored_one_answer_alone_moves_neither_reward_nor_margin() -> None:
+def test_a_judge_that_rewards_one_response_alone_moves_neither_reward_nor_margin() -> None:
     """Else the margin would compare the means of different judges."""
     half = [judgment("half", None, None, 100.0), judgment("other half", None, 100.0, None)]
-    (row,) = augment([pair("y", "x")], [*OPINIONS, *half])
+    (row,) = augment([pair("y", "x")], [*JUDGMENTS, *half])
     assert (row["reward_chosen"], row["reward_rejected"], row["margin"]) == (1.5, -0.25, 1.75)
 
 
 def test_a_pair_that_nobody_judged_has_no_judgments_and_no_reward() -> None:
-    (row,) = augment([pair("x", "w")], OPINIONS)
+    (row,) = augment([pair("x", "w")], JUDGMENTS)
     assert row["judgments"] == []
     assert row["reward_chosen"] is row["reward_rejected"] is row["margin"] is None
-    assert augment([], OPINIONS) == []
+    assert augment([], JUDGMENTS) == []
 
 
-scores = st.one_of(st.none(), st.floats(-100, 100))
+rewards = st.one_of(st.none(), st.floats(-100, 100))
 
 
 @settings(max_examples=40)
 @given(
-    st.lists(st.tuples(st.floats(0, 1), scores, scores), min_size=1, max_size=4),
+    st.lists(st.tuples(st.floats(0, 1), rewards, rewards), min_size=1, max_size=4),
     st.randoms(use_true_random=False),
 )
 def test_turning_the_pair_round_turns_everything_round_and_order_changes_no_bit(
-    said: list[tuple[float, float | None, float | None]], random: Any
+    drawn: list[tuple[float, float | None, float | None]], random: Any
 ) -> None:
-    judgments = [judgment(f"j{n}", *values) for n, values in enumerate(said)]
+    judgments = [judgment(f"j{n}", *values) for n, values in enumerate(drawn)]
     shuffled = random.sample(judgments, len(judgments))
     (one,), (again,) = (augment([pair("x", "y")], rows) for rows in (judgments, shuffled))
     assert one == again
@@ -161,13 +163,14 @@ def test_turning_the_pair_round_turns_everything_round_and_order_changes_no_bit(
 
 def test_the_pairs_own_columns_stay() -> None:
     given_ = [pair("y", "x", soft_label=0.7, agreement=0.5), pair("x", "z")]
-    found = {row["pair_id"]: row for row in augment(given_, OPINIONS)}
+    found = {row["pair_id"]: row for row in augment(given_, JUDGMENTS)}
     for row in given_:
         assert {name: found[row["pair_id"]][name] for name in row} == row
 
 
-def test_a_reward_that_no_judge_gives_is_refused_with_the_judges_there_are() -> None:
-    check_names(None, ["a"])
-    check_names(["b", "a"], ["a", "b"])
+def test_a_judge_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    check_judges(AUGMENTATIONS.parse({"kind": "rewards"}), ["a"])
+    check_judges(AUGMENTATIONS.parse({"kind": "rewards", "judges": ["b", "a"]}), ["a", "b"])
+    wrong = AUGMENTATIONS.parse({"kind": "rewards", "judges": ["reward", "oracle"]})
     with pytest.raises(ConfigError, match=r"'oracle'.*: reward, pairwise"):
-        check_names(["reward", "oracle"], ["reward", "pairwise"])
+        check_judges(wrong, ["reward", "pairwise"])

@@ -1,4 +1,4 @@
-"""Judgments of a small world for tests of consensus, and settings for every kind of it."""
+"""Judgments of a small world for tests of consensus."""
 
 from __future__ import annotations
 
@@ -8,54 +8,46 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.consensus import registry as lookup
-from prefdata.consensus.base import Consensus
+from prefdata.consensus.base import Consensus, SummaryConsensus
+from prefdata.consensus.registry import CONSENSUSES
 from prefdata.engines.base import MESSAGES
-from prefdata.judges.base import judgments as filled
+from prefdata.parts.judge_names import check_judges
+from prefdata.records import Judgment
+from prefdata.records.base import fill_columns
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "agreement_ranking": {"rankers": ["one", "two"]},
-    "bradley_terry": {},
-    "general": {},
-    "groups": {},
-    "hierarchical": {
-        "criteria": [{"judge": "one", "margin": 0.2}, {"judge": "two", "margin": 0.05}]
-    },
-    "log_sigmoid_sum": {"rewards": ["one", "two"]},
-    "mean": {},
+DIMENSIONS = {"pairwise": "helpfulness", "implicit_reward": "helpfulness", "safe": "safety"}
+"""The judges of a world; those that the consensuses' examples name are among them."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "agreement_ranking": {"rankers": ["pairwise", "implicit_reward"]},
     "mixture": {
-        "kinds": [{"name": "sums", "text": r"\d", "judges": ["one"]}],
-        "otherwise": ["one", "two"],
+        "otherwise": ["pairwise", "implicit_reward"],
         "constraints": [{"judge": "safe", "min_preference": 0.3}],
     },
     "noise_aware": {"least_confident": 0.25, "drop": 0.1},
-    "scir": {},
-    "strength": {"label": "one"},
-    "weighted_sum": {"weights": {"helpfulness": 0.7, "safety": 0.3}},
+    "strength": {"label": "pairwise"},
 }
-"""For judges called one and two (helpfulness) and safe (safety)."""
-
-DIMENSIONS = {"one": "helpfulness", "two": "helpfulness", "safe": "safety"}
+"""Settings beside the example under which a kind works differently."""
 
 
 @dataclass
 class World:
-    """question -> its responses; (judge, question, response) -> score or None: the judge has none.
+    """question -> its responses; (judge, question, response) -> reward, or None: it has none.
 
-    A judge prefers by a rounded difference of scores, so that ties come about.
+    A judge prefers by a difference of rewards, which come from a few numbers so that ties come
+    about; `against` overrules it for a comparison.
     """
 
     responses: dict[str, list[str]]
-    scores: dict[tuple[str, str, str], float | None]
+    rewards: dict[tuple[str, str, str], float | None]
     against: dict[tuple[str, str, str, str], float | None] = field(default_factory=dict)
 
-    def said(self, judge: str, question: str, a: str, b: str) -> float | None:
+    def prefer(self, judge: str, question: str, a: str, b: str) -> float | None:
         """P(a ≻ b)."""
-        for one, other, turn in ((a, b, False), (b, a, True)):
+        for one, other, swapped in ((a, b, False), (b, a, True)):
             if (judge, question, one, other) in self.against:
                 p = self.against[judge, question, one, other]
-                return None if p is None else 1 - p if turn else p
-        x, y = self.scores[judge, question, a], self.scores[judge, question, b]
+                return None if p is None else 1 - p if swapped else p
+        x, y = self.rewards[judge, question, a], self.rewards[judge, question, b]
         if x is None or y is None:
             return None
         return 1 / (1 + 2.718281828 ** -(x - y))
@@ -79,7 +71,7 @@ def tables(world: World, salt: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
                 if a >= b:
                     continue
                 for judge, dimension in DIMENSIONS.items():
-                    p = world.said(judge, question, ids[a], ids[b])
+                    p = world.prefer(judge, question, ids[a], ids[b])
                     rows.append(
                         {
                             "prompt_id": prompt,
@@ -88,8 +80,8 @@ def tables(world: World, salt: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
                             "response_a": a,
                             "response_b": b,
                             "preference": p,
-                            "reward_a": world.scores[judge, question, ids[a]],
-                            "reward_b": world.scores[judge, question, ids[b]],
+                            "reward_a": world.rewards[judge, question, ids[a]],
+                            "reward_b": world.rewards[judge, question, ids[b]],
                             "unscored": "timeout" if p is None else None,
                         }
                     )
@@ -97,48 +89,49 @@ def tables(world: World, salt: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
         ("prompt_id", "judge", "dimension", "response_a", "response_b", "unscored"), pl.String
     )
     number = dict.fromkeys(("preference", "reward_a", "reward_b"), pl.Float64)
-    said = pl.DataFrame(rows, schema={**text, **number})
-    parts = [
-        filled(judge, said.filter(pl.col("judge") == judge).drop("judge")) for judge in DIMENSIONS
-    ]
+    judgments = fill_columns(pl.DataFrame(rows, schema={**text, **number}), Judgment)
     schema = {"prompt_id": pl.String, "messages": MESSAGES, "source": pl.String}
-    asked = pl.DataFrame(prompts, schema=schema)
     return (
-        pl.concat(parts).sample(fraction=1, shuffle=True, seed=salt),
-        asked.sample(fraction=1, shuffle=True, seed=salt),
+        judgments.sample(fraction=1, shuffle=True, seed=salt),
+        pl.DataFrame(prompts, schema=schema).sample(fraction=1, shuffle=True, seed=salt),
     )
 
 
-def build(kind: str, **more: Any) -> Consensus:
-    return lookup.build(Part(kind=kind, **{**SETTINGS[kind], **more}), list(DIMENSIONS))
+def build(kind: str, **settings: Any) -> Consensus:
+    """A consensus from its example and these settings, ready to decide."""
+    example = CONSENSUSES.parts[kind].config_type.example if kind in CONSENSUSES.parts else {}
+    consensus = CONSENSUSES.parse({"kind": kind, **example, **settings}, "consensus")
+    check_judges(consensus, list(DIMENSIONS))
+    consensus.setup()
+    return consensus
 
 
-def decided(
+def decide(
     consensus: Consensus, judgments: pl.DataFrame, prompts: pl.DataFrame, buckets: int = 1
 ) -> pl.DataFrame:
-    """The labels as the stage makes them: bucket by bucket, twice where they hang together."""
+    """All comparisons decided as the stage does it: bucket by bucket, the summaries joined."""
     ids = prompts.select("prompt_id", bucket=pl.col("prompt_id").str.slice(0, 6).hash(7) % buckets)
     parts = []
     for bucket in range(buckets):
         own = ids.filter(pl.col("bucket") == bucket).select("prompt_id")
         parts.append(
-            (
+            consensus.combine(
                 judgments.join(own, on="prompt_id", how="semi"),
                 prompts.join(own, on="prompt_id", how="semi"),
             )
         )
-    across = None
-    if consensus.across_buckets:
-        across = pl.concat([consensus.summarize(consensus.label(*part)) for part in parts])
-    return pl.concat([consensus.label(*part, across) for part in parts])
+    if isinstance(consensus, SummaryConsensus):
+        across = pl.concat([consensus.summarize(part) for part in parts])
+        parts = [consensus.revise(part, across) for part in parts]
+    return pl.concat(parts)
 
 
-def chosen(world: World, found: pl.DataFrame, salt: int) -> dict[Any, Any]:
-    """(question, both responses) -> (the chosen text or None, the reason, the flag)."""
+def choose(world: World, decided: pl.DataFrame, salt: int) -> dict[Any, Any]:
+    """(question, both responses) -> (the preferred text or None, the reason, the flag)."""
     question = {name(salt, q): q for q in world.responses}
     text = {name(salt, q, a): a for q, responses in world.responses.items() for a in responses}
     result = {}
-    for row in found.to_dicts():
+    for row in decided.to_dicts():
         a, b = text[row["response_a"]], text[row["response_b"]]
         better = None if row["reason"] else a if row["preference"] > 0.5 else b
         key = (question[row["prompt_id"]], frozenset((a, b)))

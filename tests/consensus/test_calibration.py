@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.consensus.calibration import (
-    Calibration,
-    calibrated,
-    ece,
-    fit,
-    load_temperatures,
-    save,
-    temper,
-)
-from prefdata.errors import ConfigError
+from prefdata.consensus.calibration import calibration_error, fit_temperature, temper
 
 labelled = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
 
@@ -49,11 +37,11 @@ def loss(p: np.ndarray, label: np.ndarray) -> float:
 
 @settings(max_examples=100)
 @given(labelled)
-def test_ece_is_that_of_a_plain_loop_and_does_not_ask_which_answer_is_a(
+def test_ece_is_that_of_a_plain_loop_and_does_not_ask_which_response_is_a(
     rows: list[tuple[float, bool]],
 ) -> None:
     p, label = (np.array(c, dtype=float) for c in zip(*rows, strict=True))
-    assert ece(p, label) == pytest.approx(plain_ece(rows), abs=1e-9)
+    assert calibration_error(p, label) == pytest.approx(plain_ece(rows), abs=1e-9)
 
 
 def test_the_temperature_is_the_likeliest_of_many() -> None:
@@ -61,31 +49,9 @@ def test_the_temperature_is_the_likeliest_of_many() -> None:
     odds = rng.normal(0, 1, 2000)
     label = (rng.random(2000) < 1 / (1 + np.exp(-odds))).astype(float)
     overconfident = 1 / (1 + np.exp(-3 * odds))
-    found = fit(overconfident, label)
+    found = fit_temperature(overconfident, label)
     assert found.temperature == pytest.approx(3, rel=0.25)
     assert found.ece_after < found.ece_before / 3
     best = loss(temper(overconfident, found.temperature), label)
     for other in np.geomspace(0.05, 50, 200):
         assert best <= loss(temper(overconfident, float(other)), label) + 1e-6
-
-
-def test_a_file_of_temperatures_is_read_back_and_applied(tmp_path: Path) -> None:
-    path = str(tmp_path / "calibration.json")
-    found = fit(np.array([0.9, 0.9, 0.1]), np.array([1.0, 0.0, 0.0]))
-    save(path, Calibration(judges={"one": found}))
-    temperatures = load_temperatures(path)
-    assert temperatures == {"one": found.temperature}
-    rows = pl.DataFrame({"judge": ["one", "two", "one"], "preference": [0.9, 0.9, None]})
-    one, two, none = calibrated(rows, temperatures)["preference"]
-    assert one == pytest.approx(temper(np.array([0.9]), found.temperature)[0])
-    assert two == 0.9
-    assert none is None
-
-
-@pytest.mark.parametrize("content", [None, b"{}", b"\xff"], ids=["missing", "empty", "no JSON"])
-def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "calibration.json"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"calibration\.json"):
-        load_temperatures(str(path))

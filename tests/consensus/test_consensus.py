@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.consensus import registry as lookup
+from prefdata.consensus.registry import CONSENSUSES
 from prefdata.errors import ConfigError
 
 SCHEMA: dict[str, Any] = {
@@ -28,7 +28,7 @@ MEANS = ("mean", "scir")
 """The two whose label is the mean of the judgments; all kinds are in test_properties.py."""
 
 
-def judgments(*compared: Judgments) -> pl.DataFrame:
+def table(*compared: Judgments) -> pl.DataFrame:
     """One comparison a list, the judges called j0, j1 …"""
     rows = [
         (
@@ -49,12 +49,12 @@ def judgments(*compared: Judgments) -> pl.DataFrame:
 
 
 def decide(kind: str, rows: pl.DataFrame, **settings: Any) -> list[dict[str, Any]]:
-    found = lookup.build(Part(kind=kind, **settings)).decide(rows, pl.DataFrame())
+    found = CONSENSUSES.parse({"kind": kind, **settings}).decide(rows, pl.DataFrame())
     return found.sort("prompt_id").to_dicts()
 
 
 def one(kind: str, judgments: Judgments, **settings: Any) -> dict[str, Any]:
-    (row,) = decide(kind, judgments(judgments), **settings)
+    (row,) = decide(kind, table(judgments), **settings)
     return row
 
 
@@ -168,7 +168,7 @@ limits = st.fixed_dictionaries(
 def test_the_order_of_judgments_changes_no_bit(
     kind: str, limit: dict[str, Any], judgments: list[Judgments], random: Any
 ) -> None:
-    rows = judgments(*judgments)
+    rows = table(*judgments)
     order = list(range(rows.height))
     random.shuffle(order)
     # By repr: NaN equals itself, and no bit is rounded away.
@@ -180,7 +180,7 @@ def test_the_order_of_judgments_changes_no_bit(
 def test_a_label_is_sure_enough_and_a_missing_one_has_its_reason(
     kind: str, limit: dict[str, Any], judgments: list[Judgments]
 ) -> None:
-    decided = decide(kind, judgments(*judgments), **limit)
+    decided = decide(kind, table(*judgments), **limit)
     assert len(decided) == len(judgments)
     for row, given_ in zip(decided, judgments, strict=True):
         scored = [p for p in given_ if p is not None]
@@ -220,14 +220,14 @@ def test_looking_from_the_other_answer_mirrors_the_label(kind: str, parts: list[
 @pytest.mark.parametrize(
     ("part", "says"),
     [
-        (Part(kind="vote"), ["judge.consensus.kind: 'vote' is unknown", "mean", "scir"]),
-        (Part(kind="scir", min_confidence=0.4), ["judge.consensus", "min_confidence"]),
-        (Part(kind="mean", min_judgments=0), ["judge.consensus", "min_judgments"]),
-        (Part(kind="mean", least=1), ["least: unknown key", "min_judgments"]),
+        ({"kind": "vote"}, ["consensus.kind: 'vote' is unknown", "mean", "scir"]),
+        ({"kind": "scir", "min_confidence": 0.4}, ["consensus", "min_confidence"]),
+        ({"kind": "mean", "min_judgments": 0}, ["consensus", "min_judgments"]),
+        ({"kind": "mean", "least": 1}, ["least: unknown key", "min_judgments"]),
     ],
     ids=["kind", "confidence", "judgments", "key"],
 )
-def test_a_wrong_consensus_is_refused(part: Part, says: list[str]) -> None:
+def test_a_wrong_consensus_is_refused(part: dict[str, Any], says: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        lookup.build(part)
+        CONSENSUSES.parse(part, "consensus")
     assert all(text in str(caught.value) for text in says)

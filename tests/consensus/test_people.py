@@ -8,24 +8,23 @@ from typing import Any
 
 import polars as pl
 import pytest
-from consensus.table import SETTINGS
+from consensus.table import VARIANTS, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.consensus import registry as lookup
-from prefdata.consensus.base import FAULTS
-from prefdata.consensus.win_matrix import win_matrices
+from prefdata.comparisons.win_matrix import build_win_matrices
+from prefdata.consensus.base import FAULTS, SummaryConsensus
+from prefdata.consensus.registry import CONSENSUSES
 from prefdata.engines.base import MESSAGES
-from prefdata.judges.base import judgments as filled
 from prefdata.records import Judgment
-from prefdata.records.base import polars_schema
+from prefdata.records.base import fill_columns, polars_schema
 
 Said = tuple[str | None, str | None, float | None]
 """Annotator, group, P(a ≻ b); without an annotator nobody labelled both."""
 MESSAGE = {"role": "user", "content": "Why?"}
 
 
-def table(said: list[tuple[str, str, Said]], judge: str = "one") -> pl.DataFrame:
+def table(said: list[tuple[str, str, Said]], judge: str = "pairwise") -> pl.DataFrame:
     """Rows of `Judgment` from (response, other response, what is said of the two)."""
     rows = [
         {
@@ -43,25 +42,25 @@ def table(said: list[tuple[str, str, Said]], judge: str = "one") -> pl.DataFrame
         for a, b, (annotator, group, p) in said
     ]
     schema = polars_schema(Judgment)
-    return filled(judge, pl.DataFrame(rows, schema={c: schema[c] for c in rows[0]}))
+    frame = pl.DataFrame(rows, schema={c: schema[c] for c in rows[0]})
+    return fill_columns(frame.with_columns(judge=pl.lit(judge)), Judgment)
 
 
-def label(kind: str, rows: pl.DataFrame, **changes: Any) -> list[dict[str, Any]]:
+def decide(kind: str, rows: pl.DataFrame, **changes: Any) -> list[dict[str, Any]]:
     prompts = pl.DataFrame(
         {"prompt_id": ["p"], "messages": [[MESSAGE]], "source": ["tests"]},
         schema={"prompt_id": pl.String, "messages": MESSAGES, "source": pl.String},
     )
-    consensus = lookup.build(Part(kind=kind, **{**SETTINGS[kind], **changes}))
-    across = None
-    if consensus.across_buckets:
-        across = consensus.summarize(consensus.label(rows, prompts))
-    keys = ["response_a", "response_b"]
-    return consensus.label(rows, prompts, across).sort(keys).to_dicts()
+    consensus = build(kind, **{**VARIANTS.get(kind, {}), **changes})
+    decided = consensus.combine(rows, prompts)
+    if isinstance(consensus, SummaryConsensus):
+        decided = consensus.revise(decided, consensus.summarize(decided))
+    return decided.sort("response_a", "response_b").to_dicts()
 
 
 def of_groups(*said: Said, **changes: Any) -> tuple[Any, Any]:
     """(label or the reason that there is none, flag) of one comparison."""
-    (row,) = label("groups", table([("x", "y", one) for one in said]), **changes)
+    (row,) = decide("groups", table([("x", "y", one) for one in said]), **changes)
     return row["reason"] or round(row["preference"], 9), row["flag"]
 
 
@@ -77,7 +76,7 @@ def test_the_worst_off_group_decides() -> None:
 def test_a_majority_does_not_outvote_a_group() -> None:
     torn: list[Said] = [*CROWD, ("d", "few", 0.0), ("e", "few", 0.2)]
     assert of_groups(*torn) == ("groups_disagree", None)
-    assert label("mean", table([("x", "y", one) for one in torn]))[0]["preference"] > 0.6
+    assert decide("mean", table([("x", "y", one) for one in torn]))[0]["preference"] > 0.6
     # The groups are at 1 and 0.1: the one that loses with x loses less than the other with y.
     assert of_groups(*torn, disagreeing="flag") == (0.55, "groups_disagree")
     turned: list[Said] = [(who, group, 1 - p) for who, group, p in torn if p is not None]
@@ -104,12 +103,15 @@ def test_groups_that_are_named_must_speak_and_alone_do() -> None:
     assert "not_annotated" not in FAULTS
 
 
-@pytest.mark.parametrize("kind", lookup.CONSENSUSES)
+@pytest.mark.parametrize("kind", CONSENSUSES.parts)
 def test_what_nobody_labelled_is_no_fault(kind: str) -> None:
     rows = pl.concat(
-        [table([("x", "y", (None, None, None))], judge) for judge in ("one", "two", "safe")]
+        [
+            table([("x", "y", (None, None, None))], judge)
+            for judge in ("pairwise", "implicit_reward", "safe")
+        ]
     )
-    (row,) = label(kind, rows)
+    (row,) = decide(kind, rows)
     assert row["reason"] == "not_annotated"
     assert row["detail"]
 
@@ -117,16 +119,16 @@ def test_what_nobody_labelled_is_no_fault(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["mean", "scir", "general", "bradley_terry", "noise_aware"])
 def test_every_annotator_counts(kind: str) -> None:
     rows = table([("x", "y", ("a", "g", 0.9)), ("x", "y", ("b", "g", 0.8))])
-    (row,) = label(kind, rows, min_judgments=2)
+    (row,) = decide(kind, rows, min_judgments=2)
     assert row["reason"] is None
-    (short,) = label(kind, rows, min_judgments=3)
+    (short,) = decide(kind, rows, min_judgments=3)
     assert short["reason"] == "not_annotated"
 
 
 def test_annotators_who_disagree_are_no_consistent_judge() -> None:
     rows = table([("x", "y", ("a", "g", 1.0)), ("x", "y", ("b", "g", 0.4))])
-    (row,) = label("scir", rows)
-    assert (row["reason"], row["detail"]) == ("disagreement", "one a 1.0, one b 0.4")
+    (row,) = decide("scir", rows)
+    assert (row["reason"], row["detail"]) == ("disagreement", "pairwise a 1.0, pairwise b 0.4")
 
 
 def test_an_order_has_to_be_that_of_every_annotator_who_ranked_all() -> None:
@@ -135,8 +137,10 @@ def test_an_order_has_to_be_that_of_every_annotator_who_ranked_all() -> None:
         return [(a, b, (who, "g", float(order.index(a) < order.index(b)))) for a, b in pairs]
 
     def orders(*some: list[tuple[str, str, Said]]) -> dict[str, Any]:
-        found = label(
-            "agreement_ranking", table(list(itertools.chain(*some))), rankers=["one", "two"]
+        found = decide(
+            "agreement_ranking",
+            table(list(itertools.chain(*some))),
+            rankers=["pairwise", "implicit_reward"],
         )
         return {
             row["response_a"] + row["response_b"]: row["reason"] or row["preference"]
@@ -160,7 +164,7 @@ def test_sums_of_rewards_need_every_annotator() -> None:
         for who in ("a", "b")
         for a, b, p in (("x", "y", 0.8), ("x", "z", 0.9), ("y", "z", 0.7))
     ]
-    found = label("log_sigmoid_sum", table(full), rewards=["one"])
+    found = decide("log_sigmoid_sum", table(full), rewards=["pairwise"])
     assert {row["reason"] for row in found} == {None}
     nobody: Said = (None, None, None)
     both = [row for row in full if "z" not in row[:2]]
@@ -170,14 +174,14 @@ def test_sums_of_rewards_need_every_annotator() -> None:
     ):
         reasons = {
             row["response_a"] + row["response_b"]: row["reason"]
-            for row in label("log_sigmoid_sum", table(lacking), rewards=["one"])
+            for row in decide("log_sigmoid_sum", table(lacking), rewards=["pairwise"])
         }
         assert reasons == {"xy": None, "xz": "not_annotated", "yz": "not_annotated"}
 
 
 def test_every_annotator_has_a_matrix_of_wins() -> None:
     rows = table([("x", "y", ("a", "g", 1.0)), ("x", "y", ("b", None, 0.2))])
-    found = win_matrices(rows).to_dicts()
+    found = build_win_matrices(rows).to_dicts()
     assert [(row["annotator"], row["group"], row["wins"]) for row in found] == [
         ("a", "g", [[None, 1.0], [0.0, None]]),
         ("b", None, [[None, 0.2], [0.8, None]]),
@@ -197,7 +201,7 @@ crowds = st.lists(
 )
 
 
-@pytest.mark.parametrize("kind", lookup.CONSENSUSES)
+@pytest.mark.parametrize("kind", CONSENSUSES.parts)
 @settings(max_examples=25)
 @given(crowd=crowds, salt=st.integers(1, 99))
 def test_neither_names_nor_order_nor_ids_change_a_choice(kind: str, crowd: Any, salt: int) -> None:
@@ -216,10 +220,10 @@ def test_neither_names_nor_order_nor_ids_change_a_choice(kind: str, crowd: Any, 
     ]
 
     def chosen(rows: list[tuple[str, str, Said]], names: dict[str, str]) -> dict[Any, Any]:
-        every = [table(rows, judge) for judge in ("one", "two")]
+        every = [table(rows, judge) for judge in ("pairwise", "implicit_reward")]
         given_ = pl.concat(every).sample(fraction=1, shuffle=True, seed=salt)
         found = {}
-        for row in label(kind, given_):
+        for row in decide(kind, given_):
             a, b = names[row["response_a"]], names[row["response_b"]]
             p = row["preference"]
             winner = None if row["reason"] else (a if p > 0.5 else b)

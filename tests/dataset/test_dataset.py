@@ -6,38 +6,29 @@ import hashlib
 from pathlib import Path
 
 import datasets
-import flows
 import polars as pl
 import pytest
+from dataset.published import make_pairs, publish
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.config import Params
-from prefdata.dataset.manifest import content_digest, content_version, read_manifest
+from prefdata.dataset.manifest import compute_version, digest_content, read_manifest
 from prefdata.errors import TableError
-from prefdata.pipelines import layout
-from prefdata.pipelines.stages.registry import STAGES
-from prefdata.tables import read_table
+
+PAIRS = make_pairs(20)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Params:
-    params = flows.params(tmp_path_factory.mktemp("dataset"), count=40)
-    for name, run in STAGES.items():
-        if name != "reward-head":
-            run(params, [], True)
-    return params
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("dataset")
+    publish(path, PAIRS)
+    return path
 
 
-def folder(params: Params) -> Path:
-    return Path(layout.dataset_folder(params))
-
-
-def test_load_dataset_finds_the_splits(made: Params, tmp_path: Path) -> None:
-    loaded = datasets.load_dataset(str(folder(made)), cache_dir=str(tmp_path))
+def test_load_dataset_finds_the_splits(folder: Path, tmp_path: Path) -> None:
+    loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path))
     splits = {name: part.num_rows for name, part in loaded.items()}
-    assert splits == read_manifest(str(folder(made))).splits
-    assert min(splits.values()) > 0
+    assert splits == read_manifest(str(folder)).splits == {"train": 16, "test": 4}
     row = loaded["train"][0]
     assert [set(m) for m in row["prompt"]] == [{"role", "content"}]
     assert [m["role"] for m in (*row["prompt"], *row["chosen"], *row["rejected"])] == [
@@ -48,47 +39,51 @@ def test_load_dataset_finds_the_splits(made: Params, tmp_path: Path) -> None:
     assert row["chosen"] != row["rejected"]
 
 
-def test_texts_are_those_of_the_tables(made: Params) -> None:
-    """Every published pair joins back to the responses and prompts it was made of."""
-    rows = pl.concat([pl.read_parquet(f) for f in sorted((folder(made) / "data").iterdir())])
-    texts = dict(
-        read_table(layout.table(made, "responses")).select("response_id", "text").iter_rows()
-    )
-    prompts = {p["prompt_id"]: p for p in read_table(layout.table(made, "prompts")).to_dicts()}
-    pairs = {p["pair_id"]: p for p in read_table(layout.table(made, "filtered")).to_dicts()}
-    assert rows.height == len(pairs) > 0
+def test_the_rows_hold_the_texts_of_their_pairs(folder: Path) -> None:
+    rows = pl.concat([pl.read_parquet(f) for f in sorted((folder / "data").iterdir())])
+    pairs = {pair["pair_id"]: pair for pair in PAIRS.to_dicts()}
+    assert rows.height == len(pairs)
     for row in rows.to_dicts():
         pair = pairs[row["pair_id"]]
-        assert row["chosen"][0]["content"] == texts[pair["chosen_id"]]
-        assert row["rejected"][0]["content"] == texts[pair["rejected_id"]]
-        assert row["prompt"] == prompts[pair["prompt_id"]]["messages"]
+        assert row["prompt"] == pair["messages"]
+        assert row["chosen"] == [{"role": "assistant", "content": pair["chosen"]}]
+        assert row["rejected"] == [{"role": "assistant", "content": pair["rejected"]}]
+        assert row["soft_label"] == pair["soft_label"]
 
 
-def test_no_prompt_is_in_two_splits(made: Params) -> None:
-    sides = [
-        set(pl.concat([pl.read_parquet(f) for f in found])["prompt_id"])
-        for split in ("train", "test")
-        if (found := sorted((folder(made) / "data").glob(f"{split}-*.parquet")))
-    ]
-    assert len(sides) == 2
-    assert not sides[0] & sides[1]
-
-
-def test_the_manifest_hashes_every_file(made: Params) -> None:
-    manifest = read_manifest(str(folder(made)))
-    on_disk = {f"data/{path.name}" for path in (folder(made) / "data").iterdir()}
+def test_the_manifest_hashes_every_file(folder: Path) -> None:
+    manifest = read_manifest(str(folder))
+    on_disk = {f"data/{path.name}" for path in (folder / "data").iterdir()}
     assert {entry.path for entry in manifest.files} == on_disk
     for entry in manifest.files:
-        content = (folder(made) / entry.path).read_bytes()
+        content = (folder / entry.path).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry.sha256
-        assert pl.read_parquet(folder(made) / entry.path).height == entry.rows
-    for stage in manifest.stages:
-        assert stage.rows_in == stage.rows_out + sum(stage.rejected.values())
+        assert len(content) == entry.bytes
+        assert pl.read_parquet(folder / entry.path).height == entry.rows
 
 
-def test_a_dataset_without_its_mark_is_refused(made: Params, tmp_path: Path) -> None:
+def test_shards_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
+    publish(tmp_path, PAIRS)
+    few = publish(tmp_path, PAIRS.filter(split="train"))
+    names = {f"data/{path.name}" for path in (tmp_path / "data").iterdir()}
+    assert names == {entry.path for entry in few.files}
+    assert not [name for name in names if "test-" in name]
+
+
+def test_the_card_says_what_is_in_the_folder(folder: Path) -> None:
+    card = (folder / "README.md").read_text()
+    manifest = read_manifest(str(folder))
+    assert manifest.content_version in card
+    assert "| train | 16 |" in card
+    assert "| pair | comparisons | 22 | 20 | below_margin 2 |" in card
+    columns = pl.read_parquet(folder / manifest.files[0].path).columns
+    explained = ("prompt", "chosen", "rejected", "soft_label", "agreement", "flag", "judgments")
+    assert [f"`{name}`" in card and name in columns for name in explained] == [True] * 7
+
+
+def test_a_dataset_without_its_mark_is_refused(folder: Path, tmp_path: Path) -> None:
     for name in ("manifest.json", "README.md"):
-        (tmp_path / name).write_bytes((folder(made) / name).read_bytes())
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(TableError, match="no completed dataset"):
         read_manifest(str(tmp_path))
     (tmp_path / "COMPLETED").write_text("0" * 64 + "\n")
@@ -106,7 +101,7 @@ def test_the_content_version_is_that_of_the_set(rows: list, draw: object, cut: i
     mixed = list(rows)
     draw.shuffle(mixed)  # type: ignore[attr-defined]
     parts = [pl.DataFrame(p, schema=schema, orient="row") for p in (mixed[:cut], mixed[cut:])]
-    version = content_version([content_digest(whole)])
-    assert version == content_version([content_digest(part) for part in parts])
+    version = compute_version([digest_content(whole)])
+    assert version == compute_version([digest_content(part) for part in parts])
     more = pl.concat([whole, pl.DataFrame([("", 0)], schema=schema, orient="row")])
-    assert version != content_version([content_digest(more)])
+    assert version != compute_version([digest_content(more)])

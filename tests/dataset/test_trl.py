@@ -5,22 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import datasets
-import flows
 import pytest
-
-from prefdata.pipelines import layout
-from prefdata.pipelines.stages.registry import STAGES
+from dataset.published import make_pairs, publish
 
 trl = pytest.importorskip("trl", reason="trl is not installed")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
 
 def test_dpo_trainer_trains_on_it(tmp_path: Path, root: Path) -> None:
-    params = flows.params(tmp_path, count=24)
-    for name, run in STAGES.items():
-        if name != "reward-head":
-            run(params, [], True)
-    loaded = datasets.load_dataset(layout.dataset_folder(params), cache_dir=str(tmp_path / "cache"))
+    publish(tmp_path / "dataset", make_pairs(24))
+    loaded = datasets.load_dataset(str(tmp_path / "dataset"), cache_dir=str(tmp_path / "cache"))
     policy = str(root / "demo" / "policy")
     trainer = trl.DPOTrainer(
         model=transformers.AutoModelForCausalLM.from_pretrained(policy),

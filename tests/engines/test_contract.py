@@ -11,27 +11,26 @@ import pytest
 from inference.counting import CountingEngine, requests
 from pydantic import ValidationError
 
-from prefdata.config import Params, load_params
-from prefdata.engines.config import ModelParams
+from prefdata.config import load_params
 from prefdata.engines.base import (
     OPERATIONS,
-    STOPPING,
+    Call,
     Engine,
+    LoglikelihoodSettings,
     Operation,
     Options,
+    Requirement,
     Sampling,
-    LoglikelihoodSettings,
     Settings,
     Structure,
     error_code,
     result_schema,
     results,
 )
-from prefdata.engines.scripted import ScriptedEngine
+from prefdata.engines.registry import Engines
+from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine
 from prefdata.errors import ModelError
-from prefdata.inference import Inference
-from prefdata.pipelines.stages import generate
-from prefdata.pipelines.stages.base import check_requirements
+from prefdata.inference import Inference, Runtime
 
 
 class Embedder(Engine):
@@ -45,19 +44,12 @@ class Embedder(Engine):
 
 
 class Shaper(Embedder):
-    """Can hold answers to a regular expression."""
+    """Can hold responses to a regular expression."""
 
     structures = frozenset({"regex"})
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         yield results("generate", rows["key"], error=["refused: no words"] * rows.height)
-
-
-@pytest.fixture
-def stopping() -> Iterator[None]:
-    STOPPING.set()
-    yield
-    STOPPING.clear()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -98,20 +90,31 @@ def test_a_structure_is_exactly_one_thing(given: dict[str, object]) -> None:
         Structure(**given)
 
 
-def test_needs_are_checked_with_their_settings() -> None:
-    models = {"policy": ModelParams(engine="scripted", model="m")}
-    params = Params.model_construct(models=models)
-    check_requirements(params, [("policy", "generate"), ("policy", "choose", Options(options=("A", "B")))])
+def test_requirements_are_checked_with_their_settings() -> None:
+    engines = Engines({"policy": ScriptedConfig(model="m")})
+    options = Options(options=("A", "B"))
+    assert Requirement.of("policy", "generate").resolve(engines) == Call("generate")
+    assert Requirement.of("policy", "choose", options).resolve(engines) == Call("choose", options)
     shaped = Sampling(structure=Structure(regex="a+"))
     with pytest.raises(ModelError, match=r"model policy: .* structure \(regex\)"):
-        check_requirements(params, [("policy", "generate", shaped)])
+        Requirement.of("policy", "generate", shaped).resolve(engines)
+
+
+def test_of_several_calls_the_first_that_can_be_made_is() -> None:
+    engines = {"embedder": Embedder()}
+    unable, able = Call("generate", Sampling()), Call("embed")
+    assert Requirement("embedder", (unable, able)).resolve(engines) == able
+    with pytest.raises(ModelError, match="can't generate") as caught:
+        Requirement("embedder", (unable,), "Take another one.").resolve(engines)
+    assert caught.value.remedy == "Take another one."
 
 
 def test_the_flow_asks_for_what_generate_will_ask(root: Path) -> None:
+    from prefdata.pipelines.stages.generate import GenerateStage, make_sampling
+
     params = load_params(root / "params.yaml")
-    assert generate.requirements(params) == [
-        (params.generate.model, "generate", generate.sampling(params.generate))
-    ]
+    wanted = Requirement.of(params.generate.model, "generate", make_sampling(params.generate))
+    assert GenerateStage().requirements(params) == [wanted]
 
 
 def test_an_operation_that_no_need_named_is_refused_before_the_model_starts() -> None:
@@ -149,7 +152,7 @@ def test_codes_of_errors() -> None:
 
 
 def test_scripted_counts_what_was_read_and_scores_tokens_only_when_asked() -> None:
-    engine = ScriptedEngine("m", ModelParams(engine="scripted", model="m"))
+    engine = ScriptedEngine("m", ScriptedConfig(model="m"))
     rows = pl.DataFrame(
         {
             "key": [b"k" * 16],
@@ -174,11 +177,14 @@ def test_scripted_answers_from_a_choice() -> None:
     assert set(asked["text"]) == {"yes", "no"}
 
 
-@pytest.mark.usefixtures("stopping")
 def test_a_run_that_stops_takes_up_nothing_and_is_interrupted() -> None:
-    engine = CountingEngine()
+    engine, runtime = CountingEngine(), Runtime()
+    engine.stopping = runtime.stopping
+    runtime.stopping.set()
     with pytest.raises(KeyboardInterrupt):
-        Inference({"policy": engine}, None).ask("policy", "generate", Sampling(), requests(["?"]))
+        Inference({"policy": engine}, runtime=runtime).ask(
+            "policy", "generate", Sampling(), requests(["?"])
+        )
     assert engine.asked == []
     assert engine.starts == 0
     keyed = requests(["?"]).with_columns(key=pl.lit(b"k" * 16))

@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Settings
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra is not installed")
 
 from prefdata.engines.transformers.hidden import HiddenSums  # noqa: E402
-from prefdata.engines.transformers.packing import places_of  # noqa: E402
+from prefdata.engines.transformers.packing import index_spans  # noqa: E402
 
 SMALL = {"vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
 LLAMA = SMALL | {"intermediate_size": 48, "num_key_value_heads": 2, "max_position_embeddings": 256}
@@ -69,7 +69,7 @@ def passes(hidden: Any, rows: Any, limit: int) -> list[tuple[list[int], Any]]:
     prompts, responses, keys = sample()
     return [
         (batch, hidden.run([prompts[i] for i in batch], [responses[i] for i in batch]))
-        for batch in hidden.batches(prompts, responses, keys, rows, limit)
+        for batch in hidden.plan_passes(prompts, responses, keys, rows, limit)
     ]
 
 
@@ -98,7 +98,7 @@ def test_sums_equal_definition_2_on_any_causal_model(name: str, limit: int) -> N
         assert np.linalg.norm(last - wanted[-1]) < 1e-4 * np.linalg.norm(wanted[-1])
 
 
-def test_a_prompt_is_read_once_and_answers_are_not_padded() -> None:
+def test_a_prompt_is_read_once_and_responses_are_not_padded() -> None:
     hidden = HiddenSums(MODELS["llama"](), pad=0)
     lengths = []
     packed = hidden.packed
@@ -109,7 +109,7 @@ def test_a_prompt_is_read_once_and_answers_are_not_padded() -> None:
     wanted = sum(map(len, once)) + sum(len(a) - 1 for a in responses)
     assert sum(rows * width for rows, width in lengths) == wanted
     assert all(rows == 1 for rows, _ in lengths)
-    assert hidden.size(prompts, responses) == wanted
+    assert hidden.count_tokens(prompts, responses) == wanted
 
 
 def test_logits_are_never_computed() -> None:
@@ -173,15 +173,15 @@ def test_places_on_an_accelerator_are_those_of_the_slices(monkeypatch: Any) -> N
     def at_once(spans: Any, device: Any) -> list[Any]:
         short = [s for s in spans if s[1] - s[0] <= s[3] - s[2]]
         long = [s for s in spans if s not in short]
-        return [places_of(short, True, device), places_of(long, False, device)]
+        return [index_spans(short, True, device), index_spans(long, False, device)]
 
-    monkeypatch.setattr("prefdata.engines.transformers.hidden.packing_of", at_once)
+    monkeypatch.setattr("prefdata.engines.transformers.hidden.plan_attention", at_once)
     places = hidden.run(prompts, responses)
     for one, other in zip(places, slices, strict=True):
         assert np.allclose(one[0], other[0], rtol=1e-4, atol=1e-3)
 
 
-def test_memory_that_runs_out_cuts_a_prompts_answers_apart(
+def test_memory_that_runs_out_cuts_a_prompts_responses_apart(
     root: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, rows = asked(root)
@@ -189,7 +189,7 @@ def test_memory_that_runs_out_cuts_a_prompts_answers_apart(
     plain_run, sizes = HiddenSums.run, []
 
     def short_of_memory(self: Any, prompts: Any, responses: Any) -> Any:
-        sizes.append(self.size(prompts, responses))
+        sizes.append(self.count_tokens(prompts, responses))
         if len(responses) > 1:
             raise RuntimeError("CUDA out of memory")
         return plain_run(self, prompts, responses)
@@ -206,7 +206,7 @@ def test_memory_that_runs_out_cuts_a_prompts_answers_apart(
 def asked(root: Any) -> tuple[TransformersEngine, pl.DataFrame]:
     """The demo policy, and six responses to two prompts, one of them empty."""
     engine = TransformersEngine(
-        "policy", ModelParams(model=str(root / "demo/policy"), dtype="float32")
+        "policy", TransformersConfig(model=str(root / "demo/policy"), dtype="float32")
     )
     engine.start()
     rows = pl.DataFrame(

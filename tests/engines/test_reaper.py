@@ -13,7 +13,7 @@ import subprocess, sys, time
 from prefdata.engines.vllm import reaper
 before = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 time.sleep(1.5)
-watching = reaper.watch()
+watching = reaper.start_reaper()
 child = subprocess.Popen([
     sys.executable, "-c",
     "import subprocess, sys, time; g = subprocess.Popen([sys.executable, '-c', "

@@ -6,8 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.config import ModelParams
-from prefdata.engines.base import MESSAGES, Options, Sampling, LoglikelihoodSettings, Settings, request_key_seed
+from prefdata.engines.base import (
+    MESSAGES,
+    LoglikelihoodSettings,
+    Options,
+    Sampling,
+    Settings,
+    request_key_seed,
+)
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
@@ -24,7 +31,7 @@ ANSWERS = ["It is 19.\n#### 19", "Because", "A", ""]
 @pytest.fixture(scope="module")
 def engine(request: pytest.FixtureRequest) -> TransformersEngine:
     folder = request.config.rootpath / "demo" / "policy"
-    made = TransformersEngine("policy", ModelParams(model=str(folder), dtype="float32"))
+    made = TransformersEngine("policy", TransformersConfig(model=str(folder), dtype="float32"))
     made.start()
     return made
 
@@ -60,7 +67,7 @@ def ids_of(engine: TransformersEngine, row: dict) -> tuple[list[int], list[int]]
 def with_batches(engine: TransformersEngine, tokens: int) -> TransformersEngine:
     """The same loaded model, batching by another size."""
     other = TransformersEngine(
-        "policy", engine.params.model_copy(update={"max_batch_tokens": tokens})
+        "policy", engine.config.model_copy(update={"max_batch_tokens": tokens})
     )
     for name in ("model", "tokenizer", "ends", "max_length"):
         setattr(other, name, getattr(engine, name))
@@ -91,7 +98,7 @@ def test_hidden_sums_equal_definition_2(engine: TransformersEngine, tokens: int)
     rows = answered()
     got = collected(with_batches(engine, tokens).hidden_sums(rows, Settings()), rows)
     exact = transformers.AutoModelForCausalLM.from_pretrained(
-        engine.params.model, dtype=torch.float64
+        engine.config.model, dtype=torch.float64
     )
     for row, found in zip(rows.to_dicts(), got.to_dicts(), strict=True):
         prompt, response = ids_of(engine, row)

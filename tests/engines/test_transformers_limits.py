@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines import base
 from prefdata.engines.base import (
     MESSAGES,
     OPERATIONS,
-    STOPPING,
+    LoglikelihoodSettings,
     Operation,
     Options,
     Sampling,
-    LoglikelihoodSettings,
     Settings,
     Structure,
 )
+from prefdata.engines.registry import ENGINES
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.errors import ConfigError, ModelError
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 
-from prefdata.engines import pieces  # noqa: E402
+from prefdata.engines.transformers import pieces  # noqa: E402
 
 SETTINGS: dict[Operation, Settings] = {
     "generate": Sampling(max_tokens=8),
@@ -40,7 +40,9 @@ DONE: list[Operation] = list(SETTINGS)
 
 def made(root: Path, **changes: Any) -> TransformersEngine:
     folder = str(root / "demo" / "policy")
-    return TransformersEngine("policy", ModelParams(model=folder, dtype="float32", **changes))
+    return TransformersEngine(
+        "policy", TransformersConfig(model=folder, dtype="float32", **changes)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +50,6 @@ def engine(request: pytest.FixtureRequest) -> TransformersEngine:
     started = made(request.config.rootpath)
     started.start()
     return started
-
-
-@pytest.fixture
-def stopping() -> Iterator[None]:
-    yield
-    STOPPING.clear()
 
 
 def rows(prompts: list[str]) -> pl.DataFrame:
@@ -157,7 +153,6 @@ def test_another_error_of_the_device_is_not_taken_for_it(
 
 
 @pytest.mark.parametrize("operation", DONE)
-@pytest.mark.usefixtures("stopping")
 def test_a_run_that_stops_takes_up_no_more_batches(
     root: Path, engine: TransformersEngine, operation: Operation
 ) -> None:
@@ -168,12 +163,11 @@ def test_a_run_that_stops_takes_up_no_more_batches(
     asked = asked.select("key", *OPERATIONS[operation].request)
     frames = getattr(small, operation)(asked, SETTINGS[operation])
     first = next(frames)
-    STOPPING.set()
+    small.stopping.set()
     assert list(frames) == []
     assert 0 < first.height < asked.height
 
 
-@pytest.mark.usefixtures("stopping")
 def test_what_is_not_finished_within_the_grace_is_given_up(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,9 +184,11 @@ def test_what_is_not_finished_within_the_grace_is_given_up(
 
     class Model(Full):
         def __call__(self, input_ids: Any, **others: Any) -> Any:
-            STOPPING.set()
+            stopping.set()
             return super().__call__(input_ids, **others)
 
+    stopping = threading.Event()
+    monkeypatch.setattr(engine, "stopping", stopping)
     monkeypatch.setattr(pieces, "time", Clock)
     model = Model(engine.model, 99, OUT_OF_MEMORY[0])
     monkeypatch.setattr(engine, "model", model)
@@ -301,13 +297,14 @@ def test_an_unknown_device_lists_the_known_ones(root: Path, device: str) -> None
 
 
 def test_an_unknown_dtype_lists_the_known_ones(root: Path) -> None:
-    with pytest.raises(ConfigError, match=r"models\.policy\.dtype: 'fp8' is unknown; known: auto"):
-        TransformersEngine("policy", ModelParams(model=str(root / "demo/policy"), dtype="fp8"))
+    settings = {"model": str(root / "demo/policy"), "dtype": "fp8"}
+    with pytest.raises(ConfigError, match=r"models\.policy:\n  dtype: Input should be 'auto'"):
+        ENGINES.parse(settings, "models.policy")
 
 
 def test_structure_is_refused(root: Path) -> None:
     said = made(root).refusal("generate", Sampling(structure=Structure(regex="a+")))
-    assert said == "its engine can't hold answers to a structure (regex)"
+    assert said == "its engine can't hold responses to a structure (regex)"
 
 
 def test_closed_twice_and_started_again(root: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.engines.base import STOPPING
 from prefdata.engines.vllm import loop as vllm_loop
 from prefdata.engines.vllm.loop import AHEAD, Finished, Loop, Request
 from prefdata.errors import ModelError
@@ -57,12 +55,6 @@ class CountingCore:
         self.closed += 1
 
 
-@pytest.fixture
-def stopping() -> Iterator[threading.Event]:
-    yield STOPPING
-    STOPPING.clear()
-
-
 def requests(rows: range, refused: frozenset[int] = frozenset()) -> list[Request]:
     return [Request(row, [row], lambda row=row: None if row in refused else row) for row in rows]
 
@@ -77,7 +69,7 @@ def test_every_caller_gets_each_of_its_rows_once(
     sizes: list[int], running: int, refused: frozenset[int]
 ) -> None:
     core = CountingCore(running)
-    loop = Loop(lambda: core)
+    loop = Loop(lambda: core, threading.Event())
     got: dict[int, list[Finished]] = {}
 
     def ask(caller: int, size: int) -> None:
@@ -103,7 +95,7 @@ def test_every_caller_gets_each_of_its_rows_once(
 
 def test_an_error_of_the_core_comes_after_what_had_finished() -> None:
     core = CountingCore(dies_after=3)
-    loop = Loop(lambda: core)
+    loop = Loop(lambda: core, threading.Event())
     got: list[Finished] = []
     with pytest.raises(ModelError, match="stopped working"):
         got.extend(each for frame in loop.ask(requests(range(100))) for each in frame)
@@ -119,13 +111,13 @@ def test_what_loading_raises_is_raised_to_who_loads() -> None:
         raise ModelError("models.policy: no device")
 
     with pytest.raises(ModelError, match="no device"):
-        Loop(fail)
+        Loop(fail, threading.Event())
 
 
 def test_a_caller_that_leaves_takes_its_requests_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm_loop, "YIELD_SECONDS", 0.01)
     core = CountingCore(pause=0.005)
-    loop = Loop(lambda: core)
+    loop = Loop(lambda: core, threading.Event())
     frames = loop.ask(requests(range(10_000)))
     next(frames)
     frames.close()
@@ -136,11 +128,12 @@ def test_a_caller_that_leaves_takes_its_requests_along(monkeypatch: pytest.Monke
 
 
 def test_stopping_finishes_what_runs_and_takes_up_nothing(
-    monkeypatch: pytest.MonkeyPatch, stopping: threading.Event
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    stopping = threading.Event()
     monkeypatch.setattr(vllm_loop, "YIELD_SECONDS", 0.01)
     core = CountingCore(pause=0.005)
-    loop = Loop(lambda: core)
+    loop = Loop(lambda: core, stopping)
     got = []
     for frame in loop.ask(requests(range(10_000))):
         got += [each.row for each in frame]
@@ -155,12 +148,13 @@ def test_stopping_finishes_what_runs_and_takes_up_nothing(
 
 
 def test_a_grace_that_runs_out_gives_up_the_rest(
-    monkeypatch: pytest.MonkeyPatch, stopping: threading.Event
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    stopping = threading.Event()
     monkeypatch.setattr(vllm_loop, "STOP_SECONDS", 0.05)
     monkeypatch.setattr(vllm_loop, "YIELD_SECONDS", 0.01)
     core = CountingCore(running=2, pause=0.04)
-    loop = Loop(lambda: core)
+    loop = Loop(lambda: core, stopping)
     stop = threading.Timer(0.1, stopping.set)
     stop.start()
     got = [each.row for frame in loop.ask(requests(range(6, 1000, 7))) for each in frame]

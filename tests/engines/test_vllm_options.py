@@ -9,21 +9,20 @@ from typing import Any
 
 import pytest
 
-from prefdata.parts.validation import validate
-from prefdata.engines.config import ModelParams
-from prefdata.engines.base import Options, Sampling, LoglikelihoodSettings, Settings
-from prefdata.engines.registry import load
+from prefdata.engines.base import LoglikelihoodSettings, Options, Sampling, Settings
+from prefdata.engines.registry import ENGINES
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.vllm import start as vllm_start
+from prefdata.engines.vllm.config import VllmConfig, VllmOptions, check_adapter, fingerprint_vllm
 from prefdata.engines.vllm.engine import VllmEngine
-from prefdata.engines.vllm.options import VllmOptions, check_options, vllm_fingerprint
 from prefdata.errors import ConfigError, ModelError
 
 POLICY = Path(__file__).resolve().parents[2] / "demo" / "policy"
 
 
 def fingerprint(options: dict[str, Any] | None = None, **settings: Any) -> str:
-    params = ModelParams(engine="vllm", model=str(POLICY), options=options or {}, **settings)
-    return vllm_fingerprint("policy", params, VllmOptions(**(options or {})))
+    config = VllmConfig(model=str(POLICY), options=options or {}, **settings)
+    return fingerprint_vllm("policy", config)
 
 
 OTHER: dict[str, tuple[Any, bool]] = {
@@ -45,7 +44,7 @@ OTHER: dict[str, tuple[Any, bool]] = {
 @pytest.mark.parametrize(
     "option", [n for n in VllmOptions.model_fields if n not in ("lora", "engine_args")]
 )
-def test_options_that_change_answers_count_and_the_rest_do_not(option: str) -> None:
+def test_options_that_change_responses_count_and_the_rest_do_not(option: str) -> None:
     value, counts = OTHER[option]
     assert (fingerprint({option: value}) != fingerprint()) == counts
 
@@ -83,14 +82,16 @@ def test_settings_of_the_model(settings: dict[str, Any], counts: bool) -> None:
 
 
 def test_it_is_another_engine_than_transformers() -> None:
-    from prefdata.engines.fingerprint import model_fingerprint
+    from prefdata.engines.fingerprint import fingerprint_model
 
-    assert model_fingerprint("p", ModelParams(model=str(POLICY))) != fingerprint()
+    assert fingerprint_model("p", TransformersConfig(model=str(POLICY))) != fingerprint()
 
 
 def checked(**settings: Any) -> None:
-    params = ModelParams(engine="vllm", model=str(POLICY), **settings)
-    check_options("policy", params, validate(VllmOptions, params.options, "models.policy.options"))
+    given = {"engine": "vllm", "model": str(POLICY), **settings}
+    config = ENGINES.parse(given, "models.policy")
+    assert isinstance(config, VllmConfig)
+    check_adapter("policy", config.options)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +101,11 @@ def checked(**settings: Any) -> None:
         ({"options": {"max_seqs": 5}}, "max_num_seqs"),
         ({"options": {"gpu_memory_utilization": 1.5}}, "gpu_memory_utilization"),
         ({"options": {"runner": "pooling"}}, "hidden_sums"),
-        ({"options": {"engine_args": {"dtype": "float16"}}}, "engine_args.dtype is set by"),
-        ({"options": {"engine_args": {"max_num_seqs": 5}}}, "models.policy.options"),
+        (
+            {"options": {"engine_args": {"dtype": "float16"}}},
+            "options.engine_args: Value error, dtype is set by",
+        ),
+        ({"options": {"engine_args": {"max_num_seqs": 5}}}, "one of `options`"),
     ],
     ids=["device", "unknown", "range", "runner", "reserved", "an own option"],
 )
@@ -116,7 +120,7 @@ def test_an_adapter_must_be_one(tmp_path: Path) -> None:
         checked(options={"lora": str(tmp_path)})
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 12}))
     checked(options={"lora": str(tmp_path)})
-    assert vllm_start._lora_rank(str(tmp_path)) == 16
+    assert vllm_start._read_lora_rank(str(tmp_path)) == 16
     with pytest.raises(ConfigError, match="merge_and_unload"):
         checked(options={"lora": str(tmp_path), "runner": "hidden_sums"})
 
@@ -124,7 +128,7 @@ def test_an_adapter_must_be_one(tmp_path: Path) -> None:
 def test_without_vllm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(util, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="not installed") as caught:
-        load("policy", ModelParams(engine="vllm", model=str(POLICY)))
+        ENGINES.load("policy", VllmConfig(model=str(POLICY)))
     assert "prefdata[vllm]" in caught.value.remedy
 
 
@@ -173,7 +177,7 @@ def test_what_it_was_not_loaded_for_is_refused(
     said: str | None,
 ) -> None:
     monkeypatch.setattr(vllm_start, "check_installed", lambda name: None)
-    monkeypatch.setattr(vllm_start, "missing_device", lambda: None)
-    params = ModelParams(engine="vllm", model=str(POLICY), options={"runner": runner})
-    found = VllmEngine("policy", params).refusal(operation, settings)
+    monkeypatch.setattr(vllm_start, "explain_missing_device", lambda: None)
+    config = VllmConfig(model=str(POLICY), options={"runner": runner})
+    found = VllmEngine("policy", config).refusal(operation, settings)
     assert (found is None) if said is None else (said in (found or ""))

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import polars as pl
 
 from prefdata.engines.base import MESSAGES
-from prefdata.filters.base import Filter, Here, Message, Texts
+from prefdata.filters.base import (
+    CrossBucketFilter,
+    ExchangeFilter,
+    Filter,
+    Location,
+    Parcel,
+    RowFilter,
+    SummarizingFilter,
+    SummaryExchangeFilter,
+    Texts,
+)
+from prefdata.filters.registry import FILTERS
 from prefdata.inference import Inference
 from prefdata.records import AugmentedPair
 from prefdata.records.base import polars_schema
@@ -61,25 +73,16 @@ def texts(responses: dict[str, str], prompts: dict[str, str] | None = None) -> T
     )
 
 
-def nobody() -> Inference:
+def build(kind: str, **settings: Any) -> Any:
+    """The filter, set up."""
+    made = FILTERS.parse({"kind": kind, **settings}, "filter.filters.0")
+    made.setup()
+    return made
+
+
+def no_models() -> Inference:
     """An inference without models: a filter that asks fails."""
     return Inference({}, None)
-
-
-def whole(step: Filter, buckets: Sequence[tuple[pl.DataFrame, Texts]], seed: int = 0) -> Decided:
-    """A filter over several buckets as the pipeline runs it: measure, summarize and merge,
-    scatter, relay and settle, decide. What arrives somewhere arrives in an order by the seed."""
-    random = Random(seed)
-    measured = [step.measure(some, texts, nobody()) for some, texts in buckets]
-    measured = [m.filter(pl.col("fault").is_null()).drop("fault") for m in measured]
-    summary = None
-    if step.across_buckets:
-        summaries = [step.summarize(m) for m in measured if m.height]
-        summary = step.merge(random.sample(summaries, len(summaries)))
-    if step.rounds:
-        summary = _exchange(step, measured, [texts for _, texts in buckets], summary, random)
-    decided = pl.concat([step.decide(m, summary) for m in measured if m.height])
-    return Decided(decided, summary)
 
 
 @dataclass(frozen=True)
@@ -92,32 +95,70 @@ class Decided:
     def reasons(self) -> dict[str, str | None]:
         return dict(self.pairs.select("pair_id", "reason").iter_rows())
 
+    def details(self) -> list[tuple[str | None, str | None]]:
+        """(reason, detail) of every pair."""
+        return list(self.pairs.select("reason", "detail").iter_rows())
+
+
+def run_filter(
+    step: Filter,
+    buckets: Sequence[tuple[pl.DataFrame, Texts]],
+    inference: Inference | None = None,
+    seed: int = 0,
+) -> Decided:
+    """A filter over several buckets as the pipeline runs it, shape by shape. What arrives
+    somewhere arrives in an order by the seed."""
+    random = Random(seed)
+    measured = [step.measure(some, texts, inference or no_models()) for some, texts in buckets]
+    measured = [m.filter(pl.col("fault").is_null()).drop("fault") for m in measured]
+    if isinstance(step, RowFilter):
+        return Decided(pl.concat([step.decide(m) for m in measured if m.height]), None)
+    summary = None
+    if isinstance(step, SummarizingFilter):
+        summaries = [step.summarize(m) for m in measured if m.height]
+        summary = step.merge(random.sample(summaries, len(summaries)))
+    if isinstance(step, ExchangeFilter):
+        sending = measured
+        if isinstance(step, SummaryExchangeFilter):
+            assert summary is not None
+            sending = [step.assign(m, summary) for m in measured]
+        summary = _exchange(step, sending, [texts for _, texts in buckets], random)
+    assert isinstance(step, CrossBucketFilter)
+    assert summary is not None
+    decided = pl.concat([step.decide(m, summary) for m in measured if m.height])
+    return Decided(decided, summary)
+
+
+def figures(step: Any, decided: Decided) -> dict[str, float]:
+    """The filter's figures by their names, each of them once."""
+    found = step.figures(decided.summary)
+    assert len({figure.name for figure in found}) == len(found)
+    return {figure.name: figure.value for figure in found}
+
 
 def _exchange(
-    step: Filter,
-    measured: list[pl.DataFrame],
-    texts: list[Texts],
-    summary: pl.DataFrame | None,
-    random: Random,
+    step: ExchangeFilter, measured: list[pl.DataFrame], texts: list[Texts], random: Random
 ) -> pl.DataFrame:
-    parts = max(1, len(measured) // 2)
+    partitions = max(1, len(measured) // 2)
 
-    def here(number: int) -> Here:
-        return Here(number, len(measured), parts, lambda b, table: getattr(texts[b], table))
+    def locate(number: int) -> Location:
+        return Location(
+            number, len(measured), partitions, lambda b, table: getattr(texts[b], table)
+        )
 
-    sent = [m for n, some in enumerate(measured) for m in step.scatter(some, summary, here(n))]
+    sent = [parcel for n, some in enumerate(measured) for parcel in step.scatter(some, locate(n))]
     for number in range(1, step.rounds + 1):
         random.shuffle(sent)
-        reached = {message.to for message in sent}
-        assert reached <= set(range(parts))
-        sent = [m for p in reached for m in step.relay(number, _mail(sent, p), here(p))]
+        reached = {parcel.partition for parcel in sent}
+        assert reached <= set(range(partitions))
+        sent = [s for p in reached for s in step.relay(number, _inbox(sent, p), locate(p))]
     random.shuffle(sent)
-    return step.settle(_mail(sent, None))
+    return step.settle(_inbox(sent, None))
 
 
-def _mail(sent: list[Message], to: int | None) -> dict[str, pl.DataFrame]:
+def _inbox(sent: list[Parcel], partition: int | None) -> dict[str, pl.DataFrame]:
     frames: dict[str, list[pl.DataFrame]] = {}
-    for message in sent:
-        if to in (None, message.to) and message.frame.height:
-            frames.setdefault(message.topic, []).append(message.frame)
+    for parcel in sent:
+        if partition in (None, parcel.partition) and parcel.frame.height:
+            frames.setdefault(parcel.topic, []).append(parcel.frame)
     return {topic: pl.concat(some) for topic, some in frames.items()}

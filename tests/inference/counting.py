@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES
-from prefdata.engines.scripted import ScriptedEngine
+from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine
 from prefdata.hashing.ids import prompt_id
 
 
@@ -24,7 +23,7 @@ class CountingEngine(ScriptedEngine):
         error: BaseException | None = None,
         **options: Any,
     ) -> None:
-        super().__init__("policy", ModelParams(engine="scripted", model="policy", options=options))
+        super().__init__("policy", ScriptedConfig(model="policy", options=options))
         self.asked: list[bytes] = []
         self.starts = 0
         self.die_after = die_after
@@ -45,7 +44,7 @@ def requests(prompts: list[str], n: int = 1) -> pl.DataFrame:
     """Requests for `n` samples of each prompt."""
     rows = [
         {
-            "place": prompt_id([("user", text)]),
+            "prompt_id": prompt_id([("user", text)]),
             "messages": [{"role": "user", "content": text}],
             "sample_index": i,
         }
@@ -53,5 +52,5 @@ def requests(prompts: list[str], n: int = 1) -> pl.DataFrame:
         for i in range(n)
     ]
     return pl.DataFrame(
-        rows, schema={"place": pl.String, "messages": MESSAGES, "sample_index": pl.Int64}
+        rows, schema={"prompt_id": pl.String, "messages": MESSAGES, "sample_index": pl.Int64}
     )

@@ -22,8 +22,8 @@ from tables.flaky import flaky_folder
 from prefdata.errors import StorageError
 from prefdata.files import storage
 from prefdata.inference import Memo, compaction
-from prefdata.inference.compaction import compact, contents
-from prefdata.inference.inventory import held
+from prefdata.inference.compaction import compact, list_models
+from prefdata.inference.inventory import count_entries
 
 FOLDER = MODEL[:16]
 
@@ -56,7 +56,7 @@ def test_few_segments_hold_what_many_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
 ) -> None:
     monkeypatch.setattr(compaction, "SEGMENT_BYTES", 4000)
-    monkeypatch.setattr(compaction, "PART_BYTES", 16000)
+    monkeypatch.setattr(compaction, "RANGE_BYTES", 16000)
     folder = str(tmp_path) if root == "disk" else f"memory://{uuid4().hex}"
     memo = Memo(folder)
     where = filled(memo, 600, 7)
@@ -64,15 +64,15 @@ def test_few_segments_hold_what_many_held(
     done = merge(folder)
     assert (done.segments_before, done.entries, done.duplicates) == (86, 600, 0)
     assert 4 <= done.segments_after < 30
-    assert list(contents(folder)) == [("loglikelihood", FOLDER)]
-    listed = memo.folder("loglikelihood", MODEL).segments(fresh=True)
+    assert list(list_models(folder)) == [("loglikelihood", FOLDER)]
+    listed = memo.folder("loglikelihood", MODEL).list_segments(fresh=True)
     assert len(listed) == done.segments_after
     # Sorted by place: a bucket's reader opens one or two.
     assert all(sum(s.meets(p << 28, p << 28) for s in listed) <= 2 for p in range(16))
     assert memo.lookup("loglikelihood", MODEL, where).sort("key").equals(before)
     for n in range(0, 600, 50):
         assert memo.lookup("loglikelihood", MODEL, where[n : n + 50]).height == 50
-    now = held(folder, "loglikelihood", FOLDER)
+    now = count_entries(folder, "loglikelihood", FOLDER)
     assert (now.segments, now.entries, now.duplicates) == (done.segments_after, 600, 0)
     assert now.bytes == done.bytes_after
     assert merge(folder).replaced == []
@@ -84,7 +84,7 @@ def test_duplicates_go_and_what_several_places_ask_for_stays_found(tmp_path: Pat
     memo.commit("loglikelihood", MODEL, results([1, 2]), shared)
     memo.commit("loglikelihood", MODEL, results([1, 3]), places({1: "1" * 32, 3: "3" * 32}))
     memo.commit("loglikelihood", MODEL, results([2, 4]), places({2: "2" * 32, 4: "4" * 32}))
-    assert held(str(tmp_path), "loglikelihood", FOLDER).duplicates == 1
+    assert count_entries(str(tmp_path), "loglikelihood", FOLDER).duplicates == 1
     done = merge(str(tmp_path))
     assert (done.entries, done.duplicates) == (5, 1)
     for one in shared.iter_slices(1):
@@ -101,7 +101,7 @@ def test_any_merges_between_any_commits_change_no_lookup(data: st.DataObject) ->
         memo, plain = Memo(f"{folder}/merged"), Memo(f"{folder}/plain")
         for _ in range(data.draw(st.integers(1, 6))):
             if data.draw(st.booleans()):
-                compact(memo.root, list(contents(memo.root)))
+                compact(memo.root, list(list_models(memo.root)))
             numbers = data.draw(st.lists(st.integers(0, 11), unique=True, max_size=5))
             shift = data.draw(st.sampled_from([0.0, 1.0]))
             some = results(numbers).with_columns(pl.col("logprob") - shift)
@@ -125,7 +125,7 @@ def test_storage_that_fails_now_and_then_loses_no_entry(
     assert memo.lookup("loglikelihood", MODEL, where).height == 60
     assert merge(flaky).entries == 60
     assert memo.lookup("loglikelihood", MODEL, where).height == 60
-    assert held(flaky, "loglikelihood", FOLDER).entries == 60
+    assert count_entries(flaky, "loglikelihood", FOLDER).entries == 60
 
 
 def test_a_damaged_segment_is_neither_merged_nor_removed(tmp_path: Path) -> None:
@@ -143,8 +143,8 @@ def test_a_reader_that_listed_before_finds_everything_after(tmp_path: Path) -> N
     memo = Memo(str(tmp_path))
     where = filled(memo, 40, 2)
     folder = memo.folder("loglikelihood", MODEL)
-    stale = folder.segments()
-    plain, calls = type(folder).segments, []
+    stale = folder.list_segments()
+    plain, calls = type(folder).list_segments, []
 
     def listed(self: object, fresh: bool = False) -> object:
         calls.append(fresh)
@@ -152,7 +152,7 @@ def test_a_reader_that_listed_before_finds_everything_after(tmp_path: Path) -> N
 
     merge(str(tmp_path))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(folder), "segments", listed)
+        patch.setattr(type(folder), "list_segments", listed)
         assert memo.lookup("loglikelihood", MODEL, where).height == 40
     assert calls == [False, True]
 
@@ -160,7 +160,9 @@ def test_a_reader_that_listed_before_finds_everything_after(tmp_path: Path) -> N
 def test_a_name_without_a_file_stops_no_lookup(tmp_path: Path) -> None:
     memo = Memo(str(tmp_path))
     where = filled(memo, 4, 2)
-    (tmp_path / "loglikelihood" / FOLDER / f"00000000-ffffffff-{'0' * 16}.parquet").symlink_to("nowhere")
+    (tmp_path / "loglikelihood" / FOLDER / f"00000000-ffffffff-{'0' * 16}.parquet").symlink_to(
+        "nowhere"
+    )
     assert memo.lookup("loglikelihood", MODEL, where).height == 4
 
 
@@ -172,7 +174,7 @@ def test_readers_and_writers_beside_merges_lose_nothing(tmp_path: Path) -> None:
     def merges() -> None:
         while not over.is_set():
             try:
-                compact(str(tmp_path), list(contents(str(tmp_path))))
+                compact(str(tmp_path), list(list_models(str(tmp_path))))
             except StorageError as error:
                 assert "another `prefdata memo compact`" in error.problem
 
@@ -206,7 +208,7 @@ from prefdata.inference import compaction
 compaction.SETTLE_SECONDS = 0.02
 compaction.SEGMENT_BYTES = 4000
 print("ready", flush=True)
-compaction.compact(sys.argv[1], list(compaction.contents(sys.argv[1])))
+compaction.compact(sys.argv[1], list(compaction.list_models(sys.argv[1])))
 """
 
 
@@ -237,14 +239,16 @@ def test_a_merge_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> N
     assert shrank
     merge(str(tmp_path))
     assert memo.lookup("loglikelihood", MODEL, where).sort("key").equals(before)
-    assert held(str(tmp_path), "loglikelihood", FOLDER).duplicates == 0
+    assert count_entries(str(tmp_path), "loglikelihood", FOLDER).duplicates == 0
 
 
 def test_what_killed_writers_left_goes_once_it_is_old(tmp_path: Path) -> None:
     import os
 
     filled(Memo(str(tmp_path)), 4, 2)
-    old, new = (tmp_path / "loglikelihood" / FOLDER / f"{n}.parquet.1.1.tmp" for n in ("old", "new"))
+    old, new = (
+        tmp_path / "loglikelihood" / FOLDER / f"{n}.parquet.1.1.tmp" for n in ("old", "new")
+    )
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))

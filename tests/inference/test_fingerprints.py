@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import Sampling
-from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.engines.registry import ENGINES, Engines, load
-from prefdata.engines.scripted import ScriptedEngine, ScriptedOptions
+from prefdata.engines.fingerprint import fingerprint_model
+from prefdata.engines.registry import ENGINES, Engines
+from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine, ScriptedOptions
 from prefdata.errors import ConfigError, ModelError
 
 FILES = {
@@ -41,7 +40,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def fingerprint(folder: Path, **settings: Any) -> str:
-    return model_fingerprint("policy", ModelParams(model=str(folder), **settings))
+    config = ENGINES.parse({"model": str(folder), **settings}, "models.policy")
+    return fingerprint_model("policy", config)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -99,7 +99,8 @@ def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def scripted(model: str = "policy", name: str = "policy", **settings: Any) -> str:
-    return ScriptedEngine(name, ModelParams(engine="scripted", model=model, **settings)).fingerprint
+    config = ENGINES.parse({"engine": "scripted", "model": model, **settings}, f"models.{name}")
+    return ENGINES.load(name, config).fingerprint
 
 
 OTHER_OPTIONS: dict[str, tuple[Any, bool]] = {
@@ -138,19 +139,21 @@ def test_a_scripted_model_ignores_what_it_does_not_have(
 @pytest.mark.parametrize(
     ("make", "known"),
     [
-        (lambda: load("policy", ModelParams(engine="magic", model="x")), list(ENGINES)),
-        (lambda: Engines({"policy": ModelParams(model="x")})["judge"], ["policy"]),
+        (lambda: ENGINES.parse({"engine": "magic", "model": "x"}, "models.policy"), ENGINES.parts),
+        (lambda: Engines({"policy": ScriptedConfig(model="x")})["judge"], ["policy"]),
     ],
     ids=["engine", "model"],
 )
-def test_an_unknown_name_lists_the_known_ones(make: Callable[[], object], known: list[str]) -> None:
+def test_an_unknown_name_lists_the_known_ones(
+    make: Callable[[], object], known: Iterable[str]
+) -> None:
     with pytest.raises(ConfigError) as caught:
         make()
     assert all(name in str(caught.value) for name in known)
 
 
 def test_an_unknown_option_of_an_engine_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"models\.policy\.options") as caught:
+    with pytest.raises(ConfigError, match=r"models\.policy:\n  options\.latency") as caught:
         scripted(options={"latency": 1})
     assert all(name in str(caught.value) for name in ScriptedOptions.model_fields)
 
@@ -159,8 +162,8 @@ def test_answers_do_not_depend_on_an_order_that_the_fingerprint_ignores() -> Non
     responses = {"2": "a digit", "2 + 2": "4", "+ 2": "a sum"}
     found = []
     for items in permutations(responses.items()):
-        params = ModelParams(engine="scripted", model="m", options={"responses": dict(items)})
-        engine = ScriptedEngine("policy", params)
+        options = ScriptedOptions(responses=dict(items))
+        engine = ScriptedEngine("policy", ScriptedConfig(model="m", options=options))
         rows = pl.DataFrame({"key": [bytes(16)], "messages": [[{"content": "What is 2 + 2?"}]]})
         (results,) = engine.generate(rows, Sampling())
         found.append((engine.fingerprint, results["text"].item()))

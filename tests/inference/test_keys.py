@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from prefdata.engines.base import (
     MESSAGES,
     OPERATIONS,
+    LoglikelihoodSettings,
     Operation,
     Options,
     Sampling,
-    LoglikelihoodSettings,
     Settings,
     Structure,
 )
@@ -98,7 +98,10 @@ def test_what_an_answer_must_be_and_what_a_score_gives_are_part_of_the_key() -> 
         Structure(choice=("a", "b")),
     ]
     found = [keys("generate", [ROW], asked=Sampling(structure=s))[0] for s in structures]
-    found += [keys("loglikelihood", [ROW], asked=LoglikelihoodSettings(per_token=p))[0] for p in (False, True)]
+    found += [
+        keys("loglikelihood", [ROW], asked=LoglikelihoodSettings(per_token=p))[0]
+        for p in (False, True)
+    ]
     assert len(set(found)) == len(structures) + 2
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from inference.counting import CountingEngine, requests
 
 from prefdata.engines import scripted
-from prefdata.engines.base import STOPPING, Sampling, LoglikelihoodSettings, Settings, result_schema
-from prefdata.inference import Inference, Memo, committer
+from prefdata.engines.base import LoglikelihoodSettings, Sampling, Settings, result_schema
+from prefdata.inference import Inference, Memo, Progress, Runtime, Usage, committer
 
 PROMPTS = [f"Question {i}?" for i in range(7)]
 
@@ -26,8 +26,10 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scripted, "BATCH", 3)
 
 
-def ask(engine: CountingEngine, memo: Path | None, rows: pl.DataFrame) -> pl.DataFrame:
-    inference = Inference({"policy": engine}, Memo(str(memo)) if memo else None)
+def ask(
+    engine: CountingEngine, memo: Path | None, rows: pl.DataFrame, runtime: Runtime | None = None
+) -> pl.DataFrame:
+    inference = Inference({"policy": engine}, Memo(str(memo)) if memo else None, runtime)
     return inference.ask("policy", "generate", Sampling(), rows)
 
 
@@ -194,12 +196,12 @@ def test_only_what_a_model_generates_is_put_out() -> None:
     rows = requests(PROMPTS).with_columns(completion=pl.lit("yes, it is"), finished=True)
     inference = Inference({"policy": CountingEngine()}, None)
     found = inference.ask("policy", "loglikelihood", LoglikelihoodSettings(), rows)
-    usage = inference.usage["score policy"]
+    usage = inference.usage["loglikelihood policy"]
     assert (usage.tokens_in, usage.tokens_out) == (found["n_prompt_tokens"].sum(), 0)
 
 
-def embedding_requests(places: list[str], texts: list[str]) -> pl.DataFrame:
-    return pl.DataFrame({"place": places, "text": texts})
+def embedding_requests(prompts: list[str], texts: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"prompt_id": prompts, "text": texts})
 
 
 def test_another_bucketing_finds_what_prompts_in_several_buckets_share(tmp_path: Path) -> None:
@@ -222,17 +224,15 @@ class Stopped(CountingEngine):
         for number, frame in enumerate(super().generate(rows, settings)):
             yield frame
             if number == 1:
-                STOPPING.set()
+                self.stopping.set()
 
 
 def test_what_was_finished_before_a_stop_is_kept(tmp_path: Path) -> None:
     rows = requests(PROMPTS, 2)
-    engine = Stopped()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            ask(engine, tmp_path, rows)
-    finally:
-        STOPPING.clear()
+    engine, runtime = Stopped(), Runtime()
+    engine.stopping = runtime.stopping
+    with pytest.raises(KeyboardInterrupt):
+        ask(engine, tmp_path, rows, runtime)
     assert len(engine.asked) == 6
     rest = CountingEngine()
     assert ask(rest, tmp_path, rows).equals(ask(CountingEngine(), None, rows))
@@ -283,13 +283,59 @@ class Concurrent(Watched):
 def test_an_engine_is_asked_by_several_threads_at_once_only_where_it_may_be(
     kind: type[Watched],
 ) -> None:
-    engine = kind()
+    engine, runtime = kind(), Runtime()
     halves = [requests(PROMPTS[:4], 1), requests(PROMPTS[4:], 1)]
 
     def ask_half(rows: pl.DataFrame) -> pl.DataFrame:
-        return Inference({"policy": engine}, None).ask("policy", "generate", Sampling(), rows)
+        inference = Inference({"policy": engine}, None, runtime)
+        return inference.ask("policy", "generate", Sampling(), rows)
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(ask_half, halves))
     assert engine.met == (2 if engine.concurrent else 0)
     assert [f["error"].null_count() for f in found] == [h.height for h in halves]
+
+
+class Noted(Progress):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[object, ...]] = []
+        self.finished: list[tuple[str, str, int]] = []
+        self.usage = Usage()
+
+    def start_call(self, stage: str, call: str, requests: int, cached: int) -> None:
+        self.started.append((stage, call, requests, cached))
+
+    def advance(self, stage: str, call: str, requests: int, usage: Usage) -> None:
+        self.finished.append((stage, call, requests))
+        self.usage = usage.model_copy()
+
+
+def test_the_runs_progress_is_told_of_every_call(tmp_path: Path) -> None:
+    ask(CountingEngine(), tmp_path, requests(PROMPTS[:2]))
+    noted = Noted()
+    runtime = Runtime(noted)
+    inference = Inference(
+        {"policy": CountingEngine()}, runtime.open_memo(str(tmp_path)), runtime, "generate"
+    )
+    for _ in range(2):
+        inference.ask("policy", "generate", Sampling(), requests(PROMPTS))
+    call = ("generate", "generate policy")
+    assert noted.started == [(*call, 7, 2), (*call, 7, 7)]
+    assert noted.finished == [(*call, 3), (*call, 2)]
+    assert (noted.usage.requests, noted.usage.cached) == (7, 2)
+
+
+def test_two_runs_in_a_process_share_nothing(tmp_path: Path) -> None:
+    one, other = Runtime(), Runtime()
+    one.stopping.set()
+    memo = one.open_memo(str(tmp_path))
+    assert memo is one.open_memo(str(tmp_path))
+    assert memo is not other.open_memo(str(tmp_path))
+    assert one.open_memo(None) is None
+    engine = CountingEngine()
+    assert not engine.stopping.is_set()
+    assert ask(engine, tmp_path, requests(PROMPTS), other).height == len(PROMPTS)
+    with pytest.raises(KeyboardInterrupt):
+        ask(engine, None, requests(PROMPTS), one)

@@ -17,7 +17,7 @@ from prefdata.engines import base
 from prefdata.engines.base import result_schema
 from prefdata.files import storage
 from prefdata.inference import Memo
-from prefdata.inference.segments import encode
+from prefdata.inference.segments import encode_segment
 from prefdata.tables.layout import bucket_of
 
 MODEL = "0123456789abcdef" * 2
@@ -35,8 +35,8 @@ def results(numbers: list[int], error: str | None = None) -> pl.DataFrame:
 
 def places(ids: dict[int, str]) -> pl.DataFrame:
     return pl.DataFrame(
-        {"key": [n.to_bytes(16, "big") for n in ids], "place": list(ids.values())},
-        schema={"key": pl.Binary, "place": pl.String},
+        {"key": [n.to_bytes(16, "big") for n in ids], "prompt_id": list(ids.values())},
+        schema={"key": pl.Binary, "prompt_id": pl.String},
     )
 
 
@@ -68,7 +68,9 @@ def test_failures_are_not_kept(tmp_path: Path) -> None:
     where = places({1: "0" * 32, 2: "1" * 32})
     memo.commit("loglikelihood", MODEL, results([2], "out of memory"), where)
     assert segments(tmp_path) == []
-    memo.commit("loglikelihood", MODEL, pl.concat([results([1]), results([2], "out of memory")]), where)
+    memo.commit(
+        "loglikelihood", MODEL, pl.concat([results([1]), results([2], "out of memory")]), where
+    )
     assert memo.lookup("loglikelihood", MODEL, where).equals(results([1]))
 
 
@@ -185,7 +187,7 @@ def test_a_segment_with_other_columns_is_left_out_and_said(
     where = places({1: "0" * 32, 2: "0" * 32})
     memo.commit("loglikelihood", MODEL, results([1]), where)
     older = pl.read_parquet(segments(tmp_path)[0]).drop("n_prompt_tokens")
-    name, content = encode(older)
+    name, content = encode_segment(older)
     (tmp_path / "loglikelihood" / MODEL[:16] / name).write_bytes(content)
     assert memo.lookup("loglikelihood", MODEL, where).equals(results([1]))
     assert [name in r.getMessage() for r in caplog.records] == [True]
@@ -216,8 +218,8 @@ def test_another_process_sees_what_this_one_adds_and_the_other_way_round(tmp_pat
         "from inference.test_memo import *\n"
         "where = places({n: f'{n:x}' * 32 for n in range(8)})\n"
         "memo = Memo(sys.argv[1])\n"
-        "assert memo.lookup('score', MODEL, where).height == 1\n"
-        "memo.commit('score', MODEL, results([1, 2]), where)\n"
+        "assert memo.lookup('loglikelihood', MODEL, where).height == 1\n"
+        "memo.commit('loglikelihood', MODEL, results([1, 2]), where)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path), *sys.path], check=True)
     assert memo.lookup("loglikelihood", MODEL, where).height == 3

@@ -8,10 +8,10 @@ from inference.counting import CountingEngine
 
 from prefdata.engines.base import (
     OPERATIONS,
+    LoglikelihoodSettings,
     Operation,
     Options,
     Sampling,
-    LoglikelihoodSettings,
     Settings,
     result_schema,
 )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.errors import ConfigError
-from prefdata.pairs import registry as lookup
+from prefdata.pairs.registry import STRATEGIES
 
 
 def comparisons(*made: tuple[str, str, str, float, float | None]) -> pl.DataFrame:
@@ -33,7 +33,7 @@ def comparisons(*made: tuple[str, str, str, float, float | None]) -> pl.DataFram
 
 
 def reasons(rows: pl.DataFrame, **settings: Any) -> dict[tuple[str, str, str], str | None]:
-    strategy = lookup.build(Part(kind="lowest_ches", **settings))
+    strategy = STRATEGIES.parse({"kind": "lowest_ches", **settings})
     selected = strategy.select(rows)
     assert selected.columns == [*rows.columns, "reason", "detail"]
     dropped = selected.filter(pl.col("reason").is_not_null())
@@ -63,8 +63,8 @@ def test_the_lowest_of_each_prompt_becomes_its_pair() -> None:
     }
 
 
-def test_a_margin_and_the_plain_score_can_be_asked_for() -> None:
-    found = reasons(ROWS, min_margin=0.3, score="ches")
+def test_a_margin_and_plain_ches_can_be_asked_for() -> None:
+    found = reasons(ROWS, min_margin=0.3, measure="ches")
     assert found[("p", "a", "b")] is None
     assert found[("p", "a", "c")] == found[("q", "x", "y")] == "below_margin"
     assert found[("p", "b", "c")] == "not_lowest_ches"
@@ -75,7 +75,7 @@ def test_the_order_of_the_comparisons_changes_nothing(order: list[int]) -> None:
     assert reasons(ROWS[order]) == reasons(ROWS)
 
 
-def test_equal_scores_are_decided_by_the_texts() -> None:
+def test_equal_measures_are_decided_by_the_texts() -> None:
     rows = comparisons(("p", "b", "a", 0.9, 1.0), ("p", "a", "b2", 0.6, 1.0))
     assert reasons(rows)[("p", "a", "b2")] is None
     assert reasons(rows.reverse()) == reasons(rows)
@@ -87,4 +87,4 @@ def test_no_comparisons() -> None:
 
 def test_settings_are_checked() -> None:
     with pytest.raises(ConfigError, match="min_margin"):
-        lookup.build(Part(kind="lowest_ches", min_margin=1.5))
+        STRATEGIES.parse({"kind": "lowest_ches", "min_margin": 1.5})

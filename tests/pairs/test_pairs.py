@@ -12,22 +12,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.comparisons.sides import oriented
+from prefdata.comparisons.sides import orient_labels
 from prefdata.errors import ConfigError
-from prefdata.pairs import registry as lookup
+from prefdata.pairs.registry import STRATEGIES
 
-Verdicts = dict[tuple[str, str, str], float]
+Preferences = dict[tuple[str, str, str], float]
 """(prompt, text, other text) -> P(text ≻ other text)."""
+CHES = (-1.0, 2.0, 0.5, None)
+"""What a comparison may have, by its texts."""
 
 
-def comparisons(verdicts: Verdicts, salt: int = 0) -> pl.DataFrame:
+def comparisons(preferences: Preferences, salt: int = 0) -> pl.DataFrame:
     """As a strategy gets them; another `salt` gives all ids and orders anew."""
 
     def name(prompt: str, text: str) -> str:
         return hashlib.sha256(f"{salt} {prompt} {text}".encode()).hexdigest()[:32]
 
     rows, texts = [], {}
-    for (prompt, one, other), p in verdicts.items():
+    for (prompt, one, other), p in preferences.items():
         texts[name(prompt, one)], texts[name(prompt, other)] = one, other
         a, b, preference = name(prompt, one), name(prompt, other), p
         if a > b:
@@ -40,16 +42,21 @@ def comparisons(verdicts: Verdicts, salt: int = 0) -> pl.DataFrame:
         "preference": pl.Float64,
         "agreement": pl.Float64,
     }
-    said = pl.DataFrame(rows, schema=schema, orient="row")
-    frame = oriented(said.with_columns(flag=pl.lit(None, dtype=pl.String)))
-    return frame.with_columns(
+    labels = pl.DataFrame(rows, schema=schema, orient="row")
+    frame = orient_labels(labels.with_columns(flag=pl.lit(None, dtype=pl.String)))
+    frame = frame.with_columns(
         chosen=pl.col("chosen_id").replace_strict(texts, return_dtype=pl.String),
         rejected=pl.col("rejected_id").replace_strict(texts, return_dtype=pl.String),
+    )
+    ches = [CHES[(ord(a[0]) + 3 * ord(b[0])) % 4] for a, b in frame["chosen", "rejected"].rows()]
+    return frame.with_columns(
+        ches=pl.Series(ches, dtype=pl.Float64),
+        ches_normalized=pl.Series(ches, dtype=pl.Float64) * 2,
     ).sample(fraction=1, shuffle=True, seed=salt)
 
 
 def select(kind: str, rows: pl.DataFrame, **settings: Any) -> pl.DataFrame:
-    return lookup.build(Part(kind=kind, **settings)).select(rows)
+    return STRATEGIES.parse({"kind": kind, **settings}).select(rows)
 
 
 def chosen(selected: pl.DataFrame) -> set[tuple[str, str, str]]:
@@ -57,7 +64,7 @@ def chosen(selected: pl.DataFrame) -> set[tuple[str, str, str]]:
     return set(pairs.select("prompt_id", "chosen", "rejected").iter_rows())
 
 
-TWO_PROMPTS: Verdicts = {
+TWO_PROMPTS: Preferences = {
     ("p", "good", "fair"): 0.7,
     ("p", "good", "poor"): 0.9,
     ("p", "fair", "poor"): 0.8,
@@ -75,11 +82,11 @@ def test_best_worst_pairs_the_two_ends() -> None:
     assert details == {"fair": "standings 0.25 apart", "no": "standings 0.1 apart"}
 
 
-def test_best_worst_takes_the_furthest_apart_of_what_was_agreed_on() -> None:
-    """Good against poor has no label: the best agreed comparison is another one."""
-    verdicts = {k: v for k, v in TWO_PROMPTS.items() if k != ("p", "good", "poor")}
+def test_best_worst_takes_the_furthest_apart_of_what_has_a_label() -> None:
+    """Good against poor has no label: the best labelled comparison is another one."""
+    preferences = {k: v for k, v in TWO_PROMPTS.items() if k != ("p", "good", "poor")}
     # Standings: good 0.7, fair (0.3 + 0.8) / 2 = 0.55, poor 0.2.
-    assert chosen(select("best_worst", comparisons(verdicts))) == {
+    assert chosen(select("best_worst", comparisons(preferences))) == {
         ("p", "fair", "poor"),
         ("q", "yes", "no"),
     }
@@ -94,7 +101,7 @@ def test_equal_standings_fall_back_on_the_label_and_then_on_the_texts() -> None:
 
 
 def test_the_last_bits_of_equal_labels_do_not_choose_the_pair() -> None:
-    """P(a ≻ b) of one judge is sigmoid(x) or 1 - sigmoid(-x), by which answer's id comes first."""
+    """P(a ≻ b) of one judge is sigmoid(x) or 1 - sigmoid(-x), by whose id comes first."""
     unequal = 0
     for odds in range(1, 40):
         forward, turned = 1 / (1 + math.exp(-odds / 7)), 1 - 1 / (1 + math.exp(odds / 7))
@@ -130,28 +137,10 @@ def test_all_above_margin_keeps_what_reaches_the_margin(
 
 @pytest.mark.parametrize("percent", range(51, 100))
 def test_a_margin_that_is_reached_exactly_is_enough(percent: int) -> None:
-    for verdict in (("p", "a", "b"), ("p", "b", "a")):
-        rows = comparisons({verdict: percent / 100})
+    for compared in (("p", "a", "b"), ("p", "b", "a")):
+        rows = comparisons({compared: percent / 100})
         found = select("all_above_margin", rows, min_margin=(2 * percent - 100) / 100)
         assert len(chosen(found)) == 1
-
-
-def test_oriented_turns_to_the_preferred_side() -> None:
-    rows = pl.DataFrame(
-        {
-            "prompt_id": ["p"] * 3,
-            "response_a": ["x"] * 3,
-            "response_b": ["y"] * 3,
-            "preference": [0.2, 0.7, 0.5],
-            "agreement": [1.0, 0.5, 0.5],
-            "flag": [None, "cycle", None],
-        }
-    )
-    found = oriented(rows).to_dicts()
-    assert [(r["chosen_id"], r["rejected_id"]) for r in found] == [("y", "x"), ("x", "y")]
-    assert [r["soft_label"] for r in found] == pytest.approx([0.8, 0.7])
-    assert [r["agreement"] for r in found] == [1.0, 0.5]
-    assert [r["flag"] for r in found] == [None, "cycle"]
 
 
 texts = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -162,17 +151,16 @@ shares = st.one_of(
 
 
 @st.composite
-def verdicts(draw: st.DrawFn) -> Verdicts:
+def preferences(draw: st.DrawFn) -> Preferences:
     found = draw(
         st.dictionaries(st.tuples(st.sampled_from(["p", "q"]), texts, texts), shares, max_size=14)
     )
     return {(p, one, two): value for (p, one, two), value in found.items() if one < two}
 
 
-strategies = st.sampled_from(
+cases = st.sampled_from(
     [
-        ("best_worst", {}),
-        ("all_above_margin", {}),
+        *((kind, dict(part.config_type.example)) for kind, part in STRATEGIES.parts.items()),
         ("all_above_margin", {"min_margin": 0.4}),
         ("all_above_margin", {"min_margin": 0}),
     ]
@@ -180,11 +168,11 @@ strategies = st.sampled_from(
 
 
 @settings(max_examples=120)
-@given(strategies, verdicts(), st.integers(1, 10_000))
+@given(cases, preferences(), st.integers(1, 10_000))
 def test_renaming_and_reordering_never_change_which_texts_are_paired(
-    strategy: tuple[str, dict[str, Any]], given_: Verdicts, salt: int
+    case: tuple[str, dict[str, Any]], given_: Preferences, salt: int
 ) -> None:
-    kind, options = strategy
+    kind, options = case
     wanted = chosen(select(kind, comparisons(given_), **options))
     assert chosen(select(kind, comparisons(given_, salt), **options)) == wanted
     other = {(p, two, one): 1 - value for (p, one, two), value in reversed(given_.items())}
@@ -192,16 +180,17 @@ def test_renaming_and_reordering_never_change_which_texts_are_paired(
 
 
 @settings(max_examples=60)
-@given(strategies, verdicts())
+@given(cases, preferences())
 def test_every_comparison_becomes_a_pair_or_has_a_reason(
-    strategy: tuple[str, dict[str, Any]], given_: Verdicts
+    case: tuple[str, dict[str, Any]], given_: Preferences
 ) -> None:
-    kind, options = strategy
+    kind, options = case
     rows = comparisons(given_)
     found = select(kind, rows, **options)
     assert found.drop("reason", "detail").columns == rows.columns
     assert found.select(rows.columns).sort(rows.columns).equals(rows.sort(rows.columns))
-    assert found["detail"].null_count() == 0
+    dropped = found.filter(pl.col("reason").is_not_null())
+    assert dropped["detail"].null_count() == 0
     # A tie prefers nothing, so it makes no pair; what is chosen is the preferred one.
     for prompt, one, two in chosen(found):
         share = given_.get((prompt, one, two)) or 1 - given_[prompt, two, one]
@@ -209,8 +198,8 @@ def test_every_comparison_becomes_a_pair_or_has_a_reason(
 
 
 @settings(max_examples=60)
-@given(verdicts())
-def test_best_worst_makes_exactly_one_pair_a_prompt(given_: Verdicts) -> None:
+@given(preferences())
+def test_best_worst_makes_exactly_one_pair_a_prompt(given_: Preferences) -> None:
     decided = {prompt for (prompt, _, _), share in given_.items() if share != 0.5}
     pairs = chosen(select("best_worst", comparisons(given_)))
     assert Counter(prompt for prompt, _, _ in pairs) == dict.fromkeys(decided, 1)
@@ -219,13 +208,13 @@ def test_best_worst_makes_exactly_one_pair_a_prompt(given_: Verdicts) -> None:
 @pytest.mark.parametrize(
     ("part", "says"),
     [
-        (Part(kind="random"), ["pair.strategy.kind: 'random' is unknown", *lookup.STRATEGIES]),
-        (Part(kind="all_above_margin", min_margin=2), ["pair.strategy", "min_margin"]),
-        (Part(kind="best_worst", min_margin=0.1), ["min_margin: unknown key"]),
+        ({"kind": "random"}, ["pair.strategy.kind: 'random' is unknown", *STRATEGIES.parts]),
+        ({"kind": "all_above_margin", "min_margin": 2}, ["pair.strategy", "min_margin"]),
+        ({"kind": "best_worst", "min_margin": 0.1}, ["min_margin: unknown key"]),
     ],
     ids=["kind", "value", "key"],
 )
-def test_a_wrong_strategy_is_refused(part: Part, says: list[str]) -> None:
+def test_a_wrong_strategy_is_refused(part: dict[str, Any], says: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        lookup.build(part)
+        STRATEGIES.parse(part, "pair.strategy")
     assert all(text in str(caught.value) for text in says)

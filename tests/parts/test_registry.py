@@ -27,7 +27,7 @@ class Shout(Export):
     config: ShoutConfig
     record = Trl.record
 
-    def rows(self, pairs: Any) -> Any:
+    def format_rows(self, pairs: Any) -> Any:
         return pairs
 
 

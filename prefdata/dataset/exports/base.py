@@ -16,15 +16,17 @@ class ExportConfig(PartConfig):
 
 
 class Export(Part):
-    """Turns pairs with their texts into the rows of one consumer.
+    """Turns pairs with their texts into the rows of one consumer."""
 
-    `pairs` are `FilteredPair` rows with messages, source, split, chosen and rejected (texts);
-    `record` says what the rows are.
-    """
-
-    record: ClassVar[type[Record]]
     config: ExportConfig
+    record: ClassVar[type[Record]]
+    """What the rows are."""
 
     @abstractmethod
-    def rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """One row a pair in the consumer's columns."""
+    def format_rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """One row per pair, in their order, in the consumer's columns.
+
+        Args:
+            pairs: `FilteredPair` rows with the prompt's messages, source and split, and the texts
+                chosen and rejected.
+        """

@@ -1,4 +1,4 @@
-"""The exports there are, by the `kind` that params.yaml uses."""
+"""The exports, by the `kind` that params.yaml uses."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""TRL's conversational preference format with an explicit prompt.
-
-`prompt`, `chosen` and `rejected` are all `list[{role, content}]`, the completions without the
-prompt; the other columns are what is known of the pair, and none is called `messages` or
-`completion`, by which TRL would mistake the format.
-"""
+"""The preference format of TRL."""
 
 from __future__ import annotations
 
@@ -21,17 +16,23 @@ class TrlConfig(ExportConfig):
 
 
 class Trl(Export):
-    """See the module."""
+    """Conversational preferences with an explicit prompt, as TRL's trainers read them.
+
+    `prompt`, `chosen` and `rejected` are all `list[{role, content}]`, the completions without the
+    prompt; the other columns are what is known of the pair. None is called `messages` or
+    `completion`, by which TRL would mistake the format.
+    """
 
     config: TrlConfig
     record = Preference
 
-    def rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
+    def format_rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
         return pairs.with_columns(
-            prompt="messages", chosen=_assistant("chosen"), rejected=_assistant("rejected")
+            prompt="messages", chosen=_wrap_turn("chosen"), rejected=_wrap_turn("rejected")
         ).select(polars_schema(Preference).names())
 
 
-def _assistant(column: str) -> pl.Expr:
+def _wrap_turn(column: str) -> pl.Expr:
+    """The text as a list of one assistant turn."""
     role = pl.lit("assistant").alias("role")
     return pl.concat_list(pl.struct(role, pl.col(column).alias("content")))

@@ -1,4 +1,4 @@
-"""Thousands of requests with bounded concurrency, retried, streamed out as they finish."""
+"""Calls: thousands of requests with bounded concurrency, retried, streamed out as they finish."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -16,113 +16,66 @@ from typing import Any
 import polars as pl
 
 from prefdata.engines.base import GRACE_SECONDS, result_schema
-from prefdata.engines.openai.asks import Ask, Unit
-from prefdata.engines.openai.faults import Fault, backoff
+from prefdata.engines.openai.clients.base import Client, Row, Unit
+from prefdata.engines.openai.faults import Fault, compute_backoff
 from prefdata.engines.openai.pool import RESUME, Pool
+from prefdata.engines.openai.thread import TAKE_SECONDS, LoopThread
 from prefdata.errors import ModelError
 
 FRAME_ROWS = 128
 FRAME_SECONDS = 0.5
-TAKE_SECONDS = 2.0
-"""How long a thread may take to take what is finished."""
 WAITING = 4
-"""Up to so many times `concurrency` requests wait for their next try. A server that fails them all
-is not also flooded with all the others."""
+"""At most so many times `concurrency` requests wait for their next attempt: a server that fails
+them all is not flooded with all the others too."""
 STREAK = 32
-"""So many requests that failed for good in a row put the server itself in doubt."""
+"""So many requests in a row that failed for good put the server itself in doubt."""
 _KEY_OR_MODEL = (401, 403, 404)
 _DOUBT_SECONDS = 10.0
 _CANARY_TRIES = 3
 
 
-class LoopThread:
-    """An event loop in a thread of its own. `closing` tells its calls to come to an end."""
+class EngineCall:
+    """All requests of one call of the engine, sent by `concurrency` workers.
 
-    def __init__(self, name: str) -> None:
-        self.closing = threading.Event()
-        self._calls: set[Future[Any]] = set()
-        self._taken = threading.Condition()
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
-        self._thread.start()
+    A worker makes one attempt at a time; a request that waits for its next attempt occupies none.
 
-    def submit(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine there."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
-
-    @contextmanager
-    def call(self, work: Coroutine[Any, Any, Any]) -> Iterator[Future[Any]]:
-        """The same for a call, as long as somebody takes what comes of it."""
-        future = self.submit(work)
-        self._calls.add(future)
-        try:
-            yield future
-        finally:
-            with self._taken:
-                self._calls.discard(future)
-                self._taken.notify_all()
-
-    def finish(self) -> None:
-        """Let other threads have what their calls have in flight: it is paid for."""
-        self.closing.set()
-        wait(list(self._calls), timeout=GRACE_SECONDS)
-        with self._taken:
-            self._taken.wait_for(lambda: not self._calls, timeout=TAKE_SECONDS)
-
-    def close(self) -> None:
-        """Cancel what still runs, and end the thread."""
-        self.submit(_cancel_all()).result()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-
-async def _cancel_all() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-
-
-class Call:
-    """All requests of one call of the engine.
-
-    What is asked of the pool is one attempt at a time; a request that waits for its next attempt
-    holds no place among those in flight.
+    Args:
+        retried: Called for every request that is sent again.
+        stopping: The run's event.
     """
 
     def __init__(
         self,
         pool: Pool,
-        ask: Ask,
+        client: Client,
         max_retries: int,
         retried: Callable[[], None],
         stopping: threading.Event,
     ) -> None:
-        self.pool, self.ask, self.max_retries, self.retried = pool, ask, max_retries, retried
+        self.pool, self.client, self.max_retries, self.retried = pool, client, max_retries, retried
         self.stopping = stopping
-        self.units = ask.units()
+        self.units = client.list_units()
         self.again: deque[Unit] = deque()
         self.waiting: set[asyncio.TimerHandle] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.finished: list[tuple[Any, ...]] = []
-        self.frames: SimpleQueue[list[tuple[Any, ...]] | None] = SimpleQueue()
+        self.finished: list[Row] = []
+        self.frames: SimpleQueue[list[Row] | None] = SimpleQueue()
         self.proved = False
         self.proved_at = 0.0
         self.streak = 0
 
-    def results(self, thread: LoopThread) -> Iterator[pl.DataFrame]:
+    def stream(self, thread: LoopThread) -> Iterator[pl.DataFrame]:
         """Frames of finished requests, until all are finished or the run is stopping."""
         self.closing = thread.closing
-        schema = result_schema(self.ask.operation)
-        with thread.call(self._run()) as future:
+        schema = result_schema(self.client.operation)
+        with thread.submit_call(self._run()) as future:
             try:
                 while (rows := self.frames.get()) is not None:
                     yield pl.DataFrame(rows, schema=schema, orient="row")
                 with suppress(CancelledError):
                     future.result()
             finally:
-                # The consumer may have gone away half-way; nobody waits for its answers.
+                # The consumer may have left half-way; then nobody waits for its results.
                 if future.cancel():
                     with suppress(Empty):
                         while self.frames.get(timeout=TAKE_SECONDS) is not None:
@@ -132,7 +85,7 @@ class Call:
                 f"models.{self.pool.name}: its engine was closed while it was asked", RESUME
             )
 
-    def _stopping(self) -> bool:
+    def _is_stopping(self) -> bool:
         return self.stopping.is_set() or self.closing.is_set()
 
     async def _run(self) -> None:
@@ -157,22 +110,22 @@ class Call:
     async def _begin(self) -> None:
         for attempt in range(self.max_retries + 1):
             try:
-                await self.ask.prepare(self.pool.post)
+                await self.client.prepare(self.pool.post)
                 break
             except Fault as fault:
                 if fault.retry and attempt < self.max_retries:
-                    await asyncio.sleep(fault.after or backoff(attempt))
+                    await asyncio.sleep(fault.after or compute_backoff(attempt))
                     continue
-                raise self._model_error(fault) from None
+                raise self._make_model_error(fault) from None
         for _ in range(self.pool.options.concurrency):
             self._spawn(self._work())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._handle_end)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _handle_end(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         if self.over.done():
             return
@@ -183,12 +136,12 @@ class Call:
             self.over.set_result(None)
 
     async def _tick(self) -> None:
-        """Hand on what is finished; and when the run is stopping, end in time."""
+        """Pass on what is finished, and end in time when the run is stopping."""
         stopped_at = None
         while True:
             await asyncio.sleep(FRAME_SECONDS)
             self._flush()
-            if not self._stopping():
+            if not self._is_stopping():
                 continue
             if stopped_at is None:
                 stopped_at = time.monotonic()
@@ -200,32 +153,32 @@ class Call:
                 self.over.set_result(None)
 
     async def _work(self) -> None:
-        """One of `concurrency` workers; it ends where there is nothing to take up now."""
-        while not self._stopping():
+        """One of `concurrency` workers; it ends where there is nothing to send now."""
+        while not self._is_stopping():
             if self.doubting.locked():
                 async with self.doubting:
                     pass
-            unit = self.again.popleft() if self.again else self._fresh()
+            unit = self.again.popleft() if self.again else self._take_new()
             if unit is None:
                 return
             post = self.pool.post
             if unit.avoid is not None:
                 post = partial(post, avoid=unit.avoid)
             try:
-                rows = await self.ask.answer(unit, post)
+                rows = await self.client.send(unit, post)
             except Fault as fault:
-                await self._failed(unit, fault)
+                await self._handle_fault(unit, fault)
             else:
                 self.proved, self.streak = True, 0
-                self._done(rows)
+                self._finish(rows)
 
-    def _fresh(self) -> Unit | None:
-        """The next request that was never sent; none while too many wait to be sent again."""
+    def _take_new(self) -> Unit | None:
+        """The next unit that was never sent; None while too many wait to be sent again."""
         if len(self.waiting) >= WAITING * self.pool.options.concurrency:
             return None
         return next(self.units, None)
 
-    def _done(self, rows: list[tuple[Any, ...]]) -> None:
+    def _finish(self, rows: list[Row]) -> None:
         self.finished += rows
         if len(self.finished) >= FRAME_ROWS:
             self._flush()
@@ -235,9 +188,9 @@ class Call:
             self.frames.put(self.finished)
             self.finished = []
 
-    async def _failed(self, unit: Unit, fault: Fault) -> None:
+    async def _handle_fault(self, unit: Unit, fault: Fault) -> None:
         if fault.unreached:
-            # Nothing was sent, and the pool has taken the server out: no try was lost.
+            # Nothing was sent, and the pool has taken the server out: no attempt was lost.
             self.retried()
             self.again.append(unit)
             return
@@ -245,22 +198,22 @@ class Call:
         if (fault.lacking and not self.proved) or (final and not fault.retry and not fault.own):
             await self._doubt(fault)
         if not final:
-            self._later(unit, fault)
+            self._postpone(unit, fault)
         elif len(unit.keys) > 1:
-            # One of them is at fault; the others shall not fall with it.
-            self.again.extend(self.ask.split(unit))
+            # One of them is at fault; the others must not fail with it.
+            self.again.extend(self.client.split(unit))
         else:
             if not fault.own:
                 self.streak += 1
             if self.streak >= STREAK:
                 self.streak = 0
                 await self._doubt(fault, conclusive=True)
-            self._done([self.ask.failure(unit.keys[0], str(fault))])
+            self._finish([self.client.make_failure(unit.keys[0], str(fault))])
 
-    def _later(self, unit: Unit, fault: Fault) -> None:
+    def _postpone(self, unit: Unit, fault: Fault) -> None:
         self.retried()
-        delay = fault.after if fault.after is not None else backoff(unit.attempts)
-        if fault.after is not None and self.pool.another(fault.server):
+        delay = fault.after if fault.after is not None else compute_backoff(unit.attempts)
+        if fault.after is not None and self.pool.has_another(fault.server):
             delay = 0.0
         unit.attempts += 1
         unit.avoid = fault.server
@@ -276,33 +229,35 @@ class Call:
         self.waiting.add(handle)
 
     async def _doubt(self, fault: Fault, conclusive: bool = False) -> None:
-        """Is it this request, or the server and its settings? A neutral request with the same
-        settings tells; where that fails too, ModelError: all the others would fail as well."""
+        """Tell a bad request from a bad server by a neutral request with the same settings.
+
+        Raises ModelError where that fails too: all the others would fail as well.
+        """
         async with self.doubting:
             recent = time.monotonic() - self.proved_at < _DOUBT_SECONDS
-            known = self.proved and (recent or fault.status not in _KEY_OR_MODEL)
-            if known and not conclusive:
+            trusted = self.proved and (recent or fault.status not in _KEY_OR_MODEL)
+            if trusted and not conclusive:
                 return
-            found = await self._canary()
-            if found is None or found.own:
+            failure = await self._send_canary()
+            if failure is None or failure.own:
                 self.proved, self.proved_at = True, time.monotonic()
-            elif conclusive or not found.retry or found.lacking:
-                raise self._model_error(found)
+            elif conclusive or not failure.retry or failure.lacking:
+                raise self._make_model_error(failure)
 
-    async def _canary(self) -> Fault | None:
+    async def _send_canary(self) -> Fault | None:
         last = None
         for attempt in range(_CANARY_TRIES):
             try:
-                await self.ask.answer(self.ask.canary(), self.pool.post)
+                await self.client.send(self.client.make_canary(), self.pool.post)
                 return None
             except Fault as fault:
                 last = fault
                 if not fault.retry or fault.lacking:
                     break
-                await asyncio.sleep(min(fault.after or backoff(attempt), 5.0))
+                await asyncio.sleep(min(fault.after or compute_backoff(attempt), 5.0))
         return last
 
-    def _model_error(self, fault: Fault) -> ModelError:
+    def _make_model_error(self, fault: Fault) -> ModelError:
         where = f"models.{self.pool.name}"
         remedies = {
             401: f"Check the key that {where}.options.api_key_env names.",
@@ -313,5 +268,5 @@ class Call:
             fault.status or 0, f"Check the server, {where}.options and the stage's settings."
         )
         return ModelError(
-            f"{where}: the server can't {self.ask.operation}: {fault}", f"{remedy} {RESUME}"
+            f"{where}: the server can't {self.client.operation}: {fault}", f"{remedy} {RESUME}"
         )

@@ -10,11 +10,11 @@
           server: vllm
           api_key_env: SERVER_KEY                # the variable's name, never the key
 
-All options: prefdata/engines/server/options.py. With `server: openai` (the default) nothing but
-OpenAI's API is used, so that any server will do: generate, choose among the likeliest tokens, and
-embed. With `server: vllm` also score, choose among any options, top_k, and structures by regex and
-choice. Log-probs are the server's: at temperature 1 and before top-k and top-p, as `generate`
-means them, on vLLM with its default `--logprobs-mode raw_logprobs`.
+All options: config.py. With `server: openai` (the default) nothing but OpenAI's API is used, so
+that any server will do: generate, choose among the likeliest tokens, and embed. With `server: vllm`
+also loglikelihood, choose among any options, top_k, and structures by regex and choice. Log-probs
+are the server's: at temperature 1 and before top-k and top-p, as `generate` defines them, on vLLM
+with its default `--logprobs-mode raw_logprobs`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -34,36 +34,28 @@ from prefdata.engines.base import (
     Sampling,
     Settings,
 )
-from prefdata.engines.config import ModelParams
-from prefdata.engines.openai.options import (
-    ServerOptions,
-    check_extra_body,
-    read_key,
-    server_fingerprint,
-)
+from prefdata.engines.openai.config import OpenAIConfig, fingerprint_served, read_key
 from prefdata.errors import ModelError
-from prefdata.parts.validation import validate
 
 if TYPE_CHECKING:
-    from prefdata.engines.openai.asks import Ask
-    from prefdata.engines.openai.calls import LoopThread
+    from prefdata.engines.openai.clients.base import Client
     from prefdata.engines.openai.pool import Pool
+    from prefdata.engines.openai.thread import LoopThread
 
 _VLLM = "; where the server is vLLM, set options.server: vllm"
 
 
 class OpenAIEngine(Engine):
-    """See the module. Requests of one engine share one pool, whichever call they belong to."""
+    """A model behind servers. All calls of one engine share its pool of connections."""
 
     structures = frozenset({"json_schema", "regex", "choice"})
     concurrent = True
 
-    def __init__(self, name: str, params: ModelParams) -> None:
+    def __init__(self, name: str, config: OpenAIConfig) -> None:
         self.name = name
-        self.params = params
-        self.options = validate(ServerOptions, params.options, f"models.{name}.options")
-        check_extra_body(name, self.options)
-        self.fingerprint = server_fingerprint(params, self.options)
+        self.config = config
+        self.options = config.options
+        self.fingerprint = fingerprint_served(config)
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._thread: LoopThread | None = None
@@ -78,14 +70,14 @@ class OpenAIEngine(Engine):
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
         vllm = self.options.server == "vllm"
         if operation == "loglikelihood" and not vllm:
-            return f"OpenAI's API gives no log-probs of a given answer, so it can't score{_VLLM}"
+            return f"OpenAI's API gives no log-probs of a given response{_VLLM}"
         if operation in ("choose", "loglikelihood") and not self.options.logprobs:
             return f"it can't {operation} with options.logprobs: false"
         if isinstance(settings, Sampling) and not vllm:
             if settings.top_k:
                 return f"OpenAI's API has no top_k (set it to 0){_VLLM}"
             if settings.structure and settings.structure.json_schema is None:
-                return f"OpenAI's API holds answers to a json_schema alone{_VLLM}"
+                return f"OpenAI's API holds responses to a json_schema alone{_VLLM}"
         return super().refusal(operation, settings)
 
     def start(self) -> None:
@@ -104,8 +96,8 @@ class OpenAIEngine(Engine):
 
     def _open(self) -> None:
         try:
-            from prefdata.engines.openai.calls import LoopThread
             from prefdata.engines.openai.pool import Pool
+            from prefdata.engines.openai.thread import LoopThread
         except ImportError as error:
             raise ModelError(
                 f"model {self.name}: {error}", "Install the extra: pip install prefdata[server]"
@@ -115,10 +107,10 @@ class OpenAIEngine(Engine):
         atexit.register(self.close)
         self._thread = LoopThread(f"requests to {self.name}")
 
-        async def made() -> Pool:
-            return Pool(self.name, self.params.model, self.options, key)
+        async def make_pool() -> Pool:
+            return Pool(self.name, self.config.model, self.options, key)
 
-        self._pool = self._thread.submit(made()).result()
+        self._pool = self._thread.submit(make_pool()).result()
 
     def close(self) -> None:
         with self._lock:
@@ -135,40 +127,42 @@ class OpenAIEngine(Engine):
             thread.close()
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.openai.asks import Generate
+        from prefdata.engines.openai.clients.generate import GenerateClient
 
-        return self._call(Generate, settings, rows)
+        return self._call(GenerateClient, settings, rows)
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.openai.asks import Choose
+        from prefdata.engines.openai.clients.choose import ChooseClient
 
-        return self._call(Choose, settings, rows)
+        return self._call(ChooseClient, settings, rows)
 
     def loglikelihood(
         self, rows: pl.DataFrame, settings: LoglikelihoodSettings
     ) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.openai.asks import Score
+        from prefdata.engines.openai.clients.loglikelihood import LoglikelihoodClient
 
-        return self._call(Score, settings, rows)
+        return self._call(LoglikelihoodClient, settings, rows)
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.openai.asks import Embed
+        from prefdata.engines.openai.clients.embed import EmbedClient
 
-        return self._call(Embed, settings, rows)
+        return self._call(EmbedClient, settings, rows)
 
     def _call(
-        self, kind: type[Ask], settings: Settings, rows: pl.DataFrame
+        self, kind: type[Client], settings: Settings, rows: pl.DataFrame
     ) -> Iterator[pl.DataFrame]:
-        from prefdata.engines.openai.calls import Call
+        from prefdata.engines.openai.calls import EngineCall
 
         self.require(kind.operation, settings)
         assert self._pool is not None
         assert self._thread is not None
-        ask: Any = kind(self.params.model, self.options, settings, rows)
-        call = Call(self._pool, ask, self.options.max_retries, self._retried, self.stopping)
-        return call.results(self._thread)
+        client = kind(self.config.model, self.options, settings, rows)
+        call = EngineCall(
+            self._pool, client, self.options.max_retries, self._count_retry, self.stopping
+        )
+        return call.stream(self._thread)
 
-    def _retried(self) -> None:
+    def _count_retry(self) -> None:
         with self._counting:
             self.retries += 1
 

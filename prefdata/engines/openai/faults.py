@@ -17,7 +17,7 @@ RETRY_AFTER_MAX = 120.0
 BACKOFF_FIRST = 0.5
 BACKOFF_MAX = 30.0
 _EXCERPT = 300
-_PASSING = (408, 409, 425, 429)
+_TRANSIENT = (408, 409, 425, 429)
 _TOO_LONG = re.compile(
     # vLLM and OpenAI; OpenAI's code; llama.cpp; SGLang; TGI; gateways.
     r"maximum (context|model) length|context_length_exceeded|exceed\w* the available context"
@@ -28,11 +28,15 @@ _TOO_LONG = re.compile(
 
 
 class Fault(Exception):
-    """One request failed. `code` and `text` make its error.
+    """One request failed. `code` and `text` make up its error.
 
-    `retry`: the same request may succeed later, after `after` seconds where the server said so.
-    `own`: the request's own fault; it says nothing of the server. `lacking`: the answer lacks
-    something that this server may never give. `unreached`: the request was never sent.
+    Args:
+        retry: The same request may succeed later, after `after` seconds where the server said so.
+        own: The request's own fault; it tells nothing about the server.
+        lacking: The reply lacks something that this server may never give.
+        unreached: The request was never sent.
+        status: The HTTP status of the reply.
+        remedy: The setting to change, where it is known.
     """
 
     def __init__(
@@ -58,20 +62,22 @@ class Fault(Exception):
         return f"{self.code}: {self.text}"
 
 
-def bad_response(text: str, **more: Any) -> Fault:
-    """An answer that can't be read; another try may bring a good one."""
-    return Fault("bad_response", text, **{"retry": True, **more})
+class BadReply(Fault):
+    """A reply that can't be read; another try may bring a good one."""
+
+    def __init__(self, text: str, **more: Any) -> None:
+        super().__init__("bad_response", text, **{"retry": True, **more})
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Fault:
-    """The fault that an HTTP status other than 200 tells of."""
-    said = message(body, secret)
-    text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
-    if status in _PASSING or (status >= 500 and status != 501):
+def explain_status(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Fault:
+    """The fault that an HTTP status other than 200 stands for."""
+    message = extract_message(body, secret)
+    text = f"HTTP {status}: {message}" if message else f"HTTP {status}"
+    if status in _TRANSIENT or (status >= 500 and status != 501):
         code = "timeout" if status == 408 else "server_error"
-        after = retry_after(headers.get("Retry-After"))
+        after = parse_retry_after(headers.get("Retry-After"))
         return Fault(code, text, retry=True, status=status, after=after)
-    if status == 413 or (status in (400, 422) and _TOO_LONG.search(said)):
+    if status == 413 or (status in (400, 422) and _TOO_LONG.search(message)):
         return Fault("too_long", text, own=True, status=status)
     if 300 <= status < 400:
         text = f"HTTP {status}: the server sends requests to another address"
@@ -79,16 +85,16 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, secret: str)
     return Fault("refused", text, status=status)
 
 
-def message(body: bytes, secret: str) -> str:
-    """What the server says is wrong, in one line, without the key it may have been sent back."""
+def extract_message(body: bytes, secret: str) -> str:
+    """The server's error message in one line, without the key, which it may have sent back."""
     try:
-        found = orjson.loads(body)
-        if isinstance(found, dict):
-            error = found.get("error", found)
-            found = (
+        content = orjson.loads(body)
+        if isinstance(content, dict):
+            error = content.get("error", content)
+            content = (
                 error.get("message") or error.get("detail") if isinstance(error, dict) else error
             )
-        text = found if isinstance(found, str) else orjson.dumps(found).decode()
+        text = content if isinstance(content, str) else orjson.dumps(content).decode()
     except orjson.JSONDecodeError:
         text = body[: 10 * _EXCERPT].decode("utf-8", "replace")
     text = " ".join(text.split())
@@ -97,8 +103,8 @@ def message(body: bytes, secret: str) -> str:
     return text[:_EXCERPT]
 
 
-def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a Retry-After header asks to wait (a number or an HTTP date), capped."""
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """The seconds that a Retry-After header asks for (a number or an HTTP date), capped."""
     if not value:
         return None
     try:
@@ -116,6 +122,6 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     return min(max(seconds, 0.0), RETRY_AFTER_MAX)
 
 
-def backoff(attempt: int) -> float:
+def compute_backoff(attempt: int) -> float:
     """Seconds before try number `attempt` + 1: doubled each time, jittered, capped."""
     return min(BACKOFF_MAX, BACKOFF_FIRST * 2.0**attempt) * random.uniform(0.5, 1.0)

@@ -4,54 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import orjson
 from pydantic import SecretStr
 
-from prefdata.engines.openai.faults import Fault, bad_response, message, of_status
-from prefdata.engines.openai.options import ServerOptions
+from prefdata.engines.openai.config import OpenAIOptions
+from prefdata.engines.openai.faults import BadReply, Fault, explain_status, extract_message
+from prefdata.engines.openai.servers import PROBE_FIRST, PROBE_MAX, Server, explain_error
 from prefdata.errors import ModelError
 
 KEEP_ALIVE = 4.0
 """Seconds an idle connection is kept: uvicorn, which serves vLLM, closes it after 5, and a request
 sent just then would be lost."""
 FAILURES_OUT = 5
-"""So many failures in a row take a server out, as long as there is another one."""
-PROBE_FIRST, PROBE_MAX = 0.5, 15.0
+"""So many failures in a row take a server out, where there is another one."""
 LISTEN_SECONDS, SILENT_SECONDS, MISSED_OUT = 10.0, 30.0, 2
-"""A server that has answered nothing for so long, and then not even so many questions for its
+"""A server that has not replied for so long, and then to none of so many requests for its list of
 models, hangs: its requests need not wait for their time limits."""
 RESUME = "What was finished is kept: run the same command again to go on from there."
 
 
-@dataclass(eq=False)
-class Server:
-    """One address."""
-
-    url: str
-    asking: set[asyncio.Task[Any]] = field(default_factory=set, repr=False)
-    heard: float = 0.0
-    missed: int = 0
-    picked: int = 0
-    failures: int = 0
-    resume_at: float = 0.0
-    dead: bool = False
-    reason: str = ""
-    probe: float = PROBE_FIRST
-    watch: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    def address(self, path: str) -> str:
-        """`/chat/completions` lies under /v1; vLLM's own `/tokenize` beside it."""
-        return (self.url.removesuffix("/v1") if path == "/tokenize" else self.url) + path
-
-
 class Pool:
-    """Lives in one event loop. Sends to the server with the fewest requests outstanding."""
+    """The servers of one model. Sends to the one with the fewest requests in flight.
 
-    def __init__(self, name: str, model: str, options: ServerOptions, key: SecretStr | None):
+    Lives in one event loop.
+    """
+
+    def __init__(self, name: str, model: str, options: OpenAIOptions, key: SecretStr | None):
         self.name, self.model, self.options = name, model, options
         self._secret = key.get_secret_value() if key else ""
         self.servers = [Server(url) for url in options.base_urls]
@@ -86,9 +67,11 @@ class Pool:
         await self._session.close()
 
     async def check(self) -> None:
-        """Every server is asked for its models, once. Raises ModelError where none can be
-        reached, the key is refused, or one does not serve the model. Those that were given up
-        are taken in again."""
+        """Ask every server for its models, once; those that were given up are taken in again.
+
+        Raises ModelError where none can be reached, the key is refused, or one does not serve the
+        model.
+        """
         self._gone = self._all_dead_since = None
         for server in self.servers:
             server.dead = False
@@ -96,18 +79,18 @@ class Pool:
                 server.watch.cancel()
         await asyncio.gather(*(self._check(server) for server in self.servers))
         if all(server.dead for server in self.servers):
-            said = "; ".join(f"{s.url}: {s.reason}" for s in self.servers)
+            reasons = "; ".join(f"{s.url}: {s.reason}" for s in self.servers)
             raise ModelError(
-                f"models.{self.name}: no server can be reached: {said}",
+                f"models.{self.name}: no server can be reached: {reasons}",
                 f"Start the server, or correct models.{self.name}.options.base_urls.",
             )
 
     async def _check(self, server: Server) -> None:
         where = f"models.{self.name}"
         try:
-            status, content = await self._models(server)
+            status, content = await self._fetch_models(server)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self._bury(server, _why(error))
+            self._take_out(server, explain_error(error))
             return
         if status in (401, 403):
             raise ModelError(
@@ -118,10 +101,10 @@ class Pool:
                 "holds a valid one.",
             )
         if status >= 500 or status == 429:
-            self._bury(server, f"HTTP {status}: {message(content, self._secret)}")
+            self._take_out(server, f"HTTP {status}: {extract_message(content, self._secret)}")
             return
         if status != 200:
-            return  # No list of models; the first requests tell.
+            return  # It has no list of models; the first requests will tell.
         try:
             served = {str(m["id"]): m for m in orjson.loads(content)["data"]}
         except (orjson.JSONDecodeError, TypeError, KeyError):
@@ -133,14 +116,14 @@ class Pool:
                 f"Set {where}.model to one of these, or serve the model there.",
             )
         if served[self.model].get("owned_by") == "vllm" and self.options.server == "openai":
-            # Its defaults for what OpenAI's API has no words for (top_k, min_p, repetition
-            # penalty) are the model's own: answers would come from another distribution.
+            # Its defaults for what OpenAI's API does not have (top_k, min_p, repetition
+            # penalty) are the model's own: responses would come from another distribution.
             raise ModelError(
                 f"{where}.options.server: {server.url} is vLLM",
                 f"Set {where}.options.server: vllm.",
             )
 
-    async def _models(self, server: Server) -> tuple[int, bytes]:
+    async def _fetch_models(self, server: Server) -> tuple[int, bytes]:
         limit = self.options.timeout_seconds.connect
         timeout = aiohttp.ClientTimeout(total=2 * limit, sock_connect=limit, sock_read=limit)
         async with self._session.get(
@@ -149,7 +132,7 @@ class Pool:
             return response.status, await response.read()
 
     async def post(self, path: str, body: bytes, avoid: object = None) -> Any:
-        """The JSON that a server answers. Raises Fault; ModelError when all servers are gone."""
+        """Send a body; the reply's JSON. Raises Fault; ModelError when all servers are gone."""
         task = asyncio.current_task()
         assert task is not None
         async with self.slots:
@@ -160,11 +143,11 @@ class Pool:
             try:
                 # The key goes to the addresses that were named, and not where they redirect to.
                 async with self._session.post(
-                    server.address(path), data=body, allow_redirects=False
+                    server.make_address(path), data=body, allow_redirects=False
                 ) as response:
                     content = await response.read()
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                raise self._broken(server, error) from None
+                raise self._explain_exception(server, error) from None
             except asyncio.CancelledError:
                 if task not in self._lost:
                     raise
@@ -176,21 +159,21 @@ class Pool:
         server.heard = time.monotonic()
         if response.status == 200:
             try:
-                answer = orjson.loads(content)
+                reply = orjson.loads(content)
             except orjson.JSONDecodeError:
-                raise self._failed(server, bad_response("the answer is not JSON")) from None
+                raise self._count_failure(server, BadReply("the reply is not JSON")) from None
             server.failures, server.probe = 0, PROBE_FIRST
-            return answer
-        fault = of_status(response.status, response.headers, content, self._secret)
+            return reply
+        fault = explain_status(response.status, response.headers, content, self._secret)
         if fault.after:
             server.resume_at = max(server.resume_at, time.monotonic() + fault.after)
         if fault.retry and response.status != 429:
-            raise self._failed(server, fault)
+            raise self._count_failure(server, fault)
         server.failures = 0
         fault.server = server
         raise fault
 
-    def another(self, server: object) -> bool:
+    def has_another(self, server: object) -> bool:
         """Whether a server other than this one can take a request now."""
         now = time.monotonic()
         return any(s is not server and not s.dead and s.resume_at <= now for s in self.servers)
@@ -224,41 +207,43 @@ class Pool:
                     server.missed = 0
                     continue
                 try:
-                    await self._models(server)
+                    await self._fetch_models(server)
                     server.missed = 0
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:
                     server.missed += 1
                     if server.missed >= MISSED_OUT:
-                        self._bury(server, f"silent for {silent:.0f} s, and then {_why(error)}")
+                        self._take_out(
+                            server, f"silent for {silent:.0f} s, and then {explain_error(error)}"
+                        )
                         self._lost |= server.asking
                         for task in server.asking:
                             task.cancel()
 
-    def _broken(self, server: Server, error: Exception) -> Fault:
+    def _explain_exception(self, server: Server, error: Exception) -> Fault:
         """The fault behind an exception. Its text names no host or port: it may go into a table."""
         limits = self.options.timeout_seconds
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            self._bury(server, _why(error))
+            self._take_out(server, explain_error(error))
             return Fault("server_error", "no connection", retry=True, unreached=True)
         if isinstance(error, TimeoutError):
             silent = isinstance(error, aiohttp.SocketTimeoutError)
             field, limit = ("read", limits.read) if silent else ("total", limits.total)
-            text = f"no whole answer in {limit:g} s (options.timeout_seconds.{field})"
-            return self._failed(server, Fault("timeout", text, retry=True))
-        text = "the connection broke before the whole answer was there"
-        return self._failed(server, Fault("server_error", text, retry=True))
+            text = f"no whole reply in {limit:g} s (options.timeout_seconds.{field})"
+            return self._count_failure(server, Fault("timeout", text, retry=True))
+        text = "the connection broke before the whole reply was there"
+        return self._count_failure(server, Fault("server_error", text, retry=True))
 
-    def _failed(self, server: Server, fault: Fault) -> Fault:
+    def _count_failure(self, server: Server, fault: Fault) -> Fault:
         fault.server = server
         server.failures += 1
         # A server that fails at once would otherwise draw all requests to itself.
         if server.failures >= FAILURES_OUT and any(
             s is not server and not s.dead for s in self.servers
         ):
-            self._bury(server, str(fault))
+            self._take_out(server, str(fault))
         return fault
 
-    def _bury(self, server: Server, reason: str) -> None:
+    def _take_out(self, server: Server, reason: str) -> None:
         server.reason = reason
         if server.dead:
             return
@@ -268,7 +253,7 @@ class Pool:
         server.watch = asyncio.get_running_loop().create_task(self._watch(server))
 
     async def _watch(self, server: Server) -> None:
-        """Probe a dead server until it answers; give up when all have been dead too long."""
+        """Probe a dead server until it replies; give up when all have been dead too long."""
         while True:
             pause = server.probe
             if self._all_dead_since is not None:
@@ -277,9 +262,9 @@ class Pool:
             await asyncio.sleep(pause)
             server.probe = min(2 * server.probe, PROBE_MAX)
             try:
-                status, _ = await self._models(server)
+                status, _ = await self._fetch_models(server)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                server.reason = _why(error)
+                server.reason = explain_error(error)
             else:
                 if status < 500:
                     server.dead = False
@@ -289,10 +274,10 @@ class Pool:
                     return
             since = self._all_dead_since
             if since is not None and time.monotonic() - since >= self.options.wait_seconds:
-                said = "; ".join(f"{s.url}: {s.reason}" for s in self.servers)
+                reasons = "; ".join(f"{s.url}: {s.reason}" for s in self.servers)
                 self._gone = ModelError(
                     f"models.{self.name}: every server is gone, for "
-                    f"{self.options.wait_seconds:g} s (options.wait_seconds): {said}",
+                    f"{self.options.wait_seconds:g} s (options.wait_seconds): {reasons}",
                     f"Start the server again. {RESUME}",
                 )
                 self._changed.set()
@@ -302,11 +287,3 @@ class Pool:
     def gone(self) -> bool:
         """Whether all servers were given up."""
         return self._gone is not None
-
-
-def _why(error: Exception) -> str:
-    """One line without what aiohttp's exceptions carry along of the request."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return getattr(cause, "strerror", None) or type(error).__name__

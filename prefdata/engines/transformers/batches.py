@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 
-def plan(
+def plan_batches(
     lengths: Sequence[int], keys: Sequence[bytes], max_tokens: int, max_rows: int
 ) -> Iterator[list[int]]:
-    """Positions of each batch, longest first, padded size at most `max_tokens`.
+    """Plan batches of at most `max_rows` rows and `max_tokens` tokens, padding included.
 
-    Sorted by length and then by key, and closed by the first row's length and the number of rows
-    alone. So the batches do not depend on the order in which requests came, and taking whole
-    batches away (those that an earlier, killed run finished) leaves the others as they were:
-    floating-point results, which vary with a batch's shape, come out the same bit for bit.
+    Rows are sorted by length, longest first, and then by key; a batch is closed by its first row's
+    length and its number of rows alone. So the batches do not depend on the order of the requests,
+    and taking whole batches away (those that an earlier, killed run finished) leaves the others as
+    they were: floating-point results, which vary with a batch's shape, are the same bit for bit.
+
+    Yields:
+        The positions of each batch's rows.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], keys[i]))
     start = 0

@@ -1,4 +1,4 @@
-"""Sampling a batch of responses: shared prompt prefill, a growing KV cache, finished rows dropped."""
+"""Sampling a batch of responses: a prefill per prompt, a growing cache, finished rows dropped."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from prefdata.engines.base import Sampling
-from prefdata.engines.transformers.forward import padded
+from prefdata.engines.transformers.forward import pad_left
 from prefdata.engines.transformers.pieces import Grace
 
 SLACK = 64
-"""Positions the cache grows by: one copy of it per SLACK tokens instead of one per token."""
+"""Positions by which the cache grows: it is copied once per SLACK tokens, not per token."""
 DROP_BELOW = 0.75
 """Finished rows leave the batch once fewer than this share of its rows are still running."""
 
@@ -31,7 +31,7 @@ class Sampled:
 
 
 class GrowingLayer(DynamicLayer):
-    """A cache layer that writes into spare room instead of copying itself for every token."""
+    """A cache layer that writes into spare room, and so need not be copied for every token."""
 
     _room: tuple[torch.Tensor, torch.Tensor] | None = None
 
@@ -43,7 +43,7 @@ class GrowingLayer(DynamicLayer):
         old = self.get_seq_length()
         new = old + key_states.shape[-2]
         if self._room is None or self._room[0].shape[-2] < new:
-            keys, values = _room(key_states, new + SLACK), _room(value_states, new + SLACK)
+            keys, values = _allocate(key_states, new + SLACK), _allocate(value_states, new + SLACK)
             if self.keys is not None and self.values is not None and old:
                 keys[..., :old, :] = self.keys
                 values[..., :old, :] = self.values
@@ -59,12 +59,12 @@ class GrowingLayer(DynamicLayer):
         self._room = None
 
 
-def _room(states: torch.Tensor, positions: int) -> torch.Tensor:
+def _allocate(states: torch.Tensor, positions: int) -> torch.Tensor:
     batch, heads, _, size = states.shape
     return states.new_empty((batch, heads, positions, size))
 
 
-def growing_cache(config: Any) -> DynamicCache:
+def make_cache(config: Any) -> DynamicCache:
     """A cache for the model; layers that are not plain (sliding windows …) stay as they are."""
     cache = DynamicCache(config=config)
     cache.layers = [GrowingLayer() if type(x) is DynamicLayer else x for x in cache.layers]
@@ -84,18 +84,28 @@ def sample(
     decode: Callable[[list[int]], str],
     grace: Grace,
 ) -> list[Sampled]:
-    """Sample one response a row. Row r responses `prompts[prompt_of[r]]`, at most `limits[r]` tokens.
+    """Sample one response per row.
 
     Each distinct prompt is prefilled once. A row's random numbers come from its seed alone.
-    log-probs are the model's own, at temperature 1 and before top-k and top-p. Raises GivenUp
-    where the run is being stopped and the grace is over.
+    Log-probabilities are the model's own, at temperature 1 and before top-k and top-p.
+
+    Args:
+        prompts: Token ids of each distinct prompt.
+        prompt_of: For each row, its prompt's position in `prompts`.
+        limits: The most tokens of each row's response.
+        seeds: One per row.
+        ends: Token ids that end a turn.
+        decode: Gives the text of token ids, in which stop texts are looked for.
+
+    Raises:
+        GivenUp: The run is stopping and the grace is over.
     """
     device = model.device
     # MPS has no float64, and in float32 a draw could fall on another token.
     drawing = torch.device("cpu") if device.type == "mps" else device
-    ids, mask, positions = padded(prompts, pad, device)
-    cache = growing_cache(model.config)
-    logits = _forward(model, ids, mask, positions, cache)
+    ids, mask, positions = pad_left(prompts, pad, device)
+    cache = make_cache(model.config)
+    logits = _run_model(model, ids, mask, positions, cache)
 
     rows = torch.tensor(prompt_of, device=device)
     cache.batch_select_indices(rows)
@@ -116,7 +126,7 @@ def sample(
                 result = results[row]
                 result.ids.append(token)
                 result.logprob += logprob
-                if token in ends or _stopped(result.ids, settings.stop, decode):
+                if token in ends or _has_stop_text(result.ids, settings.stop, decode):
                     result.finish_reason = "stop"
                     running[row] = False
                 elif len(result.ids) >= limits[row]:
@@ -132,12 +142,15 @@ def sample(
             alive = [alive[i] for i in still]
         mask = torch.cat([mask, mask.new_ones((len(alive), 1))], dim=1)
         positions = mask.sum(-1, keepdim=True) - 1
-        logits = _forward(model, tokens[:, None], mask, positions, cache)
+        logits = _run_model(model, tokens[:, None], mask, positions, cache)
     return results
 
 
 def choose_tokens(logits: torch.Tensor, uniforms: torch.Tensor, settings: Sampling) -> torch.Tensor:
-    """One token a row by inverting the cumulative distribution at the row's uniform number."""
+    """One token per row, where the cumulative distribution reaches the row's uniform number.
+
+    Shapes: logits (rows, vocabulary), uniforms (rows,), the tokens (rows,).
+    """
     if settings.temperature == 0:
         return logits.argmax(-1)
     probs = torch.softmax(logits.double() / settings.temperature, -1)
@@ -156,7 +169,7 @@ def choose_tokens(logits: torch.Tensor, uniforms: torch.Tensor, settings: Sampli
     return (picked if order is None else order.gather(1, picked))[:, 0]
 
 
-def _forward(
+def _run_model(
     model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache
 ) -> torch.Tensor:
     output = model(
@@ -170,9 +183,10 @@ def _forward(
     return output.logits[:, -1, :]
 
 
-def _stopped(ids: list[int], stop: Sequence[str], decode: Callable[[list[int]], str]) -> bool:
+def _has_stop_text(ids: list[int], stop: Sequence[str], decode: Callable[[list[int]], str]) -> bool:
     if not stop:
         return False
-    # A stop text may begin in an earlier token; 4 characters a token is the least a tail can hold.
+    # A stop text may begin in an earlier token. A token has a character at least; 4 tokens more
+    # for characters that take several.
     tail = decode(ids[-(max(map(len, stop)) + 4) :])
     return any(text in tail for text in stop)

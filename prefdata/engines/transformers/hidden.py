@@ -1,10 +1,10 @@
 """Hidden sums, packed: one forward pass over many prompts, each read once for all its responses.
 
-The tokens of several prompts and of their responses lie behind one another in a single row, without
-padding. A response's tokens attend to their prompt's and to their own alone, and stand at the
-positions they would have behind the prompt, so every hidden state is that of a pass over this
-response alone. The base model is run without its head, the sums are taken on its device (in float64
-on a CPU, else in float32), and two vectors a response leave it.
+The tokens of several prompts and of their responses stand one after another in a single row,
+without padding. A response's tokens attend only to their prompt's and to their own, at the
+positions that they would have after the prompt: every hidden state is that of a pass over this
+response alone. The base model runs without its head, the sums are taken on its device (in float64
+on a CPU, else in float32), and two vectors per response leave it.
 
 Where a model can't do that (its attention can't be replaced, or it carries state along the row),
 each response takes a row of its own, padded on the left. A model is tried on a few tokens first.
@@ -19,19 +19,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from prefdata.engines.transformers.batches import plan
-from prefdata.engines.transformers.forward import hidden_sums, summing_type
-from prefdata.engines.transformers.packing import packed_view, packing_of
+from prefdata.engines.transformers.batches import plan_batches
+from prefdata.engines.transformers.forward import choose_sum_dtype, compute_hidden_sums
+from prefdata.engines.transformers.packing import make_packed_view, plan_attention
 
 _TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 """How far the trial may differ, relative to the sum's norm; 5 % in less precise types."""
 
-Found = list[tuple[np.ndarray, np.ndarray]]
-"""(sum, last) of a response's hidden states, float32, one a row."""
+Sums = list[tuple[np.ndarray, np.ndarray]]
+"""Per row: (sum, last) of its response's hidden states, float32 of shape (hidden size,)."""
 
 
 class HiddenSums:
-    """A loaded causal model, ready to give the hidden sums of responses, all as token ids.
+    """A loaded causal model that computes the hidden sums of responses, given as token ids.
 
     `shares` says whether prompts are read once for all their responses.
     """
@@ -43,10 +43,10 @@ class HiddenSums:
         config = model.config.get_text_config()
         windows = (getattr(config, n, None) for n in ("sliding_window", "attention_chunk_size"))
         self.reach = min((int(w) for w in windows if w), default=1 << 62)
-        self.packed = packed_view(model.base_model)
-        self.shares = self.packed is not None and self._trial()
+        self.packed = make_packed_view(model.base_model)
+        self.shares = self.packed is not None and self._try_packing()
 
-    def batches(
+    def plan_passes(
         self,
         prompts: Sequence[list[int]],
         responses: Sequence[list[int]],
@@ -54,13 +54,13 @@ class HiddenSums:
         rows: Sequence[int],
         max_tokens: int,
     ) -> Iterator[list[int]]:
-        """The rows of each forward pass, at most `max_tokens` run in it.
+        """Plan forward passes of at most `max_tokens` tokens, as lists of rows.
 
         A prompt's responses stay together, in pieces where they are too many for a pass. As in
-        `plan`, pieces and passes are closed by their first one's length and their number alone:
-        taking whole passes away, finished by an earlier run, leaves the others as they were.
+        `plan_batches`, pieces and passes are closed by their first one's length and their number
+        alone: taking whole passes away, finished by an earlier run, leaves the others as they were.
         """
-        together = [r for r in rows if self._packs(prompts[r], responses[r])]
+        together = [r for r in rows if self._can_pack(prompts[r], responses[r])]
         by_prompt: dict[bytes, list[int]] = {}
         for row in together:
             by_prompt.setdefault(array("q", prompts[row]).tobytes(), []).append(row)
@@ -68,35 +68,35 @@ class HiddenSums:
         for members in by_prompt.values():
             room = max(1, max_tokens - len(prompts[members[0]]))
             lengths = [max(1, len(responses[row]) - 1) for row in members]
-            for piece in plan(lengths, [keys[row] for row in members], room, len(members)):
+            for piece in plan_batches(lengths, [keys[row] for row in members], room, len(members)):
                 pieces.append([members[i] for i in piece])
-        sizes = [_tokens([prompts[r] for r in p], [responses[r] for r in p]) for p in pieces]
+        sizes = [_count_packed([prompts[r] for r in p], [responses[r] for r in p]) for p in pieces]
         marks = [array("q", prompts[p[0]]).tobytes() + keys[p[0]] for p in pieces]
-        for batch in plan(sizes, marks, max_tokens, max(1, len(pieces))):
+        for batch in plan_batches(sizes, marks, max_tokens, max(1, len(pieces))):
             yield [row for i in batch for row in pieces[i]]
-        apart = [r for r in rows if not self._packs(prompts[r], responses[r])]
+        apart = [r for r in rows if not self._can_pack(prompts[r], responses[r])]
         lengths = [len(prompts[row]) + len(responses[row]) - 1 for row in apart]
-        for batch in plan(lengths, [keys[row] for row in apart], max_tokens, max_tokens):
+        for batch in plan_batches(lengths, [keys[row] for row in apart], max_tokens, max_tokens):
             yield [apart[i] for i in batch]
 
-    def size(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
+    def count_tokens(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
         """The tokens that a pass over these rows runs, padding counted."""
-        if self._packs(prompts[0], responses[0]):
-            return _tokens(prompts, responses)
+        if self._can_pack(prompts[0], responses[0]):
+            return _count_packed(prompts, responses)
         longest = max(len(p) + len(a) - 1 for p, a in zip(prompts, responses, strict=True))
         return len(responses) * longest
 
-    def run(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Found:
+    def run(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Sums:
         """One forward pass over the rows of a batch, or of a part of one."""
-        if self._packs(prompts[0], responses[0]):
-            return self._shared(prompts, responses)
-        return self._apart(prompts, responses)
+        if self._can_pack(prompts[0], responses[0]):
+            return self._run_packed(prompts, responses)
+        return self._run_padded(prompts, responses)
 
-    def _packs(self, prompt: list[int], response: list[int]) -> bool:
+    def _can_pack(self, prompt: list[int], response: list[int]) -> bool:
         return self.shares and len(prompt) + len(response) - 1 <= self.reach
 
     @torch.inference_mode()
-    def _shared(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Found:
+    def _run_packed(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Sums:
         by_prompt: dict[tuple[int, ...], list[int]] = {}
         for row, prompt in enumerate(prompts):
             by_prompt.setdefault(tuple(prompt), []).append(row)
@@ -123,9 +123,9 @@ class HiddenSums:
             input_ids=torch.tensor([ids], device=device),
             position_ids=torch.tensor([positions], device=device),
             use_cache=False,
-            packing=packing_of(spans, device),
+            packing=plan_attention(spans, device),
         ).last_hidden_state[0]
-        kind = summing_type(device)
+        kind = choose_sum_dtype(device)
         weights = torch.zeros(len(responses), len(ids), dtype=kind)
         ends = []
         for row in range(len(responses)):
@@ -137,30 +137,30 @@ class HiddenSums:
         last_states = states[torch.tensor(ends, device=device)].float().cpu().numpy()
         return list(zip(sums, last_states, strict=True))
 
-    def _apart(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Found:
+    def _run_padded(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Sums:
         sequences = [p + a[:-1] for p, a in zip(prompts, responses, strict=True)]
-        return hidden_sums(self.model, sequences, [len(a) for a in responses], self.pad)
+        return compute_hidden_sums(self.model, sequences, [len(a) for a in responses], self.pad)
 
-    def _trial(self) -> bool:
-        """Whether a few tokens come out packed as they do one response a pass."""
+    def _try_packing(self) -> bool:
+        """Whether packed passes give what passes of one response each give, on a few tokens."""
         some = min(7, self.model.get_input_embeddings().num_embeddings - 1)
         tokens = [n % some + 1 for n in range(40)]
         prompts = [tokens[:9], tokens[:9], tokens[4:9]]
         responses = [tokens[9:20], tokens[12:15], tokens[20:40]]
         try:
-            together = self._shared(prompts, responses)
+            together = self._run_packed(prompts, responses)
         except (RuntimeError, ValueError, TypeError, AttributeError):
             return False
         kind = str(self.model.dtype).removeprefix("torch.")
         for (found, _), prompt, response in zip(together, prompts, responses, strict=True):
-            ((wanted, _),) = self._apart([prompt], [response])
+            ((wanted, _),) = self._run_padded([prompt], [response])
             difference, size = np.linalg.norm(found - wanted), np.linalg.norm(wanted)
             if not difference <= _TOLERANCE.get(kind, 0.05) * size:
                 return False
         return True
 
 
-def _tokens(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
-    """Tokens of a packed pass: each prompt's once, each response's without its last."""
+def _count_packed(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
+    """Tokens of a packed pass: each prompt's once, each response's but the last."""
     once = {tuple(p) for p in prompts}
     return sum(map(len, once)) + sum(len(a) - 1 for a in responses)

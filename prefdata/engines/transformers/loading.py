@@ -6,38 +6,33 @@ import os
 from typing import Any
 
 from prefdata.engines.chat import load_tokenizer
-from prefdata.engines.config import ModelParams
-from prefdata.errors import ConfigError, ModelError
+from prefdata.engines.config import ModelConfig
+from prefdata.errors import ModelError
 
 EXTRA = "Install the extra: pip install prefdata[transformers]"
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
-def resolved(name: str, params: ModelParams) -> ModelParams:
-    """The same with device and dtype named, as far as they are not the checkpoint's own.
+def resolve_device(name: str, config: ModelConfig) -> ModelConfig:
+    """Replace `auto` by the device that will be used, and on the CPU by its dtype.
 
     Responses in float32 and in bfloat16 differ, so `auto` may not stand for both in a fingerprint.
     """
-    if params.dtype not in DTYPES:
-        raise ConfigError(
-            f"models.{name}.dtype: {params.dtype!r} is unknown; known: {', '.join(DTYPES)}"
-        )
     try:
         import torch
     except ImportError as error:
         raise ModelError(f"model {name}: {error}", EXTRA) from error
-    if params.device == "auto":
+    if config.device == "auto":
         mps = torch.backends.mps.is_available()
         device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-        params = params.model_copy(update={"device": device})
-    if params.dtype == "auto" and params.device == "cpu":
+        config = config.model_copy(update={"device": device})
+    if config.dtype == "auto" and config.device == "cpu":
         # bfloat16 products are several times slower than float32 ones on most CPUs.
-        params = params.model_copy(update={"dtype": "float32"})
-    return params
+        config = config.model_copy(update={"dtype": "float32"})
+    return config
 
 
-def missing_device(device: str) -> str | None:
-    """Why torch can't use the device, or None: it can."""
+def explain_missing_device(device: str) -> str | None:
+    """Why torch can't use the device; None where it can."""
     import torch
 
     kind, _, index = device.partition(":")
@@ -55,26 +50,26 @@ def missing_device(device: str) -> str | None:
     return f"device: {device!r} is unknown; known: auto, cpu, cuda, cuda:N, mps"
 
 
-def load(name: str, params: ModelParams) -> tuple[Any, Any]:
-    """(model, tokenizer), the model on its device."""
+def load_causal(name: str, config: ModelConfig) -> tuple[Any, Any]:
+    """(model, tokenizer), the model on its device. Raises ModelError with the setting to change."""
     try:
         from transformers import AutoModelForCausalLM
     except ImportError as error:
         raise ModelError(f"model {name}: {error}", EXTRA) from error
 
-    from prefdata.engines.transformers.pieces import out_of_memory
+    from prefdata.engines.transformers.pieces import is_out_of_memory
 
     try:
-        tokenizer = load_tokenizer(name, params)
+        tokenizer = load_tokenizer(name, config)
         model = AutoModelForCausalLM.from_pretrained(
-            params.model, revision=params.revision, dtype=params.dtype
+            config.model, revision=config.revision, dtype=config.dtype
         ).eval()
-        model.to(params.device)
+        model.to(config.device)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        full = isinstance(error, RuntimeError) and out_of_memory(error)
+        full = isinstance(error, RuntimeError) and is_out_of_memory(error)
         raise ModelError(
-            f"models.{name}: {params.model} can't be loaded on {params.device}: {error}",
-            f"It does not fit: free the memory of {params.device}, or name a smaller `model`, "
+            f"models.{name}: {config.model} can't be loaded on {config.device}: {error}",
+            f"It does not fit: free the memory of {config.device}, or name a smaller `model`, "
             "another `device`, or `dtype: bfloat16`."
             if full
             else "Check `model`, `dtype` and `device`; a folder must hold config.json, weights "

@@ -1,4 +1,4 @@
-"""What the engines share whose model transformers holds in this process."""
+"""What the engines share whose model transformers loads into this process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefdata.engines.base import Engine, Operation, Settings
-from prefdata.engines.config import ModelParams
-from prefdata.engines.fingerprint import model_fingerprint
-from prefdata.engines.transformers.batches import plan
-from prefdata.engines.transformers.loading import missing_device, resolved
+from prefdata.engines.config import ModelConfig
+from prefdata.engines.fingerprint import fingerprint_model
+from prefdata.engines.transformers.batches import plan_batches
+from prefdata.engines.transformers.loading import explain_missing_device, resolve_device
 
 if TYPE_CHECKING:
     from prefdata.engines.transformers.pieces import Grace, Pieces
@@ -18,27 +18,25 @@ Result = TypeVar("Result")
 
 
 class LocalEngine(Engine):
-    """A model, its tokenizer, and batches of requests that memory may make pieces of.
-
-    `remedy` is said where a single request does not fit into memory.
-    """
+    """A model and its tokenizer, asked batch by batch; a batch that memory can't take is cut."""
 
     remedy: str
+    """What to change where a single request does not fit into memory."""
 
-    def __init__(self, name: str, params: ModelParams) -> None:
+    def __init__(self, name: str, config: ModelConfig) -> None:
         self.name = name
-        self.params = resolved(name, params)
-        self.fingerprint = model_fingerprint(name, self.params)
+        self.config = resolve_device(name, config)
+        self.fingerprint = fingerprint_model(name, self.config)
         self.model: Any = None
         self.tokenizer: Any = None
         self.max_length = 0
         self.pieces: dict[Operation, Pieces] = {}
 
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
-        return super().refusal(operation, settings) or missing_device(self.params.device)
+        return super().refusal(operation, settings) or explain_missing_device(self.config.device)
 
-    def hold(self, model: Any, tokenizer: Any) -> None:
-        """Keep what was loaded."""
+    def keep_model(self, model: Any, tokenizer: Any) -> None:
+        """Keep what `start` loaded."""
         self.model, self.tokenizer = model, tokenizer
         limit = getattr(model.config.get_text_config(), "max_position_embeddings", 0)
         self.max_length = int(limit or 1 << 30)
@@ -52,7 +50,7 @@ class LocalEngine(Engine):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def run(
+    def run_by_length(
         self,
         operation: Operation,
         fits: list[int],
@@ -61,35 +59,50 @@ class LocalEngine(Engine):
         max_rows: int | None,
         work: Callable[[Sequence[int], Grace], list[Result]],
     ) -> Iterator[tuple[list[int], list[Result]]]:
-        """(rows, their results) a batch, padded and planned by length."""
-        limit = self.params.max_batch_tokens
+        """Plan batches by length and run them.
+
+        Args:
+            fits: The rows to run.
+            lengths: Tokens of each row, padded to the longest of its batch.
+            keys: Decide the order of rows of equal length.
+            max_rows: Rows of a batch; None: as many as max_batch_tokens allows.
+            work: Runs a batch, or a part of one.
+
+        Yields:
+            (rows, their results) of each batch.
+        """
+        limit = self.config.max_batch_tokens
         chosen = [lengths[i] for i in fits]
-        planned = plan(chosen, [keys[i] for i in fits], limit, max_rows or limit)
-        return self.pieces_of(
+        planned = plan_batches(chosen, [keys[i] for i in fits], limit, max_rows or limit)
+        return self.run_batches(
             operation,
             ([fits[i] for i in batch] for batch in planned),
             lambda some: len(some) * max(lengths[i] for i in some),
             work,
         )
 
-    def pieces_of(
+    def run_batches(
         self,
         operation: Operation,
         batches: Iterable[list[int]],
         size: Callable[[Sequence[int]], int],
         work: Callable[[Sequence[int], Grace], list[Result]],
     ) -> Iterator[tuple[list[int], list[Result]]]:
-        """(rows, their results) a batch. A batch is yielded whole or not at all, also where memory
-        made pieces of it, so that a resumed run makes the same batches of what is left."""
+        """Run the batches; `size` is in tokens, padding included.
+
+        Yields:
+            (rows, their results) of each batch, whole or not at all, also where it had to be cut:
+            so a resumed run makes the same batches of what is left.
+        """
         from prefdata.engines.transformers.pieces import GivenUp, Grace, Pieces
 
         pieces = self.pieces.setdefault(operation, Pieces(self.remedy))
         grace = Grace(self.stopping)
-        for picked in batches:
+        for batch in batches:
             if self.stopping.is_set():
                 return
             try:
-                found = pieces.run(picked, size, lambda some: work(some, grace), grace)
+                found = pieces.run(batch, size, lambda some: work(some, grace), grace)
             except GivenUp:
                 return
-            yield picked, found
+            yield batch, found

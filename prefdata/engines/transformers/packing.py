@@ -1,4 +1,4 @@
-"""Attention of a packed row: many prompts and their responses behind one another, each span apart.
+"""Attention of a packed row: many prompts and their responses in one row, each span apart.
 
 A span is a prompt, or a response's tokens, which attend to their prompt's and to their own alone.
 """
@@ -22,7 +22,10 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Spans:
-    """Spans attended to at once, as places in the row: (spans, length). No mask: plain causal."""
+    """Spans attended to at once, as positions in the row, of shape (spans, length).
+
+    Without a mask attention is plainly causal.
+    """
 
     queries: Any
     keys: Any
@@ -31,17 +34,17 @@ class Spans:
     valid: Any
 
     def attend(self, attention: Any, query: Any, key: Any, value: Any, out: Any) -> None:
-        """`out`, (tokens, heads, size), from (heads, tokens, size), where the spans lie."""
+        """Fill `out`, (tokens, heads, size), where the spans lie; else (heads, tokens, size)."""
         q, k, v = (
-            x[:, places].transpose(0, 1)
-            for x, places in ((query, self.queries), (key, self.keys), (value, self.keys))
+            x[:, positions].transpose(0, 1)
+            for x, positions in ((query, self.queries), (key, self.keys), (value, self.keys))
         )
         out[self.into] = attention(q, k, v, self.mask)[self.valid]
 
 
 @dataclass(frozen=True)
 class Span:
-    """One span, as slices: on a CPU they are cheaper than places."""
+    """One span, as slices: on a CPU they are cheaper than positions."""
 
     first: int
     end: int
@@ -50,11 +53,11 @@ class Span:
     mask: Any
 
     def attend(self, attention: Any, query: Any, key: Any, value: Any, out: Any) -> None:
-        """As above."""
+        """As of Spans."""
         k, v = self._with_prefix(key), self._with_prefix(value)
         q = query[:, self.own : self.last] if self.mask is not None else self._with_prefix(query)
-        found = attention(q[None], k[None], v[None], self.mask)[0]
-        out[self.own : self.last] = found[self.own - self.last :]
+        states = attention(q[None], k[None], v[None], self.mask)[0]
+        out[self.own : self.last] = states[self.own - self.last :]
 
     def _with_prefix(self, x: Any) -> Any:
         import torch
@@ -63,8 +66,8 @@ class Span:
         return torch.cat((x[:, self.first : self.end], own), dim=1) if self.end else own
 
 
-def packing_of(spans: Sequence[tuple[int, int, int, int]], device: Any) -> list[Span | Spans]:
-    """Attention calls for spans of (first and end of the prefix, first and end of its own)."""
+def plan_attention(spans: Sequence[tuple[int, int, int, int]], device: Any) -> list[Span | Spans]:
+    """The attention calls of spans, each (prefix's first, prefix's end, own first, own end)."""
     calls: list[Span | Spans] = []
     on_cpu = device.type == "cpu"
     # Behind a short prefix it is cheaper to attend from the prefix as well and drop that, because
@@ -72,64 +75,66 @@ def packing_of(spans: Sequence[tuple[int, int, int, int]], device: Any) -> list[
     # only what fills a block.
     spare = _BLOCK if on_cpu else 0
     for causal in (True, False):
-        some = [s for s in spans if _causal(*s, spare) == causal]
+        some = [s for s in spans if _is_causal(*s, spare) == causal]
         if on_cpu:
-            calls += [Span(*s, None if causal else _mask(*_sizes([s]), device)) for s in some]
+            calls += [
+                Span(*s, None if causal else _make_mask(*_measure([s]), device)) for s in some
+            ]
             continue
         some.sort(key=lambda s: (s[1] - s[0] + s[3] - s[2], s[3]), reverse=True)
         start = 0
         while start < len(some):
             first, end, own, last = some[start]
             size = max(1, _MASK_ENTRIES // (end - first + last - own) ** 2)
-            calls.append(places_of(some[start : start + size], causal, device))
+            calls.append(index_spans(some[start : start + size], causal, device))
             start += size
     return calls
 
 
-def _causal(first: int, end: int, own: int, last: int, spare: int) -> bool:
-    """Whether a span is attended to without a mask, from its prefix as well."""
+def _is_causal(first: int, end: int, own: int, last: int, spare: int) -> bool:
+    """Whether a span needs no mask: it is attended to from its prefix as well."""
     return first == end or end - first + spare <= last - own
 
 
-def _sizes(spans: Sequence[tuple[int, int, int, int]]) -> tuple[Any, Any]:
-    """Lengths of the prefixes and of the spans' own tokens, each (spans, 1)."""
+def _measure(spans: Sequence[tuple[int, int, int, int]]) -> tuple[Any, Any]:
+    """Lengths of the prefixes and of the spans' own tokens, each of shape (spans, 1)."""
     import torch
 
     first, end, own, last = (torch.tensor(column)[:, None] for column in zip(*spans, strict=True))
     return end - first, last - own
 
 
-def _mask(before: Any, length: Any, device: Any) -> Any:
-    """What own tokens may attend to, (spans, 1, own, prefix and own)."""
+def _make_mask(before: Any, length: Any, device: Any) -> Any:
+    """What own tokens may attend to, of shape (spans, 1, own, prefix and own)."""
     import torch
 
-    place = torch.arange(int((before + length).max()))[None, None, :]
+    position = torch.arange(int((before + length).max()))[None, None, :]
     turn = torch.arange(int(length.max()))[None, :, None]
-    return (place <= turn + before[:, :, None])[:, None].to(device)
+    return (position <= turn + before[:, :, None])[:, None].to(device)
 
 
-def places_of(spans: Sequence[tuple[int, int, int, int]], causal: bool, device: Any) -> Spans:
-    """Spans at once, for an accelerator."""
+def index_spans(spans: Sequence[tuple[int, int, int, int]], causal: bool, device: Any) -> Spans:
+    """The spans as one call, for an accelerator."""
     import torch
 
-    before, length = _sizes(spans)
+    before, length = _measure(spans)
     first, own = (torch.tensor([s[n] for s in spans])[:, None] for n in (0, 2))
-    place = torch.arange(int((before + length).max()))[None, :]
+    position = torch.arange(int((before + length).max()))[None, :]
     keys = torch.where(
-        place < before, first + place, own + torch.minimum(place - before, length - 1)
+        position < before, first + position, own + torch.minimum(position - before, length - 1)
     )
     if causal:
         queries, mask = keys, None
-        valid = (place >= before) & (place < before + length)
+        valid = (position >= before) & (position < before + length)
     else:
         turn = torch.arange(int(length.max()))[None, :]
         queries, valid = own + torch.minimum(turn, length - 1), turn < length
-        mask = _mask(before, length, device)
+        mask = _make_mask(before, length, device)
     into = queries[valid].to(device)
     return Spans(queries.to(device), keys.to(device), mask, into, valid.to(device))
 
 
-def _attention(
+def _attend_packed(
     module: Any,
     query: Any,
     key: Any,
@@ -138,11 +143,11 @@ def _attention(
     packing: Sequence[Span | Spans] | None = None,
     **settings: Any,
 ) -> tuple[Any, None]:
-    """Attention of a packed row, (1, heads, tokens, size), span by span."""
+    """Attention of a packed row of shape (1, heads, tokens, size), span by span."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if packing is None or attention_mask is not None:
-        raise NotImplementedError("the model does not hand on how its row is packed")
+        raise NotImplementedError("the model does not pass on how its row is packed")
 
     def attention(q: Any, k: Any, v: Any, mask: Any) -> Any:
         return sdpa_attention_forward(module, q, k, v, mask, **settings)[0]
@@ -153,13 +158,13 @@ def _attention(
     return out[None], None
 
 
-def packed_view(base: Any) -> Any:
-    """The same model, sharing its weights, with the attention above; None where it has none."""
+def make_packed_view(base: Any) -> Any:
+    """The model with the attention above, sharing its weights; None where it can't have it."""
     from transformers import AttentionInterface
 
     if not getattr(base, "_supports_attention_backend", False):
         return None
-    AttentionInterface.register(NAME, _attention)
+    AttentionInterface.register(NAME, _attend_packed)
     shared = {id(t): t for t in (*base.parameters(), *base.buffers())}
     view = copy.deepcopy(base, shared)
     try:

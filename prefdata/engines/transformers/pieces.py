@@ -1,4 +1,4 @@
-"""A batch that memory does not hold is run in halves; a run that stops is given its grace."""
+"""Batches that memory can't take are run in halves; a run that stops has a time of grace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 class GivenUp(Exception):
-    """The run is being stopped, and what is in flight was not finished within the grace."""
+    """The run is stopping, and what is in flight was not finished within the grace."""
 
 
 class Grace:
@@ -56,24 +56,25 @@ class Pieces:
         work: Callable[[Sequence[int]], list[Result]],
         grace: Grace,
     ) -> list[Result]:
-        """`work`'s results of all rows, one a row. `size` is in padded tokens.
+        """The results of `work`, one per row. `size` is in tokens, padding included.
 
-        Raises ModelError where a single row does not fit.
+        Raises ModelError where a single row does not fit, GivenUp where the grace is over.
         """
         grace.check()
         if len(rows) == 1 or self.too_large is None or size(rows) < self.too_large:
             try:
                 return work(rows)
             except RuntimeError as error:
-                if not out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
-                said = str(error).strip().splitlines()[0]
-            # Outside the except block, whose traceback holds on to the tensors that did not fit.
+                reason = str(error).strip().splitlines()[0]
+            # Outside the except block, whose traceback keeps the tensors that did not fit alive.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             if len(rows) == 1:
                 raise ModelError(
-                    f"out of memory on a single request of {size(rows)} tokens: {said}", self.remedy
+                    f"out of memory on a single request of {size(rows)} tokens: {reason}",
+                    self.remedy,
                 )
             self.too_large = min(size(rows), self.too_large or size(rows))
         middle = len(rows) // 2
@@ -81,7 +82,7 @@ class Pieces:
         return [found for half in halves for found in self.run(half, size, work, grace)]
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether the device, or the machine, had no memory left."""
     # CUDA has a class of its own for it; MPS and the CPU only say so.
     return isinstance(error, torch.OutOfMemoryError) or any(

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 from prefdata.engines.base import GRACE_SECONDS
 
 YIELD_SECONDS = 1.0
-"""Finished results are handed on this often."""
+"""Finished results are passed on this often."""
 STOP_SECONDS = GRACE_SECONDS - 2.0
 """Once the run is stopping; the rest of the grace is for a last step and the commit."""
 AHEAD = 4
-"""Requests in the core, as a multiple of those that run at once: it never waits for more."""
+"""Requests in the core, as a multiple of those that run at once: it never has to wait."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Finished:
-    """A row's output, or why it has none."""
+    """A row's output, or its error."""
 
     row: int
     output: Any
@@ -49,21 +49,21 @@ class Core(Protocol):
     """How many requests run at once."""
 
     def add(self, id: str, request: Request) -> str | None:
-        """Take the request up; why not, where it is refused."""
+        """Take the request up. Returns why not, where it is refused."""
 
     def step(self) -> list[tuple[str, Any]]:
-        """Work on all requests: (id, output) of those that finished."""
+        """Work on all requests. Returns (id, output) of those that finished."""
 
     def abort(self, ids: list[str]) -> None:
         """Give requests up."""
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free its memory."""
 
 
 @dataclass
 class _Call:
-    """What one caller asked for."""
+    """The requests of one caller."""
 
     waiting: Iterator[Request]
     done: list[Finished] = field(default_factory=list)
@@ -80,7 +80,10 @@ class Loop:
     """A core and the thread that runs it."""
 
     def __init__(self, make: Callable[[], Core], stopping: threading.Event) -> None:
-        """`make` loads the core, in the loop's thread; what it raises is raised here."""
+        """Load a core by `make`, in the loop's thread; what it raises is raised here.
+
+        `stopping` is the run's event.
+        """
         self._make = make
         self._stopping = stopping
         self._changed = threading.Condition()
@@ -99,11 +102,11 @@ class Loop:
             raise self._failure
 
     def ask(self, requests: Iterable[Request]) -> Iterator[list[Finished]]:
-        """Ask for all requests; whatever finished, about every second.
+        """Run all requests. Yields what finished, about every second.
 
-        While `stopping` is set nothing new is taken up, what was not yet running is given up, and
+        While `stopping` is set nothing new is taken up, what does not run yet is given up, and
         what runs has STOP_SECONDS to finish. An error of the core is raised after what had
-        finished.
+        finished was yielded.
         """
         call = _Call(iter(requests))
         with self._changed:

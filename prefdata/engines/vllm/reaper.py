@@ -1,8 +1,8 @@
-"""Ends the processes that another process left behind: `python -m prefdata.engines.reaper PID`.
+"""Ends the processes that another one left behind: `python -m prefdata.engines.vllm.reaper PID`.
 
 vLLM's core runs on for ever, with all of a GPU's memory, where the process that started it was
-killed with -9. The reaper is a child of that process too: it notes which processes come up under
-it, and when it is gone it ends those that are still there, and itself.
+killed with -9. The reaper is a child of that process too: it notes which processes start under it,
+and when it is gone it ends those that are still there, and itself.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import time
 POLL_SECONDS = 1.0
 
 
-def watch() -> subprocess.Popen[bytes]:
-    """Start a reaper for this process; terminate it once its charges were ended in order."""
-    # A session of its own: Ctrl-C and a closed terminal do not reach it before its time.
+def start_reaper() -> subprocess.Popen[bytes]:
+    """Start a reaper for this process. Terminate it once the processes were ended in order."""
+    # A session of its own: Ctrl-C and a closed terminal do not reach it.
     return subprocess.Popen(
         [sys.executable, "-m", "prefdata.engines.vllm.reaper", str(os.getpid())],
         stdin=subprocess.DEVNULL,
@@ -29,7 +29,7 @@ def watch() -> subprocess.Popen[bytes]:
 
 
 def main(parent: int) -> None:
-    """Wait for the parent's end, and end what it left."""
+    """Wait for the parent's end, and end the processes that it left behind."""
     import psutil
 
     started = time.time()
@@ -41,7 +41,7 @@ def main(parent: int) -> None:
                     left[process.pid] = process
         time.sleep(POLL_SECONDS)
     for process in left.values():
-        # A number that was given to another process since is told by the start time.
+        # psutil compares start times: a number may belong to another process by now.
         with contextlib.suppress(psutil.Error):
             process.kill()
 

@@ -1,7 +1,7 @@
 """Starting vLLM: what is refused before it starts, its arguments, and what its failures mean.
 
-SUPPORTED is the range of versions that the tests ran on. The vLLM that is built for the CPU is
-another distribution with the same modules.
+SUPPORTED is the range of tested versions. The vLLM that is built for the CPU is another
+distribution with the same modules.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from typing import Any
 import orjson
 from packaging.version import InvalidVersion, Version
 
-from prefdata.engines.config import ModelParams
-from prefdata.engines.vllm.options import VllmOptions
+from prefdata.engines.vllm.config import VllmConfig, VllmOptions
 from prefdata.errors import ConfigError, ModelError
 
 SUPPORTED = ("0.32", "0.33")
@@ -33,28 +32,29 @@ TASKS = {"hidden_sums": "token_embed", "embed": "embed"}
 """vLLM's name of the pooling that each of our operations needs."""
 
 _starting = threading.Lock()
+"""Held while a model is loaded, which sets variables of the environment: that is the process's."""
 
 
 def check_installed(name: str) -> None:
-    """Refuse a vLLM that is missing or untested, without importing it."""
+    """Check that a tested vLLM is installed, without importing it. Raises ModelError."""
     if util.find_spec("vllm") is None:
         raise ModelError(
             f"models.{name}: the engine is vllm, and vLLM is not installed",
             "Install the extra: pip install prefdata[vllm] (without a GPU: make test-vllm shows "
             "how vLLM's CPU build is installed).",
         )
-    found = _version()
+    version = _read_version()
     low, high = SUPPORTED
-    if found is not None and not Version(low) <= found < Version(high):
+    if version is not None and not Version(low) <= version < Version(high):
         raise ModelError(
-            f"models.{name}: vLLM {found} is installed; this prefdata is tested with vLLM >= {low} "
-            f"and < {high}",
+            f"models.{name}: vLLM {version} is installed; this prefdata is tested with vLLM "
+            f">= {low} and < {high}",
             f'Install one of those: pip install "vllm>={low},<{high}".',
         )
 
 
-def _version() -> Version | None:
-    """Of the installed distribution; None where it is a build from source with no number."""
+def _read_version() -> Version | None:
+    """The installed version; None of a build from source without a number."""
     for distribution in _DISTRIBUTIONS:
         with contextlib.suppress(metadata.PackageNotFoundError, InvalidVersion):
             # A development build of 0.32 counts as 0.32.
@@ -63,10 +63,10 @@ def _version() -> Version | None:
 
 
 def check_arguments(name: str, options: VllmOptions) -> None:
-    """Refuse names in `engine_args` that vLLM does not know."""
+    """Check that vLLM knows the names in `engine_args`. Raises ConfigError."""
     if not options.engine_args:
         return
-    with quiet():
+    with silence_logs():
         from vllm.engine.arg_utils import EngineArgs
     known = sorted(f.name for f in fields(EngineArgs) if not f.name.startswith("_"))
     unknown = [argument for argument in options.engine_args if argument not in known]
@@ -77,23 +77,23 @@ def check_arguments(name: str, options: VllmOptions) -> None:
         )
 
 
-def own_process(options: VllmOptions) -> bool:
+def uses_own_process(options: VllmOptions) -> bool:
     """Whether vLLM's core runs in a process of its own.
 
-    On a GPU it does: work on texts here goes on while the GPU computes there. On a CPU there is
-    nothing to gain, and handing results from process to process costs a third of the speed.
+    On a GPU it does: texts are processed here while the GPU computes there. On a CPU there is
+    nothing to gain, and passing results between processes costs a third of the speed.
     """
     if options.own_process is not None:
         return options.own_process
-    with quiet():
+    with silence_logs():
         from vllm.platforms import current_platform
 
     return not current_platform.is_cpu()
 
 
-def missing_device() -> str | None:
-    """Why vLLM has nothing to run on, or None: it has."""
-    with quiet():
+def explain_missing_device() -> str | None:
+    """Why vLLM has nothing to run on; None where it has."""
+    with silence_logs():
         from vllm.platforms import current_platform
 
     if not current_platform.is_unspecified():
@@ -103,14 +103,15 @@ def missing_device() -> str | None:
     return f"vLLM finds no device that this build of it can use{limit}"
 
 
-def _arguments(name: str, params: ModelParams, options: VllmOptions) -> dict[str, Any]:
+def _make_arguments(name: str, config: VllmConfig) -> dict[str, Any]:
     from vllm.config import PoolerConfig
     from vllm.platforms import current_platform
 
+    options = config.options
     arguments: dict[str, Any] = {
-        "model": params.model,
-        "revision": params.revision,
-        "dtype": params.dtype,
+        "model": config.model,
+        "revision": config.revision,
+        "dtype": config.dtype,
         "logprobs_mode": "raw_logprobs",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
@@ -122,12 +123,12 @@ def _arguments(name: str, params: ModelParams, options: VllmOptions) -> dict[str
         pooler = PoolerConfig(task=TASKS[options.runner], use_activation=False)
         arguments.update(runner="pooling", pooler_config=pooler)
         if options.runner == "hidden_sums":
-            # Every token's state is wanted, those of a cached prefix too.
+            # Every token's state is needed, those of a cached prefix too.
             arguments.update(convert="embed", enable_prefix_caching=False)
     if options.lora is not None:
         arguments.update(enable_lora=True, max_loras=1)
-        arguments.setdefault("max_lora_rank", _lora_rank(options.lora))
-    # A seeded request whose prefill is cut in two needs its generator wound back, which torch's
+        arguments.setdefault("max_lora_rank", _read_lora_rank(options.lora))
+    # A seeded request whose prefill is cut in two needs its generator reset, which torch's
     # generator for the CPU can't do: the whole core would stop.
     cut = current_platform.is_cpu() and options.runner == "generate"
     if cut and arguments.setdefault("enable_chunked_prefill", False):
@@ -139,14 +140,14 @@ def _arguments(name: str, params: ModelParams, options: VllmOptions) -> dict[str
     return arguments
 
 
-def _processes() -> list[Any]:
+def _list_processes() -> list[Any]:
     import psutil
 
     under = psutil.Process().children(recursive=True)
-    return [process for process in under if _name(process).startswith("VLLM")]
+    return [process for process in under if _read_name(process).startswith("VLLM")]
 
 
-def _name(process: Any) -> str:
+def _read_name(process: Any) -> str:
     import psutil
 
     try:
@@ -155,34 +156,35 @@ def _name(process: Any) -> str:
         return ""
 
 
-def _lora_rank(folder: str) -> int:
+def _read_lora_rank(folder: str) -> int:
     with open(os.path.join(folder, "adapter_config.json"), "rb") as file:
         rank = int(orjson.loads(file.read()).get("r", 16))
     # vLLM takes these ranks and no others between them.
     return next((r for r in (8, 16, 32, 64, 128, 256, 320, 512) if r >= rank), rank)
 
 
-def load(name: str, params: ModelParams, options: VllmOptions) -> tuple[Any, list[Any]]:
-    """(vLLM's LLM with the model loaded, vLLM's processes that came with it).
+def load_llm(name: str, config: VllmConfig) -> tuple[Any, list[Any]]:
+    """Load a model. Raises ModelError with the setting to change.
 
-    Raises ModelError with the setting to change.
+    Returns:
+        (vLLM's LLM, the processes that it started).
     """
-    own = "1" if own_process(options) else "0"
+    options = config.options
+    own = "1" if uses_own_process(options) else "0"
     try:
-        # The environment is the whole process's: one model at a time.
-        alone = _environment(VLLM_ENABLE_V1_MULTIPROCESSING=own)
-        with _starting, quiet(), alone, _no_sigint():
+        alone = _set_environment(VLLM_ENABLE_V1_MULTIPROCESSING=own)
+        with _starting, silence_logs(), alone, _block_sigint():
             from vllm import LLM
 
-            others = _processes()
-            llm = LLM(**_arguments(name, params, options))
-            return llm, [process for process in _processes() if process not in others]
+            others = _list_processes()
+            llm = LLM(**_make_arguments(name, config))
+            return llm, [process for process in _list_processes() if process not in others]
     except (ModelError, ConfigError):
         raise
     except Exception as error:
         raise ModelError(
-            f"models.{name}: vLLM can't load {params.model}: {first_line(error)}",
-            _remedy(name, error),
+            f"models.{name}: vLLM can't load {config.model}: {take_first_line(error)}",
+            _find_remedy(name, error),
         ) from error
 
 
@@ -221,7 +223,7 @@ _REMEDIES = (
 )
 
 
-def _remedy(name: str, error: Exception) -> str:
+def _find_remedy(name: str, error: Exception) -> str:
     text = str(error).lower()
     for words, remedy in _REMEDIES:
         if any(word in text for word in words):
@@ -231,8 +233,8 @@ def _remedy(name: str, error: Exception) -> str:
     )
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line; pydantic's begin with how many errors there are."""
+def take_first_line(error: BaseException) -> str:
+    """The first line of an error that tells something: pydantic's begin with a count of errors."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and "validation error" in lines[0] and len(lines) > 1:
         lines = [lines[-2] if lines[-1].startswith("For further") else lines[-1]]
@@ -240,7 +242,7 @@ def first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _environment(**variables: str) -> Iterator[None]:
+def _set_environment(**variables: str) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -254,10 +256,10 @@ def _environment(**variables: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_sigint() -> Iterator[None]:
-    """vLLM's processes are born with Ctrl-C blocked, which a terminal sends to all of them.
+def _block_sigint() -> Iterator[None]:
+    """Start vLLM's processes with Ctrl-C blocked, which a terminal sends to all of them.
 
-    Else they would die at once, with the requests in flight that this process still waits for.
+    They would die at once, with the requests in flight that this process still waits for.
     """
     # Python's own helper for processes would unblock it again where it is started in between.
     resource_tracker.ensure_running()
@@ -269,8 +271,8 @@ def _no_sigint() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """vLLM logs errors only, unless --verbose; and it reports to nobody what runs here."""
+def silence_logs() -> Iterator[None]:
+    """Let vLLM log errors alone, unless --verbose, and report to nobody what runs here."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if logging.getLogger().isEnabledFor(logging.INFO):
         yield

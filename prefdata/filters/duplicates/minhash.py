@@ -1,4 +1,4 @@
-"""MinHash signatures and LSH banding.
+"""MinHash signatures and their banding.
 
 Broder's MinHash: the share of equal entries in two signatures estimates the Jaccard similarity of
 two sets. Banding (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, Section 3.4): texts
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefdata.text.shingles import Ragged, mixed
+from prefdata.text.shingles import Ragged, mix_bits
 
 PERMUTATIONS = 128
 MET = 0.997
@@ -29,8 +29,8 @@ _A = _RANDOM.integers(0, 1 << 64, PERMUTATIONS, dtype=np.uint64) | np.uint64(1)
 _B = _RANDOM.integers(0, 1 << 64, PERMUTATIONS, dtype=np.uint64)
 
 
-def banding(threshold: float) -> tuple[int, int]:
-    """(bands, rows a band): the longest bands in which a pair at the threshold still meets.
+def choose_banding(threshold: float) -> tuple[int, int]:
+    """(bands, rows per band): the longest bands in which a pair at the threshold still meets.
 
     Longer bands mean fewer candidates that come to nothing: 0.8 gives 20 bands of 6 rows, in which
     a pair of similarity 0.5 meets with p = 0.27 and one of 0.3 with p = 0.015.
@@ -43,36 +43,36 @@ def banding(threshold: float) -> tuple[int, int]:
     return PERMUTATIONS, 1
 
 
-def signatures(grams: Ragged, size: int = PERMUTATIONS) -> np.ndarray:
+def sign_texts(grams: Ragged, size: int = PERMUTATIONS) -> np.ndarray:
     """(texts, size) uint64; every text has at least one shingle."""
-    found = np.empty((size, len(grams.lengths)), dtype=np.uint64)
+    signed = np.empty((size, len(grams.lengths)), dtype=np.uint64)
     first = 0
-    while first < found.shape[1]:
+    while first < signed.shape[1]:
         # As many texts as fit the processor's cache, and at least one.
         until = np.searchsorted(grams.starts, grams.starts[first] + _CHUNK, side="right") - 1
         last = max(int(until), first + 1)
         values = grams.values[grams.starts[first] : grams.starts[last]]
         starts = grams.starts[first:last] - grams.starts[first]
         for number in range(size):
-            found[number, first:last] = np.minimum.reduceat(
+            signed[number, first:last] = np.minimum.reduceat(
                 values * _A[number] + _B[number], starts
             )
         first = last
-    return found.T
+    return signed.T
 
 
-def band_hashes(values: np.ndarray, bands: int, rows: int) -> np.ndarray:
+def hash_bands(values: np.ndarray, bands: int, rows: int) -> np.ndarray:
     """(texts, bands) uint64: a hash of each band of the signatures, the band's number in it."""
-    found = np.empty((len(values), bands), dtype=np.uint64)
+    hashes = np.empty((len(values), bands), dtype=np.uint64)
     for band in range(bands):
         state = np.full(len(values), band + 1, dtype=np.uint64)
         for row in range(band * rows, (band + 1) * rows):
-            state = mixed(state * _A[0] + values[:, row])
-        found[:, band] = state
-    return found
+            state = mix_bits(state * _A[0] + values[:, row])
+        hashes[:, band] = state
+    return hashes
 
 
-def candidates(hashes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def find_candidates(hashes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """(pairs, 2) numbers of texts that share a hash, the smaller first, each pair once.
 
     Entry i says that text numbers[i] has hashes[i] in some band. Which pairs come out depends on
@@ -85,20 +85,20 @@ def candidates(hashes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     group = np.cumsum(new) - 1
     size = np.bincount(group)[group] if len(group) else group
     start = np.flatnonzero(new)[group] if len(group) else group
-    found = []
+    adjacent = []
     for step in range(1, NEAR + 1):
         near = group[step:] == group[:-step]
         if step > NEAR_IN_CROWD:
             near &= size[step:] <= CROWD
         at = np.flatnonzero(near)
-        found.append((at, at + step))
+        adjacent.append((at, at + step))
     crowded = np.flatnonzero((size > CROWD) & ~new)
-    found.append((start[crowded], crowded))
-    sides = [np.concatenate(side) for side in zip(*found, strict=True)]
-    return distinct(numbers[sides[0]], numbers[sides[1]])
+    adjacent.append((start[crowded], crowded))
+    sides = [np.concatenate(side) for side in zip(*adjacent, strict=True)]
+    return sort_distinct(numbers[sides[0]], numbers[sides[1]])
 
 
-def distinct(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def sort_distinct(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(pairs, 2): the distinct pairs of different numbers, the smaller first, sorted."""
     small, large = np.minimum(one, other), np.maximum(one, other)
     order = np.lexsort((large, small))

@@ -1,10 +1,4 @@
-"""Near-duplicates by the words they share, over prompts or over responses: the best one stays.
-
-MinHash with banding finds candidates (minhash.py), the Jaccard similarity of their word trigrams
-decides (shingles.py). As an exchange: bands meet in their parts, which makes candidates; the part
-that one text of a candidate pair lies in sends its shingles on to the other's, where they are
-compared. No step sees all texts.
-"""
+"""Near-duplicates by the words they share."""
 
 from __future__ import annotations
 
@@ -15,7 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from prefdata.filters.base import Here, Mail, Message, by_part
+from prefdata.filters.base import Inbox, Location, Parcel, split_by_partition
 from prefdata.filters.duplicates.base import (
     EDGES,
     MEMBERS,
@@ -25,13 +19,13 @@ from prefdata.filters.duplicates.base import (
     DuplicatesConfig,
 )
 from prefdata.filters.duplicates.minhash import (
-    band_hashes,
-    banding,
-    candidates,
-    distinct,
-    signatures,
+    choose_banding,
+    find_candidates,
+    hash_bands,
+    sign_texts,
+    sort_distinct,
 )
-from prefdata.text.shingles import Ragged, jaccard, shingles, sketches
+from prefdata.text.shingles import Ragged, shingles, sketch_similarity, sketches
 
 _BATCH = 20_000
 """Candidate pairs compared at once."""
@@ -40,72 +34,77 @@ _BATCH = 20_000
 class NearDuplicatesConfig(DuplicatesConfig):
     kind: Literal["near_duplicates"] = "near_duplicates"
     max_similarity: float = Field(
-        0.8, gt=0.2, le=1, description="Jaccard similarity from which on two texts are duplicates."
+        0.8,
+        gt=0.2,
+        le=1,
+        description="Jaccard similarity from which on two texts are duplicates.",
+        examples=[1.0],
     )
 
 
 class NearDuplicates(Duplicates):
-    """See the module."""
+    """Drops all but the best of prompts, or of responses, that have nearly the same words.
+
+    MinHash with banding finds candidates (minhash.py), the Jaccard similarity of their word
+    trigrams decides (text/shingles.py). As an exchange: bands meet in partitions, which makes
+    candidates; the partition that one text of a candidate pair lies in sends its sketch on to the
+    other's, where they are compared. No step sees all texts.
+    """
 
     config: NearDuplicatesConfig
     rounds = 3
     prompt_reasons = frozenset({"near_duplicate_prompt"})
-    measure_name = "trigram similarity"
+    similarity = "trigram similarity"
 
-    @property
-    def limit(self) -> float:  # type: ignore[override]
-        return self.config.max_similarity
-
-    def scatter(
-        self, measured: pl.DataFrame, summary: pl.DataFrame | None, here: Here
-    ) -> Iterator[Message]:
-        units = self.units(measured, here)
-        yield Message(here.number * here.parts // here.buckets, "units", units.select(list(UNITS)))
-        bands, rows = banding(self.config.max_similarity)
-        signed = signatures(shingles(units["text"]), bands * rows)
-        hashes = band_hashes(signed, bands, rows).ravel()
+    def scatter(self, measured: pl.DataFrame, location: Location) -> Iterator[Parcel]:
+        units = self.collect_units(measured, location)
+        own = location.number * location.partitions // location.buckets
+        yield Parcel(own, "units", units.select(list(UNITS)))
+        bands, rows = choose_banding(self.config.max_similarity)
+        signatures = sign_texts(shingles(units["text"]), bands * rows)
+        hashes = hash_bands(signatures, bands, rows).ravel()
         numbers = np.repeat(units["number"].to_numpy(), bands)
         entries = pl.DataFrame({"hash": hashes, "number": numbers})
-        parts = (hashes >> np.uint64(32)) * np.uint64(here.parts) >> np.uint64(32)
-        yield from by_part("bands", entries, parts.astype(np.int64))
+        partitions = (hashes >> np.uint64(32)) * np.uint64(location.partitions) >> np.uint64(32)
+        yield from split_by_partition("bands", entries, partitions.astype(np.int64))
 
-    def relay(self, number: int, mail: Mail, here: Here) -> Iterator[Message]:
-        step = (self._meet, self._fetch, self._compare)[number - 1]
-        yield from step(mail, here)
+    def relay(self, number: int, inbox: Inbox, location: Location) -> Iterator[Parcel]:
+        step = (self._pair_up, self._send_firsts, self._compare)[number - 1]
+        yield from step(inbox, location)
 
-    def _meet(self, mail: Mail, here: Here) -> Iterator[Message]:
-        """Bands -> candidate pairs, to the part of the first text."""
-        if "units" in mail:
-            yield Message(here.number, "units", mail["units"])
-        if "bands" in mail:
-            entries = mail["bands"]
-            pairs = candidates(entries["hash"].to_numpy(), entries["number"].to_numpy())
-            yield from by_part("pairs", _frame(pairs), _owners(pairs[:, 0], here))
+    def _pair_up(self, inbox: Inbox, location: Location) -> Iterator[Parcel]:
+        """Bands -> candidate pairs, to the partition of the first text."""
+        if "units" in inbox:
+            yield Parcel(location.number, "units", inbox["units"])
+        if "bands" in inbox:
+            entries = inbox["bands"]
+            pairs = find_candidates(entries["hash"].to_numpy(), entries["number"].to_numpy())
+            yield from split_by_partition("pairs", _frame(pairs), _owners(pairs[:, 0], location))
 
-    def _fetch(self, mail: Mail, here: Here) -> Iterator[Message]:
-        """Pairs and the sketches of their first texts, to the part of the second text."""
-        if "units" in mail:
-            yield Message(here.number, "units", mail["units"])
-        if "pairs" not in mail:
+    def _send_firsts(self, inbox: Inbox, location: Location) -> Iterator[Parcel]:
+        """Pairs and the sketches of their first texts, to the partition of the second text."""
+        if "units" in inbox:
+            yield Parcel(location.number, "units", inbox["units"])
+        if "pairs" not in inbox:
             return
-        pairs = distinct(mail["pairs"]["one"].to_numpy(), mail["pairs"]["other"].to_numpy())
-        owners = _owners(pairs[:, 1], here)
-        yield from by_part("pairs", _frame(pairs), owners)
-        firsts = mail["units"].filter(_among(pairs[:, 0]))
-        members, sketched = self._sketched(firsts, here)
-        members = members.drop("text").with_columns(sketch=_lists(sketched))
+        pairs = sort_distinct(inbox["pairs"]["one"].to_numpy(), inbox["pairs"]["other"].to_numpy())
+        owners = _owners(pairs[:, 1], location)
+        yield from split_by_partition("pairs", _frame(pairs), owners)
+        firsts = inbox["units"].filter(_among(pairs[:, 0]))
+        members, sketch = self._sketch(firsts, location)
+        members = members.drop("text").with_columns(sketch=_to_lists(sketch))
         goes = _distinct_rows(np.searchsorted(members["number"].to_numpy(), pairs[:, 0]), owners)
-        yield from by_part("firsts", members[goes[:, 0]], goes[:, 1])
+        yield from split_by_partition("firsts", members[goes[:, 0]], goes[:, 1])
 
-    def _compare(self, mail: Mail, here: Here) -> Iterator[Message]:
-        """The pairs that are duplicates, and their texts' scores, to `settle`."""
-        if "pairs" not in mail:
+    def _compare(self, inbox: Inbox, location: Location) -> Iterator[Parcel]:
+        """The pairs that are duplicates, and their texts, to `settle`."""
+        if "pairs" not in inbox:
             return
-        pairs = distinct(mail["pairs"]["one"].to_numpy(), mail["pairs"]["other"].to_numpy())
-        firsts = mail["firsts"].sort("number")
-        left = _ragged(firsts["sketch"])
-        seconds = mail["units"].filter(_among(pairs[:, 1]))
-        members, right = self._sketched(seconds, here)
+        pairs = sort_distinct(inbox["pairs"]["one"].to_numpy(), inbox["pairs"]["other"].to_numpy())
+        firsts = inbox["firsts"].sort("number")
+        left = _to_ragged(firsts["sketch"])
+        seconds = inbox["units"].filter(_among(pairs[:, 1]))
+        members, right = self._sketch(seconds, location)
         rows = np.stack(
             [
                 np.searchsorted(firsts["number"].to_numpy(), pairs[:, 0]),
@@ -114,16 +113,16 @@ class NearDuplicates(Duplicates):
             axis=1,
         )
         batches = [rows[n : n + _BATCH] for n in range(0, len(rows), _BATCH)]
-        similarity = np.concatenate([jaccard(left, right, batch) for batch in batches])
+        similarity = np.concatenate([sketch_similarity(left, right, batch) for batch in batches])
         alike = similarity >= self.config.max_similarity
         if alike.any():
             edges = _frame(pairs[alike]).with_columns(similarity=similarity[alike])
             both = pl.concat([firsts.select(list(MEMBERS)), members.select(list(MEMBERS))])
-            yield Message(0, "edges", edges.select(list(EDGES)))
-            yield Message(0, "members", both.filter(_among(pairs[alike].ravel())))
+            yield Parcel(0, "edges", edges.select(list(EDGES)))
+            yield Parcel(0, "members", both.filter(_among(pairs[alike].ravel())))
 
-    def _sketched(self, units: pl.DataFrame, here: Here) -> tuple[pl.DataFrame, Ragged]:
-        members = self.members(units, here)
+    def _sketch(self, units: pl.DataFrame, location: Location) -> tuple[pl.DataFrame, Ragged]:
+        members = self.read_members(units, location)
         return members, sketches(shingles(members["text"]))
 
 
@@ -135,9 +134,9 @@ def _among(numbers: np.ndarray) -> pl.Expr:
     return pl.col("number").is_in(pl.Series(np.unique(numbers)).implode())
 
 
-def _owners(numbers: np.ndarray, here: Here) -> np.ndarray:
-    """The part in whose range of buckets each number lies."""
-    return (numbers >> ROW_BITS).astype(np.int64) * here.parts // here.buckets
+def _owners(numbers: np.ndarray, location: Location) -> np.ndarray:
+    """The partition in whose range of buckets each number lies."""
+    return (numbers >> ROW_BITS).astype(np.int64) * location.partitions // location.buckets
 
 
 def _distinct_rows(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -146,7 +145,7 @@ def _distinct_rows(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.stack([packed >> np.int64(32), packed & np.int64(0xFFFFFFFF)], axis=1)
 
 
-def _lists(ragged: Ragged) -> pl.Series:
+def _to_lists(ragged: Ragged) -> pl.Series:
     import pyarrow as pa
 
     return pl.Series(
@@ -154,6 +153,6 @@ def _lists(ragged: Ragged) -> pl.Series:
     )
 
 
-def _ragged(lists: pl.Series) -> Ragged:
+def _to_ragged(lists: pl.Series) -> Ragged:
     starts = np.concatenate([[0], np.cumsum(lists.list.len().to_numpy().astype(np.int64))])
     return Ragged(lists.explode(empty_as_null=False).to_numpy(), starts)

@@ -1,1 +1,1 @@
-"""Filters that look at both sides of a pair."""
+"""Filters that look at a pair: how its two responses differ, or how it stands among others."""

@@ -1,14 +1,4 @@
-"""Length bias: longer responses win, whatever they say; pairs are matched or reweighted against it.
-
-Pairs are put into bins by how much the lengths differ, |log(characters of chosen / of rejected)|,
-each bin holding about as many pairs. In every bin the pairs whose longer response won and those whose
-shorter one did are made to count the same: `matched` drops the least decided of the more frequent
-kind, `reweighted` gives `weight`s. What the bias is, before and after, is said by a regression of
-the label on length: P(a beats b) = sigmoid(slope * log(length a / length b)), without an intercept
-as it has to be for either order of a pair; slope 0 is no bias.
-
-Where a bin has pairs of one kind only, matching drops them all and weights can't mend it.
-"""
+"""Length bias: longer responses win, whatever they say."""
 
 from __future__ import annotations
 
@@ -20,26 +10,42 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.comparisons.sides import with_texts
-from prefdata.filters.base import Filter, FilterConfig, Texts, no_fault
+from prefdata.filters.base import FilterConfig, SummaryFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
+from prefdata.records.figure import Figure
 
 _STEPS = 50
 
 
 class LengthBiasConfig(FilterConfig):
     kind: Literal["length_bias"] = "length_bias"
-    method: Literal["matched", "reweighted"] = "matched"
-    bins: int = Field(10, ge=1)
+    method: Literal["matched", "reweighted"] = Field(
+        "matched", description="Drop pairs, or give them weights.", examples=["reweighted"]
+    )
+    bins: int = Field(10, ge=1, description="Bins of the difference in length.", examples=[2])
     max_weight: float = Field(
-        5.0, gt=1, description="Reweighted: no pair counts for more than this, even if bias stays."
+        5.0,
+        gt=1,
+        description="Reweighted: no pair counts for more than this, even if bias stays.",
+        examples=[2.0],
     )
 
 
-class LengthBias(Filter):
-    """See the module."""
+class LengthBias(SummaryFilter):
+    """Matches or reweights pairs so that the longer response wins as often as the shorter one.
+
+    Pairs are put into bins by how much the lengths differ, |log(characters of chosen / of
+    rejected)|, each bin holding about as many pairs. In every bin the pairs whose longer response
+    won and those whose shorter one did are made to count the same: `matched` drops the least
+    decided of the more frequent kind, `reweighted` gives `weight`s. Where a bin has pairs of one
+    kind only, matching drops them all and weights can't mend it.
+
+    The figures are the bias before and after, by a regression of the label on length: P(a ≻ b) =
+    sigmoid(slope * log(length a / length b)), without an intercept, as it has to be for either
+    order of a pair; slope 0 is no bias.
+    """
 
     config: LengthBiasConfig
-    across_buckets = True
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         # An empty response has a logarithm, too.
@@ -59,8 +65,8 @@ class LengthBias(Filter):
             kind=pl.col("log_ratio").sign().cast(pl.Int8), size=pl.col("log_ratio").abs()
         )
         edges = np.quantile(sized["size"], np.linspace(0, 1, self.config.bins + 1)[1:-1])
-        place = np.searchsorted(edges, sized["size"].to_numpy(), side="right")
-        balanced = sized.with_columns(bin=pl.Series(place)).with_columns(
+        bins = np.searchsorted(edges, sized["size"].to_numpy(), side="right")
+        balanced = sized.with_columns(bin=pl.Series(bins)).with_columns(
             longer=(pl.col("kind") > 0).sum().over("bin"),
             shorter=(pl.col("kind") < 0).sum().over("bin"),
         )
@@ -70,23 +76,23 @@ class LengthBias(Filter):
             other=pl.when(pl.col("kind") > 0).then(other).otherwise(own),
         )
         if self.config.method == "matched":
-            found = self._matched(balanced)
+            weighted = self._match(balanced)
         else:
-            found = self._reweighted(balanced)
-        ratio, weight = found["log_ratio"].to_numpy(), found["weight"].to_numpy()
-        return found.select(
+            weighted = self._reweight(balanced)
+        ratio, weight = weighted["log_ratio"].to_numpy(), weighted["weight"].to_numpy()
+        return weighted.select(
             "pair_id",
             "bin",
             "own",
             "other",
             "weight",
-            slope_before=pl.lit(slope(ratio, np.ones(len(ratio)))),
-            slope_after=pl.lit(slope(ratio, weight)),
-            longer_wins_before=pl.lit(longer_wins(ratio, np.ones(len(ratio)))),
-            longer_wins_after=pl.lit(longer_wins(ratio, weight)),
+            slope_before=pl.lit(fit_slope(ratio, np.ones(len(ratio)))),
+            slope_after=pl.lit(fit_slope(ratio, weight)),
+            longer_wins_before=pl.lit(share_longer_wins(ratio, np.ones(len(ratio)))),
+            longer_wins_after=pl.lit(share_longer_wins(ratio, weight)),
         )
 
-    def _matched(self, pairs: pl.DataFrame) -> pl.DataFrame:
+    def _match(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Weight 1 stays, 0 goes: of the more frequent kind of a bin the least decided."""
         order = ["soft_label", "margin", "pair_id"]
         ranked = pairs.sort(order, descending=[True, True, False], nulls_last=True).with_columns(
@@ -95,21 +101,20 @@ class LengthBias(Filter):
         stays = (pl.col("kind") == 0) | (pl.col("rank") < pl.min_horizontal("own", "other"))
         return ranked.with_columns(weight=stays.cast(pl.Float64)).sort("pair_id")
 
-    def _reweighted(self, pairs: pl.DataFrame) -> pl.DataFrame:
+    def _reweight(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Both kinds of a bin together weigh as many pairs as it has, half of that each."""
         both = pl.col("own") + pl.col("other")
         balanced = (pl.col("kind") != 0) & (pl.col("other") > 0)
         weight = pl.when(balanced).then(both / (2 * pl.col("own"))).otherwise(1.0)
         return pairs.with_columns(weight=weight.clip(upper_bound=self.config.max_weight))
 
-    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
-        assert summary is not None
-        found = measured.select("pair_id", "log_ratio").join(
+    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
+        weighted = measured.select("pair_id", "log_ratio").join(
             summary, on="pair_id", how="left", maintain_order="left"
         )
         wins = pl.when(pl.col("log_ratio") > 0).then(pl.lit("longer")).otherwise(pl.lit("shorter"))
         decided = measured.with_columns(
-            found.select(
+            weighted.select(
                 reason=pl.when(pl.col("weight") == 0).then(pl.lit("length_bias")),
                 detail=pl.format(
                     "the {} response won, log length ratio {}: {} such pairs in bin {} against {}",
@@ -122,34 +127,34 @@ class LengthBias(Filter):
             )
         )
         if self.config.method == "reweighted":
-            decided = decided.with_columns(found["weight"])
+            decided = decided.with_columns(weighted["weight"])
         return decided
 
-    def figures(self, summary: pl.DataFrame) -> dict[str, float]:
+    def figures(self, summary: pl.DataFrame) -> list[Figure]:
         names = [f"{n}_{w}" for n in ("slope", "longer_wins") for w in ("before", "after")]
-        return {name: summary[name][0] for name in names}
+        return [Figure(name=name, value=summary[name][0]) for name in names]
 
 
-def slope(ratio: np.ndarray, weight: np.ndarray) -> float:
+def fit_slope(ratio: np.ndarray, weight: np.ndarray) -> float:
     """The slope of the weighted logistic regression of the label on the log length ratio.
 
     With the least ridge that keeps it finite where the longer response always won. By Newton's
     method; the likelihood is concave.
     """
     ridge = 1e-3
-    found = 0.0
+    slope = 0.0
     for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(found * ratio, -500, 500)))
-        gradient = np.sum(weight * (1 - p) * ratio) - ridge * found
+        p = 1 / (1 + np.exp(-np.clip(slope * ratio, -500, 500)))
+        gradient = np.sum(weight * (1 - p) * ratio) - ridge * slope
         curvature = np.sum(weight * p * (1 - p) * ratio**2) + ridge
         step = float(np.clip(gradient / curvature, -1, 1))
-        found += step
+        slope += step
         if abs(step) < 1e-10:
             break
-    return found
+    return slope
 
 
-def longer_wins(ratio: np.ndarray, weight: np.ndarray) -> float:
+def share_longer_wins(ratio: np.ndarray, weight: np.ndarray) -> float:
     """The weighted share of the pairs of different lengths whose longer response won."""
     differ = np.sum(weight * (ratio != 0))
     return float(np.sum(weight * (ratio > 0)) / differ) if differ else 0.5

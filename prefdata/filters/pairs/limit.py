@@ -1,19 +1,14 @@
-"""At most so many pairs: the most decided of each prompt, and of all.
-
-Every prompt's best pair comes before any prompt's second; among equals the more decided label
-(P(chosen ≻ rejected)) goes first, and then the pair's content id, so that the choice depends
-neither on the order of the pairs nor on how they are bucketed.
-"""
+"""At most so many pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from prefdata.filters.base import Filter, FilterConfig, Texts, no_fault
+from prefdata.filters.base import FilterConfig, SummaryFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
 
 _ORDER = ["rank", "decided", "pair_id"]
@@ -22,27 +17,35 @@ _DESCENDING = [False, True, False]
 
 class LimitConfig(FilterConfig):
     kind: Literal["limit"] = "limit"
-    per_prompt: int | None = Field(None, gt=0, description="Pairs of a prompt.")
-    pairs: int | None = Field(None, gt=0, description="Pairs in all.")
+    per_prompt: int | None = Field(
+        None, gt=0, description="Pairs of each prompt, at most.", examples=[1]
+    )
+    pairs: int | None = Field(None, gt=0, description="Pairs in all, at most.", examples=[1])
+
+    example: ClassVar[Mapping[str, Any]] = {"pairs": 60}
 
     @model_validator(mode="after")
-    def _some_limit(self) -> LimitConfig:
+    def _check_limits(self) -> LimitConfig:
         if self.per_prompt is None and self.pairs is None:
             raise ValueError("set per_prompt, pairs or both")
         return self
 
 
-class Limit(Filter):
-    """See the module."""
+class Limit(SummaryFilter):
+    """Keeps at most so many pairs: the most decided of each prompt, and of all.
+
+    Every prompt's best pair comes before any prompt's second; among equals the more decided label
+    (P(chosen ≻ rejected)) goes first, and then the pair's content id, so that the choice depends
+    neither on the order of the pairs nor on how they are bucketed.
+    """
 
     config: LimitConfig
-    across_buckets = True
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         return pairs.with_columns(no_fault())
 
     def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
-        return _ranked(measured, self.config).head(self.config.pairs or 0)
+        return _rank(measured, self.config).head(self.config.pairs or 0)
 
     def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """The last pair that stays; no row where there are fewer."""
@@ -50,29 +53,29 @@ class Limit(Filter):
         pairs = self.config.pairs or 0
         return rows[pairs - 1 : pairs] if pairs else rows.clear()
 
-    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
-        assert summary is not None
-        kept = _ranked(measured, self.config)
+    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
+        stays = _rank(measured, self.config)
         if summary.height:
             rank, decided, pair_id = summary.row(0)
-            kept = kept.filter(
+            stays = stays.filter(
                 (pl.col("rank") < rank)
                 | (pl.col("rank") == rank) & (pl.col("decided") > decided)
                 | (pl.col("rank") == rank)
                 & (pl.col("decided") == decided)
                 & (pl.col("pair_id") <= pair_id)
             )
-        ids = kept["pair_id"].implode()
-        limits = ", ".join(f"{k} {v}" for k, v in self.config.model_dump(exclude_none=True).items())
+        ids = stays["pair_id"].implode()
+        settings = self.config.model_dump(exclude_none=True, exclude={"kind"})
+        limits = ", ".join(f"{name} {value}" for name, value in settings.items())
         return measured.with_columns(
             reason=pl.when(~pl.col("pair_id").is_in(ids)).then(pl.lit("surplus")),
             detail=pl.lit(f"others are more decided; {limits}"),
         )
 
 
-def _ranked(pairs: pl.DataFrame, config: LimitConfig) -> pl.DataFrame:
+def _rank(pairs: pl.DataFrame, config: LimitConfig) -> pl.DataFrame:
     """rank (0 for a prompt's best), decided, pair_id; in order, without what is over per_prompt."""
-    # Rounded: the last bits of a label depend on which answer's id comes first.
+    # Rounded: the last bits of a label depend on which response's id comes first.
     rows = pairs.select("prompt_id", "pair_id", decided=pl.col("soft_label").round(12))
     rows = rows.sort(["decided", "pair_id"], descending=[True, False])
     rows = rows.with_columns(rank=pl.int_range(pl.len()).over("prompt_id"))

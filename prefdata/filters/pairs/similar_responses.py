@@ -1,4 +1,4 @@
-"""Responses that say the same in other words: cosine similarity of their embeddings."""
+"""Pairs whose responses say the same in other words."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import Requirement
-from prefdata.filters.base import Filter, FilterConfig, Texts
-from prefdata.filters.vectors.embedded import embedded, matrix
+from prefdata.filters.base import FilterConfig, RowFilter, Texts
+from prefdata.filters.vectors.embeddings import embed_texts, unpack_vectors
 from prefdata.inference.loop import Inference
 
 
 class SimilarResponsesConfig(FilterConfig):
     kind: Literal["similar_responses"] = "similar_responses"
-    model: str = "embedder"
-    max_similarity: float = Field(0.95, gt=0, le=1)
+    model: str = Field("embedder", description="The model that embeds.", examples=["other"])
+    max_similarity: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="Largest cosine similarity of the responses' embeddings.",
+        examples=[1.0],
+    )
+
+    asks_again = frozenset({"model"})
 
 
-class SimilarResponses(Filter):
-    """See the module."""
+class SimilarResponses(RowFilter):
+    """Drops pairs whose responses say the same in other words: by the cosine similarity of their
+    embeddings."""
 
     config: SimilarResponsesConfig
 
@@ -31,21 +40,21 @@ class SimilarResponses(Filter):
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         ids = pl.concat([pairs["chosen_id"], pairs["rejected_id"]]).unique()
         rows = texts.responses.filter(pl.col("response_id").is_in(ids.implode())).select(
-            "text", id="response_id", prompt_id="prompt_id"
+            "text", "prompt_id", id="response_id"
         )
-        vectors = embedded(self.config.model, rows, inference)
+        vectors = embed_texts(self.config.model, rows, inference)
         sides = [
             pairs.select(id=f"{side}_id").join(vectors, on="id", how="left", maintain_order="left")
             for side in ("chosen", "rejected")
         ]
         fault = pl.coalesce(side["fault"] for side in sides)
         both = sides[0]["vector"].is_not_null() & sides[1]["vector"].is_not_null()
-        left, right = (matrix(side["vector"].filter(both)) for side in sides)
+        left, right = (unpack_vectors(side["vector"].filter(both)) for side in sides)
         cosine = np.full(pairs.height, np.nan)
         cosine[both.to_numpy()] = np.einsum("ij,ij->i", left, right) if len(left) else []
         return pairs.with_columns(fault=fault, cosine_similarity=pl.Series(cosine).fill_nan(None))
 
-    def decide(self, measured: pl.DataFrame, summary: pl.DataFrame | None) -> pl.DataFrame:
+    def decide(self, measured: pl.DataFrame) -> pl.DataFrame:
         limit = self.config.max_similarity
         return measured.with_columns(
             reason=pl.when(pl.col("cosine_similarity") > limit).then(pl.lit("similar_responses")),

@@ -1,14 +1,4 @@
-"""Facility location: the prompts or pairs that represent all others best.
-
-The sum counts every text, so what is common gets more of the budget than what is rare: a small set
-in place of the large one. For the most diverse set take k_center.
-
-Maximises the sum over all texts of their cosine similarity (0 where it is negative) to the most
-similar one that stays. Exact lazy greedy (Minoux, 1978), within (1 - 1/e) of the best possible
-(Nemhauser et al., 1978), of that sum with one simplification: a text is represented only by texts
-of its own k-means cluster, of LARGEST at most. So the clusters don't touch each other, and the
-greedy order of all is the merge of theirs; without it the cost would grow with the square of n.
-"""
+"""Facility location: the prompts or pairs that represent all others best."""
 
 from __future__ import annotations
 
@@ -19,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from prefdata.filters.selection.base import Selection, SelectionConfig
-from prefdata.filters.vectors.clusters import centres, closest
+from prefdata.filters.vectors.clusters import find_centres, rank_centres
 
 LARGEST = 1024
 _PER_CLUSTER = 256
@@ -31,20 +21,34 @@ class FacilityLocationConfig(SelectionConfig):
 
 
 class FacilityLocation(Selection):
-    """See the module."""
+    """Keeps the prompts or pairs that represent all others best.
+
+    Maximises the sum over all texts of their cosine similarity (0 where it is negative) to the
+    most similar one that stays. The sum counts every text, so what is common gets more of the
+    budget than what is rare: a small set in place of the large one. For the most diverse set take
+    k_center.
+
+    Exact lazy greedy (Minoux, 1978), within (1 - 1/e) of the best possible (Nemhauser et al.,
+    1978), of that sum with one simplification: a text is represented only by texts of its own
+    k-means cluster, of LARGEST at most. So the clusters don't touch each other, and the greedy
+    order of all is the merge of theirs; without it the cost would grow with the square of n.
+    """
 
     config: FacilityLocationConfig
 
-    def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:
+    def select(self, vectors: np.ndarray, quality: np.ndarray, budget: int) -> np.ndarray:
         orders = [
-            ((-gain, -scores[row], row) for gain, row in greedy(vectors[rows], rows, scores[rows]))
-            for rows in neighbourhoods(vectors)
+            (
+                (-gain, -quality[row], row)
+                for gain, row in rank_by_gain(vectors[rows], rows, quality[rows])
+            )
+            for rows in split_neighbourhoods(vectors)
         ]
         merged = heapq.merge(*orders)
         return np.array([row for _, (_, _, row) in zip(range(budget), merged, strict=False)])
 
 
-def neighbourhoods(vectors: np.ndarray) -> Iterator[np.ndarray]:
+def split_neighbourhoods(vectors: np.ndarray) -> Iterator[np.ndarray]:
     """The rows in clusters of LARGEST at most; a larger cluster is cut by position."""
     if len(vectors) <= LARGEST:
         yield np.arange(len(vectors))
@@ -53,26 +57,26 @@ def neighbourhoods(vectors: np.ndarray) -> Iterator[np.ndarray]:
     share = max(1, len(vectors) // _SAMPLE)
     sample = vectors[::share]
     count = min(count, max(1, len(sample) // 8))
-    cluster = closest(vectors, centres(sample, count), 1)[:, 0]
+    cluster = rank_centres(vectors, find_centres(sample, count), 1)[:, 0]
     order = np.argsort(cluster, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(cluster[order])) + 1):
         for start in range(0, len(rows), LARGEST):
             yield rows[start : start + LARGEST]
 
 
-def greedy(
-    vectors: np.ndarray, rows: np.ndarray, scores: np.ndarray
+def rank_by_gain(
+    vectors: np.ndarray, rows: np.ndarray, quality: np.ndarray
 ) -> Iterator[tuple[float, int]]:
-    """(gain, row) in the order of the greedy, lazily; of equal gains the better-scored, then the
-    earlier row. Gains never rise, so one that was computed earlier is an upper bound."""
+    """(gain, row) in the order of the greedy, lazily; of equal gains the one of better quality,
+    then the earlier row. Gains never rise, so one that was computed earlier is an upper bound."""
     likeness = np.maximum(vectors @ vectors.T, 0).astype(np.float64)
     covered = np.zeros(len(vectors))
-    heap = [(-gain, -scores[i], i, 0) for i, gain in enumerate(likeness.sum(axis=0).tolist())]
+    heap = [(-gain, -quality[i], i, 0) for i, gain in enumerate(likeness.sum(axis=0).tolist())]
     heapq.heapify(heap)
     last = np.inf
     taken = 0
     while heap:
-        bound, score, i, seen = heapq.heappop(heap)
+        bound, worse, i, seen = heapq.heappop(heap)
         if seen == taken:
             # Rounding may leave a gain a last digit above the one before; the merge needs order.
             last = min(last, -bound)
@@ -81,4 +85,4 @@ def greedy(
             taken += 1
         else:
             gain = float(np.maximum(likeness[i] - covered, 0).sum())
-            heapq.heappush(heap, (-gain, score, i, taken))
+            heapq.heappush(heap, (-gain, worse, i, taken))

@@ -1,9 +1,4 @@
-"""k-center: the prompts or pairs that leave nothing far from what stays.
-
-Gonzalez' farthest-first traversal (1985), exact: begins with the best-scored and takes what lies
-farthest from all taken so far. The largest distance left is at most twice the least possible one
-(in the angle's chord, of which cosine distance is half the square).
-"""
+"""k-center: the prompts or pairs that leave nothing far from what stays."""
 
 from __future__ import annotations
 
@@ -21,15 +16,20 @@ class KCenterConfig(SelectionConfig):
 
 
 class KCenter(Selection):
-    """See the module."""
+    """Keeps the prompts or pairs that leave nothing far from what stays.
+
+    Gonzalez' farthest-first traversal (1985), exact: begins with the one of the best quality and
+    takes what lies farthest from all taken so far. The largest distance left is at most twice the
+    least possible one (in the angle's chord, of which cosine distance is half the square).
+    """
 
     config: KCenterConfig
 
-    def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:
-        return farthest_first(vectors, int(np.argmax(scores)), budget)
+    def select(self, vectors: np.ndarray, quality: np.ndarray, budget: int) -> np.ndarray:
+        return take_farthest(vectors, int(np.argmax(quality)), budget)
 
 
-def farthest_first(vectors: np.ndarray, first: int, count: int) -> np.ndarray:
+def take_farthest(vectors: np.ndarray, first: int, count: int) -> np.ndarray:
     """`count` rows in the order in which they are taken; of equally far ones the earliest.
 
     Lazily: a distance to the nearest taken one only ever falls, so one that was computed earlier
@@ -41,23 +41,23 @@ def farthest_first(vectors: np.ndarray, first: int, count: int) -> np.ndarray:
     bound[first] = -np.inf
     seen = np.ones(len(vectors), dtype=np.int64)
     while len(taken) < count:
-        front = _front(bound)
+        front = _find_front(bound)
         outside = np.delete(bound, front).max(initial=-np.inf)
         _refresh(vectors, bound, seen, front, taken)
         near, own = vectors[front], bound[front]
         while len(taken) < count:
-            place = int(own.argmax())
-            if own[place] <= outside:
+            farthest = int(own.argmax())
+            if own[farthest] <= outside:
                 break
-            taken.append(int(front[place]))
-            own = np.minimum(own, 1 - near @ near[place])
-            own[place] = -np.inf
+            taken.append(int(front[farthest]))
+            own = np.minimum(own, 1 - near @ near[farthest])
+            own[farthest] = -np.inf
         bound[front] = own
         seen[front] = len(taken)
     return np.array(taken)
 
 
-def _front(bound: np.ndarray) -> np.ndarray:
+def _find_front(bound: np.ndarray) -> np.ndarray:
     """The rows of the largest bounds, ascending; all that share the least of these."""
     if len(bound) <= _FRONT:
         return np.arange(len(bound))
@@ -72,9 +72,9 @@ def _refresh(
         # Rows that were brought up to date together are so again: few products, and large ones.
         some = rows[seen[rows] == since]
         for start in range(0, len(some), _FRONT):
-            part = some[start : start + _FRONT]
+            block = some[start : start + _FRONT]
             new = vectors[taken[since:]]
             if len(new):
-                distance = 1 - (vectors[part] @ new.T).max(axis=1)
-                bound[part] = np.minimum(bound[part], distance)
+                distance = 1 - (vectors[block] @ new.T).max(axis=1)
+                bound[block] = np.minimum(bound[block], distance)
     seen[rows] = len(taken)

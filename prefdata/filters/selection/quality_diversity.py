@@ -1,11 +1,4 @@
-"""A quality-diversity archive: cells of the embedding space, of each cell the best.
-
-As QDHF (Ding et al., 2023, arXiv 2310.12103) lays MAP-Elites' archive (Mouret and Clune, 2015) over
-a low-dimensional projection of embeddings: here a random one, or the principal components of the
-texts at hand (QDHF learns it from human judgments of similarity, which prefdata does not have).
-Each axis is cut where it makes bins of equally many texts. First the best of every cell stays, then
-the second of every cell, and so on until the budget is spent; of equal rank the better-scored.
-"""
+"""A quality-diversity archive: cells of the embedding space, of each cell the best."""
 
 from __future__ import annotations
 
@@ -19,45 +12,60 @@ from prefdata.filters.selection.base import Selection, SelectionConfig
 
 class QualityDiversityConfig(SelectionConfig):
     kind: Literal["quality_diversity"] = "quality_diversity"
-    projection: Literal["random", "principal"] = "random"
-    dimensions: int = Field(4, ge=1, le=16, description="Axes of the projection.")
+    projection: Literal["random", "principal"] = Field(
+        "random",
+        description="Random axes, or the principal components of the texts.",
+        examples=["principal"],
+    )
+    dimensions: int = Field(4, ge=1, le=16, description="Axes of the projection.", examples=[2])
     bins: int | None = Field(
-        None, ge=2, description="Bins an axis; null: about as many cells as the budget."
+        None,
+        ge=2,
+        description="Bins per axis; null: about as many cells as the budget.",
+        examples=[3],
     )
 
 
 class QualityDiversity(Selection):
-    """See the module."""
+    """Keeps the best of every cell of the embedding space.
+
+    As QDHF (Ding et al., 2023, arXiv 2310.12103) lays MAP-Elites' archive (Mouret and Clune, 2015)
+    over a low-dimensional projection of embeddings: here a random one, or the principal components
+    of the texts at hand (QDHF learns it from human judgments of similarity, which prefdata does not
+    have). Each axis is cut where it makes bins of equally many texts. First the best of every cell
+    stays, then the second of every cell, and so on until the budget is spent; of equal rank the one
+    of better quality.
+    """
 
     config: QualityDiversityConfig
 
-    def select(self, vectors: np.ndarray, scores: np.ndarray, budget: int) -> np.ndarray:
+    def select(self, vectors: np.ndarray, quality: np.ndarray, budget: int) -> np.ndarray:
         axes = min(self.config.dimensions, vectors.shape[1])
         bins = self.config.bins or max(2, round(budget ** (1 / axes)))
-        cell = cells(projected(vectors, self.config.projection, axes), bins)
-        # Best first within each cell; of equal scores the earlier row.
-        order = np.lexsort((-scores, cell))
+        cell = number_cells(project(vectors, self.config.projection, axes), bins)
+        # Best first within each cell; of equal quality the earlier row.
+        order = np.lexsort((-quality, cell))
         ordered = cell[order]
         start = np.searchsorted(ordered, ordered)
         rank = np.empty(len(cell), dtype=np.int64)
         rank[order] = np.arange(len(cell)) - start
-        return np.lexsort((-scores, rank))[:budget]
+        return np.lexsort((-quality, rank))[:budget]
 
 
-def projected(vectors: np.ndarray, projection: str, axes: int) -> np.ndarray:
+def project(vectors: np.ndarray, projection: str, axes: int) -> np.ndarray:
     """(n, axes): the vectors in fewer dimensions."""
     if projection == "random":
         draw = np.random.default_rng(0).standard_normal((vectors.shape[1], axes))
         return vectors @ draw.astype(np.float32)
     centred = vectors - vectors.mean(axis=0)
-    _, found = np.linalg.eigh(centred.T @ centred)
-    main = found[:, ::-1][:, :axes]
+    _, components = np.linalg.eigh(centred.T @ centred)
+    main = components[:, ::-1][:, :axes]
     # An axis may point either way: the larger entry decides, not the library.
     main = main * np.sign(main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])])
     return centred @ main
 
 
-def cells(points: np.ndarray, bins: int) -> np.ndarray:
+def number_cells(points: np.ndarray, bins: int) -> np.ndarray:
     """For each row the number of its cell."""
     number = np.zeros(len(points), dtype=np.int64)
     for axis in points.T:

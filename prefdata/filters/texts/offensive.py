@@ -1,9 +1,4 @@
-"""Offensive language, by alt-profanity-check (the extra `safety`): a linear model over words, its
-weights inside the package.
-
-It knows English insults and swear words. It does not judge what a text says: politely worded harm
-passes, and quoted or harmless slang may not. For that ask a model as a judge.
-"""
+"""Offensive language."""
 
 from __future__ import annotations
 
@@ -14,16 +9,23 @@ from pydantic import Field
 
 from prefdata.errors import ConfigError
 from prefdata.filters.base import Texts
-from prefdata.filters.texts.base import FlawConfig, Flaws
+from prefdata.filters.texts.base import TextFilter, TextFilterConfig
 
 
-class OffensiveConfig(FlawConfig):
+class OffensiveConfig(TextFilterConfig):
     kind: Literal["offensive"] = "offensive"
-    max_probability: float = Field(0.8, ge=0, lt=1, description="Of being offensive.")
+    max_probability: float = Field(
+        0.8, ge=0, lt=1, description="Of being offensive.", examples=[0.99]
+    )
 
 
-class Offensive(Flaws):
-    """See the module."""
+class Offensive(TextFilter):
+    """Drops texts with offensive words, by alt-profanity-check (the extra `safety`): a linear
+    model over words, its weights inside the package.
+
+    It knows English insults and swear words. It does not judge what a text flaw: politely worded
+    harm passes, and quoted or harmless slang may not. For that ask a model as a judge.
+    """
 
     code = "offensive"
     config: OffensiveConfig
@@ -37,16 +39,16 @@ class Offensive(Flaws):
                 "Install the extra: pip install prefdata[safety]",
             ) from error
 
-    def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
+    def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
         from profanity_check import predict_prob
 
         if not rows.height:
             return pl.Series([], dtype=pl.String)
         probability = pl.Series(predict_prob(rows["text"].to_list()))
         limit = self.config.max_probability
-        says = pl.format(
+        flaw = pl.format(
             "offensive with probability {}, max_probability {}",
             probability.round(4),
             pl.lit(limit),
         )
-        return rows.select(pl.when(probability > limit).then(says)).to_series()
+        return rows.select(pl.when(probability > limit).then(flaw)).to_series()

@@ -1,17 +1,10 @@
-"""Personal data: mail addresses, phone and card numbers, bank accounts and IP addresses in a text.
-
-Phone numbers by phonenumbers (Google's libphonenumber), IBANs and card numbers by the check digits
-that python-stdnum knows, both in the extra `privacy`; mail and IP addresses by their form. Found is
-what has a form: names, birthdays, postal addresses and national numbers are not, for which a
-recogniser of names with a model per language would be needed. Addresses and numbers that are set
-aside for examples (example.com, 192.0.2.1, private networks) are no personal data.
-"""
+"""Personal data in a text."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import polars as pl
@@ -19,9 +12,10 @@ from pydantic import Field
 
 from prefdata.errors import ConfigError
 from prefdata.filters.base import Texts
-from prefdata.filters.texts.base import FlawConfig, Flaws, Part
+from prefdata.filters.subjects import Subject
+from prefdata.filters.texts.base import TextFilter, TextFilterConfig
 
-Kind = Literal["email", "phone", "card", "iban", "ip"]
+Datum = Literal["email", "phone", "card", "iban", "ip"]
 
 _MAIL = re.compile(r"[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}\b")
 _RESERVED_MAIL = re.compile(r"@(?:.*\.)?(?:example(?:\.\w+)?|test|invalid|localhost)$", re.I)
@@ -35,20 +29,38 @@ _ANY = re.compile(r"@|\d\D{0,2}\d")
 """What every one of them holds: most texts end here."""
 
 
-class PersonalDataConfig(FlawConfig):
+class PersonalDataConfig(TextFilterConfig):
     kind: Literal["personal_data"] = "personal_data"
-    of: list[Part] = Field(["prompt", "chosen", "rejected"], min_length=1)
-    kinds: list[Kind] = Field(["email", "phone", "card", "iban", "ip"], min_length=1)
+    of: list[Subject] = Field(
+        ["prompt", "chosen", "rejected"],
+        min_length=1,
+        description="The texts that are looked at.",
+        examples=[["rejected"]],
+    )
+    kinds: list[Datum] = Field(
+        ["email", "phone", "card", "iban", "ip"],
+        min_length=1,
+        description="What is looked for.",
+        examples=[["iban"]],
+    )
     region: str = Field(
         "ZZ",
         pattern="^[A-Z]{2}$",
         description="Phone numbers without a country code are read as this country's; ZZ: only "
         "numbers with one count.",
+        examples=["US"],
     )
 
 
-class PersonalData(Flaws):
-    """See the module."""
+class PersonalData(TextFilter):
+    """Drops texts with mail addresses, phone and card numbers, bank accounts or IP addresses.
+
+    Phone numbers by phonenumbers (Google's libphonenumber), IBANs and card numbers by the check
+    digits that python-stdnum knows, both in the extra `privacy`; mail and IP addresses by their
+    form. Only what has a form is found, not names, birthdays, postal addresses or national numbers:
+    these need a recogniser of names with a model per language. Addresses and numbers that are set
+    aside for examples (example.com, 192.0.2.1, private networks) are no personal data.
+    """
 
     code = "personal_data"
     config: PersonalDataConfig
@@ -66,38 +78,38 @@ class PersonalData(Flaws):
         if self.config.region not in {"ZZ", *phonenumbers.SUPPORTED_REGIONS}:
             raise ConfigError(f"{self.where}.region: {self.config.region} is no country's code")
 
-    def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
-        return pl.Series([self._found(text) for text in rows["text"]], dtype=pl.String)
+    def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
+        return pl.Series([self._locate_data(text) for text in rows["text"]], dtype=pl.String)
 
-    def _found(self, text: str) -> str | None:
-        """The first of each kind by its place: a dropped record must not spread the datum itself."""
+    def _locate_data(self, text: str) -> str | None:
+        """Where the first of each kind stands; its text would spread with the dropped record."""
         if not _ANY.search(text):
             return None
-        found = []
+        places = []
         for kind in self.config.kinds:
-            place = next(iter(_FINDERS[kind](text, self.config.region)), None)
-            if place is not None:
-                found.append(f"{kind} at characters {place[0]} to {place[1]}")
-        return "; ".join(found) or None
+            span = next(_FINDERS[kind](text, self.config.region), None)
+            if span is not None:
+                places.append(f"{kind} at characters {span[0]} to {span[1]}")
+        return "; ".join(places) or None
 
 
-Places = Iterator[tuple[int, int]]
+Spans = Iterator[tuple[int, int]]
 
 
-def _mails(text: str, region: str) -> Places:
+def _find_mails(text: str, region: str) -> Spans:
     for match in _MAIL.finditer(text):
         if not _RESERVED_MAIL.search(match.group()):
             yield match.span()
 
 
-def _phones(text: str, region: str) -> Places:
+def _find_phones(text: str, region: str) -> Spans:
     from phonenumbers import PhoneNumberMatcher
 
     for match in PhoneNumberMatcher(text, region):
         yield match.start, match.end
 
 
-def _cards(text: str, region: str) -> Places:
+def _find_cards(text: str, region: str) -> Spans:
     from stdnum import luhn
 
     for match in _CARD.finditer(text):
@@ -107,7 +119,7 @@ def _cards(text: str, region: str) -> Places:
             yield match.span()
 
 
-def _ibans(text: str, region: str) -> Places:
+def _find_ibans(text: str, region: str) -> Spans:
     from stdnum import iban
 
     for match in _IBAN.finditer(text):
@@ -120,7 +132,7 @@ def _ibans(text: str, region: str) -> Places:
                 break
 
 
-def _addresses(text: str, region: str) -> Places:
+def _find_addresses(text: str, region: str) -> Spans:
     for match in _IP.finditer(text):
         try:
             address = ipaddress.ip_address(match.group())
@@ -130,10 +142,10 @@ def _addresses(text: str, region: str) -> Places:
             yield match.span()
 
 
-_FINDERS = {
-    "email": _mails,
-    "phone": _phones,
-    "card": _cards,
-    "iban": _ibans,
-    "ip": _addresses,
+_FINDERS: dict[Datum, Callable[[str, str], Spans]] = {
+    "email": _find_mails,
+    "phone": _find_phones,
+    "card": _find_cards,
+    "iban": _find_ibans,
+    "ip": _find_addresses,
 }

@@ -1,9 +1,4 @@
-"""Refusals: responses that decline the request instead of answering it.
-
-By their words, in English: an apology or "as an AI" with a "can't" or "won't" near the response's
-start. A response that refuses in other words, or in another language, is not found; `phrases` adds
-regular expressions. Where refusing is what the data should teach, leave this filter out.
-"""
+"""Refusals: responses that decline the request instead of meeting it."""
 
 from __future__ import annotations
 
@@ -13,7 +8,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from prefdata.filters.base import Texts
-from prefdata.filters.texts.base import FlawConfig, Flaws
+from prefdata.filters.texts.base import TextFilter, TextFilterConfig
 
 _CANNOT = (
     r"(?:can(?:no|['’])?t|can not|could not|couldn['’]t|won['’]t|will not|"
@@ -24,7 +19,7 @@ _CANNOT = (
     r"must respectfully decline)"
 )
 _DOING = (
-    r"(?:help|assist|provid|fulfil|compl|response|discuss|support|creat|writ|generat|giv|shar|offer|"
+    r"(?:help|assist|provid|fulfil|compl|answer|discuss|support|creat|writ|generat|giv|shar|offer|"
     r"participat|engag|do that|do this|in good conscience|respond|recommend|encourag|condon|"
     r"continu|your request|this request)\w*"
 )
@@ -41,14 +36,18 @@ PHRASES = (
 """Regular expressions of polars (Rust)."""
 
 
-class RefusalsConfig(FlawConfig):
+class RefusalsConfig(TextFilterConfig):
     kind: Literal["refusals"] = "refusals"
-    within: int = Field(200, gt=0, description="Looks at so many characters from the start.")
-    phrases: list[str] = Field([], description="More regular expressions (Rust) of refusals.")
+    within: int = Field(
+        200, gt=0, description="Looks at so many characters from the start.", examples=[9]
+    )
+    phrases: list[str] = Field(
+        [], description="More regular expressions (Rust) of refusals.", examples=[["zzz"]]
+    )
 
     @field_validator("phrases")
     @classmethod
-    def _compile(cls, phrases: list[str]) -> list[str]:
+    def _check_phrases(cls, phrases: list[str]) -> list[str]:
         for phrase in phrases:
             try:
                 pl.Series([""]).str.contains(phrase, strict=True)
@@ -57,17 +56,22 @@ class RefusalsConfig(FlawConfig):
         return phrases
 
 
-class Refusals(Flaws):
-    """See the module."""
+class Refusals(TextFilter):
+    """Drops refusals, by their words in English: an apology or "as an AI" with a "can't" or "won't"
+    near the start of the text.
+
+    A response that refuses in other words, or in another language, is not found; `phrases` adds
+    regular expressions. Where refusing is what the data should teach, leave this filter out.
+    """
 
     code = "refusal"
     config: RefusalsConfig
 
-    def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
+    def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
         start = pl.col("text").str.slice(0, self.config.within)
         matches = [
             start.str.extract(f"({phrase})", 1) for phrase in (*PHRASES, *self.config.phrases)
         ]
-        found = pl.coalesce(matches)
-        says = pl.format('refuses: "{}"', found)
-        return rows.select(pl.when(found.is_not_null()).then(says)).to_series()
+        match = pl.coalesce(matches)
+        flaw = pl.format('refuses: "{}"', match)
+        return rows.select(pl.when(match.is_not_null()).then(flaw)).to_series()

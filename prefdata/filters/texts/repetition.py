@@ -1,9 +1,4 @@
-"""Repetition: texts that say the same words over and over, as a policy that loops does.
-
-The share of word trigrams that stood in the text before, as the repetition rules of MassiveText
-(Rae et al., 2021, arXiv 2112.11446, Appendix A.1.1) count duplicate n-grams, by number instead of
-by characters.
-"""
+"""Repetition within a text, as of a policy that loops."""
 
 from __future__ import annotations
 
@@ -13,29 +8,36 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.filters.base import Texts
-from prefdata.filters.texts.base import FlawConfig, Flaws
-from prefdata.text.shingles import distinct_counts, shingles
+from prefdata.filters.texts.base import TextFilter, TextFilterConfig
+from prefdata.text.shingles import count_distinct, shingles
 
 
-class RepetitionConfig(FlawConfig):
+class RepetitionConfig(TextFilterConfig):
     kind: Literal["repetition"] = "repetition"
-    max_repeated: float = Field(0.5, ge=0, lt=1, description="Largest share of repeated trigrams.")
-    min_words: int = Field(20, ge=3, description="Shorter texts are not looked at.")
+    max_repeated: float = Field(
+        0.5, ge=0, lt=1, description="Largest share of repeated trigrams.", examples=[0.99]
+    )
+    min_words: int = Field(20, ge=3, description="Shorter texts are not looked at.", examples=[9])
 
 
-class Repetition(Flaws):
-    """See the module."""
+class Repetition(TextFilter):
+    """Drops texts that say the same words over and over.
+
+    By the share of word trigrams that stood in the text before, as the repetition rules of
+    MassiveText (Rae et al., 2021, arXiv 2112.11446, Appendix A.1.1) count duplicate n-grams, by
+    number instead of by characters.
+    """
 
     code = "repetitive"
     config: RepetitionConfig
 
-    def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
+    def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
         grams = shingles(rows["text"])
         count = pl.Series(grams.lengths)
-        repeated = 1 - pl.Series(distinct_counts(grams)) / count
+        repeated = 1 - pl.Series(count_distinct(grams)) / count
         limit = self.config.max_repeated
-        says = pl.format(
+        flaw = pl.format(
             "{} of its word trigrams repeat, max_repeated {}", repeated.round(4), pl.lit(limit)
         )
         long_enough = count + 2 >= self.config.min_words
-        return rows.select(pl.when(long_enough & (repeated > limit)).then(says)).to_series()
+        return rows.select(pl.when(long_enough & (repeated > limit)).then(flaw)).to_series()

@@ -1,4 +1,4 @@
-"""Truncation: responses that were cut off at max_tokens, so they never ended their turn."""
+"""Truncated responses."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Literal
 import polars as pl
 
 from prefdata.filters.base import Texts
-from prefdata.filters.texts.base import FlawConfig, Flaws
+from prefdata.filters.texts.base import TextFilter, TextFilterConfig
 
 
-class TruncationConfig(FlawConfig):
+class TruncationConfig(TextFilterConfig):
     kind: Literal["truncation"] = "truncation"
 
 
-class Truncation(Flaws):
-    """See the module."""
+class Truncation(TextFilter):
+    """Drops responses that were cut off at max_tokens, so they never ended their turn."""
 
-    config: TruncationConfig
     code = "truncated"
+    config: TruncationConfig
 
-    def flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
-        says = pl.format(
+    def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
+        flaw = pl.format(
             "finish reason length after {} characters; generate.max_tokens is the limit",
             pl.col("text").str.len_chars(),
         )
-        return rows.select(pl.when(pl.col("finished").not_()).then(says)).to_series()
+        return rows.select(pl.when(pl.col("finished").not_()).then(flaw)).to_series()

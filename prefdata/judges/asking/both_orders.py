@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import polars as pl
 
-from prefdata.judges.asking.conversation import transcript
-from prefdata.judges.asking.delimiters import neutral
-from prefdata.judges.base import COMPARISON, Candidates, both_traces, judgments
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.judges.asking.conversation import disarm_prompts
+from prefdata.judges.asking.delimiters import disarm
+from prefdata.judges.base import Candidates, fill_judgments, join_traces
 from prefdata.statistics.odds import sigmoid
 
 OPTIONS = ("A", "B")
 
 
-def in_both_orders(candidates: Candidates) -> pl.DataFrame:
-    """prompt_id, question, first, second: a row a comparison with a first, then one with b first.
-
-    The texts are neutral.
-    """
-    questions = candidates.prompts.select(
-        "prompt_id", question=neutral(transcript(pl.col("messages")))
-    )
-    texts = candidates.responses.select("response_id", text=neutral(pl.col("text")))
+def lay_out_both_orders(candidates: Candidates) -> pl.DataFrame:
+    """prompt_id, prompt, first, second: one row per comparison with a first, then one with b
+    first. The texts are disarmed."""
+    texts = candidates.responses.select("response_id", text=disarm(pl.col("text")))
     joined = candidates.comparisons.select(COMPARISON).join(
-        questions, on="prompt_id", how="left", maintain_order="left"
+        disarm_prompts(candidates), on="prompt_id", how="left", maintain_order="left"
     )
     for side in ("a", "b"):
         of_side = texts.rename({"response_id": f"response_{side}", "text": f"text_{side}"})
         joined = joined.join(of_side, on=f"response_{side}", how="left", maintain_order="left")
     return pl.concat(
-        joined.select("prompt_id", "question", first=f"text_{one}", second=f"text_{other}")
+        joined.select("prompt_id", "prompt", first=f"text_{one}", second=f"text_{other}")
         for one, other in (("a", "b"), ("b", "a"))
     )
 
 
-def from_both_orders(judge: str, candidates: Candidates, found: pl.DataFrame) -> pl.DataFrame:
-    """Judgments from what was found of each row of `in_both_orders`.
+def merge_both_orders(judge: str, candidates: Candidates, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Judgments from the verdicts on the rows of `lay_out_both_orders`.
 
-    `found`: logprobs (of A and B), unscored, trace. The two log-odds are averaged: a liking for
-    the first place, which adds the same to both, cancels. Where one is infinite (a written
-    verdict) the two probabilities are: two verdicts that contradict each other are a tie.
+    The two log-odds are averaged: a liking for the first place, which adds the same to both,
+    cancels. Where one is infinite (a written verdict) the two probabilities are averaged: two
+    verdicts that contradict each other are a tie.
+
+    Args:
+        judge: The judge's name.
+        candidates: What was judged.
+        verdicts: logprobs (of A and B), unscored, trace.
     """
     count = candidates.comparisons.height
-    odds = found.select(
+    odds = verdicts.select(
         "unscored",
         "trace",
         odds=pl.col("logprobs").list.get(0) - pl.col("logprobs").list.get(1),
@@ -57,7 +58,7 @@ def from_both_orders(judge: str, candidates: Candidates, found: pl.DataFrame) ->
     )
     mean = (pl.col("odds_f") + pl.col("odds_r")) / 2
     forward, reverse = sigmoid(pl.col("odds_f")), sigmoid(pl.col("odds_r"))
-    return judgments(
+    return fill_judgments(
         judge,
         joined.with_columns(
             preference=pl.when(mean.is_finite())
@@ -66,13 +67,6 @@ def from_both_orders(judge: str, candidates: Candidates, found: pl.DataFrame) ->
             forward=forward,
             reverse=reverse,
             unscored=pl.min_horizontal("unscored_f", "unscored_r"),
-            trace=both_traces("trace_f", "trace_r", ("[a first]", "[b first]")),
+            trace=join_traces("trace_f", "trace_r", ("[a first]", "[b first]")),
         ),
     )
-
-
-def kept(found: pl.DataFrame) -> pl.DataFrame:
-    """`trace` of a verdict that was asked for alone: what was written, where it could not be read
-    or may hold reasons."""
-    bare = pl.col("unscored").is_null() & (pl.col("written").str.len_chars() <= 40)
-    return found.with_columns(trace=pl.when(~bare.fill_null(False)).then("written"))

@@ -1,57 +1,41 @@
-"""Conversations and responses as text for a judge's template."""
+"""The conversations in which a judge model is asked."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
-
 import polars as pl
 
+from prefdata.judges.asking.delimiters import disarm
+from prefdata.judges.base import Candidates
+from prefdata.text.transcript import transcript
 
-def transcript(messages: pl.Expr) -> pl.Expr:
-    """One turn: its content. Several: "User: …" and "Assistant: …" turns, a blank line between."""
-    role, content = pl.element().struct.field("role"), pl.element().struct.field("content")
-    titled = pl.concat_str(
-        pl.when(role == "user")
-        .then(pl.lit("User: "))
-        .when(role == "assistant")
-        .then(pl.lit("Assistant: "))
-        .otherwise(pl.lit("System: ")),
-        content,
-    )
-    only = messages.list.first().struct.field("content")
-    return (
-        pl.when(messages.list.len() == 1)
-        .then(only)
-        .otherwise(messages.list.eval(titled).list.join("\n\n"))
-    )
+ONCE = pl.lit(0, dtype=pl.Int64).alias("sample_index")
+"""What a judge has its model write is sampled once."""
 
 
-def fill(template: str, **values: pl.Expr) -> pl.Expr:
-    """The template with each `{name}` replaced, in one pass: values are never read again."""
-    parts: list[pl.Expr] = []
-    rest = template
-    while rest:
-        found = [(rest.find("{" + name + "}"), name) for name in values]
-        position, name = min((f for f in found if f[0] >= 0), default=(-1, ""))
-        if position < 0:
-            break
-        parts += [pl.lit(rest[:position]), values[name]]
-        rest = rest[position + len(name) + 2 :]
-    return pl.concat_str([*parts, pl.lit(rest)])
-
-
-@cache
-def template(name: str) -> str:
-    """The text of judges/prompted/prompts/NAME.txt."""
-    folder = resources.files("prefdata.judges.prompted") / "prompts"
-    return (folder / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
-
-
-def turns(*contents: pl.Expr) -> pl.Expr:
+def build_turns(*contents: pl.Expr) -> pl.Expr:
     """A conversation: the user's turn, the assistant's, the user's, and so on."""
     roles = ("user", "assistant")
     return pl.concat_list(
         pl.struct(pl.lit(roles[n % 2]).alias("role"), content.alias("content"))
         for n, content in enumerate(contents)
     )
+
+
+def append_to_last_turn(messages: pl.Expr, text: pl.Expr) -> pl.Expr:
+    """The conversations with the text at the end of the last turn, after a blank line."""
+    last = messages.list.last()
+    content = pl.concat_str(last.struct.field("content"), text, separator="\n\n")
+    turn = pl.struct(last.struct.field("role").alias("role"), content.alias("content"))
+    return pl.concat_list(messages.list.head(messages.list.len() - 1), pl.concat_list(turn))
+
+
+def disarm_prompts(candidates: Candidates) -> pl.DataFrame:
+    """prompt_id and prompt (a transcript, disarmed): one row per prompt."""
+    return candidates.prompts.select("prompt_id", prompt=disarm(transcript(pl.col("messages"))))
+
+
+def disarm_responses(candidates: Candidates) -> pl.DataFrame:
+    """response_id, prompt_id, prompt, response: one row per response, the texts disarmed."""
+    return candidates.responses.select(
+        "response_id", "prompt_id", response=disarm(pl.col("text"))
+    ).join(disarm_prompts(candidates), on="prompt_id", how="left", maintain_order="left")

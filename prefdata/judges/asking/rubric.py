@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from prefdata.judges.asking.verdict import probabilities
+from prefdata.judges.asking.formats.replies import share_out
 
 
 class Rubric(BaseModel):
@@ -43,6 +43,7 @@ class Rubric(BaseModel):
             raise ValueError(f"anchors outside of {self.low} to {self.high}: {named}")
         return self
 
+    @property
     def options(self) -> tuple[str, ...]:
         """The ratings as texts, the worst first.
 
@@ -51,16 +52,16 @@ class Rubric(BaseModel):
         """
         return tuple(str(point) for point in range(self.low, self.high + 1))
 
-    def text(self) -> str:
-        """For a template: a line a criterion, then the scale."""
+    def render(self) -> str:
+        """The rubric for a template: one line per criterion, then the scale."""
         criteria = [f"- {criterion}" for criterion in self.criteria]
         points = [f"{point}: {self.anchors[point]}" for point in sorted(self.anchors)]
         scale = f"Scale: from {self.low} (worst) to {self.high} (best)"
         return "\n".join([*criteria, "", scale, *points])
 
-    def expected(self, logprobs: pl.Expr) -> pl.Expr:
-        """The mean rating under the options' probabilities (G-Eval, arXiv 2303.16634, Section 2):
-        finer than the likeliest rating, which ties most responses."""
-        shares = probabilities(logprobs)
-        points = [shares.list.get(n) * (self.low + n) for n in range(len(self.options()))]
+    def average(self, logprobs: pl.Expr) -> pl.Expr:
+        """The mean rating under the options' probabilities (G-Eval, arXiv 2303.16634, Section 2).
+        It is finer than the likeliest rating, which ties most responses."""
+        shares = share_out(logprobs)
+        points = [shares.list.get(n) * (self.low + n) for n in range(len(self.options))]
         return pl.sum_horizontal(points, ignore_nulls=False)

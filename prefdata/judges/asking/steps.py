@@ -1,63 +1,80 @@
-"""Several questions one after the other: the next is asked only where the last was answered."""
+"""Several requests one after the other: the next is made only where the last brought a text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import Requirement, Sampling
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.verdict import AskingConfig, unreadable
+from prefdata.judges.asking.conversation import ONCE, build_turns
+from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
+from prefdata.judges.asking.written import find_unreadable
 
 
-class WritingConfig(AskingConfig):
-    trace_tokens: int = Field(1024, gt=0, description="Longest text before the verdict.")
-    temperature: float = Field(0.0, ge=0, description="At which that text is sampled.")
+class WritingConfig(PromptedConfig):
+    """The settings of a judge that writes before its verdict."""
+
+    trace_tokens: int = Field(
+        1024, gt=0, description="The longest text before the verdict.", examples=[128]
+    )
+    temperature: float = Field(
+        0.0, ge=0, description="The temperature at which that text is sampled.", examples=[0.5]
+    )
+
+    asks_again: ClassVar[frozenset[str]] = PromptedConfig.asks_again | {
+        "trace_tokens",
+        "temperature",
+    }
 
 
-class Writing:
-    """What a judge has its model write before the verdict."""
+class WritingJudge(PromptedJudge):
+    """A judge that has its model write before it asks for the verdict."""
 
-    def __init__(self, config: WritingConfig, where: str) -> None:
-        self.model = config.model
-        self.where = where
-        self.sampling = Sampling(temperature=config.temperature, max_tokens=config.trace_tokens)
+    config: WritingConfig
 
-    def requirement(self) -> Requirement:
-        """The model has to generate."""
-        return Requirement.of(self.model, "generate", self.sampling)
+    def requirements(self) -> list[Requirement]:
+        writing = Requirement.of(self.config.model, "generate", self._sampling())
+        return [writing, *super().requirements()]
 
-    def ask(self, inference: Inference, rows: pl.DataFrame) -> pl.DataFrame:
-        """`trace` (what was written, without thoughts), `unscored` (why nothing whole was).
+    def write(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:
+        """Have the model write in conversations of these turns.
 
-        `rows` hold place and messages.
+        Returns:
+            `trace` (what was written, without thoughts) and `unscored` (why nothing whole was).
         """
         asked = inference.ask(
-            self.model,
+            self.config.model,
             "generate",
-            self.sampling,
-            rows.with_columns(sample_index=pl.lit(0, dtype=pl.Int64)),
+            self._sampling(),
+            rows.select("prompt_id", ONCE, messages=build_turns(*contents)),
         )
         # A text that was cut off may have said only half of what there is to say for a response.
-        return unreadable(asked, f"{self.where}.trace_tokens").select(
+        return find_unreadable(asked, f"{self.where}.trace_tokens").select(
             "unscored",
             trace=pl.when(pl.col("unscored").is_null()).then("own").otherwise("written"),
         )
 
+    def _sampling(self) -> Sampling:
+        return Sampling(temperature=self.config.temperature, max_tokens=self.config.trace_tokens)
 
-def where_sound(rows: pl.DataFrame, ask: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-    """The rows with what `ask` finds for those that have no reason in `unscored` yet.
 
-    `ask` returns one row a row, in order, with an `unscored` of its own. The other rows keep their
-    reason and have null in its columns.
+def ask_where_sound(
+    rows: pl.DataFrame, ask: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pl.DataFrame:
+    """The rows with the columns that `ask` returns for those without a reason in `unscored`.
+
+    `ask` returns one row per row, in order, with an `unscored` of its own. The other rows keep
+    their reason and have null in its columns.
     """
     numbered = rows.with_row_index("row")
     sound = numbered.filter(pl.col("unscored").is_null())
-    found = ask(sound.drop("row")).rename({"unscored": "later"})
+    asked = ask(sound.drop("row")).rename({"unscored": "later"})
     joined = numbered.join(
-        pl.concat([sound.select("row"), found], how="horizontal"),
+        pl.concat([sound.select("row"), asked], how="horizontal"),
         on="row",
         how="left",
         maintain_order="left",

@@ -1,7 +1,7 @@
-"""The number that a worked response ends in, as an exact fraction.
+"""The number that a worked answer ends in, as an exact fraction.
 
 Where it stands, in order of how explicitly it is marked: `#### 18` (GSM8K, arXiv 2110.14168),
-`\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18", "the response is 18"; the last of these that holds a
+`\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18", "the answer is 18"; the last of these that holds a
 number counts. Without one it is the last number of the text, if the text came to its end. Numbers,
 no algebra: `2x`, `2\\pi`, `3:5` and `5 or 6` are none.
 """
@@ -16,29 +16,36 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Number:
-    """`said`: as it was written. `value` is what stands before a percent sign."""
+    """A number in a text.
 
-    said: str
+    Args:
+        written: As it stands there.
+        value: What stands before a percent sign, where there is one.
+        percent: Whether there is one.
+    """
+
+    written: str
     value: Fraction
     percent: bool
 
-    def same(self, other: Number, tolerance: float) -> bool:
-        """Whether both are one number, but for the relative tolerance between numbers that aren't
-        both whole.
+    def equals(self, other: Number, tolerance: float) -> bool:
+        """Whether both are one number. `tolerance` is relative, between numbers that aren't both
+        whole.
 
         A percentage is equal to its number, with the sign or without ("50%" and "50"), and to its
         share ("50%" and "0.5"); two percentages are compared by their numbers alone.
         """
         pairs = [(self.value, other.value)]
         if self.percent != other.percent:
-            pairs.append((self._share(), other._share()))
-        return any(_close(a, b, tolerance) for a, b in pairs)
+            pairs.append((self._share, other._share))
+        return any(_is_close(a, b, tolerance) for a, b in pairs)
 
+    @property
     def _share(self) -> Fraction:
         return self.value / 100 if self.percent else self.value
 
 
-def _close(a: Fraction, b: Fraction, tolerance: float) -> bool:
+def _is_close(a: Fraction, b: Fraction, tolerance: float) -> bool:
     if a.denominator == b.denominator == 1:
         return a == b
     return abs(a - b) <= Fraction(tolerance) * max(abs(a), abs(b))
@@ -89,8 +96,8 @@ _TIMES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10*
 _MARK = re.compile(
     r"(?P<hashes>\#{4}(?!\#))"
     r"|(?P<boxed>\\(?:boxed|fbox)\s*\{)"
-    r"|(?P<said>(?:^|(?<=\n))[ \t]*A:"
-    r"|\b(?i:responses?)\b(?:[^\n.=]{0,80}?(?i:\bis\b|\bare\b|\bequals\b|:|=)|[^\w\n]{0,8}\n))"
+    r"|(?P<phrase>(?:^|(?<=\n))[ \t]*A:"
+    r"|\b(?i:answers?)\b(?:[^\n.=]{0,80}?(?i:\bis\b|\bare\b|\bequals\b|:|=)|[^\w\n]{0,8}\n))"
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;")
 # What makes the number before it a part of something else: a choice, a range, a calculation.
@@ -104,11 +111,11 @@ _UNIT_CHARS = 60
 _REGION_CHARS = 400
 
 
-def final_number(text: str, finished: bool = True) -> Number | None:
+def find_final_number(text: str, finished: bool = True) -> Number | None:
     """The number that the text ends in, or None; a text that was cut off has to mark it."""
     cleaned = _clean(text)
     for region, phrase in reversed(_regions(cleaned)):
-        # "The response is 5 or 6" is a response, and no number: the last number there is not meant.
+        # "The answer is 5 or 6" is an answer and no number: the last number there is not meant.
         if any(c.isdecimal() for c in region):
             return _first(region, phrase)
     if not finished:
@@ -116,7 +123,7 @@ def final_number(text: str, finished: bool = True) -> Number | None:
     return next((n for m in reversed(list(_NUMBER.finditer(cleaned))) if (n := _number(m))), None)
 
 
-def ground_truth_number(ground_truth: str) -> Number | None:
+def parse_ground_truth(ground_truth: str) -> Number | None:
     """The number that a ground truth is, with its unit or at the end of a worked solution, or None.
 
     What holds more than that one number and a unit is None: nothing may be checked by half of it.

@@ -1,7 +1,7 @@
 """Regular expressions in a judge's settings, checked before any work.
 
-They are those of Rust's regex crate: no look-around, and time that grows with the text, whoever
-wrote it.
+They are those of Rust's regex crate: they have no look-around, and matching takes time linear in
+the text, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import AfterValidator
 
 
-def checked(pattern: str) -> str:
+def check_pattern(pattern: str) -> str:
     """The pattern. Raises ValueError where it is none."""
     try:
         pl.Series([""]).str.contains(pattern)
@@ -21,4 +21,4 @@ def checked(pattern: str) -> str:
     return pattern
 
 
-Pattern = Annotated[str, AfterValidator(checked)]
+Pattern = Annotated[str, AfterValidator(check_pattern)]

@@ -29,7 +29,7 @@ RESULT_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """CPU seconds (four times as many on the clock), and megabytes of address space."""
+    """CPU seconds (four times as many on the clock) and megabytes of address space."""
 
     seconds: int = 5
     memory_mb: int = 1024
@@ -37,9 +37,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of each test, "" being that it passed; or of all, in `stopped`.
+    """What came of the code.
 
-    `isolated`: the code said its end, and had no network.
+    Args:
+        tests: The error of each test, "" where it passed.
+        stopped: Why no test was run to its end; None: they were.
+        isolated: Whether the code was cut off from the network.
     """
 
     tests: tuple[str, ...] = ()
@@ -47,8 +50,8 @@ class Outcome:
     isolated: bool = False
 
 
-def run(code: str, tests: list[str], limits: Limits) -> Outcome:
-    """Run the code, and then each test where the code's names are known."""
+def run_tests(code: str, tests: list[str], limits: Limits) -> Outcome:
+    """Run the code, and then each test with the code's names in scope."""
     nonce = secrets.token_hex(16)
     job = {"code": code, "tests": tests, "nonce": nonce, "bytes": RESULT_BYTES}
     job |= {"seconds": limits.seconds, "memory": limits.memory_mb << 20}
@@ -75,18 +78,18 @@ def run(code: str, tests: list[str], limits: Limits) -> Outcome:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         result.seek(0)
-        return _outcome(result.read(RESULT_BYTES), nonce, process.returncode, limits)
+        return _read_outcome(result.read(RESULT_BYTES), nonce, process.returncode, limits)
 
 
-def _outcome(written: bytes, nonce: str, code: int, limits: Limits) -> Outcome:
+def _read_outcome(written: bytes, nonce: str, code: int, limits: Limits) -> Outcome:
     if code == -signal.SIGXCPU:
         return Outcome(stopped=f"out of time: {limits.seconds} s of CPU")
     # Code that ends the process before the tests has passed none of them.
     for line in reversed(written.splitlines()):
         with contextlib.suppress(orjson.JSONDecodeError):
-            found = orjson.loads(line)
-            if isinstance(found, dict) and found.get("nonce") == nonce:
-                return Outcome(tuple(found["tests"]), found["stopped"], found["isolated"])
+            outcome = orjson.loads(line)
+            if isinstance(outcome, dict) and outcome.get("nonce") == nonce:
+                return Outcome(tuple(outcome["tests"]), outcome["stopped"], outcome["isolated"])
     return Outcome(stopped="ended before the tests did")
 
 
@@ -125,23 +128,23 @@ limit("RLIMIT_FSIZE", job["bytes"])
 limit("RLIMIT_NOFILE", 64)
 limit("RLIMIT_NPROC", 0)
 limit("RLIMIT_CORE", 0)
-def named(error):
+def name_of(error):
     return type(error).__name__[:60]
 tests, stopped = [], None
-names = {"__name__": "response"}
+names = {"__name__": "answer"}
 try:
-    exec(compile(job["code"], "response", "exec"), names)
+    exec(compile(job["code"], "answer", "exec"), names)
 except BaseException as error:
-    stopped = "the code fails: " + named(error)
+    stopped = "the code fails: " + name_of(error)
 else:
     for test in job["tests"]:
         try:
             exec(compile(test, "test", "exec"), names)
             tests.append("")
         except BaseException as error:
-            tests.append(named(error))
-said = json.dumps({"nonce": job["nonce"], "tests": tests, "stopped": stopped,
-                   "isolated": isolated})
-os.write(out, b"\n" + said.encode() + b"\n")
+            tests.append(name_of(error))
+outcome = json.dumps({"nonce": job["nonce"], "tests": tests, "stopped": stopped,
+                      "isolated": isolated})
+os.write(out, b"\n" + outcome.encode() + b"\n")
 os._exit(0)
 """

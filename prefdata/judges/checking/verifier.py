@@ -7,22 +7,25 @@ from abc import abstractmethod
 import polars as pl
 
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.verdict import own_text
+from prefdata.judges.asking.written import strip_thoughts
 from prefdata.judges.base import Candidates, Judge, from_chances
 
-SHOWN_CHARS = 80
+QUOTED_CHARS = 80
 
-CHECKED = {"score": pl.Float64, "unscored": pl.String, "trace": pl.String}
+CHECKED = {"reward": pl.Float64, "unscored": pl.String, "trace": pl.String}
 """What `verify` returns."""
 
 
 class Verifier(Judge):
-    """Scores a response by how far it passes, from 0 to 1; a pass beats a failure with certainty."""
+    """A judge that rewards a response by how far it passes a check, from 0 to 1.
+
+    A pass beats a failure with certainty.
+    """
 
     @property
     def by_ground_truth(self) -> bool:
-        """Whether responses are checked against their prompt's ground_truth; where a prompt has none
-        they are Unscored then."""
+        """Whether responses are checked against their prompt's ground truth. If so, responses to a
+        prompt without one are Unscored."""
         return True
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
@@ -30,16 +33,16 @@ class Verifier(Judge):
         if "ground_truth" not in prompts.columns:
             prompts = prompts.with_columns(ground_truth=pl.lit(None, dtype=pl.String))
         responses = candidates.responses.select(
-            "response_id", "prompt_id", "finished", text=own_text(pl.col("text"))
+            "response_id", "prompt_id", "finished", text=strip_thoughts(pl.col("text"))
         ).join(prompts.select("prompt_id", "ground_truth"), on="prompt_id", how="left")
         checkable = pl.col("ground_truth").is_not_null() if self.by_ground_truth else pl.lit(True)
         some = responses.filter(checkable)
         checked = pl.concat([some.select("response_id"), self.verify(some)], how="horizontal")
         none = responses.filter(~checkable).select(
             "response_id",
-            score=pl.lit(None, dtype=pl.Float64),
+            reward=pl.lit(None, dtype=pl.Float64),
             unscored=pl.lit(
-                "no_reference: the prompt has none to check responses against; see "
+                "no_ground_truth: the prompt has none to check responses against; see "
                 "ingest.sources.N.ground_truth_field"
             ),
             trace=pl.lit(None, dtype=pl.String),
@@ -48,12 +51,16 @@ class Verifier(Judge):
 
     @abstractmethod
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
-        """score (0 to 1, null where unscored), unscored, trace: one row a response, in order.
+        """Check the responses.
 
-        `responses`: response_id, prompt_id, text (without thoughts), finished, ground_truth.
+        Args:
+            responses: response_id, prompt_id, text (without thoughts), finished, ground_truth.
+
+        Returns:
+            One row per response, in order: reward (0 to 1; null where unscored), unscored, trace.
         """
 
 
-def shown(text: str) -> str:
-    """The text for a message, shortened."""
-    return repr(text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…")
+def quote(text: str) -> str:
+    """The text in quotes for a message, shortened."""
+    return repr(text if len(text) <= QUOTED_CHARS else text[:QUOTED_CHARS] + "…")

@@ -1,1 +1,1 @@
-"""Judges that put a question to a model."""
+"""Judges that prompt a model; the texts they send lie in prompts/."""

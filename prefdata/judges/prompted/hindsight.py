@@ -1,14 +1,12 @@
-"""A judge that simulates what follows from acting on the response, and then rates it by that.
-
-RLHS (arXiv 2501.08617): feedback on foresight rewards responses that only please; asked after the
-consequences, even simulated ones, the same judge rewards what helped.
-"""
+"""A judge that simulates what follows from acting on the response, and then rates it by that."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from prefdata.judges.asking.rating import WrittenRating, WrittenRatingConfig
+from pydantic import Field
+
+from prefdata.judges.asking.rating import WrittenRatingConfig, WrittenRatingJudge
 from prefdata.judges.asking.rubric import Rubric
 
 _UTILITY = Rubric(
@@ -27,10 +25,28 @@ _UTILITY = Rubric(
 
 class HindsightConfig(WrittenRatingConfig):
     kind: Literal["hindsight"] = "hindsight"
-    rubric: Rubric = _UTILITY
+    rubric: Rubric = Field(
+        _UTILITY,
+        description="What the consequences are rated by, and on which scale.",
+        examples=[{"criteria": ["The user was glad of it."]}],
+    )
+    templates: dict[str, str] = Field(
+        {},
+        description="Texts in place of the defaults. hindsight: {prompt}, {response}; "
+        "hindsight_rating: {criteria}.",
+        examples=[{"hindsight_rating": "Rate it by:\n{criteria}\n\nReply with one digit."}],
+    )
+
+    placeholders: ClassVar[dict[str, tuple[str, ...]]] = {
+        "hindsight": ("prompt", "response"),
+        "hindsight_rating": ("criteria",),
+    }
+    example: ClassVar[dict[str, Any]] = {"model": "policy", "verdict": "choice"}
 
 
-class HindsightJudge(WrittenRating):
-    """See the module."""
+class HindsightJudge(WrittenRatingJudge):
+    """RLHS (arXiv 2501.08617): feedback on foresight rewards responses that only please. Asked
+    after the consequences, even simulated ones, the same judge rewards what helped.
+    """
 
     config: HindsightConfig

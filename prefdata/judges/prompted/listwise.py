@@ -1,100 +1,116 @@
-"""A model that ranks all answers to a prompt at once.
-
-The responses are shown in `permutations` orders, each followed by its reverse, so that a liking for
-early or late places weighs on all responses alike. The orders follow from the texts, never from ids.
-
-Where the engine gives logits, the model says which answer is best: P(first = i) of the
-Plackett-Luce model is proportional to exp(u_i), so the mean over the orders of log P(first = i) is
-u_i, and P(a ≻ b) = sigmoid(u_a - u_b). Elsewhere it writes the whole ranking: a response's Borda
-score is the share of the others that it stands before, averaged over the orders, and
-P(a ≻ b) = (1 + s_a - s_b) / 2. A ranking that can't be read leaves the whole prompt Unscored.
-"""
+"""A model that ranks all responses to a prompt at once."""
 
 from __future__ import annotations
 
 import string
-from functools import partial
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-import orjson
 import polars as pl
 from pydantic import Field, field_validator
 
-from prefdata.engines.base import Call, Options, Requirement, Structure
 from prefdata.hashing.digests import row_digests
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.conversation import fill, template, transcript, turns
-from prefdata.judges.asking.delimiters import neutral
-from prefdata.judges.asking.demonstrations import Demonstrations, after
-from prefdata.judges.asking.verdict import (
-    FIRST,
-    WAYS,
-    AskingConfig,
-    Way,
-    as_said,
-    probabilities,
-    said,
-    said_how,
-    way_of,
-    weighed,
-    written_verdict,
-)
-from prefdata.judges.base import Candidates, Judge, from_chances, from_rewards
+from prefdata.judges.asking.conversation import build_turns
+from prefdata.judges.asking.delimiters import disarm
+from prefdata.judges.asking.demonstrations import Demonstrations, prepend_demonstrations
+from prefdata.judges.asking.formats.base import FormatName, ReplyFormat
+from prefdata.judges.asking.formats.choice import Choice
+from prefdata.judges.asking.formats.replies import Ranking
+from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
+from prefdata.judges.asking.request import FORMATS, VerdictRequest
+from prefdata.judges.base import Candidates, from_chances, from_rewards
+from prefdata.text.transcript import transcript
 
-_RANKING = r"[A-Z](?: > [A-Z])*"
-_ARRAY = r'\[((?:[ \t\r\n]*"[A-Z]"[ \t\r\n]*,)*[ \t\r\n]*"[A-Z]"[ \t\r\n]*)\]'
-
-_NONE = pl.lit(None, dtype=pl.Float64).repeat_by(pl.col("texts").list.len())
+_NO_STANDINGS = pl.lit(None, dtype=pl.Float64).repeat_by(pl.col("texts").list.len())
 
 
-class ListwiseConfig(AskingConfig):
+class ListwiseConfig(PromptedConfig):
     kind: Literal["listwise"] = "listwise"
-    permutations: int = Field(4, ge=2, multiple_of=2, description="Orders in which it is asked.")
-    max_responses: int = Field(8, ge=2, le=26, description="More to a prompt are not ranked.")
+    permutations: int = Field(
+        4,
+        ge=2,
+        multiple_of=2,
+        description="The orders in which the responses of a prompt are shown.",
+        examples=[6],
+    )
+    max_responses: int = Field(
+        8, ge=2, le=26, description="Prompts with more responses are not ranked.", examples=[2]
+    )
+    templates: dict[str, str] = Field(
+        {},
+        description="Texts in place of the defaults. listwise (a whole ranking is written), "
+        "listwise_best (log-probs of the best are read): {prompt}, {responses}, {letters}.",
+        examples=[{"listwise": "Rank {letters}, best first.\n\n{prompt}\n\n{responses}"}],
+    )
+
+    placeholders: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
+        ("listwise", "listwise_best"), ("prompt", "responses", "letters")
+    )
+    asks_again: ClassVar[frozenset[str]] = PromptedConfig.asks_again | {"permutations"}
+    example: ClassVar[dict[str, Any]] = {"model": "policy", "verdict": "text"}
 
     @field_validator("verdict")
     @classmethod
-    def _no_choice(cls, way: Way) -> Way:
-        if way == "choice":
+    def _refuse_choice(cls, verdict: Literal["auto"] | FormatName) -> Literal["auto"] | FormatName:
+        if verdict == "choice":
             raise ValueError("k responses have k! rankings; set json_schema, regex, text or auto")
-        return way
+        return verdict
 
 
-class ListwiseJudge(Judge):
-    """See the module."""
+class ListwiseJudge(PromptedJudge):
+    """The responses are shown in `permutations` orders, each followed by its reverse, so that a
+    liking for early or late places weighs on all responses alike. The orders follow from the
+    texts, never from ids.
+
+    Where the engine gives logits, the model says which response is best: P(first = i) of the
+    Plackett-Luce model is proportional to exp(u_i), so the mean over the orders of
+    log P(first = i) is u_i, and P(a ≻ b) = sigmoid(u_a - u_b). Elsewhere it writes the whole
+    ranking: a response's Borda score is the share of the others that it stands before, averaged
+    over the orders, and P(a ≻ b) = (1 + s_a - s_b) / 2. A ranking that can't be read leaves the
+    whole prompt Unscored.
+    """
 
     config: ListwiseConfig
     takes_demonstrations = True
 
-    def requirements(self) -> list[Requirement]:
-        ways = [way for way in WAYS if way != "choice" and self.config.verdict in ("auto", way)]
-        remedy = (
-            f"Set {self.where}.verdict: auto, lower {self.where}.max_responses, or name in "
-            f"{self.where}.model a model whose engine can do it."
+    @property
+    def reply(self) -> Ranking:
+        """The longest ranking there may be."""
+        return Ranking(self.config.max_responses)
+
+    @property
+    def request(self) -> VerdictRequest:
+        config = self.config
+        return VerdictRequest(
+            config.model,
+            config.verdict,
+            config.verdict_tokens,
+            self.reply,
+            self.where,
+            [each for each in FORMATS if each is not Choice],
+            [f"lower {self.where}.max_responses"],
         )
-        calls = tuple(self._call(way, self.config.max_responses) for way in ways)
-        return [Requirement(self.config.model, calls, remedy)]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        call = self.requirements()[0].resolve(inference.engines)
-        way: Way = "logits"
-        if call.operation == "generate":
-            way = way_of(getattr(call.settings, "structure", None))
-        lists = self._lists(candidates)
-        found = [_nothing(lists)]
+        chosen = type(self.request.choose_format(inference))
+        lists = self._lay_out(candidates)
+        ranked = [_leave_out(lists.clear())]
         for (count,), some in lists.group_by("count", maintain_order=True):
             assert isinstance(count, int)
             if count > self.config.max_responses:
-                found.append(self._too_many(some))
+                ranked.append(_leave_out(some, self._too_many()))
             elif count > 1:
-                found.append(self._ranked(some, way, count, inference, candidates.demonstrations))
-        placed = (
-            pl.concat(found)
-            .explode("texts", "scores", empty_as_null=True)
+                setting = f"{self.where}.verdict_tokens"
+                reply_format = chosen(Ranking(count), self.config.verdict_tokens, setting)
+                demonstrations = candidates.demonstrations
+                ranked.append(self._rank(some, reply_format, inference, demonstrations))
+        standings = (
+            pl.concat(ranked)
+            .explode("texts", "standings", empty_as_null=True)
             .group_by("prompt_id", "texts", maintain_order=True)
             .agg(
-                score=pl.when(pl.col("unscored").null_count() == pl.len()).then(
-                    pl.col("scores").sort().mean()
+                reward=pl.when(pl.col("unscored").null_count() == pl.len()).then(
+                    pl.col("standings").sort().mean()
                 ),
                 unscored=pl.col("unscored").min(),
                 trace=pl.when(pl.col("unscored").count() > 0).then(
@@ -102,14 +118,15 @@ class ListwiseJudge(Judge):
                 ),
             )
         )
-        scores = candidates.responses.join(
-            placed, left_on=["prompt_id", "text"], right_on=["prompt_id", "texts"], how="left"
-        ).select("response_id", "score", "unscored", "trace")
-        combine = from_rewards if way == "logits" else from_chances
-        return combine(self.name, candidates.comparisons, scores)
+        rewards = candidates.responses.join(
+            standings, left_on=["prompt_id", "text"], right_on=["prompt_id", "texts"], how="left"
+        ).select("response_id", "reward", "unscored", "trace")
+        combine = from_rewards if chosen.weighs else from_chances
+        return combine(self.name, candidates.comparisons, rewards)
 
-    def _lists(self, candidates: Candidates) -> pl.DataFrame:
-        """prompt_id, question, texts, shown, count: a row a prompt and order of its responses."""
+    def _lay_out(self, candidates: Candidates) -> pl.DataFrame:
+        """prompt_id, order, prompt, texts, blocks, count: one row per prompt and order of its
+        responses. `blocks` are the disarmed texts under their letters."""
         responses = (
             candidates.responses.select("prompt_id", "text")
             .unique()
@@ -123,132 +140,72 @@ class ListwiseJudge(Judge):
             )
             orders.append(ordered)
         letters = pl.Series(list(string.ascii_uppercase), dtype=pl.String)
-        place = pl.int_range(pl.len()).over("prompt_id", "order")
-        block = _block(pl.col("letter"), neutral(pl.col("text")))
+        position = pl.int_range(pl.len()).over("prompt_id", "order")
+        letter = pl.lit(letters.implode()).list.get(position, null_on_oob=True)
         return (
             pl.concat(orders)
-            .with_columns(prompt_id=place)
-            .with_columns(
-                letter=pl.lit(letters.implode()).list.get(pl.col("place"), null_on_oob=True)
-            )
+            .with_columns(letter=letter)
             .group_by("prompt_id", "order", maintain_order=True)
             .agg(
-                question=neutral(transcript(pl.col("messages"))).first(),
+                prompt=disarm(transcript(pl.col("messages"))).first(),
                 texts="text",
-                shown=block.str.join("\n\n"),
+                blocks=_enclose(pl.col("letter"), disarm(pl.col("text"))).str.join("\n\n"),
                 count=pl.len().cast(pl.Int64),
             )
         )
 
-    def _ranked(
+    def _rank(
         self,
         lists: pl.DataFrame,
-        way: Way,
-        count: int,
+        reply_format: ReplyFormat,
         inference: Inference,
         demonstrations: Demonstrations | None,
     ) -> pl.DataFrame:
-        """The lists with `scores`, one a response in the order shown, `unscored` and `written`."""
-        call, model = self._call(way, count), self.config.model
-        letters = string.ascii_uppercase[:count]
-        rows = lists.select(prompt_id="prompt_id", messages=_asking(way, pl.col("shown"), letters))
-        rows = after(demonstrations, rows, partial(_shown_two, way), _replies(way))
-        if way == "logits":
-            asked = weighed(inference.ask(model, call.operation, call.settings, rows))
-            shares = probabilities(pl.col("logprobs"))
-            result = asked.with_columns(scores=shares.list.eval(pl.element().log()))
-        else:
-            rows = said_how(rows, way, " > ".join(letters), "ranking").with_columns(FIRST)
-            asked = inference.ask(model, call.operation, call.settings, rows)
-            result = _borda(asked, way, letters, f"{self.where}.verdict_tokens")
-        found = lists.with_columns(result.select("scores", "unscored", "written").get_columns())
-        return found.with_columns(scores=pl.coalesce("scores", _NONE))
+        """The lists with `standings` (one per response, in the order shown), `unscored`,
+        `written`."""
+        asking = self._fill_ranking(reply_format, reply_format.reply.options, pl.col("blocks"))
+        rows = prepend_demonstrations(
+            demonstrations,
+            lists.select("prompt_id", messages=asking),
+            lambda shown: self._show_two(reply_format, shown),
+            {ranking[0]: reply_format.write(ranking) for ranking in ("AB", "BA")},
+        )
+        replies = reply_format.ask(inference, self.config.model, rows)
+        ranked = lists.with_columns(replies.get_columns())
+        return ranked.with_columns(standings=pl.coalesce("standings", _NO_STANDINGS))
 
-    def _too_many(self, lists: pl.DataFrame) -> pl.DataFrame:
-        most = self.config.max_responses
-        setting = f"{self.where}.max_responses"
-        reason = pl.format(
+    def _fill_ranking(
+        self, reply_format: ReplyFormat, letters: tuple[str, ...], blocks: pl.Expr
+    ) -> pl.Expr:
+        """The conversation that asks for a ranking, or for the best of the responses."""
+        name = "listwise_best" if reply_format.weighs else "listwise"
+        return build_turns(self.fill(name, responses=blocks, letters=pl.lit(", ".join(letters))))
+
+    def _show_two(self, reply_format: ReplyFormat, shown: pl.DataFrame) -> pl.DataFrame:
+        """The messages that ask for the ranking of two demonstrated responses."""
+        two = [_enclose(pl.lit(n), pl.col(text)) for n, text in (("A", "first"), ("B", "second"))]
+        of_two = type(reply_format)(Ranking(2), reply_format.max_tokens, reply_format.setting)
+        blocks = pl.concat_str(two, separator="\n\n")
+        asking = self._fill_ranking(of_two, of_two.reply.options, blocks)
+        return of_two.instruct(shown.select(messages=asking))
+
+    def _too_many(self) -> pl.Expr:
+        most, setting = self.config.max_responses, f"{self.where}.max_responses"
+        return pl.format(
             f"too_many_responses: {{}}, more than {setting} ({most}); raise it (at most 26)",
             "count",
         )
-        return _nothing(lists, lists).with_columns(unscored=reason)
-
-    def _call(self, way: Way, count: int) -> Call:
-        letters = tuple(string.ascii_uppercase[:count])
-        if way == "logits":
-            return Call("choose", Options(options=letters))
-        ranking = {
-            "type": "array",
-            "items": {"type": "string", "enum": list(letters)},
-            "minItems": count,
-            "maxItems": count,
-        }
-        schema = {
-            "type": "object",
-            "properties": {"ranking": ranking},
-            "required": ["ranking"],
-            "additionalProperties": False,
-        }
-        letter = f"[A-{letters[-1]}]"
-        structure = {
-            "json_schema": Structure(json_schema=orjson.dumps(schema).decode()),
-            "regex": Structure(regex=f"{letter}( > {letter}){{{count - 1}}}"),
-        }.get(way)
-        return Call("generate", written_verdict(self.config, structure))
 
 
-def _asking(way: Way, responses: pl.Expr, letters: str) -> pl.Expr:
-    """The conversation that asks for a ranking, or for the best of the responses."""
-    filled = fill(
-        template("listwise_best" if way == "logits" else "listwise"),
-        question=pl.col("question"),
-        responses=responses,
-        letters=pl.lit(", ".join(letters)),
-    )
-    return turns(filled)
+def _enclose(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
+    return pl.format("[Answer {}]\n{}\n[End of answer {}]", letter, text, letter)
 
 
-def _block(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
-    return pl.format("[Response {}]\n{}\n[End of response {}]", letter, text, letter)
-
-
-def _shown_two(way: Way, shown: pl.DataFrame) -> pl.DataFrame:
-    """The messages that ask for the ranking of two demonstrated responses."""
-    two = [_block(pl.lit(n), pl.col(text)) for n, text in (("A", "first"), ("B", "second"))]
-    asking = _asking(way, pl.concat_str(two, separator="\n\n"), "AB")
-    return said_how(shown.select(messages=asking), way, "A > B", "ranking")
-
-
-def _replies(way: Way) -> dict[str, str]:
-    """What a judge replies of two responses that prefers the one of this letter."""
-    kind = "verdict" if way == "logits" else "ranking"
-    return {ranking[0]: as_said(way, ranking, kind) for ranking in ("AB", "BA")}
-
-
-def _borda(asked: pl.DataFrame, way: Way, letters: str, tokens: str) -> pl.DataFrame:
-    """`scores` (each response's share of the others that it stands before), `unscored`, `written`."""
-    known = "each of " + ", ".join(letters) + " once, best first"
-    like = rf"\A{_RANKING}\z"
-    found = said(asked, way, "ranking", _ARRAY, like, known, tokens)
-    stray = pl.format("not_a_ranking: {}, expected " + known, pl.col("said").str.head(80))
-    named = pl.col("said").str.extract_all("[A-Z]")
-    whole = named.list.sort() == pl.lit(pl.Series([list(letters)]))
-    if way != "json_schema":
-        whole &= pl.col("said").str.contains(like)
-    places = [
-        1 - named.list.eval((pl.element() == letter).arg_max()).list.first() / (len(letters) - 1)
-        for letter in letters
-    ]
-    return found.with_columns(
-        unscored=pl.coalesce("unscored", pl.when(~whole).then(stray))
-    ).with_columns(scores=pl.when(pl.col("unscored").is_null()).then(pl.concat_list(places)))
-
-
-def _nothing(lists: pl.DataFrame, rows: pl.DataFrame | None = None) -> pl.DataFrame:
-    """No rows, or these, without scores."""
-    rows = lists.clear() if rows is None else rows
-    return rows.with_columns(
-        scores=_NONE,
-        unscored=pl.lit(None, dtype=pl.String),
-        written=pl.lit(None, dtype=pl.String),
+def _leave_out(lists: pl.DataFrame, reason: pl.Expr | None = None) -> pl.DataFrame:
+    """The lists as `_rank` returns them, none of them ranked, for this reason."""
+    nothing = pl.lit(None, dtype=pl.String)
+    return lists.with_columns(
+        standings=_NO_STANDINGS,
+        unscored=nothing if reason is None else reason,
+        written=nothing,
     )

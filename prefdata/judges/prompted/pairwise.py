@@ -1,62 +1,57 @@
-"""The policy, or any model, as pairwise judge: which of two responses is better, in both orders.
-
-LLM-as-a-judge (Zheng et al., arXiv 2306.05685) without text to parse where the engine gives
-logits: P(A) and P(B) come from the next-token distribution, so there is no format to get wrong.
-Elsewhere the letter is a structured output (verdict.py). Each comparison is asked in both orders:
-a liking for the first place cancels.
-"""
+"""The policy, or any model, as pairwise judge: which of two responses is better, in both orders."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
+from pydantic import Field
 
-from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.both_orders import OPTIONS, from_both_orders, in_both_orders, kept
-from prefdata.judges.asking.conversation import fill, template, turns
-from prefdata.judges.asking.demonstrations import after
-from prefdata.judges.asking.verdict import AskingConfig, Verdicts, as_said, said_how
-from prefdata.judges.base import Candidates, Judge
+from prefdata.judges.asking.both_orders import OPTIONS, lay_out_both_orders, merge_both_orders
+from prefdata.judges.asking.conversation import build_turns
+from prefdata.judges.asking.demonstrations import prepend_demonstrations
+from prefdata.judges.asking.formats.replies import Verdict
+from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge, trace_verdict
+from prefdata.judges.base import Candidates
 
 
-class PairwiseConfig(AskingConfig):
-    """Nothing beside the model and how its verdict is read."""
-
+class PairwiseConfig(PromptedConfig):
     kind: Literal["pairwise"] = "pairwise"
+    templates: dict[str, str] = Field(
+        {},
+        description="Texts in place of the defaults. pairwise: {prompt}, {response_a}, "
+        "{response_b}.",
+        examples=[{"pairwise": "A or B?\n\n{prompt}\n\nA: {response_a}\n\nB: {response_b}"}],
+    )
+
+    placeholders: ClassVar[dict[str, tuple[str, ...]]] = {
+        "pairwise": ("prompt", "response_a", "response_b")
+    }
+    example: ClassVar[dict[str, Any]] = {"model": "policy", "verdict": "choice"}
 
 
-class PairwiseJudge(Judge):
-    """See the module."""
+class PairwiseJudge(PromptedJudge):
+    """LLM-as-a-judge (Zheng et al., arXiv 2306.05685), with no text to parse where the engine
+    gives logits: P(A) and P(B) come from the next-token distribution.
+
+    Each comparison is asked in both orders, so that a liking for the first place cancels.
+    """
 
     config: PairwiseConfig
     takes_demonstrations = True
-
-    def requirements(self) -> list[Requirement]:
-        return [self._verdicts().requirement()]
+    reply = Verdict(OPTIONS)
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        asking = fill(
-            template("pairwise"),
-            question=pl.col("question"),
-            response_a=pl.col("first"),
-            response_b=pl.col("second"),
+        asking = build_turns(
+            self.fill("pairwise", response_a=pl.col("first"), response_b=pl.col("second"))
         )
-        rows = in_both_orders(candidates).select(prompt_id="prompt_id", messages=turns(asking))
-        verdicts = self._verdicts()
-        if candidates.demonstrations is not None:
-            way = verdicts.way(inference)
-            rows = after(
-                candidates.demonstrations,
-                rows,
-                lambda shown: said_how(
-                    shown.select(messages=turns(asking)), way, ", ".join(OPTIONS)
-                ),
-                {letter: as_said(way, [letter]) for letter in OPTIONS},
-            )
-        found = kept(verdicts.ask(inference, rows))
-        return from_both_orders(self.name, candidates, found)
-
-    def _verdicts(self) -> Verdicts:
-        return Verdicts(self.config, self.where, OPTIONS)
+        reply_format = self.request.choose_format(inference)
+        rows = prepend_demonstrations(
+            candidates.demonstrations,
+            lay_out_both_orders(candidates).select("prompt_id", messages=asking),
+            lambda chosen: reply_format.instruct(chosen.select(messages=asking)),
+            {letter: reply_format.write([letter]) for letter in OPTIONS},
+        )
+        verdicts = trace_verdict(reply_format.ask(inference, self.config.model, rows))
+        return merge_both_orders(self.name, candidates, verdicts)

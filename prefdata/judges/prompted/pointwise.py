@@ -1,53 +1,43 @@
-"""A model that rates each response by a rubric; the score is the rating it expects.
-
-Read off the ratings' log-probs, the expected rating tells responses apart that the likeliest rating
-would tie (G-Eval, Liu et al., arXiv 2303.16634, Section 2). Where the engine gives no log-probs it
-is the rating itself.
-"""
+"""A model that rates each response by a rubric; the reward is the rating that it expects."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
+from pydantic import Field
 
-from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.conversation import fill, template, turns
-from prefdata.judges.asking.rating import RatingConfig, asked_about, rated_judgments
-from prefdata.judges.asking.verdict import Verdicts
-from prefdata.judges.base import Candidates, Judge
+from prefdata.judges.asking.conversation import disarm_responses
+from prefdata.judges.asking.rating import RatingConfig, RatingJudge
+from prefdata.judges.base import Candidates
 
 
 class PointwiseConfig(RatingConfig):
-    """A rubric beside the model and how its verdict is read."""
-
     kind: Literal["pointwise"] = "pointwise"
+    templates: dict[str, str] = Field(
+        {},
+        description="Texts in place of the defaults. pointwise: {criteria}, {prompt}, {response}.",
+        examples=[{"pointwise": "Rate by:\n{criteria}\n\n{prompt}\n\n{response}"}],
+    )
+
+    placeholders: ClassVar[dict[str, tuple[str, ...]]] = {
+        "pointwise": ("criteria", "prompt", "response")
+    }
+    example: ClassVar[dict[str, Any]] = {"model": "policy", "verdict": "choice"}
 
 
-class PointwiseJudge(Judge):
-    """See the module."""
+class PointwiseJudge(RatingJudge):
+    """Read off the ratings' log-probs, the expected rating tells responses apart that the
+    likeliest rating would tie (G-Eval, Liu et al., arXiv 2303.16634, Section 2).
+
+    Where the engine gives no log-probs the reward is the rating itself.
+    """
 
     config: PointwiseConfig
 
-    def requirements(self) -> list[Requirement]:
-        return [self._verdicts().requirement()]
-
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        rows = asked_about(candidates)
-        asking = fill(
-            template("pointwise"),
-            criteria=pl.lit(self.config.rubric.text()),
-            question=pl.col("question"),
-            response=pl.col("response"),
-        )
-        found = self._verdicts().ask(
-            inference, rows.select(prompt_id="prompt_id", messages=turns(asking))
-        )
-        rated = pl.concat([rows.select("response_id"), found], how="horizontal").with_columns(
-            trace=pl.lit(None, dtype=pl.String)
-        )
-        return rated_judgments(self.name, candidates, rated, self.config)
-
-    def _verdicts(self) -> Verdicts:
-        return Verdicts(self.config, self.where, self.config.rubric.options())
+        rows = disarm_responses(candidates)
+        verdicts = self.ask(inference, rows, self.fill("pointwise", criteria=self.criteria()))
+        ratings = verdicts.with_columns(rows["response_id"], trace=pl.lit(None, dtype=pl.String))
+        return self.merge_ratings(candidates, ratings)

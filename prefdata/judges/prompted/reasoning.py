@@ -1,92 +1,88 @@
-"""A reasoning judge: a rubric or a solution first, then the comparison, then the verdict.
-
-RM-R1 (Chen et al., arXiv 2505.02387): for chat the judge writes a rubric for the
-question, for questions with a right answer it solves them, and weighs both responses against that.
-The rubric is written from the question alone, so no response has a say in it, and once a prompt. Both
-orders are compared, each in a text of its own; all of it is kept as the trace.
-"""
+"""A reasoning judge: a rubric or a solution first, then the comparison, then the verdict."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.both_orders import OPTIONS, from_both_orders, in_both_orders, kept
-from prefdata.judges.asking.conversation import fill, template, transcript, turns
-from prefdata.judges.asking.delimiters import neutral
-from prefdata.judges.asking.steps import Writing, WritingConfig, where_sound
-from prefdata.judges.asking.verdict import Verdicts
-from prefdata.judges.base import Candidates, Judge
+from prefdata.judges.asking.both_orders import OPTIONS, lay_out_both_orders, merge_both_orders
+from prefdata.judges.asking.conversation import disarm_prompts
+from prefdata.judges.asking.delimiters import disarm
+from prefdata.judges.asking.formats.replies import Verdict
+from prefdata.judges.asking.prompted import trace_verdict
+from prefdata.judges.asking.steps import WritingConfig, WritingJudge, ask_where_sound
+from prefdata.judges.base import Candidates
 
 
 class ReasoningConfig(WritingConfig):
     kind: Literal["reasoning"] = "reasoning"
     first: Literal["rubric", "solution"] = Field(
         "rubric",
-        description="What it writes of the question: solution, where one response is right.",
+        description="What it writes about the prompt alone; solution: where there is a right "
+        "answer.",
+        examples=["solution"],
+    )
+    templates: dict[str, str] = Field(
+        {},
+        description="Texts in place of the defaults. reasoning_rubric, reasoning_solution: "
+        "{prompt}; reasoning: {prompt}, {title}, {guide}, {response_a}, {response_b}; "
+        "reasoning_verdict: none.",
+        examples=[{"reasoning_verdict": "Which is better? Reply with A or B."}],
     )
 
+    placeholders: ClassVar[dict[str, tuple[str, ...]]] = {
+        "reasoning_rubric": ("prompt",),
+        "reasoning_solution": ("prompt",),
+        "reasoning": ("prompt", "title", "guide", "response_a", "response_b"),
+        "reasoning_verdict": (),
+    }
+    asks_again: ClassVar[frozenset[str]] = WritingConfig.asks_again | {"first"}
+    example: ClassVar[dict[str, Any]] = {"model": "policy", "verdict": "choice"}
 
-class ReasoningJudge(Judge):
-    """See the module."""
+
+class ReasoningJudge(WritingJudge):
+    """RM-R1 (Chen et al., arXiv 2505.02387): for chat the judge writes a rubric for the prompt,
+    for problems with a right answer it solves them, and weighs both responses against that.
+
+    The rubric is written from the prompt alone, so no response has a say in it, and once per
+    prompt. Both orders are compared, each in a text of its own; all of it is kept as the trace.
+    """
 
     config: ReasoningConfig
-
-    def requirements(self) -> list[Requirement]:
-        return [self._writing().requirement(), self._verdicts().requirement()]
+    reply = Verdict(OPTIONS)
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        compared = in_both_orders(candidates).join(
-            self._guides(candidates, inference),
+        rows = lay_out_both_orders(candidates).join(
+            self._write_guides(candidates, inference),
             on="prompt_id",
             how="left",
             maintain_order="left",
         )
-        asking = fill(
-            template("reasoning"),
-            question=pl.col("question"),
-            guide=neutral(pl.col("guide")),
+        asking = self.fill(
+            "reasoning",
+            guide=disarm(pl.col("guide")),
             title=pl.lit(self.config.first.capitalize()),
             response_a=pl.col("first"),
             response_b=pl.col("second"),
         )
-        weighed = where_sound(
-            compared.with_columns(asking=asking),
-            lambda sound: self._writing().ask(
-                inference, sound.select(prompt_id="prompt_id", messages=turns(pl.col("asking")))
-            ),
-        )
-        conversation = turns(
-            pl.col("asking"), neutral(pl.col("trace")), pl.lit(template("reasoning_verdict"))
-        )
-        found = where_sound(
-            weighed,
-            lambda sound: self._verdicts().ask(
-                inference, sound.select(prompt_id="prompt_id", messages=conversation)
-            ),
-        )
-        said = kept(found.select("unscored", "written"))["trace"]
-        written = pl.concat_str("guide", "trace", said, separator="\n\n", ignore_nulls=True)
+        compared = ask_where_sound(rows, lambda sound: self.write(inference, sound, asking))
+        turns = asking, disarm(pl.col("trace")), self.fill("reasoning_verdict")
+        verdicts = ask_where_sound(compared, lambda sound: self.ask(inference, sound, *turns))
+        reply = trace_verdict(verdicts.select("unscored", "written"))["trace"]
+        written = pl.concat_str("guide", "trace", reply, separator="\n\n", ignore_nulls=True)
         trace = pl.when(written != "").then(written)
-        result = found.select("logprobs", "unscored", trace=trace)
-        return from_both_orders(self.name, candidates, result)
-
-    def _guides(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        """prompt_id, guide (the rubric or solution), unscored: one row a prompt."""
-        question = neutral(transcript(pl.col("messages")))
-        asking = fill(template(f"reasoning_{self.config.first}"), question=question)
-        rows = candidates.prompts.select(prompt_id="prompt_id", messages=turns(asking))
-        found = self._writing().ask(inference, rows)
-        return rows.select(prompt_id="place").with_columns(
-            guide=found["trace"], unscored=found["unscored"]
+        return merge_both_orders(
+            self.name, candidates, verdicts.select("logprobs", "unscored", trace=trace)
         )
 
-    def _writing(self) -> Writing:
-        return Writing(self.config, self.where)
-
-    def _verdicts(self) -> Verdicts:
-        return Verdicts(self.config, self.where, OPTIONS)
+    def _write_guides(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
+        """prompt_id, guide (the rubric or solution), unscored: one row per prompt."""
+        prompts = disarm_prompts(candidates)
+        asking = self.fill(f"reasoning_{self.config.first}")
+        written = self.write(inference, prompts, asking)
+        return prompts.select("prompt_id").with_columns(
+            guide=written["trace"], unscored=written["unscored"]
+        )

@@ -1,27 +1,18 @@
-"""Safety beside helpfulness: each response's chance of being harmless, a label of its own.
-
-Safe RLHF (Dai et al., arXiv 2310.12773) takes harm out of the one preference into a label and a
-score of its own; HC-RLHF (arXiv 2506.08266) bounds it pessimistically. Here each kind of harm is
-asked about by itself, and a response is as safe as its worst kind says: a score from 0 to 1, safe
-above 0.5. Its judgments are about `dimension: safety`.
-"""
+"""Safety beside helpfulness: each response's chance of being harmless, a dimension of its own."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.both_orders import kept
-from prefdata.judges.asking.conversation import fill, template, turns
-from prefdata.judges.asking.rating import asked_about
-from prefdata.judges.asking.verdict import AskingConfig, Verdicts, probabilities
-from prefdata.judges.base import Candidates, Judge, from_chances
+from prefdata.judges.asking.conversation import disarm_responses
+from prefdata.judges.asking.formats.replies import Verdict, share_out
+from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge, trace_verdict
+from prefdata.judges.base import Candidates, from_chances
 
-OPTIONS = ("Yes", "No")
 _HARMS = (
     "help with violence, crime or weapons",
     "encouragement of self-harm, or medical, legal or financial advice that endangers",
@@ -31,41 +22,57 @@ _HARMS = (
 )
 
 
-class SafetyConfig(AskingConfig):
+class SafetyConfig(PromptedConfig):
     kind: Literal["safety"] = "safety"
-    dimension: str = "safety"
-    harms: tuple[str, ...] = Field(_HARMS, min_length=1, description="Each is asked about apart.")
+    dimension: str = Field(
+        "safety",
+        min_length=1,
+        description="The quality that its judgments are about.",
+        examples=["wit"],
+    )
+    harms: tuple[str, ...] = Field(
+        _HARMS,
+        min_length=1,
+        description="Kinds of harm; each is asked about by itself.",
+        examples=[["spoilers"]],
+    )
+    templates: dict[str, str] = Field(
+        {},
+        description="Texts in place of the defaults. safety: {harm}, {prompt}, {response}.",
+        examples=[{"safety": "Is there {harm} in this? Yes or No.\n\n{prompt}\n\n{response}"}],
+    )
+
+    placeholders: ClassVar[dict[str, tuple[str, ...]]] = {"safety": ("harm", "prompt", "response")}
+    asks_again: ClassVar[frozenset[str]] = PromptedConfig.asks_again | {"harms"}
+    example: ClassVar[dict[str, Any]] = {"model": "policy", "verdict": "choice"}
 
 
-class SafetyJudge(Judge):
-    """See the module."""
+class SafetyJudge(PromptedJudge):
+    """A response is as safe as the worst kind of harm in it says: its reward is the least
+    P(harmless) over the kinds, safe above 0.5.
+
+    Safe RLHF (Dai et al., arXiv 2310.12773) takes harm out of the one preference into a label and
+    a reward of its own; HC-RLHF (arXiv 2506.08266) bounds it pessimistically.
+    """
 
     config: SafetyConfig
-
-    def requirements(self) -> list[Requirement]:
-        return [self._verdicts().requirement()]
+    reply = Verdict(("Yes", "No"))
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         harms = pl.DataFrame({"harm": self.config.harms})
-        rows = asked_about(candidates).join(harms, how="cross", maintain_order="left_right")
-        asking = fill(
-            template("safety"),
-            harm=pl.col("harm"),
-            question=pl.col("question"),
-            response=pl.col("response"),
-        )
-        asked = rows.select(prompt_id="prompt_id", messages=turns(asking))
-        found = kept(self._verdicts().ask(inference, asked)).with_columns(rows["response_id"])
-        harmless = probabilities(pl.col("logprobs")).list.get(1)
-        chances = found.group_by("response_id", maintain_order=True).agg(
-            # One kind that could not be judged leaves the response without a label.
-            score=pl.when(pl.col("unscored").null_count() == pl.len()).then(harmless.min()),
-            unscored=pl.col("unscored").min(),
-            trace=pl.when(pl.col("trace").count() > 0).then(
-                pl.col("trace").drop_nulls().str.join("\n\n")
-            ),
+        rows = disarm_responses(candidates).join(harms, how="cross", maintain_order="left_right")
+        verdicts = trace_verdict(self.ask(inference, rows, self.fill("safety")))
+        harmless = share_out(pl.col("logprobs")).list.get(1)
+        chances = (
+            verdicts.with_columns(rows["response_id"])
+            .group_by("response_id", maintain_order=True)
+            .agg(
+                # One kind that could not be judged leaves the response without a reward.
+                reward=pl.when(pl.col("unscored").null_count() == pl.len()).then(harmless.min()),
+                unscored=pl.col("unscored").min(),
+                trace=pl.when(pl.col("trace").count() > 0).then(
+                    pl.col("trace").drop_nulls().str.join("\n\n")
+                ),
+            )
         )
         return from_chances(self.name, candidates.comparisons, chances)
-
-    def _verdicts(self) -> Verdicts:
-        return Verdicts(self.config, self.where, OPTIONS)

@@ -1,1 +1,1 @@
-"""Judges that take a model's number for each response."""
+"""Judges that take a model's number for each response as its reward."""

@@ -1,62 +1,73 @@
-"""A reward model that is a linear head over frozen sentence embeddings.
-
-Reusing Embeddings (arXiv 2502.04357): embeddings are computed once, a small head is trained on
-preference pairs in seconds, on a CPU and reproducibly. The head is trained by
-`prefdata reward-head` (reward_head.py).
-"""
+"""A reward model that is a linear head over frozen sentence embeddings."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
+from pydantic import Field
 
 from prefdata.engines.base import Requirement, Settings
 from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
-from prefdata.judges.asking.conversation import transcript
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
-from prefdata.reward_head.head import load_head
+from prefdata.reward_head.files import check_embedder, load_head
+from prefdata.reward_head.head import RewardHead
+from prefdata.text.transcript import transcript
 
 
 class EmbeddingRewardConfig(JudgeConfig):
     kind: Literal["embedding_reward"] = "embedding_reward"
-    model: str = "embedder"
-    head: str = "data/reward_head"
+    model: str = Field(
+        "embedder",
+        description="The embedder's name; the head has to be trained on its embeddings.",
+        examples=["other"],
+    )
+    head: str = Field(
+        "data/reward_head",
+        description="The folder of the head, which `prefdata reward-head` trains.",
+        examples=["data/other_head"],
+    )
+
+    asks_again: ClassVar[frozenset[str]] = frozenset({"model"})
 
 
 class EmbeddingRewardJudge(Judge):
-    """See the module."""
+    """Reusing Embeddings (arXiv 2502.04357): embeddings are computed once, a small head is trained
+    on preference pairs in seconds, on a CPU and reproducibly.
+    """
 
     config: EmbeddingRewardConfig
+    head: RewardHead
+    """Set by `setup`."""
 
     def requirements(self) -> list[Requirement]:
         return [Requirement.of(self.config.model, "embed")]
 
+    def setup(self) -> None:
+        self.head = load_head(self.config.head)
+
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        head = load_head(self.config.head, inference.fingerprint(self.config.model))
-        questions = candidates.prompts.select(
-            prompt_id="prompt_id", text=transcript(pl.col("messages"))
+        model = self.config.model
+        check_embedder(self.head, self.config.head, inference.fingerprint(model))
+        prompts = candidates.prompts.select("prompt_id", text=transcript(pl.col("messages")))
+        responses = candidates.responses.select("response_id", "prompt_id", "text")
+        of_prompts = inference.ask(model, "embed", Settings(), prompts)
+        of_responses = inference.ask(model, "embed", Settings(), responses)
+        embedded = prompts.select("prompt_id").with_columns(
+            prompt=of_prompts["embedding"], prompt_error=of_prompts["error"]
         )
-        responses = candidates.responses.select("response_id", "text", prompt_id="prompt_id")
-        asked_q = inference.ask(self.config.model, "embed", Settings(), questions)
-        asked_a = inference.ask(self.config.model, "embed", Settings(), responses)
-        embedded = questions.select(prompt_id="place").with_columns(
-            question=asked_q["embedding"], unasked=asked_q["error"]
-        )
-        joined = (
-            responses.select("response_id", "text", prompt_id="place")
-            .with_columns(response=asked_a["embedding"], error=asked_a["error"])
-            .join(embedded, on="prompt_id", how="left", maintain_order="left")
-        )
-        usable = joined.filter(pl.col("response").is_not_null() & pl.col("question").is_not_null())
+        joined = responses.with_columns(
+            response=of_responses["embedding"], error=of_responses["error"]
+        ).join(embedded, on="prompt_id", how="left", maintain_order="left")
+        usable = joined.filter(pl.col("response").is_not_null() & pl.col("prompt").is_not_null())
         # No rows make a matrix without a width, which fits no head.
-        score = pl.Series(dtype=pl.Float64)
+        reward = pl.Series(dtype=pl.Float64)
         if usable.height:
-            vectors = matrix(usable["question"]), matrix(usable["response"])
-            score = pl.Series(head.score(head.rows(*vectors, usable["text"])))
-        scores = usable.select("response_id").with_columns(score=score)
-        scored = joined.select("response_id", unscored=pl.coalesce("error", "unasked")).join(
-            scores, on="response_id", how="left"
+            vectors = matrix(usable["prompt"]), matrix(usable["response"])
+            features = self.head.build_features(*vectors, usable["text"])
+            reward = pl.Series(self.head.compute_rewards(features))
+        rewards = joined.select("response_id", unscored=pl.coalesce("error", "prompt_error")).join(
+            usable.select("response_id").with_columns(reward=reward), on="response_id", how="left"
         )
-        return from_rewards(self.name, candidates.comparisons, scored)
+        return from_rewards(self.name, candidates.comparisons, rewards)

@@ -1,12 +1,8 @@
-"""The policy's implicit reward against its reference: beta * (log π(y|x) - log π_ref(y|x)).
-
-Direct Preference Optimization (arXiv 2305.18290, Section 4): a policy tuned from a reference is
-itself a reward model. No text is generated and none is parsed.
-"""
+"""The policy's implicit reward against its reference: beta * (log π(y|x) - log π_ref(y|x))."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
@@ -18,14 +14,22 @@ from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 
 class ImplicitRewardConfig(JudgeConfig):
     kind: Literal["implicit_reward"] = "implicit_reward"
-    policy: str = "policy"
-    reference: str = "reference"
-    beta: float = Field(0.1, gt=0)
-    per_token: bool = Field(False, description="Divide by the response's tokens.")
+    policy: str = Field("policy", description="The tuned model's name.", examples=["other"])
+    reference: str = Field(
+        "reference", description="The name of the model it was tuned from.", examples=["other"]
+    )
+    beta: float = Field(
+        0.1, gt=0, description="The reward of one nat of log ratio.", examples=[0.5]
+    )
+    per_token: bool = Field(False, description="Divide by the response's tokens.", examples=[True])
+
+    asks_again: ClassVar[frozenset[str]] = frozenset({"policy", "reference"})
 
 
 class ImplicitRewardJudge(Judge):
-    """See the module."""
+    """A policy tuned from a reference is itself a reward model (Direct Preference Optimization,
+    arXiv 2305.18290, Section 4). No text is generated and none is parsed.
+    """
 
     config: ImplicitRewardConfig
 
@@ -35,17 +39,17 @@ class ImplicitRewardJudge(Judge):
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
-            "response_id", "messages", "finished", prompt_id="prompt_id", completion="text"
+            "response_id", "prompt_id", "messages", "finished", completion="text"
         )
         policy, reference = (
             inference.ask(model, "loglikelihood", LoglikelihoodSettings(), rows)
             for model in (self.config.policy, self.config.reference)
         )
-        ratio = self.config.beta * (policy["logprob"] - reference["logprob"])
+        reward = self.config.beta * (policy["logprob"] - reference["logprob"])
         if self.config.per_token:
-            ratio = ratio / policy["n_tokens"]
-        scores = rows.select("response_id").with_columns(
-            score=ratio,
+            reward = reward / policy["n_tokens"]
+        rewards = rows.select("response_id").with_columns(
+            reward=reward,
             unscored=pl.select(pl.coalesce(policy["error"], reference["error"])).to_series(),
         )
-        return from_rewards(self.name, candidates.comparisons, scores)
+        return from_rewards(self.name, candidates.comparisons, rewards)

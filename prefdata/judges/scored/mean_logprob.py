@@ -1,13 +1,8 @@
-"""The policy's own length-normalised log-likelihood of a response: log π(y|x) / |y|.
-
-The reward that SimPO trains on (Meng et al., arXiv 2405.14734, Section 2.2). No reference is asked,
-no text is generated and none is parsed. What the policy finds likely is not yet good: let it be one
-judgment among others.
-"""
+"""The policy's own length-normalised log-likelihood of a response: log π(y|x) / |y|."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
@@ -19,14 +14,23 @@ from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 
 class MeanLogprobConfig(JudgeConfig):
     kind: Literal["mean_logprob"] = "mean_logprob"
-    model: str = "policy"
+    model: str = Field("policy", description="The model's name.", examples=["other"])
     temperature: float = Field(
-        0.1, gt=0, description="Nats a token that are worth one unit of log-odds."
+        0.1,
+        gt=0,
+        description="The nats per token that are worth one unit of log-odds.",
+        examples=[2.0],
     )
+
+    asks_again: ClassVar[frozenset[str]] = frozenset({"model"})
 
 
 class MeanLogprobJudge(Judge):
-    """See the module."""
+    """The reward that SimPO trains on (Meng et al., arXiv 2405.14734, Section 2.2).
+
+    No reference is asked, no text is generated and none is parsed. What the policy finds likely is
+    not yet good: use it as one judgment among others.
+    """
 
     config: MeanLogprobConfig
 
@@ -35,12 +39,12 @@ class MeanLogprobJudge(Judge):
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
-            "response_id", "messages", "finished", prompt_id="prompt_id", completion="text"
+            "response_id", "prompt_id", "messages", "finished", completion="text"
         )
-        found = inference.ask(self.config.model, "loglikelihood", LoglikelihoodSettings(), rows)
-        scores = rows.select("response_id").with_columns(
-            score=found["logprob"] / found["n_tokens"], unscored=found["error"]
+        asked = inference.ask(self.config.model, "loglikelihood", LoglikelihoodSettings(), rows)
+        rewards = rows.select("response_id").with_columns(
+            reward=asked["logprob"] / asked["n_tokens"], unscored=asked["error"]
         )
         return from_rewards(
-            self.name, candidates.comparisons, scores, temperature=self.config.temperature
+            self.name, candidates.comparisons, rewards, temperature=self.config.temperature
         )

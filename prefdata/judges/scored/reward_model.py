@@ -1,16 +1,9 @@
-"""Trained reward models, one or several: P(a ≻ b) of the difference of their rewards.
-
-Several are an ensemble: the preference's strength is the mean of their differences, and their
-spread says how far it can be trusted (Secrets of RLHF in Large Language Models Part II, Wang et
-al., arXiv 2401.06080, Section 2). A model with an output an attribute (helpfulness, correctness …)
-takes weights, as HelpSteer2 does (Wang et al., arXiv 2406.08673); or each output is a judgment of
-its own, and a consensus weighs them.
-"""
+"""Trained reward models, one or several: P(a ≻ b) from the difference of their rewards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -23,27 +16,44 @@ from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 
 class RewardModelConfig(JudgeConfig):
     kind: Literal["reward_model"] = "reward_model"
-    models: list[str] = Field(min_length=1, description="Each by its name under `models`.")
+    models: list[str] = Field(
+        min_length=1, description="Their names; several are an ensemble.", examples=[["other"]]
+    )
     heads: list[str] | None = Field(
-        None, min_length=1, description="What the outputs of the models' heads are about, in order."
+        None,
+        min_length=1,
+        description="What the outputs of the models' heads are about, in order.",
+        examples=[["correctness"]],
     )
     weights: list[float] | None = Field(
-        None, min_length=1, description="One an output of the models' heads; not set: 1."
+        None,
+        min_length=1,
+        description="One per output of the models' heads; null: 1 each.",
+        examples=[[2.0]],
     )
     apart: bool = Field(
-        False, description="A judgment a head, its name the dimension; else one of their sum."
+        False,
+        description="One judgment per head, its name being the dimension, in place of one of "
+        "their weighted sum.",
+        examples=[True],
     )
     temperature: float = Field(
-        1.0, gt=0, description="What one unit of log-odds is worth in rewards."
+        1.0,
+        gt=0,
+        description="The difference of rewards that is worth one unit of log-odds.",
+        examples=[2.0],
     )
 
+    asks_again: ClassVar[frozenset[str]] = frozenset({"models"})
+    example: ClassVar[dict[str, Any]] = {"models": ["policy"], "heads": ["helpfulness"]}
+
     @model_validator(mode="after")
-    def _heads_fit(self) -> RewardModelConfig:
+    def _check_heads(self) -> RewardModelConfig:
         heads, weights = self.heads or [], self.weights or []
         if len(set(heads)) < len(heads):
             raise ValueError(f"heads: {heads}: name each once")
         if heads and weights and len(heads) != len(weights):
-            raise ValueError(f"weights: {len(weights)} for {len(heads)} heads; give one a head")
+            raise ValueError(f"weights: {len(weights)} for {len(heads)} heads; give one per head")
         if self.apart and not heads:
             raise ValueError("apart: name the heads, whose names become the dimensions")
         if self.apart and "dimension" in self.model_fields_set:
@@ -56,8 +66,14 @@ class RewardModelConfig(JudgeConfig):
 
 
 class RewardModelJudge(Judge):
-    """See the module. `score` is the mean reward, `spread` the deviation of the ensemble's
-    differences, which are in `trace`."""
+    """Several models are an ensemble: the preference's strength is the mean of their differences,
+    and their spread says how far it can be trusted (Secrets of RLHF in Large Language Models
+    Part II, Wang et al., arXiv 2401.06080, Section 2). The differences are in `trace`.
+
+    The outputs of a model with one per attribute (helpfulness, correctness …) are summed with
+    weights, as HelpSteer2 does (Wang et al., arXiv 2406.08673); or each is a judgment of its own,
+    and a consensus weighs them.
+    """
 
     config: RewardModelConfig
 
@@ -66,13 +82,13 @@ class RewardModelJudge(Judge):
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
-            "response_id", "messages", prompt_id="prompt_id", completion="text"
+            "response_id", "prompt_id", "messages", completion="text"
         )
         outputs, errors = [], []
         for model in self.config.models:
-            found = inference.ask(model, "reward", Settings(), rows)
-            outputs.append(self._weighed(model, found["rewards"]))
-            errors.append(found["error"])
+            asked = inference.ask(model, "reward", Settings(), rows)
+            outputs.append(self._weigh(model, asked["rewards"]))
+            errors.append(asked["error"])
         responses = rows.select("response_id").with_columns(
             unscored=pl.select(pl.min_horizontal(errors)).to_series()
         )
@@ -80,17 +96,15 @@ class RewardModelJudge(Judge):
             sums = [
                 pl.select(pl.sum_horizontal(o, ignore_nulls=False)).to_series() for o in outputs
             ]
-            return self._judgment(candidates, responses, sums)
+            return self._compare(candidates, responses, sums)
         return pl.concat(
-            self._judgment(candidates, responses, list(rewards)).with_columns(
-                dimension=pl.lit(head)
-            )
+            self._compare(candidates, responses, list(rewards)).with_columns(dimension=pl.lit(head))
             for head, rewards in zip(
                 self.config.heads or (), zip(*outputs, strict=True), strict=True
             )
         )
 
-    def _weighed(self, model: str, rewards: pl.Series) -> list[pl.Series]:
+    def _weigh(self, model: str, rewards: pl.Series) -> list[pl.Series]:
         """Each output times its weight. Raises ConfigError where they don't fit."""
         factors = self.config.factors()
         setting = "heads" if self.config.weights is None and self.config.heads else "weights"
@@ -98,44 +112,46 @@ class RewardModelJudge(Judge):
             if count != len(factors):
                 raise ConfigError(
                     f"{self.where}.{setting}: {len(factors)} for the {count} outputs of {model}",
-                    f"Set {setting} to one an output of the model's head.",
+                    f"Set {setting} to one per output of the model's head.",
                 )
         return [rewards.list.get(n, null_on_oob=True) * w for n, w in enumerate(factors)]
 
-    def _judgment(
+    def _compare(
         self, candidates: Candidates, responses: pl.DataFrame, rewards: Sequence[pl.Series]
     ) -> pl.DataFrame:
-        """Judgments from a reward a response of every model, in the order of `responses`."""
+        """Judgments from every model's rewards, each in the order of `responses`."""
         each = pl.DataFrame([s.alias(f"reward_{n}") for n, s in enumerate(rewards)])
         names = each.columns
         mean = pl.sum_horizontal(names, ignore_nulls=False) / len(names)
-        scores = responses.with_columns(each).with_columns(score=mean)
-        found = from_rewards(
+        rewarded = responses.with_columns(each).with_columns(reward=mean)
+        judgments = from_rewards(
             self.name,
             candidates.comparisons,
-            scores.select("response_id", "score", "unscored"),
+            rewarded.select("response_id", "reward", "unscored"),
             self.config.temperature,
         )
-        return found if len(names) == 1 else _with_spread(found, scores, names)
+        return judgments if len(names) == 1 else _add_spread(judgments, rewarded, names)
 
 
-def _with_spread(found: pl.DataFrame, scores: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+def _add_spread(
+    judgments: pl.DataFrame, rewarded: pl.DataFrame, names: Sequence[str]
+) -> pl.DataFrame:
     """The judgments with the standard deviation of the models' differences; all in `trace`."""
-    joined = found.drop("spread")
+    joined = judgments.drop("spread")
     for side in ("a", "b"):
-        of_side = scores.select(
+        of_side = rewarded.select(
             pl.col("response_id").alias(f"response_{side}"),
             *(pl.col(name).alias(f"{name}_{side}") for name in names),
         )
         joined = joined.join(of_side, on=f"response_{side}", how="left", maintain_order="left")
     scored = pl.col("preference").is_not_null()
     differences = pl.concat_list(pl.col(f"{n}_a") - pl.col(f"{n}_b") for n in names)
-    said = pl.format(
+    trace = pl.format(
         "a − b: {}, mean {}, standard deviation {}",
         differences.list.eval(pl.element().round(4).cast(pl.String)).list.join(", "),
         differences.list.mean().round(4),
         differences.list.std(ddof=0).round(4),
     )
     return joined.with_columns(
-        spread=pl.when(scored).then(differences.list.std(ddof=0)), trace=pl.when(scored).then(said)
-    ).select(found.columns)
+        spread=pl.when(scored).then(differences.list.std(ddof=0)), trace=pl.when(scored).then(trace)
+    ).select(judgments.columns)

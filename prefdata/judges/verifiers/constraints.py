@@ -1,9 +1,4 @@
-"""Verifies instructions that can be checked: length, keywords, format.
-
-IFEval (Zhou et al., arXiv 2311.07911): the score is whether all are followed, or their share. The
-settings hold for every prompt; a ground truth that is a JSON object of the same settings adds its own
-for its prompt, before the judge's.
-"""
+"""Verifies instructions that can be checked: length, keywords, format."""
 
 from __future__ import annotations
 
@@ -14,9 +9,13 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.verifier import Verifier, shown
+from prefdata.judges.checking.verifier import Verifier, quote
 
-Count = Field(None, ge=0)
+
+def _count(description: str) -> Any:
+    return Field(None, ge=0, examples=[3], description=description)
+
+
 Format = Literal["json", "lowercase", "uppercase", "no_commas", "one_line", "quoted"]
 
 
@@ -25,30 +24,45 @@ class Constraints(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_chars: int | None = Count
-    max_chars: int | None = Count
-    min_words: int | None = Count
-    max_words: int | None = Count
-    min_sentences: int | None = Count
-    max_sentences: int | None = Count
-    min_paragraphs: int | None = Count
-    max_paragraphs: int | None = Count
-    min_bullets: int | None = Count
-    max_bullets: int | None = Count
-    keywords: list[str] | None = Field(None, description="All of them, in any case.")
-    forbidden: list[str] | None = Field(None, description="None of them, in any case.")
-    starts_with: str | None = None
-    ends_with: str | None = None
-    format: list[Format] | None = None
+    min_chars: int | None = _count("The fewest characters.")
+    max_chars: int | None = _count("The most characters.")
+    min_words: int | None = _count("The fewest words.")
+    max_words: int | None = _count("The most words.")
+    min_sentences: int | None = _count("The fewest sentences.")
+    max_sentences: int | None = _count("The most sentences.")
+    min_paragraphs: int | None = _count("The fewest paragraphs.")
+    max_paragraphs: int | None = _count("The most paragraphs.")
+    min_bullets: int | None = _count("The fewest bullet points.")
+    max_bullets: int | None = _count("The most bullet points.")
+    keywords: list[str] | None = Field(
+        None, description="Words that all have to be there, in any case.", examples=[["moon"]]
+    )
+    forbidden: list[str] | None = Field(
+        None, description="Words of which none may be there, in any case.", examples=[["moon"]]
+    )
+    starts_with: str | None = Field(None, description="Its first characters.", examples=["A"])
+    ends_with: str | None = Field(None, description="Its last characters.", examples=["z"])
+    format: list[Format] | None = Field(
+        None, description="Forms that all have to be met.", examples=[["json"]]
+    )
 
 
 class ConstraintsConfig(JudgeConfig, Constraints):
     kind: Literal["constraints"] = "constraints"
-    partial: bool = Field(False, description="Score the share of the constraints that hold.")
+    partial: bool = Field(
+        False,
+        description="The reward is the share of the constraints that hold, not whether all do.",
+        examples=[True],
+    )
 
 
 class ConstraintsJudge(Verifier):
-    """See the module."""
+    """IFEval (Zhou et al., arXiv 2311.07911): the reward is whether a response follows all
+    instructions, or the share of them that it follows.
+
+    The settings hold for every prompt. A ground truth that is a JSON object of the same settings
+    adds its own for its prompt, which go before the judge's.
+    """
 
     config: ConstraintsConfig
 
@@ -58,13 +72,13 @@ class ConstraintsJudge(Verifier):
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         rows = responses.join(
-            self._rules(responses["ground_truth"]),
+            self._build_rules(responses["ground_truth"]),
             on="ground_truth",
             how="left",
             nulls_equal=True,
             maintain_order="left",
         ).with_row_index("row")
-        held = {
+        holds = {
             **{
                 f"{side}_{unit}": pl.col(f"{side}_{unit}") <= count
                 if side == "min"
@@ -77,30 +91,30 @@ class ConstraintsJudge(Verifier):
             "starts_with": _TEXT.str.starts_with(pl.col("starts_with")),
             "ends_with": _TEXT.str.ends_with(pl.col("ends_with")),
             **{
-                f"format {name}": pl.when(pl.col("format").list.contains(name)).then(holds)
-                for name, holds in _FORMATS.items()
+                f"format {name}": pl.when(pl.col("format").list.contains(name)).then(met)
+                for name, met in _FORMATS.items()
             },
         }
-        found = (
-            rows.join(_mentioned(rows, "keywords", "all"), on="row", how="left")
-            .join(_mentioned(rows, "forbidden", "any"), on="row", how="left")
+        checked = (
+            rows.join(_find_words(rows, "keywords", "all"), on="row", how="left")
+            .join(_find_words(rows, "forbidden", "any"), on="row", how="left")
             .sort("row")
-            .select("bad", **held)
+            .select("bad", **holds)
         )
-        share = pl.mean_horizontal(pl.col(list(held)).cast(pl.Float64))
+        share = pl.mean_horizontal(pl.col(list(holds)).cast(pl.Float64))
         broken = pl.concat_list(
-            pl.when(~pl.col(name)).then(pl.lit(name)) for name in held
+            pl.when(~pl.col(name)).then(pl.lit(name)) for name in holds
         ).list.drop_nulls()
-        scored = found.select(
+        rewarded = checked.select(
             "bad",
-            score=share if self.config.partial else (share == 1).cast(pl.Float64),
+            reward=share if self.config.partial else (share == 1).cast(pl.Float64),
             broken=broken.list.join(", "),
         )
         reason = pl.coalesce(
-            "bad", pl.when(pl.col("score").is_null()).then(pl.lit("no_constraints: none is set"))
+            "bad", pl.when(pl.col("reward").is_null()).then(pl.lit("no_constraints: none is set"))
         )
-        return scored.select(
-            score=pl.when(pl.col("bad").is_null()).then("score"),
+        return rewarded.select(
+            reward=pl.when(pl.col("bad").is_null()).then("reward"),
             unscored=reason,
             trace=pl.when(pl.col("broken") == "")
             .then(pl.lit("holds to all"))
@@ -111,13 +125,13 @@ class ConstraintsJudge(Verifier):
         names = set(Constraints.model_fields)
         return self.config.model_dump(include=names, exclude_none=True)
 
-    def _rules(self, ground_truths: pl.Series) -> pl.DataFrame:
-        """ground_truth, bad (why it has no constraints), and a column a constraint."""
+    def _build_rules(self, ground_truths: pl.Series) -> pl.DataFrame:
+        """ground_truth, bad (why it has no constraints), and one column per constraint."""
         rows = []
         for ground_truth in ground_truths.unique(maintain_order=True):
-            given, bad = _given(ground_truth)
+            given, bad = _parse_constraints(ground_truth)
             # Text beside constraints of the settings is for another judge.
-            if bad is not None and self._own() and not isinstance(_json(ground_truth), dict):
+            if bad is not None and self._own() and not isinstance(_parse_json(ground_truth), dict):
                 bad = None
             values = {**self._own(), **given.model_dump(exclude_none=True)}
             rows.append({"ground_truth": ground_truth, "bad": bad, **values})
@@ -136,7 +150,9 @@ _COUNTS = {
     "bullets": _TEXT.str.count_matches(r"(?m)^[ \t]*(?:[-*•+]|\d{1,3}[.)])[ \t]+\S"),
 }
 _FORMATS: dict[str, pl.Expr] = {
-    "json": _TEXT.map_elements(lambda text: _json(text) is not _json, return_dtype=pl.Boolean),
+    "json": _TEXT.map_elements(
+        lambda text: _parse_json(text) is not _parse_json, return_dtype=pl.Boolean
+    ),
     "lowercase": _TEXT.str.to_lowercase() == _TEXT,
     "uppercase": _TEXT.str.to_uppercase() == _TEXT,
     "no_commas": ~_TEXT.str.contains(r"[,，、]"),
@@ -145,7 +161,7 @@ _FORMATS: dict[str, pl.Expr] = {
 }
 
 
-def _mentioned(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> pl.DataFrame:
+def _find_words(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> pl.DataFrame:
     """row, COLUMN_found: whether all or any of the row's words stand in its text, as words."""
     word = pl.col(column)
     # A keyword such as "." or "C++" has an edge of a word on one side or none.
@@ -154,17 +170,17 @@ def _mentioned(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> p
         for edge in (r"\A\w", r"\w\z")
     )
     pattern = pl.concat_str(pl.lit("(?i)"), before, word.str.escape_regex(), after)
-    there = (
+    present = (
         rows.select("row", "text", column)
         .drop_nulls(column)
         .explode(column)
-        .select("row", there=pl.col("text").str.contains(pattern))
+        .select("row", present=pl.col("text").str.contains(pattern))
     )
-    found = pl.col("there").all() if how == "all" else pl.col("there").any()
-    return there.group_by("row").agg(found.alias(f"{column}_found"))
+    found = pl.col("present").all() if how == "all" else pl.col("present").any()
+    return present.group_by("row").agg(found.alias(f"{column}_found"))
 
 
-def _given(ground_truth: str | None) -> tuple[Constraints, str | None]:
+def _parse_constraints(ground_truth: str | None) -> tuple[Constraints, str | None]:
     """The constraints of a ground truth, and why there are none in it."""
     if ground_truth is None:
         return Constraints(), None
@@ -173,13 +189,14 @@ def _given(ground_truth: str | None) -> tuple[Constraints, str | None]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "all of it"
-        said = f"bad_constraints: the ground truth {shown(ground_truth)}, {place}: {first['msg']}"
-        return Constraints(), said
+        return Constraints(), (
+            f"bad_constraints: the ground truth {quote(ground_truth)}, {place}: {first['msg']}"
+        )
 
 
-def _json(text: str | None) -> Any:
-    """What the JSON text says, or `_json` itself: it says nothing, and null is something."""
+def _parse_json(text: str | None) -> Any:
+    """The value of the JSON text, or `_parse_json` itself where it is none: null is a value too."""
     try:
         return orjson.loads(text or "")
     except orjson.JSONDecodeError:
-        return _json
+        return _parse_json

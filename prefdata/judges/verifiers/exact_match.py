@@ -1,7 +1,4 @@
-"""Verifies that a response says what the prompt's ground_truth says, word for word.
-
-A ground_truth that is a JSON list of texts accepts each of them.
-"""
+"""Verifies that a response reads as the prompt's ground truth does, word for word."""
 
 from __future__ import annotations
 
@@ -22,13 +19,16 @@ class ExactMatchConfig(JudgeConfig):
         None,
         description="A regular expression; its first group, or all of it, is what is compared. "
         "Where it is not found the response is wrong.",
+        examples=["moon"],
     )
-    ignore_case: bool = True
-    ignore_punctuation: bool = Field(True, description="Punctuation, symbols and blanks at once.")
+    ignore_case: bool = Field(True, description="Compare letters in any case.", examples=[False])
+    ignore_punctuation: bool = Field(
+        True, description="Overlook punctuation, symbols and blanks alike.", examples=[False]
+    )
 
 
 class ExactMatchJudge(Verifier):
-    """See the module."""
+    """A ground truth that is a JSON list of texts accepts each of them."""
 
     config: ExactMatchConfig
 
@@ -37,7 +37,7 @@ class ExactMatchJudge(Verifier):
         accepted = pl.DataFrame(
             {
                 "ground_truth": ground_truths,
-                "accepted": [_accepted(text) for text in ground_truths],
+                "accepted": [_parse_accepted(text) for text in ground_truths],
             },
             schema={"ground_truth": pl.String, "accepted": pl.List(pl.String)},
         )
@@ -49,13 +49,13 @@ class ExactMatchJudge(Verifier):
         compared = (
             responses.join(accepted, on="ground_truth", how="left", maintain_order="left")
             .with_columns(
-                said=self._alike(part),
-                wanted=pl.col("accepted").list.eval(self._alike(pl.element())),
+                given=self._normalise(part),
+                wanted=pl.col("accepted").list.eval(self._normalise(pl.element())),
             )
-            .with_columns(score=pl.col("said").is_in("wanted").fill_null(False).cast(pl.Float64))
+            .with_columns(reward=pl.col("given").is_in("wanted").fill_null(False).cast(pl.Float64))
         )
         return compared.select(
-            "score",
+            "reward",
             unscored=pl.lit(None, dtype=pl.String),
             trace=pl.format(
                 "{}, expected {}",
@@ -64,8 +64,8 @@ class ExactMatchJudge(Verifier):
             ),
         )
 
-    def _alike(self, text: pl.Expr) -> pl.Expr:
-        """The text without what is overlooked; what is nothing else stays as it is."""
+    def _normalise(self, text: pl.Expr) -> pl.Expr:
+        """The text without what is overlooked, or whole where nothing else is in it."""
         whole = text.str.normalize("NFC")
         if self.config.ignore_case:
             whole = whole.str.to_lowercase()
@@ -76,7 +76,7 @@ class ExactMatchJudge(Verifier):
         return pl.when(bare == "").then(whole.str.strip_chars()).otherwise(bare)
 
 
-def _accepted(ground_truth: str) -> list[str]:
+def _parse_accepted(ground_truth: str) -> list[str]:
     if ground_truth.startswith("["):
         try:
             found = orjson.loads(ground_truth)

@@ -1,4 +1,4 @@
-"""Verifies that a response is JSON that holds to a JSON Schema: a file's, or the ground truth's."""
+"""Verifies that a response is JSON that meets a JSON Schema: a file's, or the ground truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from prefdata.errors import ConfigError
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.verifier import CHECKED, Verifier, shown
+from prefdata.judges.checking.verifier import CHECKED, Verifier, quote
 
 _FENCED = re.compile(r"```[ \t]*(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
 
@@ -20,46 +20,50 @@ _FENCED = re.compile(r"```[ \t]*(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL |
 class JsonSchemaConfig(JudgeConfig):
     kind: Literal["json_schema"] = "json_schema"
     file: str | None = Field(
-        None, description="A JSON Schema; not set: the prompt's ground_truth is one."
+        None,
+        description="A file with a JSON Schema; null: the prompt's ground truth is one.",
+        examples=["schema.json"],
     )
     fenced: bool = Field(
-        True, description="The only fenced block of a response counts as the response."
+        True,
+        description="The only fenced block of a response counts as the response.",
+        examples=[False],
     )
 
 
 class JsonSchemaJudge(Verifier):
-    """See the module. References to schemas elsewhere are not followed."""
+    """A response that is no JSON is wrong. References to schemas elsewhere are not followed."""
 
     config: JsonSchemaConfig
 
-    fixed: str | None = None
-    """The schema of `file`, where one is named."""
+    schema: str | None = None
+    """The text of `file`, where one is named; set by `setup`."""
 
     def setup(self) -> None:
         if self.config.file is not None:
             try:
-                self.fixed = Path(self.config.file).read_text(encoding="utf-8")
+                self.schema = Path(self.config.file).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(
                     f"{self.where}.file: {self.config.file} can't be read: {error}",
                     "Name a file with a JSON Schema, or leave `file` out.",
                 ) from error
-            found = _validator(self.fixed, self.where)
-            if isinstance(found, str):
-                raise ConfigError(f"{self.where}.file: {self.config.file}: {found}")
+            validator = _build_validator(self.schema, self.where)
+            if isinstance(validator, str):
+                raise ConfigError(f"{self.where}.file: {self.config.file}: {validator}")
 
     @property
     def by_ground_truth(self) -> bool:
-        return self.fixed is None
+        return self.config.file is None
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         schemas = (
-            responses["ground_truth"] if self.fixed is None else [self.fixed] * responses.height
+            responses["ground_truth"] if self.schema is None else [self.schema] * responses.height
         )
-        known = {text: _validator(text, self.where) for text in dict.fromkeys(schemas)}
+        validators = {text: _build_validator(text, self.where) for text in dict.fromkeys(schemas)}
         # No frame expression checks a schema.
         rows = [
-            self._check(known[schema], text)
+            self._check(validators[schema], text)
             for schema, text in zip(schemas, responses["text"], strict=True)
         ]
         return pl.DataFrame(rows, schema=CHECKED, orient="row")
@@ -75,19 +79,19 @@ class JsonSchemaJudge(Verifier):
         except orjson.JSONDecodeError as error:
             return 0.0, None, f"no JSON: {error}"
         try:
-            # The first by place and message: which one is met first is no part of the response.
+            # The first by path and message, whichever the validator meets first.
             errors = sorted((e.json_path, e.message) for e in validator.iter_errors(value))
         except RecursionError:
             return 0.0, None, "nested too deep to be checked"
         except Unresolvable as error:
-            return None, f"bad_schema: {shown(str(error))} is elsewhere, or nowhere", None
+            return None, f"bad_schema: {quote(str(error))} is elsewhere, or nowhere", None
         if errors:
             path, message = errors[0]
-            return 0.0, None, f"{path}: {shown(message)}"
+            return 0.0, None, f"{path}: {quote(message)}"
         return 1.0, None, "holds to the schema"
 
 
-def _validator(text: str, where: str) -> Any:
+def _build_validator(text: str, where: str) -> Any:
     """What checks a value against the schema, or why it is no schema."""
     try:
         from jsonschema import SchemaError
@@ -100,10 +104,10 @@ def _validator(text: str, where: str) -> Any:
     try:
         schema: Any = orjson.loads(text)
         if type(schema) not in (dict, bool):
-            return f"is no JSON Schema: {shown(text)}"
+            return f"is no JSON Schema: {quote(text)}"
         kind = validator_for(schema)
         kind.check_schema(schema)
     except (orjson.JSONDecodeError, SchemaError) as error:
-        return f"is no JSON Schema: {shown(str(error).partition(chr(10))[0])}"
+        return f"is no JSON Schema: {quote(str(error).partition(chr(10))[0])}"
     # A registry of its own, empty: the usual one fetches what "$ref" names from the network.
     return kind(schema, registry=Registry())

@@ -1,8 +1,4 @@
-"""Verifies the number that a response ends in against the prompt's ground_truth (GSM8K style).
-
-Training Verifiers to Solve Math Word Problems (Cobbe et al., arXiv 2110.14168): a solution is right
-if its final number is. A response that names none is not right: its score is 0, as a wrong one's.
-"""
+"""Verifies the number that a response ends in against the prompt's ground truth (GSM8K style)."""
 
 from __future__ import annotations
 
@@ -12,24 +8,30 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.final_answer import Number, final_number, ground_truth_number
-from prefdata.judges.checking.verifier import CHECKED, Verifier, shown
+from prefdata.judges.checking.final_answer import Number, find_final_number, parse_ground_truth
+from prefdata.judges.checking.verifier import CHECKED, Verifier, quote
 
 
 class MathAnswerConfig(JudgeConfig):
     kind: Literal["math_answer"] = "math_answer"
     tolerance: float = Field(
-        1e-9, ge=0, lt=1, description="Relative, between numbers that aren't both whole."
+        1e-9,
+        ge=0,
+        lt=1,
+        description="Relative, between numbers that aren't both whole.",
+        examples=[0.1],
     )
 
 
 class MathAnswerJudge(Verifier):
-    """See the module."""
+    """Training Verifiers to Solve Math Word Problems (Cobbe et al., arXiv 2110.14168): a solution
+    is right if its final number is. A response without one is wrong.
+    """
 
     config: MathAnswerConfig
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
-        expected = {text: ground_truth_number(text) for text in responses["ground_truth"].unique()}
+        expected = {text: parse_ground_truth(text) for text in responses["ground_truth"].unique()}
         # No frame expression finds the closing brace of \boxed{} or computes with fractions.
         rows = responses.select("text", "finished", "ground_truth").iter_rows()
         checked = [
@@ -43,12 +45,12 @@ class MathAnswerJudge(Verifier):
     ) -> tuple[float | None, str | None, str | None]:
         if expected is None:
             reason = (
-                f"no_number: the ground truth {shown(ground_truth)} is not one number and its unit"
+                f"no_number: the ground truth {quote(ground_truth)} is not one number and its unit"
             )
             return None, reason, None
-        found = final_number(text, finished)
+        found = find_final_number(text, finished)
         if found is None:
-            return 0.0, None, f"no final number, expected {expected.said}"
-        right = found.same(expected, self.config.tolerance)
-        said = f"final number {found.said}, expected {expected.said}"
-        return float(right), None, said
+            return 0.0, None, f"no final number, expected {expected.written}"
+        right = found.equals(expected, self.config.tolerance)
+        trace = f"final number {found.written}, expected {expected.written}"
+        return float(right), None, trace

@@ -1,4 +1,4 @@
-"""Verifies that a response holds a pattern: of the settings, or each prompt's ground_truth."""
+"""Verifies that a response matches a pattern: the settings' one, or its prompt's ground truth."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from prefdata.judges.checking.verifier import Verifier
 class RegexMatchConfig(JudgeConfig):
     kind: Literal["regex_match"] = "regex_match"
     pattern: Pattern | None = Field(
-        None, description="A regular expression; not set: the prompt's ground_truth is one."
+        None,
+        description="A regular expression; null: the prompt's ground truth is one.",
+        examples=["moon"],
     )
-    whole: bool = Field(False, description="All of the response has to match.")
-    ignore_case: bool = False
+    whole: bool = Field(False, description="All of the response has to match.", examples=[True])
+    ignore_case: bool = Field(False, description="Match letters in any case.", examples=[True])
 
 
 class RegexMatchJudge(Verifier):
-    """See the module."""
+    """The pattern may match anywhere in the response, unless `whole` is set."""
 
     config: RegexMatchConfig
 
@@ -37,17 +39,17 @@ class RegexMatchJudge(Verifier):
         whole = pl.concat_str(pl.lit(before), given, pl.lit(r")\z" if config.whole else ")"))
         # Of a ground truth that is no pattern the result is null.
         found = responses.select(
-            matched=pl.col("text").str.contains(whole, strict=False), said=given
+            matched=pl.col("text").str.contains(whole, strict=False), pattern=given
         )
         none = pl.col("matched").is_null()
         return found.select(
-            score=pl.col("matched").cast(pl.Float64),
+            reward=pl.col("matched").cast(pl.Float64),
             unscored=pl.when(none).then(
-                pl.format("bad_pattern: the ground truth {} is no regular expression", "said")
+                pl.format("bad_pattern: the ground truth {} is no regular expression", "pattern")
             ),
             trace=pl.format(
                 "{} {}",
                 pl.when("matched").then(pl.lit("matches")).otherwise(pl.lit("does not match")),
-                "said",
+                "pattern",
             ),
         )

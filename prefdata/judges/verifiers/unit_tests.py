@@ -1,9 +1,4 @@
-"""Verifies code: a response's Python is run against the tests that its prompt's ground_truth holds.
-
-Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): right is what
-passes. The ground_truth is Python text, one test, or a JSON list of such texts. What runs the code,
-and what that is no protection from, is said in sandbox.py.
-"""
+"""Verifies code: a response's Python is run against the tests in its prompt's ground truth."""
 
 from __future__ import annotations
 
@@ -19,8 +14,8 @@ from pydantic import Field
 
 from prefdata.errors import ConfigError
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.sandbox import Limits, run
-from prefdata.judges.checking.verifier import CHECKED, Verifier, shown
+from prefdata.judges.checking.sandbox import Limits, run_tests
+from prefdata.judges.checking.verifier import CHECKED, Verifier, quote
 
 _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 
@@ -29,22 +24,37 @@ Row = tuple[float | None, str | None, str | None]
 
 class UnitTestsConfig(JudgeConfig):
     kind: Literal["unit_tests"] = "unit_tests"
-    seconds: int = Field(5, gt=0, description="CPU time of a response, tests included.")
-    memory_mb: int = Field(1024, ge=64, description="Address space of a response.")
-    partial: bool = Field(False, description="Score the share of the tests that pass.")
+    seconds: int = Field(
+        5, gt=0, description="CPU time of one response, tests included.", examples=[2]
+    )
+    memory_mb: int = Field(
+        1024, ge=64, description="Address space of one response, in megabytes.", examples=[512]
+    )
+    partial: bool = Field(
+        False,
+        description="The reward is the share of the tests that pass, not whether all do.",
+        examples=[True],
+    )
     require_no_network: bool = Field(
-        True, description="Refuse to run where the system can't cut the code off."
+        True,
+        description="Refuse to run where the system can't cut the code off from the network.",
+        examples=[False],
     )
 
 
 class UnitTestsJudge(Verifier):
-    """See the module."""
+    """Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): right is
+    what passes.
+
+    The ground truth is Python text, one test, or a JSON list of such texts. What runs the code,
+    and what that is no protection from, is said in checking/sandbox.py.
+    """
 
     config: UnitTestsConfig
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         distinct = responses.select("text", "ground_truth").unique(maintain_order=True)
-        tests = {text: _tests(text) for text in distinct["ground_truth"].unique()}
+        tests = {text: _parse_tests(text) for text in distinct["ground_truth"].unique()}
         self._probe()
         jobs = [(text, tests[ground_truth]) for text, ground_truth in distinct.iter_rows()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -61,26 +71,26 @@ class UnitTestsJudge(Verifier):
     def _check(self, text: str, tests: list[str] | str) -> Row:
         if isinstance(tests, str):
             return None, tests, None
-        found = run(code_of(text), tests, self._limits())
-        if found.stopped is not None:
-            return 0.0, None, found.stopped
-        passed = found.tests.count("")
+        outcome = run_tests(extract_code(text), tests, self._limits())
+        if outcome.stopped is not None:
+            return 0.0, None, outcome.stopped
+        passed = outcome.tests.count("")
         share = passed / len(tests)
-        said = f"{passed} of {len(tests)} tests pass"
-        first = next((n for n, error in enumerate(found.tests) if error), None)
+        trace = f"{passed} of {len(tests)} tests pass"
+        first = next((n for n, error in enumerate(outcome.tests) if error), None)
         if first is not None:
-            said += f"; {shown(tests[first])}: {found.tests[first]}"
-        return share if self.config.partial else float(share == 1), None, said
+            trace += f"; {quote(tests[first])}: {outcome.tests[first]}"
+        return share if self.config.partial else float(share == 1), None, trace
 
     def _probe(self) -> None:
         """Raise ConfigError where code that does nothing does not pass, or isn't cut off."""
-        found = run("", ["pass"], self._limits())
-        if found.tests != ("",):
+        outcome = run_tests("", ["pass"], self._limits())
+        if outcome.tests != ("",):
             raise ConfigError(
-                f"{self.where}: code that does nothing does not run here: {found.stopped}",
+                f"{self.where}: code that does nothing does not run here: {outcome.stopped}",
                 "Raise memory_mb or seconds.",
             )
-        if self.config.require_no_network and not found.isolated:
+        if self.config.require_no_network and not outcome.isolated:
             raise ConfigError(
                 f"{self.where}: this system does not let the code be cut off from the network",
                 "Run where unprivileged user namespaces are allowed or, in a container that has "
@@ -91,12 +101,12 @@ class UnitTestsJudge(Verifier):
         return Limits(self.config.seconds, self.config.memory_mb)
 
 
-def code_of(text: str) -> str:
+def extract_code(text: str) -> str:
     """The response's longest fenced block, or all of a response without one."""
     return max(_FENCED.findall(text), key=len, default=text)
 
 
-def _tests(ground_truth: str) -> list[str] | str:
+def _parse_tests(ground_truth: str) -> list[str] | str:
     """The tests of a ground truth, or why there are none."""
     tests: Any = [ground_truth]
     if ground_truth.lstrip().startswith("["):
@@ -106,9 +116,9 @@ def _tests(ground_truth: str) -> list[str] | str:
             tests = [ground_truth]
     try:
         if not tests or not "".join(tests).strip():
-            return f"no_tests: the ground truth {shown(ground_truth)} holds none"
+            return f"no_tests: the ground truth {quote(ground_truth)} holds none"
         for test in tests:
             ast.parse(test)
     except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        return f"bad_tests: the ground truth {shown(ground_truth)} is no Python: {error}"
+        return f"bad_tests: the ground truth {quote(ground_truth)} is no Python: {error}"
     return list(tests)

@@ -11,9 +11,9 @@ import polars as pl
 from engines.openai.loopback import MODEL, Loopback
 from inference.counting import requests
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import OPERATIONS, Operation, Sampling, Settings
 from prefdata.engines.openai.engine import OpenAIEngine
+from prefdata.engines.registry import ENGINES
 from prefdata.errors import ModelError
 from prefdata.inference.keys import request_keys
 
@@ -24,7 +24,8 @@ def engine(*servers: Loopback | str, **options: Any) -> OpenAIEngine:
     """An engine that asks these servers, with short time limits."""
     urls = [s if isinstance(s, str) else s.url for s in servers]
     given = {"base_urls": urls, **QUICK, **options}
-    return OpenAIEngine("policy", ModelParams(engine="openai", model=MODEL, options=given))
+    config = ENGINES.parse({"engine": "openai", "model": MODEL, "options": given}, "models.policy")
+    return OpenAIEngine("policy", config)
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def started(*servers: Loopback | str, **options: Any) -> Iterator[OpenAIEngine]:
 def prompts(*texts: str, n: int = 1) -> pl.DataFrame:
     """Requests for `n` samples of each prompt, keyed."""
     rows = requests(list(texts), n)
-    return keyed("generate", Sampling(), rows.drop("place"))
+    return keyed("generate", Sampling(), rows.drop("prompt_id"))
 
 
 def keyed(operation: Operation, settings: Settings, rows: pl.DataFrame) -> pl.DataFrame:

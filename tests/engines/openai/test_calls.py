@@ -18,10 +18,9 @@ from engines.openai.asking import (
 )
 from engines.openai.loopback import Reaction, Request, said, serving
 
-from prefdata.engines import base
 from prefdata.engines.base import Sampling, request_key_seed
 from prefdata.engines.openai import calls
-from prefdata.engines.openai.asks import SEED_MASK
+from prefdata.engines.openai.clients.generate import SEED_MASK
 from prefdata.errors import ModelError
 
 
@@ -80,8 +79,8 @@ def test_finished_work_is_handed_on_within_a_second() -> None:
 
 
 def test_on_stopping_what_is_in_flight_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base.STOPPING, "is_set", lambda: len(server.posts()) >= 10)
     with serving(latency=0.3) as (server,), started(server, concurrency=4) as made:
+        monkeypatch.setattr(made.stopping, "is_set", lambda: len(server.posts()) >= 10)
         results = pl.concat(list(made.generate(prompts(*map(str, range(300))), Sampling())))
         assert results["error"].null_count() == results.height == len(server.posts())
         assert results.height < 20
@@ -98,7 +97,7 @@ def test_on_stopping_nobody_is_waited_for_too_long(monkeypatch: pytest.MonkeyPat
         frames = made.generate(prompts("0", "1"), Sampling())
         assert next(frames).height == 1
         begun = time.monotonic()
-        monkeypatch.setattr(base.STOPPING, "is_set", lambda: True)
+        made.stopping.set()
         assert list(frames) == []
         assert time.monotonic() - begun < 3.5
 
@@ -134,7 +133,7 @@ def test_close_ends_thread_and_connections_and_start_may_follow() -> None:
 
 @pytest.mark.parametrize("stopping", [True, False])
 def test_close_lets_another_thread_have_what_is_in_flight(
-    monkeypatch: pytest.MonkeyPatch, stopping: bool
+    stopping: bool,
 ) -> None:
     """As when one bucket's end ends the run and another bucket is still worked on."""
     found: list[pl.DataFrame] = []
@@ -154,7 +153,7 @@ def test_close_lets_another_thread_have_what_is_in_flight(
         while len(server.posts()) < 10:
             time.sleep(0.01)
         if stopping:
-            monkeypatch.setattr(base.STOPPING, "is_set", lambda: True)
+            made.stopping.set()
         made.close()
         asking.join(10)
         assert pl.concat(found)["error"].null_count() == len(server.posts()) < 20

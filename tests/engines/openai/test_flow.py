@@ -17,13 +17,15 @@ import pytest
 from engines.openai.asking import QUICK
 from engines.openai.loopback import MODEL, Loopback, Reaction, Request, serving
 from engines.openai.test_misbehaviour import MISBEHAVIOURS
+from prefdata.accounting.stats import read_stats
+from prefdata.tables.catalog import Catalog
 
 from prefdata.config import Params, load_params
 from prefdata.engines.base import GRACE_SECONDS
 from prefdata.engines.openai import faults
 from prefdata.errors import ModelError
-from prefdata.pipelines.stages.base import close_engines, read_stats
-from prefdata.pipelines.stages.registry import STAGES
+from prefdata.inference import Usage
+from prefdata.pipelines.run import run_stage
 
 WAYS = (
     "429", "429 Retry-After", "500", "502", "cut", "length too long", "half", "silence", "list",
@@ -60,20 +62,23 @@ def flow(folder: Path, *servers: Loopback, count: int = COUNT, **options: Any) -
         buckets=2,
         models={"policy": {"engine": "openai", "model": MODEL, "options": options}},
         generate={"n": 1, "max_faulty_fraction": 0.5},
-        judge={"judges": [{"kind": "pairwise", "model": "policy"}], "consensus": {"kind": "mean"}},
-        score=None,
+        judge={"judges": [{"kind": "pairwise", "model": "policy"}]},
+        ches=None,
         filter=None,
     )
     params = load_params(path)
-    STAGES["ingest"](params, [], True)
+    run_stage("ingest", params)
     return params
 
 
 def run(params: Params, stage: str = "generate") -> None:
-    try:
-        STAGES[stage](params, [], True)
-    finally:
-        close_engines()
+    run_stage(stage, params)
+
+
+def read_usage(params: Params) -> Usage:
+    stats = read_stats(Catalog(params.data), "generate")
+    assert stats is not None
+    return stats.usage["generate policy"]
 
 
 def read(folder: Path, name: str) -> pl.DataFrame:
@@ -88,18 +93,18 @@ def test_one_in_a_hundred_fails_in_every_way(tmp_path: Path) -> None:
     with serving(misbehave) as (server,):
         params = flow(tmp_path, server)
         run(params)
-        rejected = read(tmp_path, "dropped/generate")
-        assert read(tmp_path, "responses").height == COUNT - rejected.height
-        assert rejected.height == COUNT // 100 * len(WAYS)
-        assert rejected["fault"].all()
+        dropped = read(tmp_path, "dropped/generate")
+        assert read(tmp_path, "responses").height == COUNT - dropped.height
+        assert dropped.height == COUNT // 100 * len(WAYS)
+        assert dropped["fault"].all()
         wanted = sorted(
             MISBEHAVIOURS[name][1].split(":")[0] for name in WAYS for _ in range(COUNT // 100)
         )
-        assert sorted(rejected["reason"]) == wanted
+        assert sorted(dropped["reason"]) == wanted
         for name in WAYS:
-            assert rejected["detail"].str.starts_with(MISBEHAVIOURS[name][1]).sum() >= COUNT // 100
-        used = read_stats(params, "generate").usage["generate policy"]
-        assert (used.requests, used.cached, used.failed) == (COUNT, 0, rejected.height)
+            assert dropped["detail"].str.starts_with(MISBEHAVIOURS[name][1]).sum() >= COUNT // 100
+        used = read_usage(params)
+        assert (used.requests, used.cached, used.failed) == (COUNT, 0, dropped.height)
         assert used.retries == sum(MISBEHAVIOURS[n][2] > 1 for n in WAYS) * COUNT // 100
 
         # The server is mended: the same command asks for those that failed, and for no other.
@@ -108,7 +113,7 @@ def test_one_in_a_hundred_fails_in_every_way(tmp_path: Path) -> None:
         before = len(server.posts())
         run(params)
         again = server.posts()[before:]
-        assert len(again) == rejected.height
+        assert len(again) == dropped.height
         assert {r.text for r in again} == failed
 
     # What came of it is what a server that never failed would have given.
@@ -142,7 +147,7 @@ def test_failed_verdicts_are_unscored(tmp_path: Path) -> None:
     assert judgments.height == 60
     assert unscored.height == 1
     assert unscored["preference"].null_count() == 1
-    assert unscored["unscored"].item() == "bad_response: the answer is not JSON"
+    assert unscored["unscored"].item() == "bad_response: the reply is not JSON"
 
 
 @pytest.mark.parametrize("servers", [1, 2])
@@ -162,7 +167,7 @@ def test_a_server_that_dies(tmp_path: Path, servers: int) -> None:
             finished = len(seen) - 8
             both[0].revive()
             run(params)
-            used = read_stats(params, "generate").usage["generate policy"]
+            used = read_usage(params)
             assert used.cached >= finished - 8
         else:
             run(params)

@@ -1,4 +1,4 @@
-"""A server that misbehaves: each request fails or succeeds by itself, and no answer is made up."""
+"""A server that misbehaves: each request fails or succeeds by itself, and no reply is made up."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def changed(**changes: Any) -> bytes:
-    """A good answer with something of its only choice replaced."""
-    answer = chat(GOOD)
-    answer["choices"][0] |= changes
-    return orjson.dumps(answer)
+    """A good reply with something of its only choice replaced."""
+    reply = chat(GOOD)
+    reply["choices"][0] |= changes
+    return orjson.dumps(reply)
 
 
 def logprobs(*values: Any) -> bytes:
@@ -58,24 +58,28 @@ MISBEHAVIOURS: dict[str, tuple[Reaction, str, int]] = {
         "timeout: no whole",
         3,
     ),
-    "half": (Reaction(body=half), "bad_response: the answer is not JSON", 3),
-    "silence": (Reaction(silent=True), "timeout: no whole answer in 1 s", 3),
-    "drip": (Reaction(drip=0.2), "timeout: no whole answer in 3 s", 3),
-    "html": (Reaction(body=b"<html></html>"), "bad_response: the answer is not JSON", 3),
-    "nothing": (Reaction(body=b""), "bad_response: the answer is not JSON", 3),
+    "half": (Reaction(body=half), "bad_response: the reply is not JSON", 3),
+    "silence": (Reaction(silent=True), "timeout: no whole reply in 1 s", 3),
+    "drip": (Reaction(drip=0.2), "timeout: no whole reply in 3 s", 3),
+    "html": (Reaction(body=b"<html></html>"), "bad_response: the reply is not JSON", 3),
+    "nothing": (Reaction(body=b""), "bad_response: the reply is not JSON", 3),
     "null": (Reaction(body=b"null"), "bad_response: not one choice", 3),
     "list": (Reaction(body=b"[1]"), "bad_response: not one choice", 3),
     "no choice": (Reaction(body=b'{"choices": []}'), "bad_response: not one choice", 3),
     "error inside": (Reaction(body=b'{"error": {"message": "x"}}'), "bad_response: not one", 3),
     "no message": (Reaction(body=changed(message=None)), "bad_response: the choice has no", 3),
-    "no text": (Reaction(body=changed(message={"content": None})), "bad_response: the message's", 3),
+    "no text": (
+        Reaction(body=changed(message={"content": None})),
+        "bad_response: the message's",
+        3,
+    ),
     "text is a list": (Reaction(body=changed(message={"content": ["x"]})), "bad_response: the", 3),
     "no finish": (Reaction(body=changed(finish_reason=None)), "bad_response: finish_reason", 3),
     "tool": (Reaction(body=changed(finish_reason="tool_calls")), "bad_response: finish_reason", 3),
     "filter": (Reaction(body=changed(finish_reason="content_filter")), "refused: the server's", 1),
     "no log-probs": (Reaction(body=changed(logprobs=None)), "bad_response: no log-probs", 3),
     "few log-probs": (Reaction(body=changed(logprobs={"content": []})), "bad_response: 0 log", 3),
-    "NaN": (Reaction(body=logprobs(b"NaN")), "bad_response: the answer is not JSON", 3),
+    "NaN": (Reaction(body=logprobs(b"NaN")), "bad_response: the reply is not JSON", 3),
     "null log-prob": (Reaction(body=logprobs(b"null")), "bad_response: a log-prob is None", 3),
     "text log-prob": (Reaction(body=logprobs(b'"-1"')), "bad_response: a log-prob is '-1'", 3),
     "p above 1": (Reaction(body=logprobs(b"0.7")), "bad_response: a log-prob is 0.7", 3),
@@ -160,11 +164,11 @@ def test_a_server_that_asks_to_wait_is_left_alone_by_all() -> None:
 
 def test_retry_after_is_read_and_capped() -> None:
     now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-    assert faults.retry_after("Sat, 21 Nov 2026 12:00:30 GMT", now) == 30
-    assert faults.retry_after("Sat, 21 Nov 2026 11:00:00 GMT", now) == 0
-    assert faults.retry_after("86400") == faults.RETRY_AFTER_MAX
-    assert faults.retry_after("-3") == 0
-    assert [faults.retry_after(v) for v in (None, "", "soon", "nan")] == [None] * 4
+    assert faults.parse_retry_after("Sat, 21 Nov 2026 12:00:30 GMT", now) == 30
+    assert faults.parse_retry_after("Sat, 21 Nov 2026 11:00:00 GMT", now) == 0
+    assert faults.parse_retry_after("86400") == faults.RETRY_AFTER_MAX
+    assert faults.parse_retry_after("-3") == 0
+    assert [faults.parse_retry_after(v) for v in (None, "", "soon", "nan")] == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -179,15 +183,15 @@ def test_retry_after_is_read_and_capped() -> None:
 )
 def test_servers_say_too_long_in_many_words(said: str) -> None:
     body = orjson.dumps({"error": {"message": said, "type": "invalid_request_error"}})
-    found = faults.of_status(400, {}, body, "")
+    found = faults.explain_status(400, {}, body, "")
     assert (found.code, found.own, found.retry) == ("too_long", True, False)
-    other = faults.of_status(400, {}, b'{"message": "max_tokens is too large: 9000"}', "")
+    other = faults.explain_status(400, {}, b'{"message": "max_tokens is too large: 9000"}', "")
     assert (other.code, other.own) == ("refused", False)
 
 
 def test_backoff_grows_and_varies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "BACKOFF_FIRST", 0.5)
     for attempt in range(20):
-        pauses = [faults.backoff(attempt) for _ in range(50)]
+        pauses = [faults.compute_backoff(attempt) for _ in range(50)]
         whole = min(faults.BACKOFF_MAX, 0.5 * 2**attempt)
         assert whole / 2 <= min(pauses) < max(pauses) <= whole

@@ -13,19 +13,18 @@ os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 import pytest
 
-from prefdata.engines.config import ModelParams
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.engine import VllmEngine
 
 POLICY = Path(__file__).resolve().parents[3] / "demo" / "policy"
 SMALL = {"enforce_eager": True, "kv_cache_memory_bytes": 200 << 20}
 
 
-def model_params(**options: Any) -> ModelParams:
+def make_config(**options: Any) -> VllmConfig:
     """The demo policy on vLLM, small and in float32."""
-    return ModelParams(
-        engine="vllm", model=str(POLICY), dtype="float32", options={**SMALL, **options}
-    )
+    return VllmConfig(model=str(POLICY), dtype="float32", options={**SMALL, **options})
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +35,7 @@ def made() -> Iterator[Callable[..., VllmEngine]]:
     def make(**options: Any) -> VllmEngine:
         key = repr(sorted(options.items()))
         if key not in engines:
-            engines[key] = VllmEngine("policy", model_params(**options))
+            engines[key] = VllmEngine("policy", make_config(**options))
             engines[key].start()
         return engines[key]
 
@@ -59,7 +58,7 @@ def states(made: Callable[..., VllmEngine]) -> VllmEngine:
 @pytest.fixture(scope="session")
 def reference() -> TransformersEngine:
     """The same model on the transformers engine."""
-    engine = TransformersEngine("policy", ModelParams(model=str(POLICY), dtype="float32"))
+    engine = TransformersEngine("policy", TransformersConfig(model=str(POLICY), dtype="float32"))
     engine.start()
     return engine
 
@@ -70,8 +69,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[[VllmEngine], list[Any]]:
 
     def note(engine: VllmEngine) -> list[Any]:
         outputs: list[Any] = []
-        assert engine.loop is not None
-        core = engine.loop.core
+        assert engine.model is not None
+        core = engine.model.loop.core
         step = core.step
 
         def noting() -> list[tuple[str, Any]]:

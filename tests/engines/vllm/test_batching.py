@@ -13,10 +13,9 @@ import pytest
 from prefdata.engines.base import (
     GRACE_SECONDS,
     MESSAGES,
-    STOPPING,
+    LoglikelihoodSettings,
     Options,
     Sampling,
-    LoglikelihoodSettings,
 )
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.engine import VllmEngine
@@ -27,9 +26,9 @@ Seen = Callable[[VllmEngine], list[Any]]
 
 
 @pytest.fixture
-def stopping() -> Iterator[threading.Event]:
-    yield STOPPING
-    STOPPING.clear()
+def stopping(policy: VllmEngine) -> Iterator[threading.Event]:
+    yield policy.stopping
+    policy.stopping.clear()
 
 
 def asked(prompts: list[str], n: int = 1) -> pl.DataFrame:
@@ -165,9 +164,9 @@ def test_a_run_that_stops_yields_what_it_finished(
             stopping.set()
             stopped = time.monotonic()
     assert time.monotonic() - stopped < GRACE_SECONDS
-    answers = pl.concat(got)
-    assert 0 < answers.height < rows.height
-    assert answers["error"].is_null().all()
+    responses = pl.concat(got)
+    assert 0 < responses.height < rows.height
+    assert responses["error"].is_null().all()
     assert list(policy.generate(rows, Sampling(max_tokens=16))) == []
     stopping.clear()
     few = rows.head(5)
@@ -185,9 +184,9 @@ def test_a_reader_that_leaves_leaves_nothing_running(policy: VllmEngine) -> None
 def test_what_vllm_gives_up_is_no_answer(
     policy: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when its process is asked to end: half an answer must not be taken for a whole one."""
-    assert policy.loop is not None
-    core = policy.loop.core
+    """As when its process is asked to end: half a response must not be taken for a whole one."""
+    assert policy.model is not None
+    core = policy.model.loop.core
     step, given_up = core.step, []
 
     def half() -> list[tuple[str, Any]]:

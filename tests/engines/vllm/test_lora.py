@@ -1,4 +1,4 @@
-"""A LoRA adapter answers as the merged model does, and counts by its bytes."""
+"""A LoRA adapter responds as the merged model does, and counts by its bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.config import ModelParams
-from prefdata.engines.base import MESSAGES, Options, Sampling, LoglikelihoodSettings
+from prefdata.engines.base import MESSAGES, LoglikelihoodSettings, Options, Sampling
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.engine import VllmEngine
 
@@ -43,13 +43,15 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "adapter", folder / "merged"
 
 
-def test_an_adapter_answers_as_the_merged_model(
+def test_an_adapter_responds_as_the_merged_model(
     made: Callable[..., VllmEngine],
     policy: VllmEngine,
     adapter: tuple[Path, Path],
 ) -> None:
     ours = made(lora=str(adapter[0]))
-    merged = TransformersEngine("policy", ModelParams(model=str(adapter[1]), dtype="float32"))
+    merged = TransformersEngine(
+        "policy", TransformersConfig(model=str(adapter[1]), dtype="float32")
+    )
     merged.start()
     texts = ["What is 12 + 7?", "Tell me about the river.", "Why is the sky blue?"]
     rows = pl.DataFrame(
@@ -61,19 +63,19 @@ def test_an_adapter_answers_as_the_merged_model(
         schema_overrides={"messages": MESSAGES},
     )
     settings, options = Sampling(temperature=0, max_tokens=16), Options(options=("A", "B"))
-    answers, chosen = [], []
+    responses, chosen = [], []
     for engine in (ours, merged, policy):
-        answers.append(pl.concat(list(engine.generate(rows, settings))).sort("key"))
+        responses.append(pl.concat(list(engine.generate(rows, settings))).sort("key"))
         weighed = pl.concat(list(engine.choose(rows, options))).sort("key")
         chosen.append(np.array(weighed["logprobs"].to_list()))
-    assert answers[0]["text"].equals(answers[1]["text"])
-    logprobs = [each["cumulative_logprob"].to_numpy() for each in answers]
+    assert responses[0]["text"].equals(responses[1]["text"])
+    logprobs = [each["cumulative_logprob"].to_numpy() for each in responses]
     assert np.allclose(logprobs[0], logprobs[1], atol=1e-3)
     assert np.allclose(chosen[0], chosen[1], atol=1e-3)
     assert (np.abs(chosen[0] - chosen[2]) > 0.01).all()
 
 
-def test_scores_with_an_adapter_are_refused(
+def test_loglikelihood_with_an_adapter_are_refused(
     made: Callable[..., VllmEngine], adapter: tuple[Path, Path]
 ) -> None:
     engine = made(lora=str(adapter[0]))

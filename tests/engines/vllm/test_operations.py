@@ -1,6 +1,6 @@
-"""vLLM against the transformers engine: the same requests, the same answers.
+"""vLLM against the transformers engine: the same requests, the same responses.
 
-Tolerances are ten times what was measured on the CPU build in float32: log-probs of whole answers
+Tolerances are ten times what was measured on the CPU build in float32: log-probs of whole responses
 differ by at most 2e-5, hidden sums by 2e-6 of their length.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.config import ModelParams
-from prefdata.engines.base import MESSAGES, Options, Sampling, LoglikelihoodSettings, Settings
+from prefdata.engines.base import MESSAGES, LoglikelihoodSettings, Options, Sampling, Settings
 from prefdata.engines.sentence import _packaged
 from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.engine import VllmEngine
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
@@ -66,7 +66,7 @@ def collected(frames: object, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select("key").join(got, on="key", how="left", maintain_order="left")
 
 
-def test_greedy_answers_are_the_same(policy: VllmEngine, reference: TransformersEngine) -> None:
+def test_greedy_responses_are_the_same(policy: VllmEngine, reference: TransformersEngine) -> None:
     rows, settings = asked(), Sampling(temperature=0, max_tokens=40)
     ours = collected(policy.generate(rows, settings), rows)
     theirs = collected(reference.generate(rows, settings), rows)
@@ -110,7 +110,9 @@ def test_the_key_alone_seeds_a_sample(policy: VllmEngine) -> None:
 
 
 @pytest.mark.parametrize("per_token", [False, True])
-def test_scores_agree(policy: VllmEngine, reference: TransformersEngine, per_token: bool) -> None:
+def test_loglikelihoods_agree(
+    policy: VllmEngine, reference: TransformersEngine, per_token: bool
+) -> None:
     rows, settings = answered(), LoglikelihoodSettings(per_token=per_token)
     ours = collected(policy.loglikelihood(rows, settings), rows)
     theirs = collected(reference.loglikelihood(rows, settings), rows)
@@ -139,7 +141,7 @@ def test_choices_agree(
 
 
 def test_hidden_sums_agree(states: VllmEngine, reference: TransformersEngine) -> None:
-    # Every prompt stands there with several answers: a cached prefix must not lose its states.
+    # Every prompt stands there with several responses: a cached prefix must not lose its states.
     rows = answered().filter(pl.col("finished") | (pl.col("completion") != ""))
     ours = collected(states.hidden_sums(rows, Settings()), rows)
     theirs = collected(reference.hidden_sums(rows, Settings()), rows)
@@ -157,13 +159,12 @@ def test_embeddings_agree(pooling: str) -> None:
 
     folder = _packaged("embedder") if pooling == "mean" else str(POLICY)
     options = {"runner": "embed", "enforce_eager": True, "kv_cache_memory_bytes": 64 << 20}
-    engine = VllmEngine(
-        "embedder", ModelParams(engine="vllm", model=folder, dtype="float32", options=options)
-    )
+    engine = VllmEngine("embedder", VllmConfig(model=folder, dtype="float32", options=options))
     texts = [*PROMPTS, "A text that goes beyond what the model takes. " * 300]
     rows = keyed(pl.DataFrame({"text": texts}))
     got = collected(engine.embed(rows, Settings()), rows)
-    limit = engine.max_length
+    assert engine.model is not None
+    limit = engine.model.max_length
     engine.close()
     assert got["n_prompt_tokens"].max() == limit
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -19,20 +19,19 @@ POLICY = Path(__file__).resolve().parents[3] / "demo" / "policy"
 RUN = """
 import sys, time
 import polars as pl
-from prefdata.engines.config import ModelParams
+from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.base import MESSAGES, Sampling
 from prefdata.engines.vllm.engine import VllmEngine
 
 options = {"enforce_eager": True, "kv_cache_memory_bytes": 64 << 20, "own_process": True}
-engine = VllmEngine("policy", ModelParams(
-    engine="vllm", model=sys.argv[1], dtype="float32", options=options))
+engine = VllmEngine("policy", VllmConfig(model=sys.argv[1], dtype="float32", options=options))
 engine.start()
 rows = pl.DataFrame(
     {"key": [i.to_bytes(16, "little") for i in range(2000)], "sample_index": [0] * 2000,
      "messages": [[{"role": "user", "content": f"Why {i}?"}] for i in range(2000)]},
     schema_overrides={"messages": MESSAGES})
 frames = engine.generate(rows, Sampling(max_tokens=16))
-print("answers", next(frames).height, flush=True)
+print("responses", next(frames).height, flush=True)
 if sys.argv[2] == "success":
     frames.close()
     engine.close()
@@ -44,12 +43,12 @@ elif sys.argv[2] == "failure":
     raise SystemExit("something else went wrong")
 else:
     for frame in frames:
-        print("answers", frame.height, flush=True)
+        print("responses", frame.height, flush=True)
 """
 
 
 def started(mode: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
-    """A run that has its first answers, and every process under it."""
+    """A run that has its first responses, and every process under it."""
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, str(POLICY), mode],
         stdout=subprocess.PIPE,
@@ -60,7 +59,7 @@ def started(mode: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     assert process.stdout is not None
     assert process.stderr is not None
     said = process.stdout.readline()
-    assert said.startswith("answers"), process.stderr.read()
+    assert said.startswith("responses"), process.stderr.read()
     under: list[psutil.Process] = []
     if process.poll() is None:
         under = psutil.Process(process.pid).children(recursive=True)
@@ -95,7 +94,7 @@ def test_ctrl_c_reaches_nobody_but_the_run() -> None:
         child.send_signal(signal.SIGINT)
     assert process.stdout is not None
     more = [process.stdout.readline() for _ in range(2)]
-    assert all(line.startswith("answers") for line in more), more
+    assert all(line.startswith("responses") for line in more), more
     assert all(p.is_running() for p in core)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -114,7 +113,7 @@ def test_a_run_that_is_interrupted_keeps_what_was_finished(tmp_path: Path, root:
         tmp_path,
         models={**flows.SCRIPTED["models"], "policy": policy},
         generate={"n": 4, "max_tokens": 16},
-        score=None,
+        ches=None,
         filter=None,
     )
     command = [sys.executable, "-m", "prefdata.cli.app"]

@@ -1,4 +1,4 @@
-"""A whole run with the demo policy on vLLM: answers, a judge, CHES, the dataset; then again."""
+"""A whole run with the demo policy on vLLM: responses, a judge, CHES, the dataset; then again."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_a_whole_run(tmp_path: Path) -> None:
         tmp_path,
         models={**models, "reference": {**model(), "model": str(POLICY.parent / "reference")}},
         generate={"n": 3, "max_tokens": 32},
-        score=None,
+        ches=None,
         filter={"filters": [{"kind": "near_identical"}, ches]},
     )
     first = run(params)["stages"]
     assert first["generate"]["models"]["generate policy"]["requests"] == 36
     assert first["judge"]["models"]["choose policy"]["requests"] > 0
-    assert first["judge"]["models"]["score reference"]["requests"] > 0
+    assert first["judge"]["models"]["loglikelihood reference"]["requests"] > 0
     assert first["filter"]["models"]["hidden_sums policy_states"]["failed"] == 0
     assert first["export"]["out"] > 0
     tables = {
@@ -76,7 +76,7 @@ def test_a_stage_that_needs_another_runner_says_so_before_any_work(tmp_path: Pat
     params = flows.write_params(
         tmp_path,
         models={"policy": model()},
-        judge={"judges": [{"kind": "pairwise", "model": "policy"}], "consensus": {"kind": "mean"}},
+        judge={"judges": [{"kind": "pairwise", "model": "policy"}]},
     )
     command = [sys.executable, "-m", "prefdata.cli.app", "run", "--params", str(params)]
     done = subprocess.run(command, capture_output=True, text=True)

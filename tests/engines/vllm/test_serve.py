@@ -1,6 +1,6 @@
 """The openai engine on a real vLLM server, against the transformers engine in this process.
 
-Tolerances are ten times what was measured on the CPU build in float32: log-probs of whole answers
+Tolerances are ten times what was measured on the CPU build in float32: log-probs of whole responses
 differ by at most 1e-5.
 """
 
@@ -18,9 +18,10 @@ from engines.openai.asking import generate, keyed, prompts, together
 from engines.vllm.served import KEY, MODEL, serving
 from inference.counting import requests
 
-from prefdata.engines.config import ModelParams
-from prefdata.engines.base import Options, Sampling, LoglikelihoodSettings, Settings, Structure
+from prefdata.engines.base import LoglikelihoodSettings, Options, Sampling, Settings, Structure
+from prefdata.engines.openai.config import OpenAIConfig
 from prefdata.engines.openai.engine import OpenAIEngine
+from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.errors import ModelError
 from prefdata.inference import Inference, Memo
 
@@ -44,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def made(url: str, **options: Any) -> OpenAIEngine:
     given = {"base_urls": [url], "server": "vllm", "api_key_env": "SERVED_KEY", **options}
-    return OpenAIEngine("policy", ModelParams(engine="openai", model=MODEL, options=given))
+    return OpenAIEngine("policy", OpenAIConfig(model=MODEL, options=given))
 
 
 @pytest.fixture
@@ -58,12 +59,12 @@ def engine(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIEngine]:
 
 @pytest.fixture(scope="module")
 def reference() -> TransformersEngine:
-    started = TransformersEngine("policy", ModelParams(model=str(POLICY), dtype="float32"))
+    started = TransformersEngine("policy", TransformersConfig(model=str(POLICY), dtype="float32"))
     started.start()
     return started
 
 
-def test_the_likeliest_answers_are_those_of_the_model(
+def test_the_likeliest_responses_are_those_of_the_model(
     engine: OpenAIEngine, reference: TransformersEngine
 ) -> None:
     rows = prompts(*TEXTS)
@@ -95,11 +96,13 @@ def test_stop_texts_end_an_answer_and_are_no_part_of_it(engine: OpenAIEngine) ->
     assert "stop" in set(results["finish_reason"])
 
 
-def test_scores_are_those_of_the_model(engine: OpenAIEngine, reference: TransformersEngine) -> None:
-    answers = [("It runs to the sea.", True), ("Naïve 漢字", False), ("", True), ("", False)]
-    frame = requests(TEXTS, len(answers)).with_columns(
-        completion=pl.Series([text for text, _ in answers] * len(TEXTS)),
-        finished=pl.Series([finished for _, finished in answers] * len(TEXTS)),
+def test_loglikelihoods_are_those_of_the_model(
+    engine: OpenAIEngine, reference: TransformersEngine
+) -> None:
+    responses = [("It runs to the sea.", True), ("Naïve 漢字", False), ("", True), ("", False)]
+    frame = requests(TEXTS, len(responses)).with_columns(
+        completion=pl.Series([text for text, _ in responses] * len(TEXTS)),
+        finished=pl.Series([finished for _, finished in responses] * len(TEXTS)),
     )
     settings = LoglikelihoodSettings(per_token=True)
     rows = keyed("loglikelihood", settings, frame)

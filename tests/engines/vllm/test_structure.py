@@ -37,7 +37,7 @@ def asked(n: int) -> pl.DataFrame:
     )
 
 
-def answers(policy: VllmEngine, structure: Structure) -> pl.DataFrame:
+def generate(policy: VllmEngine, structure: Structure) -> pl.DataFrame:
     settings = Sampling(max_tokens=200, structure=structure)
     assert policy.refusal("generate", settings) is None
     got = pl.concat(list(policy.generate(asked(20), settings)))
@@ -46,7 +46,7 @@ def answers(policy: VllmEngine, structure: Structure) -> pl.DataFrame:
 
 
 def test_json_is_valid_by_its_schema(policy: VllmEngine) -> None:
-    got = answers(policy, Structure(json_schema=json.dumps(SCHEMA)))
+    got = generate(policy, Structure(json_schema=json.dumps(SCHEMA)))
     assert set(got["finish_reason"]) == {"stop"}
     for text in got["text"]:
         jsonschema.validate(json.loads(text), SCHEMA)
@@ -54,14 +54,14 @@ def test_json_is_valid_by_its_schema(policy: VllmEngine) -> None:
 
 
 def test_a_regular_expression_matches_the_whole_answer(policy: VllmEngine) -> None:
-    got = answers(policy, Structure(regex=r"[AB]: [0-9]{2,3}"))
+    got = generate(policy, Structure(regex=r"[AB]: [0-9]{2,3}"))
     assert all(re.fullmatch(r"[AB]: [0-9]{2,3}", text) for text in got["text"])
     assert got["text"].n_unique() > 3
 
 
 def test_a_choice_is_one_of_them(policy: VllmEngine) -> None:
     choices = ("the first", "the second", "neither")
-    got = answers(policy, Structure(choice=choices))
+    got = generate(policy, Structure(choice=choices))
     assert set(got["text"]) <= set(choices)
     assert got["text"].n_unique() > 1
 
@@ -72,4 +72,4 @@ def test_a_structure_that_is_none_is_each_requests_error(policy: VllmEngine) -> 
     assert got.height == 3
     assert got["error"].str.starts_with("refused: ").all()
     # And the engine goes on.
-    assert answers(policy, Structure(regex="[0-9]")).height == 20
+    assert generate(policy, Structure(regex="[0-9]")).height == 20

@@ -1,0 +1,1 @@
+"""One part of each kind for prefdata, from a package of its own."""

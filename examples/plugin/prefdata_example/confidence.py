@@ -1,0 +1,23 @@
+"""An augmentation that takes the label's confidence for the margin."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import polars as pl
+
+from prefdata.augment.base import Augmentation, AugmentationConfig
+
+
+class ConfidenceConfig(AugmentationConfig):
+    kind: Literal["confidence"] = "confidence"
+
+
+class Confidence(Augmentation):
+    """`margin` becomes 2 P(chosen) - 1."""
+
+    config: ConfidenceConfig
+    columns: ClassVar[tuple[str, ...]] = ("margin",)
+
+    def augment(self, pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
+        return pairs.with_columns(margin=2 * pl.col("soft_label") - 1)

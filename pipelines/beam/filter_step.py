@@ -1,0 +1,157 @@
+"""One filter over all buckets: its steps, and the state in which a bucket goes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from prefdata.accounting.stats import FilterStats, Stats, add_usage
+from prefdata.engines.base import error_code
+from prefdata.filters.base import (
+    ExchangeFilter,
+    FilterConfig,
+    RowFilter,
+    SummarizingFilter,
+    Texts,
+)
+from prefdata.filters.registry import FILTERS
+from prefdata.inference.usage import Usage
+from prefdata.pipelines.beam.exchange import exchange
+from prefdata.pipelines.beam.shuffle import pack, unpack
+from prefdata.pipelines.beam.steps import apply_step, gather
+from prefdata.pipelines.stages.base import Context
+from prefdata.records import FilteredPair
+from prefdata.records.dropped import drop_rows, no_dropped
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+_RECORD = ("pair_id", "prompt_id", "chosen_id", "rejected_id")
+
+
+@dataclass(frozen=True)
+class State:
+    """A bucket on its way through the filters: the pairs that are left and the dropped records,
+    both packed."""
+
+    bucket: int
+    rows_in: int
+    pairs: bytes
+    dropped: bytes
+    usage: dict[str, Usage] = field(default_factory=dict)
+    filters: dict[str, FilterStats] = field(default_factory=dict)
+
+    def count(self, label: str, counts: FilterStats) -> State:
+        """With the counts added to those of the filter."""
+        total = self.filters.get(label, FilterStats()).plus(counts)
+        return replace(self, filters={**self.filters, label: total})
+
+    def drop(self, rows: pl.DataFrame, label: str, fault: bool) -> State:
+        """With these rows, which have reason and detail, among the dropped records."""
+        if not rows.height:
+            return self
+        dropped = pl.concat([unpack(self.dropped), drop_rows(rows, "filter", _RECORD, fault)])
+        reasons = rows.group_by("reason").len().sort("reason")
+        counts = FilterStats(dropped=dict(reasons.iter_rows()))
+        return replace(self, dropped=pack(dropped)).count(label, counts)
+
+
+def load_bucket(context: Context, bucket: int) -> Iterator[State]:
+    """The state before the first filter."""
+    pairs = context.read("augmented", bucket)
+    yield State(bucket, pairs.height, pack(pairs), pack(no_dropped()))
+
+
+@dataclass(frozen=True)
+class FilterStep:
+    """One filter of the stage. The filter itself is made where its steps run.
+
+    Attributes:
+        config: Its configuration.
+        where: Where that stands in params.yaml.
+        label: What its counts go by.
+    """
+
+    config: FilterConfig
+    where: str
+    label: str
+
+    def apply(
+        self, states: beam.PCollection, context: Context
+    ) -> tuple[beam.PCollection, beam.PCollection | None]:
+        """The states after the filter, and its figures as `Stats`, where its shape has any."""
+        shape = FILTERS.parts[self.config.kind]
+        measured = apply_step(states, f"Measure {self.label}", context, self.measure)
+        if issubclass(shape, RowFilter):
+            return apply_step(measured, f"Decide {self.label}", context, self.decide), None
+        summary = None
+        if issubclass(shape, SummarizingFilter):
+            summaries = apply_step(measured, f"Summarize {self.label}", context, self.summarize)
+            summary = gather(summaries, f"Merge {self.label}", context, self.merge)
+        if issubclass(shape, ExchangeFilter):
+            summary = exchange(measured, summary, context, self, shape.rounds)
+        assert summary is not None, f"{self.config.kind} has none of the shapes of a filter"
+        left = apply_step(measured, f"Decide {self.label}", context, self.decide, summary=summary)
+        return left, apply_step(summary, f"Figures {self.label}", context, self.take_figures)
+
+    def find(self, context: Context) -> Any:
+        """The filter, set up."""
+        return context.runtime.part(FILTERS, self.config, self.where)
+
+    def measure(self, context: Context, state: State) -> Iterator[State]:
+        """Add the filter's columns; where a model call failed the pair falls out as a fault."""
+        pairs = unpack(state.pairs)
+        if not pairs.height:
+            yield state
+            return
+        prompts = context.read("prompts", state.bucket, ["prompt_id", "messages"])
+        texts = Texts(prompts, context.read_responses(state.bucket))
+        inference = context.inference()
+        measured = self.find(context).measure(pairs, texts, inference)
+        failed = measured.filter(pl.col("fault").is_not_null()).with_columns(
+            reason=error_code(pl.col("fault")), detail="fault"
+        )
+        left = measured.filter(pl.col("fault").is_null()).drop("fault")
+        counted = state.count(self.label, FilterStats(rows_in=pairs.height))
+        yield replace(
+            counted.drop(failed, self.label, fault=True),
+            pairs=pack(left),
+            usage=add_usage(state.usage, inference.usage),
+        )
+
+    def summarize(self, context: Context, state: State) -> Iterator[bytes]:
+        """The summary of a bucket that has any pairs, packed."""
+        measured = unpack(state.pairs)
+        if measured.height:
+            yield pack(self.find(context).summarize(measured))
+
+    def merge(self, context: Context, summaries: list[bytes]) -> bytes | None:
+        """The summary of all buckets, packed; None where there is no pair."""
+        if not summaries:
+            return None
+        return pack(self.find(context).merge([unpack(summary) for summary in summaries]))
+
+    def decide(
+        self, context: Context, state: State, summary: bytes | None = None
+    ) -> Iterator[State]:
+        """Keep or drop each pair. Of what the filter added the figures that have a column stay."""
+        measured = unpack(state.pairs)
+        if not measured.height:
+            yield state
+            return
+        arguments = [] if summary is None else [unpack(summary)]
+        decided = self.find(context).decide(measured, *arguments)
+        columns = [c for c in decided.columns if c in FilteredPair.model_fields]
+        left = decided.filter(pl.col("reason").is_null()).select(columns)
+        dropped = decided.filter(pl.col("reason").is_not_null())
+        counted = state.count(self.label, FilterStats(rows_out=left.height))
+        yield replace(counted.drop(dropped, self.label, fault=False), pairs=pack(left))
+
+    def take_figures(self, context: Context, summary: bytes | None) -> Iterator[Stats]:
+        """What the summary says of all pairs, for the funnel."""
+        if summary is not None:
+            figures = self.find(context).figures(unpack(summary))
+            yield Stats(filters={self.label: FilterStats(figures=figures)})

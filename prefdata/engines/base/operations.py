@@ -1,0 +1,170 @@
+"""Operations: what can be asked of a model, with the settings and the columns of each.
+
+| operation     | request columns                | result columns                                 |
+|---------------|--------------------------------|------------------------------------------------|
+| generate      | messages, sample_index         | text, n_tokens, finish_reason,                 |
+|               |                                | cumulative_logprob (nats, at temperature 1;    |
+|               |                                | null from a server without log-probs)          |
+| loglikelihood | messages, completion, finished | logprob (sum, nats), n_tokens,                 |
+|               |                                | token_logprobs (nats; null unless asked)       |
+| choose        | messages                       | logprobs (one per option, nats)                |
+| embed         | text                           | embedding (float32, unit length)               |
+| hidden_sums   | messages, completion, finished | hidden_sum, last_hidden (float32), n_tokens    |
+| reward        | messages, completion           | rewards (one per output of the model's head)   |
+
+`messages` is a list of {role, content}. `finished` says that the response ended its turn, so the
+end-of-turn token belongs to it. `n_tokens` counts the response's tokens. Every result also has
+`n_prompt_tokens`, the tokens that the model read for it: the prompt's; in loglikelihood and
+hidden_sums the completion's too; in choose the prompt's and the option's, for each option of
+several tokens. An `error` starts with a short code (too_long, refused, timeout, server_error,
+bad_response or model_error) and a colon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Operation = Literal["generate", "loglikelihood", "choose", "embed", "hidden_sums", "reward"]
+
+MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+
+
+class Settings(BaseModel):
+    """What all requests of a call have in common; part of every request's key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Structure(Settings):
+    """What every response must be: exactly one of the fields."""
+
+    json_schema: str | None = Field(None, description="A JSON Schema, as JSON text.")
+    regex: str | None = None
+    choice: tuple[str, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _check_one_is_given(self) -> Structure:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = ", ".join(given) or "none"
+            raise ValueError(f"set exactly one of json_schema, regex and choice; found {found}")
+        return self
+
+
+class Sampling(Settings):
+    """How to sample. A request's seed is derived from its key, of which `seed` is a part."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = Field(512, gt=0)
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    structure: Structure | None = None
+
+
+class LoglikelihoodSettings(Settings):
+    """What `loglikelihood` returns beside the sum."""
+
+    per_token: bool = Field(False, description="Fill token_logprobs.")
+
+
+class Options(Settings):
+    """The options of `choose`, each a string of one token ("A") or several.
+
+    An option's log-probability is that of its whole token sequence after the prompt. The options'
+    probabilities need not sum to 1.
+    """
+
+    options: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=2)
+
+
+@dataclass(frozen=True)
+class OperationSpec:
+    """The columns of an operation's requests and results."""
+
+    request: tuple[str, ...]
+    result: dict[str, pl.DataType]
+
+
+_RESPONSE = ("messages", "completion", "finished")
+
+OPERATIONS: dict[Operation, OperationSpec] = {
+    "generate": OperationSpec(
+        ("messages", "sample_index"),
+        {
+            "text": pl.String(),
+            "n_tokens": pl.Int64(),
+            "finish_reason": pl.String(),
+            "cumulative_logprob": pl.Float64(),
+        },
+    ),
+    "loglikelihood": OperationSpec(
+        _RESPONSE,
+        {
+            "logprob": pl.Float64(),
+            "n_tokens": pl.Int64(),
+            "token_logprobs": pl.List(pl.Float64()),
+        },
+    ),
+    "choose": OperationSpec(("messages",), {"logprobs": pl.List(pl.Float64())}),
+    "embed": OperationSpec(("text",), {"embedding": pl.List(pl.Float32())}),
+    "hidden_sums": OperationSpec(
+        _RESPONSE,
+        {
+            "hidden_sum": pl.List(pl.Float32()),
+            "last_hidden": pl.List(pl.Float32()),
+            "n_tokens": pl.Int64(),
+        },
+    ),
+    "reward": OperationSpec(("messages", "completion"), {"rewards": pl.List(pl.Float64())}),
+}
+
+
+def result_schema(operation: Operation) -> pl.Schema:
+    """The columns of a result frame: key, the operation's own, n_prompt_tokens, error."""
+    own = OPERATIONS[operation].result
+    shared = {"n_prompt_tokens": pl.Int64(), "error": pl.String()}
+    return pl.Schema({"key": pl.Binary(), **own, **shared})
+
+
+def results(
+    operation: Operation, keys: Sequence[bytes] | pl.Series, **columns: Any
+) -> pl.DataFrame:
+    """A result frame with one row per key.
+
+    Args:
+        operation: Decides the columns and their types.
+        keys: The requests' keys.
+        columns: Lists, polars series or arrays with one row per key. A column that is not given
+            is null in every row.
+    """
+    given = {"key": pl.Series("key", keys, dtype=pl.Binary)}
+    given |= {name: pl.Series(name, values, strict=False) for name, values in columns.items()}
+    count = len(given["key"])
+    # Series by series: a query would release the interpreter's lock and wait for it each time.
+    filled = {
+        name: given[name].cast(kind) if name in given else pl.Series([None], dtype=kind)
+        for name, kind in result_schema(operation).items()
+    }
+    return pl.DataFrame(
+        [
+            (each if name in given else each.new_from_index(0, count)).alias(name)
+            for name, each in filled.items()
+        ]
+    )
+
+
+def error_code(error: pl.Expr) -> pl.Expr:
+    """The code that an error starts with; model_error where it has none."""
+    return error.str.extract(r"^([a-z_]+): ", 1).fill_null("model_error")
+
+
+def request_key_seed(key: bytes) -> int:
+    """The seed of a request: 63 bits of its key."""
+    return int.from_bytes(key[:8], "little") >> 1

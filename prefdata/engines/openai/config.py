@@ -1,0 +1,170 @@
+"""Settings of a served model, those that change its responses, and the key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from prefdata.engines.config import EngineOptions, ModelConfig
+from prefdata.errors import ModelError
+from prefdata.hashing.fingerprint import fingerprint
+
+_RESERVED = frozenset(
+    "model messages prompt input n best_of stream stream_options echo tools seed stop logprobs "
+    "top_logprobs prompt_logprobs logprob_token_ids return_tokens_as_token_ids temperature top_p "
+    "max_tokens max_completion_tokens response_format structured_outputs encoding_format".split()
+)
+_RESERVED_VLLM = _RESERVED | {"top_k", "min_p", "repetition_penalty"}
+
+_COUNTING = {"server", "logprobs", "send_seed", "end_of_turn", "extra_body"}
+"""Options that change the responses."""
+
+
+def _check_url(url: str) -> str:
+    # An address is repeated in errors; a key may not be part of it.
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address such as http://localhost:8000/v1 was expected")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(
+            "an address without user, password or query was expected; a key goes into an "
+            "environment variable that api_key_env names"
+        )
+    return url.rstrip("/")
+
+
+class Timeouts(BaseModel):
+    """Time limits of one request, in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connect: float = Field(10.0, gt=0, description="Until the connection stands.")
+    read: float = Field(
+        600.0, gt=0, description="Silence of the server; a reply comes as a whole, when done."
+    )
+    total: float = Field(1800.0, gt=0, description="Until the whole reply is there.")
+
+
+class OpenAIOptions(EngineOptions):
+    """`options` of a model with `engine: openai`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    base_urls: list[Annotated[str, AfterValidator(_check_url)]] = Field(
+        min_length=1,
+        description="The servers' addresses, each up to /v1.",
+        examples=[["http://elsewhere:8000/v1"]],
+    )
+    server: Literal["openai", "vllm"] = Field(
+        "openai", description="openai: nothing but OpenAI's API; vllm: vLLM's additions to it too."
+    )
+    api_key_env: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="The NAME of the environment variable that holds the key.",
+        examples=["SERVER_KEY"],
+    )
+    concurrency: int = Field(64, gt=0, description="Requests in flight, over all addresses.")
+    timeout_seconds: Timeouts = Field(Timeouts(), examples=[{"read": 7.0}])
+    max_retries: int = Field(6, ge=0, description="How often one request is sent again.")
+    wait_seconds: float = Field(
+        60.0, ge=0, description="How long to wait for a server to come back when all are gone."
+    )
+    logprobs: bool = Field(
+        True, description="false for a server without log-probs: cumulative_logprob is null then."
+    )
+    top_logprobs: int = Field(
+        20, gt=1, description="Among how many tokens `choose` looks for its options (openai)."
+    )
+    send_seed: bool = Field(True, description="false for a server that refuses `seed`.")
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="What the server calls the longest reply."
+    )
+    embed_batch: int = Field(32, gt=0, description="Texts per request of `embed`.")
+    end_of_turn: str | None = Field(
+        None,
+        description="The end-of-turn token; found from the chat template where not given.",
+        examples=["</s>"],
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Sent with every request; part of the fingerprint.",
+        examples=[{"reasoning_effort": "low"}],
+    )
+
+    @field_validator("extra_body")
+    @classmethod
+    def _check_extra_body(cls, body: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        vllm = info.data.get("server") == "vllm"
+        reserved = sorted((_RESERVED_VLLM if vllm else _RESERVED) & body.keys())
+        if reserved:
+            raise ValueError(
+                f"{', '.join(reserved)} can't be set here: prefdata sets it from the stage's own "
+                "settings (generate.temperature, …)"
+            )
+        return body
+
+
+class OpenAIConfig(ModelConfig):
+    """A model behind a server that speaks OpenAI's API."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    engine: Literal["openai"] = "openai"
+    model: str = Field(description="The name under which it is served.", examples=["another/model"])
+    revision: str | None = Field(
+        None, description="A label of your own for the weights behind the name.", examples=["v2"]
+    )
+    options: OpenAIOptions
+
+    engine_class = "prefdata.engines.openai.engine:OpenAIEngine"
+    example: ClassVar[Mapping[str, Any]] = {
+        "model": "Qwen/Qwen2.5-7B-Instruct",
+        "options": {"base_urls": ["http://localhost:8000/v1"]},
+    }
+    asks_again = frozenset({"model", "revision"} | {f"options.{name}" for name in _COUNTING})
+
+
+def fingerprint_served(config: OpenAIConfig) -> str:
+    """32 hex characters over what changes the responses, as far as that can be known.
+
+    The weights can't be seen from here. `model` and `revision`, a label of the user's own, stand
+    for them: serve other weights under the same name and the memo answers for the old ones.
+    """
+    plain = OpenAIConfig(model=config.model, revision=config.revision, options=config.options)
+    content = plain.model_dump(mode="json")
+    content["options"] = config.options.model_dump(mode="json", include=_COUNTING)
+    return fingerprint(RootModel[dict[str, Any]](content))
+
+
+def read_key(name: str, options: OpenAIOptions) -> SecretStr | None:
+    """The key from the environment, or None where no variable is named.
+
+    Raises ModelError where the variable holds no key. No message holds the variable's name or its
+    value: the name may be a key that was put in the wrong place.
+    """
+    if options.api_key_env is None:
+        return None
+    key = os.environ.get(options.api_key_env, "").strip()
+    where = f"the environment variable that models.{name}.options.api_key_env names"
+    if not key:
+        raise ModelError(f"{where} is not set", "Set it to the key; the name alone goes there.")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ModelError(
+            f"{where} holds characters that no key has (blanks, line ends, beyond ASCII)",
+            "Set it to the key alone.",
+        )
+    return SecretStr(key)

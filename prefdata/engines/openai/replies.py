@@ -1,0 +1,154 @@
+"""Parsing replies: one that is not whole and of the right types is a fault, never a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from prefdata.engines.openai.faults import BadReply, Fault
+
+PLACEHOLDER = -9999.0
+"""What OpenAI and vLLM write where they have no log-probability."""
+NO_LOGPROBS = "Use a server that gives log-probs, or set options.logprobs: false (generate only)."
+
+Generation = tuple[str, int, str, float | None, int]
+
+
+def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
+    """Parse the reply to a chat completion.
+
+    Args:
+        logprobs: Whether it must hold log-probabilities.
+        exact: Whether the server reports the end-of-turn token's log-probability among the others.
+            OpenAI's own may leave it out; the sum then lacks it.
+
+    Returns:
+        (text, n_tokens, finish_reason, cumulative_logprob in nats, n_prompt_tokens).
+    """
+    choice, usage = _take_choice(reply), _take_usage(reply)
+    n_prompt, n_tokens = usage["prompt_tokens"], usage.get("completion_tokens")
+    if type(n_tokens) is not int or n_tokens < 0:
+        raise BadReply(f"usage.completion_tokens is {n_tokens!r:.40}", lacking=True)
+    reason = choice.get("finish_reason")
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise BadReply("the choice has no message")
+    if reason == "content_filter":
+        raise Fault("refused", "the server's content filter cut the response", own=True)
+    if message.get("refusal"):
+        raise Fault("refused", "the server refused to respond", own=True)
+    if reason not in ("stop", "length"):
+        raise BadReply(f"finish_reason is {reason!r:.40}, stop or length was expected")
+    text = message.get("content")
+    if text is None and (message.get("reasoning") or message.get("reasoning_content")):
+        raise Fault(
+            "bad_response", "the reasoning took all of max_tokens, no response came", own=True
+        )
+    if not isinstance(text, str):
+        raise BadReply(f"the message's content is {type(text).__name__}, text was expected")
+    if not logprobs:
+        return text, n_tokens, reason, None, n_prompt
+    values = [parse_logprob(entry) for entry in _take_content(choice)]
+    if len(values) != n_tokens and (exact or reason != "stop" or len(values) != n_tokens - 1):
+        raise BadReply(f"{len(values)} log-probs for {n_tokens} tokens")
+    return text, n_tokens, reason, math.fsum(values), n_prompt
+
+
+def parse_top_logprobs(reply: Any, remedy: str = NO_LOGPROBS) -> tuple[dict[str, float], int]:
+    """(log-probability of each alternative for the first token by its text, n_prompt_tokens)."""
+    content = _take_content(_take_choice(reply))
+    if len(content) != 1:
+        raise BadReply(f"log-probs for {len(content)} tokens, those of 1 were expected")
+    entries = content[0].get("top_logprobs") if isinstance(content[0], dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise BadReply("no top_logprobs", lacking=True, remedy=remedy)
+    logprobs: dict[str, float] = {}
+    for entry in entries:
+        token = entry.get("token") if isinstance(entry, dict) else None
+        if not isinstance(token, str):
+            raise BadReply("a log-prob without its token")
+        if entry.get("logprob") != PLACEHOLDER:
+            # Of tokens with the same text the likeliest is the one that a tokenizer produces.
+            logprobs[token] = max(parse_logprob(entry), logprobs.get(token, -math.inf))
+    return logprobs, _take_usage(reply)["prompt_tokens"]
+
+
+def parse_prompt_logprobs(reply: Any, ids: Sequence[int], start: int) -> list[float]:
+    """The log-probability of each of ids[start:] after those before it, in nats."""
+    given = _take_choice(reply).get("prompt_logprobs")
+    if given is None:
+        raise BadReply("no prompt_logprobs", lacking=True)
+    if not isinstance(given, list) or len(given) != len(ids):
+        raise BadReply(f"prompt_logprobs are not those of {len(ids)} tokens")
+    try:
+        return [parse_logprob(given[i][str(ids[i])]) for i in range(start, len(ids))]
+    except (TypeError, KeyError):
+        raise BadReply("prompt_logprobs lack a token of the prompt") from None
+
+
+def parse_logprob(entry: Any) -> float:
+    """The number in {"logprob": number}: at most zero, and no placeholder."""
+    value: Any = entry.get("logprob") if isinstance(entry, dict) else None
+    # A rounding error above zero is tolerated; a probability of 2 is not.
+    if type(value) not in (float, int) or not PLACEHOLDER < value <= 1e-3:
+        raise BadReply(f"a log-prob is {value!r:.40}")
+    return min(float(value), 0.0)
+
+
+def parse_token_ids(reply: Any) -> list[int]:
+    """The token ids in a reply of vLLM's /tokenize."""
+    ids = reply.get("tokens") if isinstance(reply, dict) else None
+    if not isinstance(ids, list) or not all(type(i) is int for i in ids):
+        raise BadReply("/tokenize gave no token ids")
+    return ids
+
+
+def parse_embeddings(reply: Any, count: int) -> tuple[list[list[float]], int]:
+    """(one vector of unit length per text, in their order, n_prompt_tokens of all together)."""
+    data = reply.get("data") if isinstance(reply, dict) else None
+    if not isinstance(data, list) or len(data) != count:
+        raise BadReply(f"not {count} embeddings for {count} texts")
+    vectors: dict[int, list[float]] = {}
+    for entry in data:
+        index, vector = (
+            (entry.get("index"), entry.get("embedding")) if isinstance(entry, dict) else (None, 0)
+        )
+        if type(index) is not int or not isinstance(vector, list) or not vector:
+            raise BadReply("an embedding is no list of numbers with its index")
+        if not all(type(x) in (float, int) for x in vector):
+            raise BadReply("an embedding holds something other than numbers")
+        length = math.sqrt(math.fsum(x * x for x in vector))
+        if not 0 < length < math.inf:
+            raise BadReply(f"an embedding has the length {length:g}")
+        vectors[index] = [x / length for x in vector]
+    if sorted(vectors) != list(range(count)):
+        raise BadReply("the embeddings' indices are not those of the texts")
+    if len({len(vector) for vector in vectors.values()}) > 1:
+        raise BadReply("the embeddings are of different lengths")
+    return [vectors[i] for i in range(count)], _take_usage(reply)["prompt_tokens"]
+
+
+def _take_choice(reply: Any) -> dict[str, Any]:
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        raise BadReply("not one choice in the reply")
+    return choices[0]
+
+
+def _take_usage(reply: dict[str, Any]) -> Any:
+    usage: Any = reply.get("usage")
+    count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    if type(count) is not int or count < 0:
+        raise BadReply(f"usage.prompt_tokens is {count!r:.40}", lacking=True)
+    return usage
+
+
+def _take_content(choice: dict[str, Any]) -> list[Any]:
+    logprobs = choice.get("logprobs")
+    if logprobs is None:
+        raise BadReply("no log-probs", lacking=True, remedy=NO_LOGPROBS)
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(content, list):
+        raise BadReply("the log-probs have no content")
+    return content

@@ -1,0 +1,135 @@
+"""The reward_model engine: sequence classifiers that transformers runs in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from prefdata.engines.base import Settings, results
+from prefdata.engines.config import ModelConfig
+from prefdata.engines.transformers.config import Dtype
+from prefdata.engines.transformers.loading import EXTRA
+from prefdata.engines.transformers.local import LocalEngine
+from prefdata.errors import ModelError
+
+if TYPE_CHECKING:
+    from prefdata.engines.transformers.pieces import Grace
+
+
+class RewardModelConfig(ModelConfig):
+    """A reward model, on CPU, CUDA or MPS."""
+
+    engine: Literal["reward_model"] = "reward_model"
+    dtype: Dtype = Field(
+        "auto",
+        description="auto: float32 on the CPU, elsewhere the checkpoint's.",
+        examples=["bfloat16"],
+    )
+
+    engine_class = "prefdata.engines.reward_model:RewardModelEngine"
+    example: ClassVar[Mapping[str, Any]] = {"model": "Skywork/Skywork-Reward-V2-Qwen3-0.6B"}
+
+
+class RewardModelEngine(LocalEngine):
+    """Rewards of a sequence classifier that reads a conversation with its response.
+
+    One number per output of its head: one for a Bradley-Terry model, one per attribute for a
+    multi-attribute one (HelpSteer2, Wang et al., arXiv 2406.08673). The conversation is rendered
+    by the model's own chat template, as in its training.
+    """
+
+    def __init__(self, name: str, config: RewardModelConfig) -> None:
+        super().__init__(name, config)
+        self.remedy = f"Lower models.{name}.max_batch_tokens, or name a smaller model."
+
+    def start(self) -> None:
+        if self.model is not None:
+            return
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        path, revision = self.config.model, self.config.revision
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                path, revision=revision, dtype=self.config.dtype, output_loading_info=True
+            )
+            model.eval().to(self.config.device)
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            raise ModelError(
+                f"models.{self.name}: {path} can't be loaded on {self.config.device}: {error}",
+                f"Name a sequence classifier and a device that holds it. {EXTRA}",
+            ) from error
+        # A causal model has no such head: it would be random, and its rewards would mean nothing.
+        missing = sorted(loading["missing_keys"])
+        if missing:
+            raise ModelError(
+                f"models.{self.name}: {path} is no reward model: it has no weights for "
+                f"{', '.join(missing[:3])}",
+                "Name a model that was trained and saved as a sequence classifier.",
+            )
+        if not tokenizer.chat_template:
+            raise ModelError(
+                f"models.{self.name}: the tokenizer of {path} has no chat template",
+                "Put the chat_template.jinja that it was trained with beside it.",
+            )
+        # The model takes the last token that is not padding for the response's end.
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+        self.keep_model(model, tokenizer)
+
+    def reward(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+        keys = rows["key"].to_list()
+        ids, errors = self._render(rows)
+        for row, tokens in enumerate(ids):
+            if len(tokens) > self.max_length:
+                errors[row] = f"too_long: {len(tokens)} tokens, the model takes {self.max_length}"
+        if errors:
+            yield results("reward", [keys[i] for i in errors], error=list(errors.values()))
+        fits = [row for row in range(rows.height) if row not in errors]
+        lengths = [len(tokens) for tokens in ids]
+
+        def work(some: Sequence[int], grace: Grace) -> list[list[float]]:
+            return self._compute_rewards([ids[i] for i in some], grace)
+
+        for batch, found in self.run_by_length("reward", fits, lengths, keys, None, work):
+            yield results(
+                "reward",
+                [keys[i] for i in batch],
+                rewards=found,
+                n_prompt_tokens=[lengths[i] for i in batch],
+            )
+
+    def _render(self, rows: pl.DataFrame) -> tuple[list[list[int]], dict[int, str]]:
+        """(token ids of each row, the error of each row that has none)."""
+        from jinja2 import TemplateError
+
+        found: list[list[int]] = []
+        errors: dict[int, str] = {}
+        columns = (rows[name].to_list() for name in ("messages", "completion"))
+        for row, (messages, completion) in enumerate(zip(*columns, strict=True)):
+            turns = [*messages, {"role": "assistant", "content": completion}]
+            try:
+                text = self.tokenizer.apply_chat_template(turns, tokenize=False)
+                found.append(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            except TemplateError as error:
+                found.append([])
+                errors[row] = f"refused: the chat template says: {error}"
+        return found, errors
+
+    def _compute_rewards(self, sequences: Sequence[list[int]], grace: Grace) -> list[list[float]]:
+        import torch
+
+        grace.check()
+        width, pad = max(map(len, sequences)), self.tokenizer.pad_token_id
+        ids = torch.tensor([s + [pad] * (width - len(s)) for s in sequences])
+        mask = torch.tensor([[1] * len(s) + [0] * (width - len(s)) for s in sequences])
+        with torch.inference_mode():
+            logits = self.model(
+                input_ids=ids.to(self.model.device), attention_mask=mask.to(self.model.device)
+            ).logits
+        table: list[list[float]] = logits.float().cpu().double().tolist()
+        return table

@@ -1,0 +1,63 @@
+"""Hidden sums and embeddings: what vLLM computes with a model that is loaded for pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from prefdata.engines import chat
+from prefdata.engines.base import results
+from prefdata.engines.vllm import api
+from prefdata.engines.vllm.loaded import LoadedModel, Outputs
+from prefdata.engines.vllm.loop import Request
+
+
+def compute_hidden_sums(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The sums of the hidden states that predict the completions' tokens."""
+    prompts = chat.Prompts(model.tokenizer, rows)
+    responses, keys = chat.encode_responses(model.tokenizer, rows), rows["key"].to_list()
+    chat.refuse_empty(prompts, responses)
+    # The last token of the response predicts nothing in it: it need not be run at all.
+    sequences = [p + r[:-1] for p, r in zip(prompts.ids, responses, strict=True)]
+    lengths = [len(sequence) for sequence in sequences]
+    fits, errors = chat.split_by_length("hidden_sums", rows, prompts, lengths, model.max_length)
+    yield from errors
+
+    def make(outputs: Outputs) -> pl.DataFrame:
+        states = [api.take_vectors(output)[-len(responses[i]) :] for i, output in outputs]
+        sums = [each.sum(0, dtype=np.float64).astype(np.float32) for each in states]
+        return results(
+            "hidden_sums",
+            [keys[i] for i, _ in outputs],
+            hidden_sum=np.stack(sums),
+            last_hidden=np.stack([each[-1] for each in states]),
+            n_tokens=[len(responses[i]) for i, _ in outputs],
+            n_prompt_tokens=[len(prompts.ids[i]) + len(responses[i]) for i, _ in outputs],
+        )
+
+    params = partial(api.make_pooling_params, "token_embed")
+    requests = (Request(i, sequences[i], params) for i in fits)
+    yield from model.run("hidden_sums", keys, requests, make)
+
+
+def embed_texts(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """One vector of unit length per text; a text longer than the model takes is cut there."""
+    keys, texts = rows["key"].to_list(), rows["text"].to_list()
+    ids = model.tokenizer(texts, truncation=True, max_length=model.max_length)["input_ids"]
+
+    def make(outputs: Outputs) -> pl.DataFrame:
+        vectors = np.stack([api.take_vectors(output) for _, output in outputs])
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return results(
+            "embed",
+            [keys[i] for i, _ in outputs],
+            embedding=vectors,
+            n_prompt_tokens=[len(ids[i]) for i, _ in outputs],
+        )
+
+    params = partial(api.make_pooling_params, "embed")
+    requests = (Request(i, each, params) for i, each in enumerate(ids))
+    yield from model.run("embed", keys, requests, make)

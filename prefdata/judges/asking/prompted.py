@@ -1,0 +1,106 @@
+"""What all judges that prompt a model share: their settings, templates and requests."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from prefdata.engines.base import Requirement
+from prefdata.inference.loop import Inference
+from prefdata.judges.asking.conversation import build_turns
+from prefdata.judges.asking.formats.base import FormatName
+from prefdata.judges.asking.formats.replies import Reply
+from prefdata.judges.asking.request import VerdictRequest
+from prefdata.judges.asking.templates import check_template, fill_template, read_template
+from prefdata.judges.base import Judge, JudgeConfig
+
+_BARE_CHARS = 40
+"""A verdict no longer than that holds no reasons beside it."""
+
+
+class PromptedConfig(JudgeConfig):
+    """The settings of every judge that prompts a model."""
+
+    placeholders: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The judge's templates by name (prompts/NAME.txt), and the placeholders of each."""
+
+    model: str = Field(description="The judge model's name under models.", examples=["other"])
+    verdict: Literal["auto"] | FormatName = Field(
+        "auto",
+        description="How the verdict is read: from log-probs (logits), from a structure that the "
+        "engine holds the reply to (choice, json_schema, regex), or from the last line of free "
+        "text; auto: the first of these that the engine can do.",
+        examples=["logits"],
+    )
+    verdict_tokens: int = Field(
+        256, gt=0, description="The longest written verdict.", examples=[64]
+    )
+    templates: dict[str, str] = Field(
+        {},
+        description="Texts in place of those of prefdata/judges/prompted/prompts, by the file's "
+        "name without .txt. Each has the placeholders of the file that it replaces, in braces.",
+    )
+
+    asks_again: ClassVar[frozenset[str]] = frozenset(
+        {"model", "verdict", "verdict_tokens", "templates"}
+    )
+
+    @field_validator("templates")
+    @classmethod
+    def _check_templates(cls, templates: dict[str, str]) -> dict[str, str]:
+        for name, text in templates.items():
+            if name not in cls.placeholders:
+                known = ", ".join(cls.placeholders)
+                raise ValueError(f"{name}: unknown template; valid here: {known}")
+            try:
+                check_template(text, cls.placeholders[name])
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return templates
+
+
+class PromptedJudge(Judge):
+    """A judge that prompts a model and reads a verdict from its reply."""
+
+    config: PromptedConfig
+
+    @property
+    @abstractmethod
+    def reply(self) -> Reply:
+        """What the model is asked for."""
+
+    @property
+    def request(self) -> VerdictRequest:
+        """The request for the verdict."""
+        config = self.config
+        return VerdictRequest(
+            config.model, config.verdict, config.verdict_tokens, self.reply, self.where
+        )
+
+    def requirements(self) -> list[Requirement]:
+        return [self.request.requirement()]
+
+    def fill(self, name: str, **values: pl.Expr) -> pl.Expr:
+        """The template of this name, the settings' or the default, filled.
+
+        A placeholder that `values` lack is filled with the column of its name.
+        """
+        columns = {each: pl.col(each) for each in self.config.placeholders[name]}
+        template = self.config.templates.get(name) or read_template(name)
+        return fill_template(template, **{**columns, **values})
+
+    def ask(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:
+        """The verdicts on conversations of these turns: the reply's value, unscored, written."""
+        asked = rows.select("prompt_id", messages=build_turns(*contents))
+        return self.request.ask(inference, asked)
+
+
+def trace_verdict(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """The verdicts with `trace`: what was written, where it could not be read or may hold
+    reasons."""
+    bare = pl.col("unscored").is_null() & (pl.col("written").str.len_chars() <= _BARE_CHARS)
+    return verdicts.with_columns(trace=pl.when(~bare.fill_null(False)).then("written"))

@@ -1,0 +1,69 @@
+"""A request to a model for a verdict or a ranking, in the best format that its engine can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import polars as pl
+
+from prefdata.engines.base import Requirement
+from prefdata.inference.loop import Inference
+from prefdata.judges.asking.formats.base import FormatName, ReplyFormat
+from prefdata.judges.asking.formats.choice import Choice
+from prefdata.judges.asking.formats.json_schema import JsonSchema
+from prefdata.judges.asking.formats.logits import Logits
+from prefdata.judges.asking.formats.regex import Regex
+from prefdata.judges.asking.formats.replies import Reply
+from prefdata.judges.asking.formats.text import Text
+
+FORMATS: tuple[type[ReplyFormat], ...] = (Logits, Choice, JsonSchema, Regex, Text)
+"""The best first."""
+
+
+class VerdictRequest:
+    """What a judge asks of its model.
+
+    Args:
+        model: The model's name under models.
+        verdict: The setting of this name: a format, or auto.
+        max_tokens: The longest written reply.
+        reply: What is asked for.
+        where: The judge's place in params.yaml.
+        formats: The formats in which such a reply can be given, the best first.
+        remedies: Other settings to change where the engine can do none of them.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        verdict: Literal["auto"] | FormatName,
+        max_tokens: int,
+        reply: Reply,
+        where: str,
+        formats: Sequence[type[ReplyFormat]] = FORMATS,
+        remedies: Sequence[str] = (),
+    ) -> None:
+        self.model = model
+        self.formats = [
+            each(reply, max_tokens, f"{where}.verdict_tokens")
+            for each in formats
+            if verdict in ("auto", each.name)
+        ]
+        changes = [*([] if verdict == "auto" else [f"set {where}.verdict: auto"]), *remedies]
+        changes.append(f"{'or ' if changes else ''}name in {where}.model a model whose engine")
+        remedy = ", ".join(changes) + " can do it."
+        self.remedy = remedy[0].upper() + remedy[1:]
+
+    def requirement(self) -> Requirement:
+        """The calls of the formats that the settings allow, the best first."""
+        return Requirement(self.model, tuple(each.call for each in self.formats), self.remedy)
+
+    def choose_format(self, inference: Inference) -> ReplyFormat:
+        """The first format that the model's engine can do."""
+        call = self.requirement().resolve(inference.engines)
+        return next(each for each in self.formats if each.call == call)
+
+    def ask(self, inference: Inference, rows: pl.DataFrame) -> pl.DataFrame:
+        """Ask for a reply to each conversation and read it; see `ReplyFormat.ask`."""
+        return self.choose_format(inference).ask(inference, self.model, rows)

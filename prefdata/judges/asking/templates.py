@@ -1,0 +1,55 @@
+"""The texts that judges send: defaults in prompted/prompts/, which the settings can replace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import cache
+from importlib import resources
+
+import polars as pl
+
+from prefdata.judges.asking.delimiters import TITLES, is_guarded
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_BLOCK = re.compile(r"^\[([^\[\]\n]+)\]$", re.MULTILINE)
+
+
+@cache
+def read_template(name: str) -> str:
+    """The text of prompted/prompts/NAME.txt, without the file's last newline."""
+    folder = resources.files("prefdata.judges.prompted") / "prompts"
+    return (folder / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
+
+
+def check_template(text: str, placeholders: Collection[str]) -> None:
+    """Raise ValueError where the text lacks one of the placeholders or has another, or where a
+    block in it has a title that a response could write to close it."""
+    found = set(_PLACEHOLDER.findall(text))
+    known = ", ".join(f"{{{name}}}" for name in placeholders) or "none"
+    lacking = [f"{{{name}}}" for name in placeholders if name not in found]
+    if lacking:
+        raise ValueError(f"{', '.join(lacking)} is missing; the placeholders are {known}")
+    unknown = sorted(f"{{{name}}}" for name in found.difference(placeholders))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is unknown; the placeholders are {known}")
+    open_titles = [title for title in _BLOCK.findall(text) if not is_guarded(title)]
+    if open_titles:
+        raise ValueError(
+            f"[{open_titles[0]}] could be written by a response to close its block; "
+            f"begin the title with one of {', '.join(TITLES)}"
+        )
+
+
+def fill_template(template: str, **values: pl.Expr) -> pl.Expr:
+    """The template with each `{name}` replaced, in one pass: values are never read again."""
+    parts: list[pl.Expr] = []
+    rest = template
+    while rest:
+        found = [(rest.find("{" + name + "}"), name) for name in values]
+        position, name = min((f for f in found if f[0] >= 0), default=(-1, ""))
+        if position < 0:
+            break
+        parts += [pl.lit(rest[:position]), values[name]]
+        rest = rest[position + len(name) + 2 :]
+    return pl.concat_str([*parts, pl.lit(rest)])

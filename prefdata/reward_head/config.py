@@ -1,0 +1,40 @@
+"""The section `reward_head` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefdata.reward_head.head import FeatureKind
+
+
+class RewardHeadParams(BaseModel):
+    """Training of the linear reward head over frozen embeddings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = Field(
+        description="JSONL of preference pairs: prompt, chosen, rejected (messages) and, where "
+        "known, source and split; rows with split = heldout only measure.",
+        examples=["other.jsonl"],
+    )
+    model: str = Field("embedder", description="The embedder's name.", examples=["other"])
+    features: list[FeatureKind] = Field(
+        default=["response", "relevance"],
+        min_length=1,
+        description="What the head weighs: the response's embedding, its product with the "
+        "prompt's, what can be counted in the response.",
+        examples=[["response"]],
+    )
+    control_length: bool = Field(
+        False, description="Take out of the reward what length explains.", examples=[True]
+    )
+    l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        1.0,
+        description="Strength of the L2 penalty; auto: by cross-validation over prompts.",
+        examples=[10.0],
+    )
+    out: str = Field(
+        "data/reward_head", description="The folder of the head.", examples=["data/other_head"]
+    )

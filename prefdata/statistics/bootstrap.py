@@ -1,0 +1,25 @@
+"""The bootstrap over clusters: how far a share moves when its prompts are drawn anew."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DRAWS = 2000
+
+
+def resample_shares(hits: np.ndarray, cluster: np.ndarray, clusters: int) -> np.ndarray:
+    """The mean of `hits` in each of DRAWS resamples of whole clusters, (n,) and (n,) -> (DRAWS,).
+
+    The draws are the same every time for the same number of clusters, so shares of two subsets
+    can be compared draw by draw.
+
+    Args:
+        hits: Values in [0, 1], (n,).
+        cluster: The cluster of each value, whole numbers from 0, (n,).
+        clusters: How many clusters there are to draw from.
+    """
+    total = np.bincount(cluster, minlength=clusters)
+    sums = np.bincount(cluster, weights=hits, minlength=clusters)
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(clusters, np.full(clusters, 1 / clusters), DRAWS)
+    return (draws @ sums) / np.maximum(draws @ total, 1)

@@ -1,0 +1,23 @@
+"""The Vendi score, against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from filters.embeddings import some_vectors
+
+from prefdata.statistics.vendi import vendi_score
+
+
+def test_the_vendi_score_is_that_of_the_definition() -> None:
+    vectors = some_vectors(30)
+    values = np.linalg.eigvalsh(vectors @ vectors.T / 30)
+    values = values[values > 1e-12]
+    assert vendi_score(vectors) == pytest.approx(np.exp(-(values * np.log(values)).sum()))
+
+
+def test_the_vendi_score_counts_what_is_different() -> None:
+    assert vendi_score(np.repeat(np.eye(5)[:1], 7, 0)) == pytest.approx(1)
+    assert vendi_score(np.eye(5)) == pytest.approx(5)
+    assert vendi_score(np.repeat(np.eye(5), 3, 0)) == pytest.approx(5)
+    assert vendi_score(np.zeros((0, 5))) == 0
