@@ -204,10 +204,7 @@ def test_a_set_inside_a_lists_plain_item_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_key_in_a_set_is_as_bad_as_in_the_file(tmp_path: Path) -> None:
     said = problem(flows.write_params(tmp_path), "generate.samples=8")
-    assert (
-        "generate.samples: unknown key; valid here: accepted_per_prompt, max_faulty_fraction, max_n, "
-        in said
-    )
+    assert "generate.samples: unknown key; valid here: accepted_per_prompt, max_fau" in said
 
 
 @pytest.fixture(scope="module")
