@@ -9,7 +9,7 @@ model. Kills of the first two kinds fall into a process that has asked for somet
 writes every request that it takes up, and every one that it finishes, to a file that no kill
 undoes.
 
-- identical: every table, dropped record and file of the dataset has the bytes of a run nobody killed.
+- identical: every table and file of the dataset has the bytes of a run that nobody killed.
 - asked_again: requests taken up although the memo held them when that process started.
 - seconds_lost_max: age, at the kill, of the oldest finished request that the memo does not hold.
 
@@ -40,7 +40,6 @@ from machine import report
 from overhead import write_prompts
 
 from prefdata.cli import app as cli
-from prefdata.engines import registry as lookup
 from prefdata.engines import scripted
 from prefdata.inference import segments
 
@@ -52,9 +51,8 @@ models:
   reference: {engine: scripted, model: reference, options: {latency_seconds: 0.12}}
 ingest: {sources: [{path: prompts.jsonl}]}
 generate: {n: 4}
-judge:
-  judges: [{kind: pairwise, model: policy}, {kind: implicit_reward, beta: 0.1}]
-  consensus: {kind: mean}
+judge: {judges: [{kind: pairwise, model: policy}, {kind: implicit_reward, beta: 0.1}]}
+consensus: {kind: mean}
 pair: {strategy: {kind: best_worst}}
 filter: {filters: [{kind: near_identical}, {kind: ches, max_quantile: 0.8}]}
 export: {name: kills}
@@ -73,9 +71,9 @@ class LoggedEngine(scripted.ScriptedEngine):
             yield from super()._batches(batch)
 
     def _results(self, operation: Any, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:
-        found = super()._results(operation, batch, **columns)
+        results = super()._results(operation, batch, **columns)
         log(FINISHED, batch["key"])
-        return found
+        return results
 
 
 def log(kind: bytes, keys: pl.Series) -> None:
@@ -101,7 +99,7 @@ def moments(count: int, late: float, draw: random.Random) -> list[Moment]:
     """`count` of them, in the order in which a run reaches them. `late` is the share of requests
     that is finished when the judges are done."""
     stages = [Moment(0.0, "stage", "ingest", draw.uniform(0, 0.1))]
-    for stage, share in (("pair", late), ("augment", late), ("export", 1.0)):
+    for stage, share in (("consensus", late), ("pair", late), ("export", 1.0)):
         stages.append(Moment(share, "stage", stage, draw.uniform(0, 0.15)))
     left = count - len(stages)
     some = [0.97 * (number + draw.random()) / left for number in range(left)]
@@ -119,7 +117,7 @@ class Run:
     def __init__(self, folder: Path, prompts: int) -> None:
         folder.mkdir()
         self.folder, self.path = folder, folder.parent / f"{folder.name}.log"
-        self.said = folder.parent / f"{folder.name}.said"
+        self.progress = folder.parent / f"{folder.name}.progress"
         self.path.touch()
         write_prompts(folder / "prompts.jsonl", prompts)
         (folder / "params.yaml").write_text(PARAMS)
@@ -127,13 +125,13 @@ class Run:
     def start(self) -> subprocess.Popen[bytes]:
         """The command, from the beginning."""
         command = [sys.executable, str(Path(__file__).resolve()), "--child"]
-        with open(self.said, "wb") as said:
+        with open(self.progress, "wb") as progress:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
                 env={**os.environ, "LOG": str(self.path)},
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=progress,
             )
 
     def log(self) -> np.ndarray:
@@ -152,8 +150,8 @@ class Run:
 
     def unfinished(self) -> set[str]:
         """The temporary files of commits: one that is under way, and those that a kill cut off."""
-        found = os.walk(self.folder / "data/memo")
-        return {name for _, _, names in found for name in names if name.endswith(".tmp")}
+        walk = os.walk(self.folder / "data/memo")
+        return {name for _, _, names in walk for name in names if name.endswith(".tmp")}
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every file of every table and of the dataset."""
@@ -179,7 +177,8 @@ class Run:
             if process.poll() is not None:
                 return False
             time.sleep(0.0005)
-        while moment.kind == "stage" and f"{moment.stage} (".encode() not in self.said.read_bytes():
+        begun = f"{moment.stage} (".encode()
+        while moment.kind == "stage" and begun not in self.progress.read_bytes():
             if process.poll() is not None:
                 return False
             time.sleep(0.005)
@@ -202,7 +201,7 @@ def kill(run: Run, moment: Moment, requests: int) -> dict[str, Any] | None:
     lost = [
         float(at) for key, at in zip(done["key"], done["at"], strict=True) if bytes(key) not in now
     ]
-    stage = run.said.read_text().rpartition(" (")[0].split()
+    stage = run.progress.read_text().rpartition(" (")[0].split()
     return {
         "stage": stage[-1] if stage else "start-up",
         "kind": moment.kind,
@@ -218,21 +217,21 @@ def measure(prompts: int, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         reference, killed = (Run(Path(folder, name), prompts) for name in ("reference", "killed"))
         if reference.start().wait():
-            raise SystemExit(reference.said.read_text())
+            raise SystemExit(reference.progress.read_text())
         lines = reference.log()
         requests = reference.finished()
         started = {bytes(key): n for n, key in enumerate(lines["key"])}
         judged = len(started) - 4 * prompts
         kills = []
         for moment in moments(count, judged / requests, draw):
-            found = kill(killed, moment, requests)
-            if found is None:
-                raise SystemExit(f"the run ended before {moment}:\n{killed.said.read_text()}")
-            kills.append(found)
-            print(json.dumps(found), flush=True)
+            one = kill(killed, moment, requests)
+            if one is None:
+                raise SystemExit(f"the run ended before {moment}:\n{killed.progress.read_text()}")
+            kills.append(one)
+            print(json.dumps(one), flush=True)
         held, before = killed.committed(), len(killed.log())
         if killed.start().wait():
-            raise SystemExit(killed.said.read_text())
+            raise SystemExit(killed.progress.read_text())
         last = {bytes(key) for key in killed.log()[before:]["key"]}
         return {
             "kills": len(kills),
@@ -248,7 +247,7 @@ def measure(prompts: int, count: int) -> dict[str, Any]:
 
 def child() -> int:
     """The run that is killed."""
-    lookup.ENGINES["scripted"] = "__main__:LoggedEngine"
+    vars(scripted)["ScriptedEngine"] = LoggedEngine
     return cli.main(["run", "--params", "params.yaml"])
 
 

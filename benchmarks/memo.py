@@ -29,15 +29,16 @@ from overhead import PARAMS, write_prompts
 
 from prefdata.config import Params, load_params
 from prefdata.engines.base import OPERATIONS, results
+from prefdata.engines.registry import Engines
 from prefdata.inference import Memo
 from prefdata.inference.keys import request_keys
-from prefdata.pipelines.layout import table
-from prefdata.pipelines.stages.base import engines
-from prefdata.pipelines.stages.generate import sampling
+from prefdata.pipelines.stages.generate import make_sampling
+from prefdata.records import Prompt
 from prefdata.tables import read_bucket, read_info
+from prefdata.tables.catalog import Catalog
 
 COMMIT_ENTRIES = 250
-ANSWER_CHARS = 1000
+RESPONSE_CHARS = 1000
 
 
 def write_memo(params: Params) -> None:
@@ -45,21 +46,22 @@ def write_memo(params: Params) -> None:
     draw = random.Random(0)
     words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 9))) for _ in range(20_000)]
     corpus = " ".join(draw.choices(words, k=8_000_000))
-    memo, prompts = Memo(params.memo or ""), table(params, "prompts")
-    fingerprint, settings = engines(params)["policy"].fingerprint, sampling(params.generate)
+    memo, prompts = Memo(params.memo or ""), Catalog(params.data).table("prompts", Prompt)
+    fingerprint = Engines(params.models)["policy"].fingerprint
+    settings = make_sampling(params.generate)
     samples = pl.DataFrame({"sample_index": range(params.generate.n)})
     buckets = read_info(prompts).buckets
     for bucket in range(buckets):
         rows = read_bucket(prompts, bucket, buckets).join(samples, how="cross")
         asked = OPERATIONS["generate"].request
         keys = request_keys(fingerprint, "generate", settings, rows, asked)
-        places = pl.DataFrame({"key": keys, "place": rows["prompt_id"]})
-        for some in places.iter_slices(COMMIT_ENTRIES):
-            starts = [draw.randrange(len(corpus) - ANSWER_CHARS) for _ in range(some.height)]
+        requests = pl.DataFrame({"key": keys, "prompt_id": rows["prompt_id"]})
+        for some in requests.iter_slices(COMMIT_ENTRIES):
+            starts = [draw.randrange(len(corpus) - RESPONSE_CHARS) for _ in range(some.height)]
             responses = results(
                 "generate",
                 some["key"],
-                text=[corpus[start : start + ANSWER_CHARS] for start in starts],
+                text=[corpus[start : start + RESPONSE_CHARS] for start in starts],
                 n_tokens=[250] * some.height,
                 n_prompt_tokens=[40] * some.height,
                 finish_reason=["stop"] * some.height,

@@ -1,8 +1,8 @@
 """What prefdata itself costs: the whole way with a scripted engine that answers at once.
 
 N prompts x 4 responses of about 1 KB, a pairwise judge over all 6 comparisons in both orders (12
-calls a prompt), best-worst pairs, the memo on, Parquet out: ingest, generate, judge, pair,
-augment, filter and export as `prefdata run` runs them. Start-up is counted in. Memory is the
+calls a prompt), best-worst pairs, the memo on, Parquet out: ingest, generate, judge, consensus,
+pair, augment, filter and export as `prefdata run` runs them. Start-up is counted in. Memory is the
 peak resident size of the run's own process.
 
     python benchmarks/overhead.py            20,000 and 200,000 prompts
@@ -30,7 +30,8 @@ models:
   policy: {{engine: scripted, model: policy, options: {{response_chars: 1000}}}}
 ingest: {{sources: [{{path: {folder}/prompts.jsonl}}]}}
 generate: {{n: 4}}
-judge: {{judges: [{{kind: pairwise, model: policy}}], consensus: {{kind: mean}}}}
+judge: {{judges: [{{kind: pairwise, model: policy}}]}}
+consensus: {{kind: mean}}
 pair: {{strategy: {{kind: best_worst}}}}
 export: {{name: overhead}}
 """

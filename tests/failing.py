@@ -38,14 +38,14 @@ class FailingEngine(ScriptedEngine):
             yield batch, numbers
 
     def _results(self, operation: Any, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:
-        found = super()._results(operation, batch, **columns)
+        results = super()._results(operation, batch, **columns)
         if not self.broken:
-            return found
-        errors = [error_of(key) for key in found["key"].to_list()]
-        failed = found.with_columns(error=pl.Series(errors, dtype=pl.String))
+            return results
+        errors = [error_of(key) for key in results["key"].to_list()]
+        failed = results.with_columns(error=pl.Series(errors, dtype=pl.String))
         none = [
             pl.when(pl.col("error").is_null()).then(pl.col(name)).alias(name)
-            for name in found.columns
+            for name in results.columns
             if name not in ("key", "error")
         ]
         return failed.with_columns(none)

@@ -1,15 +1,23 @@
-"""Small flows for tests: a params.yaml of scripted models in a temporary folder."""
+"""Small flows for tests: a params.yaml of scripted models in a temporary folder, run in place."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import yaml
 
+from prefdata.accounting.stats import Stats
 from prefdata.config import Params, load_params
+from prefdata.inference.progress import Progress
+from prefdata.pipelines.beam.runtimes import open_runtime
+from prefdata.pipelines.run import Run
+from prefdata.pipelines.stages.base import Context
+from prefdata.pipelines.stages.registry import STAGES, find_stage
 
 SCRIPTED: dict[str, Any] = {
     "models": {
@@ -22,9 +30,9 @@ SCRIPTED: dict[str, Any] = {
             {"kind": "pairwise", "model": "policy"},
             {"kind": "implicit_reward", "beta": 0.1},
         ],
-        "consensus": {"kind": "mean"},
     },
-    "score": {"model": "policy"},
+    "consensus": {"kind": "mean"},
+    "ches": {"model": "policy"},
     "pair": {"strategy": {"kind": "best_worst"}},
     "filter": {
         "filters": [
@@ -68,6 +76,32 @@ def write_prompts(folder: Path, count: int = 20) -> Path:
 
 
 def params(folder: Path, count: int = 20, **changes: Any) -> Params:
-    """Prompts and params.yaml written, and read back."""
+    """Prompts and params.yaml written, and read back; the folder is made."""
+    folder.mkdir(exist_ok=True)
     write_prompts(folder, count)
     return load_params(write_params(folder, **changes))
+
+
+def run(params: Params, *stages: str) -> dict[str, Stats]:
+    """Run the stages in this order, or all that params.yaml wants; what each counted.
+
+    The stages alone: neither are settings checked before, nor faults after.
+    """
+    names = stages or tuple(stage.name for stage in STAGES if stage.is_wanted(params))
+    with open_runtime(params) as run_id:
+        stage_run = Run(Context(params, "", run_id), Progress())
+        return {name: stage_run.run_stage(find_stage(name)) for name in names}
+
+
+def read(folder: Path, table: str) -> pl.DataFrame:
+    """The rows of FOLDER/data/TABLE, such as "pairs", "dropped/filter" or "dataset/data"."""
+    return pl.read_parquet(folder / "data" / table / "*.parquet")
+
+
+def hash_files(folder: Path, *tables: str) -> dict[str, str]:
+    """SHA-256 of every file of these tables of FOLDER/data; of all without the memo and the rates,
+    where none is named."""
+    data = folder / "data"
+    names = tables or sorted(p.name for p in data.iterdir() if p.name not in ("memo", "stats"))
+    files = sorted(f for name in names for f in (data / name).rglob("*") if f.is_file())
+    return {str(f.relative_to(data)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}

@@ -63,10 +63,6 @@ class Stop:
             _send(worker, signal.SIGTERM)
         if not workers and not runtimes.is_asking():
             raise KeyboardInterrupt
-        _say(
-            f"stopping: what is in flight is finished, in {GRACE_SECONDS:g} s at most; "
-            "once more ends it at once"
-        )
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
 
     def leave(self) -> None:
@@ -77,6 +73,10 @@ class Stop:
             os._exit(self.exit_code())
 
     def _watch(self) -> None:
+        _note(
+            f"stopping: what is in flight is finished, in {GRACE_SECONDS:g} s at most; "
+            "once more ends it at once"
+        )
         if self._left.wait(GRACE_SECONDS):
             return
         # An engine is in the middle of something long. It may not be in the main thread, and a
@@ -131,6 +131,15 @@ def _send(process: Any, number: int) -> None:
 
     with suppress(psutil.Error):
         process.send_signal(number)
+
+
+def _note(text: str) -> None:
+    """Say it among the bars where a run draws some: they would write over it."""
+    drawing = [run.progress for run in runtimes.list_runtimes() if run.progress.draws]
+    if drawing:
+        drawing[0].note(f"prefdata: {text}")
+    else:
+        _say(text)
 
 
 def _say(text: str) -> None:

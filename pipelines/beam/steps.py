@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -26,34 +27,10 @@ class Step(beam.DoFn):
             yield from self.function(self.context, element, **side_inputs)
 
 
-class Gather(beam.CombineFn):
-    """All elements in one place, where `function(context, elements)` makes one of them.
-
-    Their order is not fixed, so the function must not depend on it.
-    """
-
-    def __init__(self, context: Context, function: Callable[[Context, list[Any]], Any]) -> None:
-        self.context, self.function = context, function
-
-    def create_accumulator(self) -> list[Any]:
-        return []
-
-    def add_input(self, accumulator: list[Any], element: Any) -> list[Any]:
-        accumulator.append(element)
-        return accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[list[Any]]) -> list[Any]:
-        return [element for some in accumulators for element in some]
-
-    def extract_output(self, accumulator: list[Any]) -> Any:
-        with carry_errors(self.context.runtime.stopping):
-            return self.function(self.context, accumulator)
-
-
 def spread_buckets(pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
     """The bucket numbers, spread over the workers."""
-    numbers = pipeline | "Buckets" >> beam.Create(range(context.buckets))
-    return numbers | "Spread" >> beam.Reshuffle()
+    # Create spreads what it makes; every further Reshuffle would be a shuffle more per stage.
+    return pipeline | "Buckets" >> beam.Create(range(context.buckets))
 
 
 def apply_step(
@@ -79,8 +56,21 @@ def gather(
     context: Context,
     function: Callable[[Context, list[Any]], Any],
 ) -> beam.PCollection:
-    """What the function makes of all elements, as the one element of a collection."""
-    return elements | label >> beam.CombineGlobally(Gather(context, function))
+    """What `function(context, elements)` makes of all elements in one place, as the one element of
+    a collection, also where there are none. Their order is not fixed, so it must not matter."""
+    # As a side input, not by CombineGlobally: that takes twenty transforms, this takes three.
+    once = elements.pipeline | f"{label}, once" >> beam.Impulse()
+    step = Step(context, partial(_gather, function=function))
+    return once | label >> beam.ParDo(step, elements=beam.pvalue.AsList(elements))
+
+
+def _gather(
+    context: Context,
+    _: bytes,
+    elements: Iterable[Any],
+    function: Callable[[Context, list[Any]], Any],
+) -> Iterator[Any]:
+    yield function(context, list(elements))
 
 
 def keep_stats(stats: beam.PCollection, context: Context) -> beam.PCollection:

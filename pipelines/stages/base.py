@@ -98,7 +98,8 @@ class Context:
     def inference(self) -> Inference:
         """What the stage asks models through; one for each bucket, whose usage it counts."""
         runtime = self.runtime
-        return Inference(runtime.engines, runtime.open_memo(self.params.memo), runtime, self.stage)
+        memo = runtime.open_memo(self.params.memo)
+        return Inference(runtime.engines, memo, runtime, self.stage, self.buckets)
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,11 @@ class IngestStage(Stage):
 
         positions = range(len(context.params.ingest.sources))
         sources = pipeline | "Sources" >> beam.Create(positions)
-        read = apply_step(sources | "Spread" >> beam.Reshuffle(), "Read", context, _read)
+        read = apply_step(sources, "Read", context, _read)
         # Every bucket gets a file, also one that no row falls into.
         empty = pipeline | "Every bucket" >> beam.Create(
-            [(bucket, ("prompts", pack(_no_prompts()))) for bucket in range(context.buckets)]
+            [(bucket, ("prompts", pack(_no_prompts()))) for bucket in range(context.buckets)],
+            reshuffle=False,
         )
         grouped = (read, empty) | beam.Flatten() | "By bucket" >> beam.GroupByKey()
         return apply_step(grouped, "Write", context, _write)

@@ -39,11 +39,13 @@ class Inference:
         memo: Memo | None = None,
         runtime: Runtime | None = None,
         stage: str = "",
+        buckets: int = 1,
     ) -> None:
         self.engines = engines
         self.memo = memo
         self.runtime = runtime or Runtime()
         self.stage = stage
+        self.buckets = buckets
         self.usage: dict[str, Usage] = {}
         """By call, such as "generate policy"."""
 
@@ -83,6 +85,8 @@ class Inference:
         usage = Usage(requests=distinct.height, cached=distinct.height - new.height)
         usage.cached_tokens_in, usage.cached_tokens_out = count_tokens(operation, done[0])
         call = f"{operation} {model}"
+        if call not in self.usage:
+            self.runtime.progress.start_bucket(self.stage, call, self.buckets)
         self.runtime.progress.start_call(self.stage, call, usage.requests, usage.cached)
         if new.height:
             # The requests' text is by far the largest thing here: copied only where it must be.

@@ -42,6 +42,10 @@ def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
         known = ", ".join(sorted(str(m.model_fields[tag].default) for m in models))
         found = f"{error['ctx']['tag']!r} is unknown" if "tag" in error["ctx"] else "missing"
         return f"{where}.{tag}: {found}; known: {known}".lstrip(".")
+    if kind == "literal_error" and error["loc"][-1] in _TAGS:
+        # A registry of one part has no union: its settings are that part's.
+        known = error["ctx"]["expected"].replace("'", "")
+        return f"{where}: {error['input']!r} is unknown; known: {known}"
     return f"{where}: {error['msg']}" if where else str(error["msg"])
 
 

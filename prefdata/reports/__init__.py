@@ -1,1 +1,1 @@
-"""What a run is reported as: figures, and text for people."""
+"""Reports: what is known of a run, as models, and one renderer that prints them."""

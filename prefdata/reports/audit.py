@@ -1,276 +1,224 @@
-"""Audit: data/judgments, data/responses -> what can be said of every judge. Asks no model."""
+"""The audit of judges: what moves their verdicts, whom they agree with, whether they are sure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from prefdata.audit import biases
 from prefdata.audit.agreement import annotators, between
-from prefdata.audit.comparisons import KEYS, compared, sides, verdict
+from prefdata.audit.comparisons import KEYS
+from prefdata.audit.labels import read_labels
+from prefdata.audit.summary import compare_buckets
 from prefdata.config.params import Params
 from prefdata.consensus import calibration
 from prefdata.consensus.win_matrix import win_matrices
-from prefdata.errors import ConfigError, SourceError
-from prefdata.files import storage
-from prefdata.judges import registry as judges
-from prefdata.pipelines import layout
-from prefdata.pipelines.stages.base import engines
+from prefdata.errors import ConfigError
+from prefdata.records import Judgment, Response
 from prefdata.records.judgment import SPEAKER
-from prefdata.reports.funnel import columns
-from prefdata.tables import read_bucket, read_info
+from prefdata.reports.base import Block, Figures, Grid, Report
+from prefdata.tables.catalog import Catalog
 
-SUMMARY_PROMPTS = 10_000
-"""What the manifest's figures are taken over, at most."""
-SHOWN_ANNOTATORS = 20
+MAX_ANNOTATORS = 20
 """Pairs of annotators in the table, those with the most comparisons first; --json has all."""
-_SAID = ["judge", "unscored", "ties", "flips", "first", "longer", "matched", "own", "labels", "ECE"]
-_LABELS = [*KEYS, "preference"]
+_MAX_DRIVERS = 4
+_BIASES = (
+    "judge", "unscored", "ties", "flips", "first", "longer", "matched", "own", "labels", "ECE"
+)  # fmt: skip
+_VERDICT = [*KEYS, "dimension", "annotator", "group", "verdict"]
+
+Rates = dict[str, Any]
+"""Figures by name, as the functions of prefdata.audit give them."""
 
 
-def run(
-    params: Params, labels: str | None, calibrate: str | None, matrices: str | None
-) -> tuple[dict[str, Any], str]:
-    """(figures, table) of the audit; writes temperatures and win matrices where asked."""
+class JudgeFigures(Figures):
+    """All figures of one judge; a rate is null where nothing counts into it."""
+
+    comparisons: int
+    unscored: float | None = Field(description="The share without a verdict.")
+    reasons: dict[str, int] = Field(description="Why there was no verdict.")
+    ties: float | None
+    position: Rates = Field(description="What swapping the order changes.")
+    ensemble: Rates
+    length: Rates = Field(description="How often the longer response is preferred.")
+    win_rates: list[Rates] = Field(description="Of every two models, raw and length-controlled.")
+    self_preference: Rates
+    agreement: dict[str, Rates] = Field(description="With each other judge.")
+    annotators: list[Rates] = Field(description="Agreement of every two annotators.")
+    labels: Rates | None = Field(description="Agreement with the labels.")
+    calibration: Rates | None = Field(description="Temperature, errors and curve, by the labels.")
+    drivers: list[Rates] = Field(description="Which features of a response drive the verdicts.")
+
+
+class AuditReport(Report):
+    """The audit of all judges of a run."""
+
+    data: str
+    judges: dict[str, JudgeFigures]
+    notes: list[str] = Field(exclude=True)
+
+    def blocks(self) -> list[Block]:
+        """Biases, agreement, annotators, what drives verdicts, and why some are missing."""
+        blocks = [self._tabulate_biases(), *self._tabulate_agreement()]
+        blocks += [*self._tabulate_annotators(), self._tabulate_drivers()]
+        for name, judge in self.judges.items():
+            if judge.reasons:
+                reasons = ", ".join(f"{code} {count}" for code, count in judge.reasons.items())
+                blocks.append(f"{name} unscored: {reasons}")
+        return [*blocks, *self.notes]
+
+    def _tabulate_biases(self) -> Grid:
+        rows = []
+        for name, judge in self.judges.items():
+            labels, fitted = judge.labels or {}, judge.calibration or {}
+            rates = (
+                judge.unscored, judge.ties, judge.position["flips"],
+                judge.position["prefers_first"], judge.length["prefers_longer"],
+                judge.length["prefers_longer_matched"], judge.self_preference["prefers_own"],
+                labels.get("agree"), fitted.get("ece_before"),
+            )  # fmt: skip
+            rows.append((name, *map(_format_rate, rates)))
+        return Grid(_BIASES, rows, range(1, len(_BIASES)))
+
+    def _tabulate_agreement(self) -> list[Block]:
+        rows = [
+            (one, other, *_format_agreement(figures))
+            for one, judge in self.judges.items()
+            for other, figures in judge.agreement.items()
+            if one < other
+        ]
+        head = ("judge", "and", "both scored", "agree", "kappa", "tau")
+        return [Grid(head, rows, range(2, 6))] if rows else []
+
+    def _tabulate_annotators(self) -> list[Block]:
+        pairs = [pair for judge in self.judges.values() for pair in judge.annotators]
+        most = sorted(pairs, key=lambda pair: -pair["comparisons"])[:MAX_ANNOTATORS]
+        rows = [(pair["annotator"], pair["other"], *_format_agreement(pair)) for pair in most]
+        head = ("annotator", "and", "both labelled", "agree", "kappa", "tau")
+        blocks: list[Block] = [Grid(head, rows, range(2, 6))] if rows else []
+        if len(pairs) > len(most):
+            blocks.append(f"{len(pairs) - len(most):,} more pairs of annotators: --json")
+        return blocks
+
+    def _tabulate_drivers(self) -> Grid:
+        head = ("judge", "moved most by (log-odds per standard deviation, 95 %)")
+        return Grid(head, [(n, _format_drivers(j.drivers)) for n, j in self.judges.items()])
+
+
+def report_audit(
+    params: Params,
+    own_models: Mapping[str, Sequence[str]],
+    labels: str | None = None,
+    *,
+    calibrate: str | None = None,
+    matrices: str | None = None,
+) -> AuditReport:
+    """The audit of a run's judgments. It reads tables and asks no model.
+
+    Args:
+        params: The run's configuration.
+        own_models: By judge, the fingerprints of the models that it asks.
+        labels: A judge of the run, or a file of labels, to compare with.
+        calibrate: Where to write each judge's temperature, fitted to the labels.
+        matrices: Where to write every P(i > j), as Parquet.
+
+    Raises:
+        ConfigError: `calibrate` was asked for without labels.
+        SourceError: The labels can't be read.
+    """
     if calibrate is not None and labels is None:
         raise ConfigError("--calibrate needs --labels", "Say which comparisons have a label.")
-    rows = pl.concat(_compared(params))
+    catalog = Catalog(params.data)
+    tables = catalog.table("judgments", Judgment), catalog.table("responses", Response)
+    rows = pl.concat(compare_buckets(*tables))
     known = None if labels is None else read_labels(labels, rows)
-    own = _models(params)
-    figures = {
-        name: audit(rows, name, own.get(name, []), known)
+    judges = {
+        name: audit_judge(rows, name, own_models.get(name, []), known)
         for name in rows["judge"].unique().sort().to_list()
     }
-    report = {"data": params.data, "judges": figures}
     notes = []
     if calibrate is not None:
-        fitted = {n: f["calibration"] for n, f in figures.items() if f["calibration"]}
-        kept = {n: {k: v for k, v in f.items() if k != "curve"} for n, f in fitted.items()}
-        calibration.save(calibrate, calibration.Calibration.model_validate({"judges": kept}))
-        notes.append(f"temperatures: {calibrate}; use: judge.consensus.calibration: {calibrate}")
+        _write_temperatures(calibrate, judges)
+        notes.append(f"temperatures: {calibrate}; use: consensus.calibration: {calibrate}")
     if matrices is not None:
         wins = win_matrices(rows)
-        Path(matrices).parent.mkdir(parents=True, exist_ok=True)
-        wins.write_parquet(matrices)
+        wins.write_parquet(matrices, mkdir=True)
         notes.append(f"win matrices: {matrices}, {wins.height} of a prompt and judge each")
-    return report, "\n\n".join([_shown(figures), *notes])
+    return AuditReport(data=params.data, judges=judges, notes=notes)
 
 
-def audit(
+def audit_judge(
     rows: pl.DataFrame, judge: str, own: Sequence[str], labels: pl.DataFrame | None
-) -> dict[str, Any]:
-    """All figures of one judge; `rows` are all judges' comparisons."""
+) -> JudgeFigures:
+    """All figures of one judge.
+
+    Args:
+        rows: All judges' comparisons, as `compare_buckets` gives them.
+        judge: The judge's name.
+        own: Fingerprints of the judge's models.
+        labels: What `read_labels` gives, where there are labels.
+    """
     mine = rows.filter(pl.col("judge") == judge)
     others = rows.filter(pl.col("judge") != judge)
-    said = [*KEYS, "dimension", "annotator", "group", "verdict"]
-    agree = {
-        name: between(mine.select(said), others.filter(pl.col("judge") == name).select(said))
+    verdicts = mine.select(_VERDICT)
+    agreement = {
+        name: between(verdicts, others.filter(pl.col("judge") == name).select(_VERDICT))
         for name in others["judge"].unique().sort().to_list()
     }
-    return {
+    return JudgeFigures(
         **biases.unscored(mine),
-        "position": biases.position(mine),
-        "ensemble": biases.ensemble(mine),
-        "length": biases.length(mine),
-        "win_rates": biases.win_rates(mine),
-        "self_preference": biases.self_preference(mine, others, own),
-        "agreement": agree,
-        "annotators": annotators(mine),
-        "labels": None
-        if labels is None
-        else between(mine.select(said), labels.select(*KEYS, "verdict")),
-        "calibration": None if labels is None else calibrated(mine, labels),
-        "drivers": biases.drivers(mine),
-    }
-
-
-def calibrated(mine: pl.DataFrame, labels: pl.DataFrame) -> dict[str, Any] | None:
-    """Temperature, calibration errors before and after, and the curve; null without labels."""
-    both = mine.drop_nulls("preference").join(
-        labels.filter(pl.col("verdict") != 0).select(*KEYS, label="verdict"), on=KEYS
+        position=biases.position(mine),
+        ensemble=biases.ensemble(mine),
+        length=biases.length(mine),
+        win_rates=biases.win_rates(mine),
+        self_preference=biases.self_preference(mine, others, own),
+        agreement=agreement,
+        annotators=annotators(mine),
+        labels=None if labels is None else between(verdicts, labels.select(*KEYS, "verdict")),
+        calibration=None if labels is None else calibrate_judge(mine, labels),
+        drivers=biases.drivers(mine),
     )
+
+
+def calibrate_judge(mine: pl.DataFrame, labels: pl.DataFrame) -> Rates | None:
+    """Temperature, calibration errors before and after, and the curve; None without labels."""
+    decided = labels.filter(pl.col("verdict") != 0).select(*KEYS, label="verdict")
+    both = mine.drop_nulls("preference").join(decided, on=KEYS).sort(*KEYS, *SPEAKER)
     if not both.height:
         return None
-    both = both.sort(*KEYS, *SPEAKER)
     p, label = both["preference"].to_numpy(), (both["label"] > 0).to_numpy().astype(np.float64)
     curve = [
-        {"comparisons": n, "confidence": round(sure, 6), "accuracy": round(right, 6)}
-        for n, sure, right in calibration.curve(p, label)
+        {"comparisons": n, "confidence": round(confidence, 6), "accuracy": round(accuracy, 6)}
+        for n, confidence, accuracy in calibration.curve(p, label)
     ]
     return {**calibration.fit(p, label).model_dump(), "curve": curve}
 
 
-def summary(params: Params) -> dict[str, dict[str, Any]]:
-    """Each judge's biases in short, for the manifest; equal runs give equal figures.
-
-    Over the first SUMMARY_PROMPTS prompts by id, and ids are hashes: a sample that stays the same
-    however the tables are bucketed, and costs the export of a large run next to nothing.
-    """
-    frames: list[pl.DataFrame] = []
-    prompts: set[str] = set()
-    for frame in _compared(params):
-        frames.append(frame)
-        prompts.update(frame["prompt_id"].unique())
-        if len(prompts) >= SUMMARY_PROMPTS:
-            break
-    rows = pl.concat(frames)
-    if len(prompts) > SUMMARY_PROMPTS:
-        last = sorted(prompts)[SUMMARY_PROMPTS - 1]
-        rows = rows.filter(pl.col("prompt_id") <= last)
-    found = {}
-    for name in rows["judge"].unique().sort().to_list():
-        mine = rows.filter(pl.col("judge") == name)
-        shares = biases.unscored(mine)
-        place, long = biases.position(mine), biases.length(mine)
-        found[name] = {
-            "comparisons": shares["comparisons"],
-            "unscored": shares["unscored"],
-            "ties": shares["ties"],
-            "flips": place["flips"],
-            "prefers_first": place["prefers_first"],
-            "prefers_longer": long["prefers_longer"],
-            "prefers_longer_matched": long["prefers_longer_matched"],
-        }
-    return found
-
-
-def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """KEYS, preference and verdict: a judge of the table by its name, or a file's rows.
-
-    A file (.parquet, .csv or .jsonl) holds prompt_id, response_a, response_b and preference, P(a
-    is better) in [0, 1]; the two responses may stand either way round.
-    """
-    if name in rows["judge"].unique().to_list():
-        own = rows.filter(pl.col("judge") == name).drop_nulls("preference")
-        return _mean_labels(own.select(_LABELS))
-    readers: dict[str, Callable[[bytes], pl.DataFrame]] = {
-        ".parquet": pl.read_parquet,
-        ".csv": pl.read_csv,
-        ".jsonl": pl.read_ndjson,
+def _write_temperatures(path: str, judges: Mapping[str, JudgeFigures]) -> None:
+    fitted = {
+        name: {key: value for key, value in judge.calibration.items() if key != "curve"}
+        for name, judge in judges.items()
+        if judge.calibration
     }
-    reader = readers.get(Path(name).suffix)
-    content = storage.read_bytes(name)
-    if reader is None or content is None:
-        known = ", ".join(rows["judge"].unique().sort().to_list())
-        raise SourceError(
-            f"--labels {name}: neither a judge of this run ({known}) nor a .parquet, .csv or "
-            ".jsonl file that is there",
-            "Name one of them.",
-        )
-    try:
-        found = reader(content).select(*KEYS, pl.col("preference").cast(pl.Float64, strict=True))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(
-            f"--labels {name}: {error}", f"Give the columns {', '.join(_LABELS)}."
-        ) from error
-    wrong = found.filter(~pl.col("preference").is_between(0, 1).fill_null(True))
-    if wrong.height:
-        raise SourceError(
-            f"--labels {name}: {wrong.height} preferences lie outside 0 to 1, such as "
-            f"{wrong['preference'][0]}",
-            "preference is the probability that response_a is better.",
-        )
-    turn = pl.col("response_a") > pl.col("response_b")
-    p = pl.col("preference")
-    turned = found.drop_nulls().select(
-        "prompt_id",
-        response_a=pl.min_horizontal("response_a", "response_b"),
-        response_b=pl.max_horizontal("response_a", "response_b"),
-        preference=pl.when(turn).then(1 - p).otherwise(p),
-    )
-    return _mean_labels(turned)
+    calibration.save(path, calibration.Calibration.model_validate({"judges": fitted}))
 
 
-def _mean_labels(rows: pl.DataFrame) -> pl.DataFrame:
-    """One label a comparison: several people may have labelled the same two."""
-    mean = rows.group_by(KEYS).agg(pl.col("preference").sort().mean()).sort(KEYS)
-    return mean.with_columns(verdict=verdict(pl.col("preference")))
+def _format_agreement(rates: Rates) -> tuple[str, ...]:
+    shares = (rates["agree"], rates["kappa"], rates["tau"])
+    return (f"{rates['comparisons']:,}", *map(_format_rate, shares))
 
 
-def _compared(params: Params) -> Iterator[pl.DataFrame]:
-    """Bucket by bucket: numbers of every comparison, without the texts."""
-    judgments, responses = (layout.table(params, name) for name in ("judgments", "responses"))
-    buckets = read_info(judgments).buckets
-    if read_info(responses).buckets != buckets:
-        raise ConfigError(
-            "data/judgments and data/responses are bucketed differently",
-            "Run the stage judge again.",
-        )
-    for bucket in range(buckets):
-        responses = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
-        said = read_bucket(judgments, bucket, buckets)
-        yield compared(said, sides(responses))
-
-
-def _models(params: Params) -> dict[str, list[str]]:
-    """Judge -> fingerprints of the models it asks."""
-    loaded = dict(engines(params).items())
-    return {
-        judge.name: sorted(
-            {loaded[first_met(need, loaded)[0]].fingerprint for need in judge.requirements()}
-        )
-        for judge in judges.build(params.judge.judges)
-    }
-
-
-def _shown(figures: dict[str, dict[str, Any]]) -> str:
-    """Three tables: biases, agreement, what drives verdicts."""
-    rows = [tuple(_SAID)]
-    for name, f in figures.items():
-        labels, fitted = f["labels"] or {}, f["calibration"] or {}
-        values = (
-            f["unscored"], f["ties"], f["position"]["flips"], f["position"]["prefers_first"],
-            f["length"]["prefers_longer"], f["length"]["prefers_longer_matched"],
-            f["self_preference"]["prefers_own"], labels.get("agree"), fitted.get("ece_before"),
-        )  # fmt: skip
-        rows.append((name, *(_rate(value) for value in values)))
-    parts = [columns(rows, right=range(1, len(_SAID)))]
-    agree = [
-        (one, other, f"{a['comparisons']:,}", *map(_rate, _agreed(a)))
-        for one, f in figures.items()
-        for other, a in f["agreement"].items()
-        if one < other
-    ]
-    if agree:
-        head = ("judge", "and", "both scored", "agree", "kappa", "tau")
-        parts.append(columns([head, *agree], right=range(2, 6)))
-    pairs = [pair for f in figures.values() for pair in f["annotators"]]
-    if pairs:
-        most = sorted(pairs, key=lambda pair: -pair["comparisons"])[:SHOWN_ANNOTATORS]
-        people = [
-            (p["annotator"], p["other"], f"{p['comparisons']:,}", *map(_rate, _agreed(p)))
-            for p in most
-        ]
-        head = ("annotator", "and", "both labelled", "agree", "kappa", "tau")
-        parts.append(columns([head, *people], right=range(2, 6)))
-        if len(pairs) > len(most):
-            parts.append(f"{len(pairs) - len(most):,} more pairs of annotators: --json")
-    title = ("judge", "moved most by (log-odds a standard deviation, 95 %)")
-    moved = [(name, _moved(f["drivers"])) for name, f in figures.items()]
-    parts.append(columns([title, *moved], right=()))
-    reasons = [
-        f"{name} unscored: " + ", ".join(f"{code} {count}" for code, count in f["reasons"].items())
-        for name, f in figures.items()
-        if f["reasons"]
-    ]
-    return "\n\n".join([*parts, *reasons])
-
-
-def _agreed(figures: dict[str, Any]) -> tuple[float | None, ...]:
-    return figures["agree"], figures["kappa"], figures["tau"]
-
-
-def _moved(found: list[dict[str, Any]]) -> str:
-    clear = [d for d in found if d["low"] * d["high"] > 0][:4]
-    said = [
+def _format_drivers(drivers: list[Rates]) -> str:
+    clear = [d for d in drivers if d["low"] * d["high"] > 0][:_MAX_DRIVERS]
+    parts = [
         f"{d['feature']} {d['log_odds']:+.2f} ({d['low']:.2f} … {d['high']:.2f})" for d in clear
     ]
-    return ", ".join(said) or "nothing whose interval leaves out 0"
+    return ", ".join(parts) or "nothing whose interval leaves out 0"
 
 
-def _rate(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _format_rate(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:.3f}"

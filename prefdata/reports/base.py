@@ -35,6 +35,11 @@ class Report(Figures, ABC):
     def blocks(self) -> list[Block]:
         """What is shown, with an empty line between two blocks."""
 
+    def __str__(self) -> str:
+        from prefdata.reports.render import format_text
+
+        return format_text(self)
+
     def to_json(self) -> str:
         """All figures as one JSON object, in one line."""
         return self.model_dump_json(by_alias=True)

@@ -1,44 +1,47 @@
-"""What the models of each stage were asked and what that cost: as data, and as a table."""
+"""What the models of each stage were asked, and what that cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from prefdata.config.params import Params
 from prefdata.engines.config import PricesParams
-from prefdata.errors import TableError
 from prefdata.inference.usage import Usage
-from prefdata.pipelines.stages.base import read_stats
+from prefdata.reports.base import Figures, Grid
 
 _HEAD = (
-    "stage", "model calls", "requests", "cached", "failed", "retries", "tokens in", "tokens out",
+    "stage", "model call", "requests", "cached", "failed", "retries", "tokens in", "tokens out",
     "seconds", "tokens/s",
 )  # fmt: skip
 
 
-class Cost(BaseModel):
-    """Money, in one currency: for what was asked anew, and what the memo spared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Cost(Figures):
+    """Money, in one currency."""
 
     currency: str
-    spent: float
-    saved: float
+    spent: float = Field(description="For what was asked anew.")
+    saved: float = Field(description="What the memo spared.")
 
 
-def cost(params: Params, call: str, usage: Usage) -> Cost | None:
-    """What the calls, such as "generate policy", cost; None where the model has no prices."""
-    prices = prices_of(params, call)
-    if prices is None:
-        return None
-    return Cost(
-        currency=prices.currency,
-        spent=prices.cost(usage.tokens_in, usage.tokens_out),
-        saved=prices.cost(usage.cached_tokens_in, usage.cached_tokens_out),
-    )
+class CallFigures(Usage):
+    """What one call, such as "generate policy", was asked in a stage's last run."""
+
+    tokens_per_s: float
+    cost: Cost | None = Field(description="Null where the model has no prices.")
+
+
+def report_calls(params: Params, usage: Mapping[str, Usage]) -> dict[str, CallFigures]:
+    """A stage's calls with their rates and costs."""
+    return {
+        call: CallFigures(
+            **used.model_dump(),
+            tokens_per_s=round(used.tokens_per_second(), 1),
+            cost=_cost(params, call, used),
+        )
+        for call, used in usage.items()
+    }
 
 
 def prices_of(params: Params, call: str) -> PricesParams | None:
@@ -47,66 +50,49 @@ def prices_of(params: Params, call: str) -> PricesParams | None:
     return model.prices if model else None
 
 
-def stage_usage(params: Params, stage: str) -> dict[str, Usage]:
-    """By call, what the stage's last run asked; nothing where it has not run."""
-    try:
-        return read_stats(params, stage).usage
-    except TableError:
-        return {}
+def add_costs(calls: Iterable[CallFigures]) -> list[Cost]:
+    """The costs of all calls, one sum per currency, sorted by it."""
+    totals: dict[str, Cost] = {}
+    for cost in (call.cost for call in calls if call.cost):
+        old = totals.get(cost.currency, Cost(currency=cost.currency, spent=0, saved=0))
+        totals[cost.currency] = Cost(
+            currency=cost.currency,
+            spent=round(old.spent + cost.spent, 6),
+            saved=round(old.saved + cost.saved, 6),
+        )
+    return [totals[currency] for currency in sorted(totals)]
 
 
-def figures(params: Params, stage: str) -> dict[str, Any]:
-    """A stage's calls with their rates and costs, for `--json`."""
-    entries: dict[str, Any] = {}
-    for call, usage in stage_usage(params, stage).items():
-        price = cost(params, call, usage)
-        entries[call] = {
-            **usage.model_dump(),
-            "tokens_per_s": round(usage.tokens_per_second(), 1),
-            "cost": None if price is None else price.model_dump(),
-        }
-    return entries
-
-
-def totals(params: Params, stages: Iterable[str]) -> list[Cost]:
-    """The costs of all stages, one a currency."""
-    found: dict[str, Cost] = {}
-    for stage in stages:
-        for call, usage in stage_usage(params, stage).items():
-            new = cost(params, call, usage)
-            if new is None:
-                continue
-            old = found.get(new.currency, Cost(currency=new.currency, spent=0, saved=0))
-            found[new.currency] = Cost(
-                currency=new.currency,
-                spent=round(old.spent + new.spent, 6),
-                saved=round(old.saved + new.saved, 6),
-            )
-    return [found[currency] for currency in sorted(found)]
-
-
-def table(params: Params, stages: Iterable[str]) -> list[tuple[str, ...]]:
-    """The calls as rows, for people, the head first; with costs where a model has prices."""
-    listed = [(s, c, u) for s in stages for c, u in stage_usage(params, s).items()]
-    priced = any(prices_of(params, call) for _, call, _ in listed)
+def tabulate_calls(calls: Mapping[str, Mapping[str, CallFigures]]) -> Grid:
+    """The calls of each stage as a table, with costs where any model has prices."""
+    listed = [(stage, *item) for stage, of_stage in calls.items() for item in of_stage.items()]
+    priced = any(figures.cost for _, _, figures in listed)
     rows = []
-    for stage, call, usage in listed:
-        counts = (usage.requests, usage.cached, usage.failed, usage.retries)
-        row = [stage, call, *(f"{n:,}" for n in counts)]
-        row += [f"{usage.tokens_in:,}", f"{usage.tokens_out:,}"]
-        row += [f"{usage.seconds:,.1f}", f"{usage.tokens_per_second():,.0f}"]
+    for stage, call, figures in listed:
+        counts = (figures.requests, figures.cached, figures.failed, figures.retries)
+        tokens = (figures.tokens_in, figures.tokens_out)
+        row = [stage, call, *(f"{n:,}" for n in (*counts, *tokens))]
+        row += [f"{figures.seconds:,.1f}", f"{figures.tokens_per_s:,.0f}"]
         if priced:
-            price = cost(params, call, usage)
-            row += ["", ""] if price is None else [_money(price, "spent"), _money(price, "saved")]
-        rows.append(tuple(row))
-    return [(*_HEAD, "cost", "saved") if priced else _HEAD, *rows]
+            cost = figures.cost
+            money = (cost.spent, cost.saved) if cost else ()
+            row += [f"{n:,.4f} {cost.currency}" for n in money if cost] or ["", ""]
+        rows.append(row)
+    head = (*_HEAD, "cost", "saved") if priced else _HEAD
+    return Grid(head, rows, range(2, len(head)))
 
 
-def _money(price: Cost, field: str) -> str:
-    return f"{getattr(price, field):,.4f} {price.currency}"
+def format_costs(costs: Iterable[Cost]) -> str:
+    """What everything cost, in one line."""
+    return ", ".join(f"{c.spent:,.4f} {c.currency} (the memo saved {c.saved:,.4f})" for c in costs)
 
 
-def said(costs: Iterable[Cost]) -> str:
-    """One line of what all cost."""
-    parts = [f"{c.spent:,.4f} {c.currency} (the memo saved {c.saved:,.4f})" for c in costs]
-    return ", ".join(parts)
+def _cost(params: Params, call: str, usage: Usage) -> Cost | None:
+    prices = prices_of(params, call)
+    if prices is None:
+        return None
+    return Cost(
+        currency=prices.currency,
+        spent=prices.cost(usage.tokens_in, usage.tokens_out),
+        saved=prices.cost(usage.cached_tokens_in, usage.cached_tokens_out),
+    )

@@ -2,78 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
 
+from pydantic import Field
+
+from prefdata.accounting.stats import FilterStats, Stats
 from prefdata.config.params import Params
-from prefdata.errors import TableError
-from prefdata.pipelines.check import check_parts
-from prefdata.pipelines.stages import filter
-from prefdata.pipelines.stages.base import close_engines, options, read_stats
-from prefdata.pipelines.stats import Stats, StepStats
-from prefdata.reports.text_table import columns
+from prefdata.reports.base import Block, Figures, Grid, Report, join_counts
 
 _HEAD = ("filter", "in", "out", "dropped", "why", "figures")
 
 
-def steps(params: Params, stats: Stats) -> dict[str, Any]:
-    """The filters' counts as data, in the order of params.yaml."""
-    return {
-        label: {
-            "in": step.rows_in,
-            "out": step.rows_out,
-            "dropped": step.dropped,
-            "figures": step.figures,
-        }
-        for label, step in _steps(params, stats).items()
-    }
+class FilterFigures(Figures):
+    """Counts of one filter, in pairs, and its own figures."""
+
+    rows_in: int = Field(serialization_alias="in")
+    rows_out: int = Field(serialization_alias="out")
+    dropped: dict[str, int]
+    figures: dict[str, float]
 
 
-def last_steps(params: Params) -> dict[str, Any]:
-    """The same of the stage's last run; none where that had other filters, or is not known."""
-    stats = _last(params)
-    return {} if stats is None else steps(params, stats)
+class DryRun(Report):
+    """What the filters would do."""
+
+    dry_run: bool = True
+    rows_in: int = Field(serialization_alias="in")
+    rows_out: int = Field(serialization_alias="out")
+    filters: dict[str, FilterFigures]
+
+    def blocks(self) -> list[Block]:
+        """The filters, and what is left of the pairs."""
+        total = f"pairs: {self.rows_in:,} in, {self.rows_out:,} out"
+        note = "dry run: no table was written; `prefdata filter` does it"
+        return [tabulate_filters(self.filters), f"{total}\n{note}"]
 
 
-def dry_run(params: Params, arguments: Sequence[str], quiet: bool) -> tuple[dict[str, Any], str]:
-    """Run the filters without writing; the funnel as data and as text."""
-    options(arguments)
-    check_parts(params, ["filter"])
-    try:
-        stats = filter.dry_run(params, arguments, quiet)
-    finally:
-        close_engines()
-    note = "dry run: no table was written; `prefdata filter` does it"
-    total = f"pairs: {stats.rows_in:,} in, {stats.rows_out:,} out"
-    text = "\n".join([_text(params, stats), "", total, note])
-    return {"dry_run": True, "filters": steps(params, stats)}, text
+def report_dry_run(params: Params, stats: Stats) -> DryRun:
+    """The report of a dry run that counted `stats`."""
+    filters = report_filters(params, stats)
+    return DryRun(rows_in=stats.rows_in, rows_out=stats.rows_out, filters=filters)
 
 
-def last_funnel(params: Params) -> str:
-    """The filters of the stage's last run as a table, for people; empty where there is none."""
-    stats = _last(params)
-    return "" if stats is None else _text(params, stats)
+def report_filters(params: Params, stats: Stats) -> dict[str, FilterFigures]:
+    """The filters' counts, in the order of params.yaml; none where they were others then.
+
+    A filter that no pair reached has counted nothing, and still has its place.
+    """
+    names = name_filters(params)
+    if not set(stats.filters) <= set(names):
+        return {}
+    counted = {name: stats.filters.get(name, FilterStats()) for name in names}
+    return {name: FilterFigures.model_validate(c.model_dump()) for name, c in counted.items()}
 
 
-def _last(params: Params) -> Stats | None:
-    try:
-        stats = read_stats(params, "filter")
-    except TableError:
-        return None
-    return stats if stats.steps and set(stats.steps) <= set(filter.labels(params)) else None
+def name_filters(params: Params) -> list[str]:
+    """What each filter's counts go by: its position and kind. `limit` keeps to what generate is
+    to reach, after all others."""
+    kinds = [config.kind for config in params.filter.filters]
+    if params.generate.wants_pairs():
+        kinds.append("limit")
+    return [f"{number} {kind}" for number, kind in enumerate(kinds)]
 
 
-def _steps(params: Params, stats: Stats) -> dict[str, StepStats]:
-    # A filter that no pair reached has counted nothing, and still stands in the funnel.
-    return {label: stats.steps.get(label, StepStats()) for label in filter.labels(params)}
-
-
-def _text(params: Params, stats: Stats) -> str:
-    rows: list[tuple[str, ...]] = [_HEAD]
-    for label, step in _steps(params, stats).items():
-        why = ", ".join(f"{reason} {count}" for reason, count in step.dropped.items())
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in step.figures.items())
-        dropped = sum(step.dropped.values())
-        counts = (f"{step.rows_in:,}", f"{step.rows_out:,}", f"{dropped:,}")
-        rows.append((label, *counts, why, figures))
-    return columns(rows, right=range(1, 4))
+def tabulate_filters(filters: Mapping[str, FilterFigures]) -> Grid:
+    """The filters as a table."""
+    rows = []
+    for name, counts in filters.items():
+        figures = ", ".join(f"{figure} {value:.4g}" for figure, value in counts.figures.items())
+        numbers = (counts.rows_in, counts.rows_out, sum(counts.dropped.values()))
+        rows.append((name, *(f"{n:,}" for n in numbers), join_counts(counts.dropped), figures))
+    return Grid(_HEAD, rows, range(1, 4))

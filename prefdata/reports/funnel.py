@@ -1,110 +1,245 @@
-"""The funnel: rows in and out of every stage, what fell out and why, and where the files lie."""
+"""The funnel: rows in and out of every stage, what was dropped and why, what it cost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
+from pydantic import Field
+
+from prefdata.accounting.stats import Stats, read_stats
+from prefdata.accounting.wanted import count_wanted
 from prefdata.config.params import Params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import TableError
 from prefdata.files import storage
-from prefdata.pipelines import layout
-from prefdata.pipelines.stages import top_up
-from prefdata.pipelines.stages.reward_head import describe
-from prefdata.reports.costs import figures, said, stage_usage, table, totals
-from prefdata.reports.filters import last_steps
-from prefdata.reports.text_table import columns
+from prefdata.records.base import Record
+from prefdata.reports.base import Block, Figures, Grid, Report, join_counts
+from prefdata.reports.costs import (
+    CallFigures,
+    Cost,
+    add_costs,
+    format_costs,
+    report_calls,
+    tabulate_calls,
+)
+from prefdata.reports.filters import FilterFigures, report_filters, tabulate_filters
 from prefdata.reward_head.head import FILE, RewardHead
-from prefdata.tables.layout import TableInfo
-from prefdata.tables.read import read_info
+from prefdata.tables import Table, read_info
+from prefdata.tables.catalog import Catalog
+from prefdata.tables.read import is_finished
 
-_BEFORE = ("reward-head",)
-"""Stages that ask models but write no table."""
 _HEAD = ("stage", "unit", "in", "out", "dropped", "why")
+_FILTER = "filter"
+_EXPORT = "export"
+_TOP_UP = "top-up"
+_REWARD_HEAD = "reward-head"
 
 
-def infos(params: Params) -> dict[str, TableInfo]:
-    """What each stage's table says of itself, as far as stages have run."""
-    tables = layout.counting(params)
-    return {s: read_info(t) for s, t in tables.items() if storage.read_bytes(t.info_path)}
+class StageRow(Protocol):
+    """What a report needs of a stage: its name, and the table that it writes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def table(self) -> str | None: ...
+
+    def is_wanted(self, params: Params) -> bool:
+        """Whether a whole run has this stage."""
+        ...
 
 
-def summary(params: Params, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """The funnel as data, for `--json`."""
-    stages = {
-        stage: {
-            "unit": info.unit,
-            "in": info.rows_in,
-            "out": info.rows_out,
-            "dropped": info.dropped,
-            "faults": info.faults,
-            "models": figures(params, stage),
-        }
-        for stage, info in infos(params).items()
+class StageFigures(Figures):
+    """Counts of a stage, in its unit, and what its last run asked of models."""
+
+    unit: str
+    rows_in: int = Field(serialization_alias="in")
+    rows_out: int = Field(serialization_alias="out")
+    dropped: dict[str, int] = Field(description="By reason.")
+    faults: int = Field(description="Of the dropped, those at fault.")
+    models: dict[str, CallFigures] = Field(description='By call, such as "generate policy".')
+    filters: dict[str, FilterFigures] = Field({}, description="Of the stage filter.")
+
+
+class HeadFigures(Figures):
+    """The reward head: its accuracy on pairs that it was not trained on."""
+
+    models: dict[str, CallFigures]
+    accuracy_heldout: float
+    pairs_heldout: int
+    accuracy_heldout_by_source: dict[str, float]
+    longer_wins_heldout: float
+
+    def format(self) -> str:
+        """In one line."""
+        sources = ", ".join(f"{s} {a:.3f}" for s, a in self.accuracy_heldout_by_source.items())
+        return (
+            f"reward head: held-out accuracy {self.accuracy_heldout:.3f} on {self.pairs_heldout} "
+            f"pairs ({sources}); longer wins {self.longer_wins_heldout:.3f}"
+        )
+
+
+class WantedFigures(Figures):
+    """How far the run came to what generate.accepted_per_prompt or target_pairs asks for."""
+
+    pairs: int = Field(description="Pairs that are wanted.")
+    got: int
+    prompts_short: dict[str, int] = Field(description="Prompts that are short, by reason.")
+    text: str = Field(exclude=True)
+
+
+class Funnel(Report):
+    """A run, as far as its stages are done."""
+
+    data: str
+    stages: dict[str, StageFigures]
+    reward_head: HeadFigures | None = Field(serialization_alias="reward-head")
+    seconds: dict[str, float] = Field(description="By stage, of this run.")
+    cost: list[Cost]
+    wanted: WantedFigures | None
+    dataset: str | None = Field(description="The folder of the published dataset.")
+    version: str | None
+    splits: dict[str, int]
+    tables: list[str] = Field(exclude=True)
+
+    def blocks(self) -> list[Block]:
+        """The stages, their model calls, the filters, and one line for each of the rest."""
+        blocks: list[Block] = [self._tabulate_stages()] if self.stages else []
+        calls = {name: stage.models for name, stage in self.stages.items() if stage.models}
+        if self.reward_head:
+            calls = {_REWARD_HEAD: self.reward_head.models, **calls}
+        if calls:
+            blocks.append(tabulate_calls(calls))
+        filters = self.stages[_FILTER].filters if _FILTER in self.stages else {}
+        if filters:
+            blocks.append(tabulate_filters(filters))
+        return [*blocks, "\n".join(self._notes())]
+
+    def _tabulate_stages(self) -> Grid:
+        rows = []
+        for name, stage in self.stages.items():
+            numbers = (stage.rows_in, stage.rows_out, sum(stage.dropped.values()))
+            why = join_counts(stage.dropped)
+            rows.append((name, stage.unit, *(f"{n:,}" for n in numbers), why))
+        return Grid(_HEAD, rows, range(2, 5))
+
+    def _notes(self) -> Iterable[str]:
+        if self.cost:
+            yield f"cost: {format_costs(self.cost)}"
+        if self.reward_head:
+            yield self.reward_head.format()
+        if self.wanted:
+            yield self.wanted.text
+        if self.dataset and self.version:
+            splits = ", ".join(f"{split} {rows:,}" for split, rows in self.splits.items())
+            yield f"dataset: {self.dataset} ({splits}), version {self.version[:12]}"
+        yield f"tables: {self.data}/{{{','.join([*self.tables, 'dropped'])}}}"
+        if self.seconds:
+            yield f"seconds: {', '.join(f'{s} {t:g}' for s, t in self.seconds.items())}"
+
+
+def report_funnel(
+    params: Params,
+    stages: Iterable[StageRow],
+    records: Mapping[str, type[Record]],
+    seconds: Mapping[str, float],
+) -> Funnel:
+    """What the tables say of the stages that are done.
+
+    Args:
+        params: The run's configuration.
+        stages: All stages, in their order.
+        records: What the rows of each table are.
+        seconds: How long each stage took in this run.
+    """
+    catalog = Catalog(params.data)
+    wanted = [stage for stage in stages if stage.is_wanted(params)]
+    counting = _list_counting_tables(params, wanted, records)
+    figures = {
+        stage: _report_stage(params, catalog, stage, table)
+        for stage, table in counting.items()
+        if is_finished(table)
     }
-    if "filter" in stages:
-        stages["filter"]["filters"] = last_steps(params)
-    costs = [c.model_dump() for c in totals(params, (*_BEFORE, *stages))]
-    head = {stage: figures(params, stage) for stage in _BEFORE}
-    reached = top_up.found(params)
-    return {
-        "data": params.data,
-        "stages": stages,
-        **{stage: {"models": models} for stage, models in head.items() if models},
-        "seconds": dict(seconds),
-        "cost": costs,
-        "wanted": None if reached is None else reached.figures(),
-        **_dataset(params),
-    }
+    head = _report_head(params, catalog)
+    calls = [call for stage in figures.values() for call in stage.models.values()]
+    return Funnel(
+        data=params.data,
+        stages=figures,
+        reward_head=head,
+        seconds=dict(seconds),
+        cost=add_costs([*(head.models.values() if head else ()), *calls]),
+        wanted=_report_wanted(params, catalog),
+        tables=[stage.table for stage in wanted if stage.table],
+        **_report_dataset(catalog),
+    )
 
 
-def funnel(params: Params, seconds: Mapping[str, float]) -> str:
-    """The funnel as a table, for people."""
-    found = infos(params)
-    rows: list[tuple[str, ...]] = []
-    for stage, info in found.items():
-        dropped = sum(info.dropped.values())
-        why = ", ".join(f"{reason} {count}" for reason, count in info.dropped.items())
-        counts = (f"{info.rows_in:,}", f"{info.rows_out:,}", f"{dropped:,}")
-        rows.append((stage, info.unit, *counts, why))
-    lines = [columns([_HEAD, *rows], right=range(2, 5)), ""]
-    stages = [stage for stage in (*_BEFORE, *found) if stage_usage(params, stage)]
-    if stages:
-        calls = table(params, stages)
-        lines += [columns(calls, right=range(2, len(calls[0]))), ""]
-    notes = []
-    costs = totals(params, stages)
-    if costs:
-        notes.append(f"cost: {said(costs)}")
-    head = _head(params)
-    if head is not None:
-        notes.append(describe(head))
-    reached = top_up.found(params)
-    if reached is not None:
-        notes.append(reached.line())
-    dataset = _dataset(params)
-    if dataset:
-        splits = ", ".join(f"{s} {n}" for s, n in dataset["splits"].items())
-        notes.append(f"dataset: {dataset['dataset']} ({splits}), version {dataset['version'][:12]}")
-    tables = [name for name in layout.outputs(params).values() if name in layout.RECORD_OF]
-    notes.append(f"tables: {params.data}/{{{','.join(tables)},dropped}}")
-    if seconds:
-        notes.append(f"seconds: {', '.join(f'{s} {t:g}' for s, t in seconds.items())}")
-    return "\n".join([*lines, *notes])
+def _list_counting_tables(
+    params: Params, stages: Iterable[StageRow], records: Mapping[str, type[Record]]
+) -> dict[str, Table]:
+    """By stage, the table whose info says what the stage counted."""
+    catalog = Catalog(params.data)
+    tables = {}
+    for stage in stages:
+        if stage.name == _EXPORT:
+            if params.generate.wants_pairs():
+                tables[_TOP_UP] = catalog.top_up
+            tables[_EXPORT] = catalog.dropped(_EXPORT)
+        elif stage.table:
+            tables[stage.name] = catalog.table(stage.table, records[stage.table])
+    return tables
 
 
-def _dataset(params: Params) -> dict[str, Any]:
-    folder = layout.dataset_folder(params)
-    try:
-        manifest = read_manifest(folder)
-    except TableError:
-        return {}
-    return {"dataset": folder, "version": manifest.content_version, "splits": manifest.splits}
+def _report_stage(params: Params, catalog: Catalog, stage: str, table: Table) -> StageFigures:
+    info = read_info(table)
+    stats = read_stats(catalog, stage) or Stats()
+    return StageFigures(
+        unit=info.unit,
+        rows_in=info.rows_in,
+        rows_out=info.rows_out,
+        dropped=info.dropped,
+        faults=info.faults,
+        models=report_calls(params, stats.usage),
+        filters=report_filters(params, stats) if stage == _FILTER and stats.filters else {},
+    )
 
 
-def _head(params: Params) -> RewardHead | None:
+def _report_head(params: Params, catalog: Catalog) -> HeadFigures | None:
     if params.reward_head is None:
         return None
     content = storage.read_bytes(storage.join(params.reward_head.out, FILE))
-    return None if content is None else RewardHead.model_validate_json(content)
+    if content is None:
+        return None
+    head = RewardHead.model_validate_json(content)
+    stats = read_stats(catalog, _REWARD_HEAD) or Stats()
+    return HeadFigures(
+        models=report_calls(params, stats.usage),
+        accuracy_heldout=head.accuracy_heldout,
+        pairs_heldout=head.pairs_heldout,
+        accuracy_heldout_by_source=head.accuracy_heldout_by_source,
+        longer_wins_heldout=head.longer_wins_heldout,
+    )
+
+
+def _report_wanted(params: Params, catalog: Catalog) -> WantedFigures | None:
+    """None where nothing is wanted, or nothing was counted yet."""
+    config = params.generate
+    if not config.wants_pairs() or not is_finished(catalog.dropped(_TOP_UP)):
+        return None
+    reached = count_wanted(catalog, config.target_pairs, config.accepted_per_prompt)
+    return WantedFigures(
+        pairs=reached.wanted,
+        got=reached.pairs,
+        prompts_short=reached.prompts_short,
+        text=reached.describe(),
+    )
+
+
+def _report_dataset(catalog: Catalog) -> dict[str, object]:
+    try:
+        manifest = read_manifest(catalog.dataset)
+    except TableError:
+        return {"dataset": None, "version": None, "splits": {}}
+    version, splits = manifest.content_version, manifest.splits
+    return {"dataset": catalog.dataset, "version": version, "splits": splits}

@@ -1,107 +1,198 @@
-"""The memo's own commands: what it holds, merging its segments, dropping a model's entries."""
+"""The memo: what it holds, merging its segments, dropping a model's entries."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
 
+from prefdata.accounting.stats import read_stats
 from prefdata.config.params import Params
-from prefdata.errors import ConfigError, PrefdataError, TableError
+from prefdata.errors import ConfigError
 from prefdata.files import storage
 from prefdata.inference import compaction, inventory
-from prefdata.pipelines import layout
-from prefdata.pipelines.stages.base import engines, read_stats
-from prefdata.reports.text_table import columns
+from prefdata.reports.base import Block, Figures, Grid, Report
+from prefdata.reports.funnel import StageRow
+from prefdata.tables.catalog import Catalog
 
-_HELD = ("operation", "model", "fingerprint", "segments", "entries", "duplicates", "MiB")
-_USED = ("stage", "operation and model", "requests", "from the memo", "hits")
-_MERGED = ("operation", "model", "segments", "merged", "MiB", "merged", "duplicates dropped")
+_FOLDER_CHARS = 16
+"""A model's folders are called by so many characters of its fingerprint."""
 
 
-def stats(params: Params) -> tuple[dict[str, Any], str]:
-    """(figures, table) of what the memo holds and what the last run of each stage found in it."""
-    root, names = _root(params), model_names(params)
-    found = [inventory.held(root, *where) for where in compaction.contents(root)]
-    total = {
-        name: sum(getattr(held, name) for held in found)
-        for name in ("segments", "entries", "duplicates", "bytes", "unreadable")
-    }
-    used = _used(params)
-    figures = {
-        "memo": root,
-        **total,
-        "models": [{**asdict(held), "names": names.get(held.model, [])} for held in found],
-        "last_runs": used,
-    }
-    rows = [(h.operation, _label(names, h.model), h.model, *_counts(asdict(h))) for h in found]
-    lines = [columns([_HELD, *rows, ("all", "", "", *_counts(total))], right=range(3, 7))]
-    if used:
-        shown = [
-            (u["stage"], u["asked"], f"{u['requests']:,}", f"{u['cached']:,}", f"{u['hits']:.1%}")
-            for u in used
+class ModelFigures(Figures):
+    """The segments of one operation and model."""
+
+    operation: str
+    model: str
+    names: list[str]
+    segments: int
+    entries: int
+    duplicates: int
+    bytes: int
+    unreadable: int
+
+
+class CallHits(Figures):
+    """How many requests of a call the memo had, in the last run of a stage."""
+
+    stage: str
+    call: str
+    requests: int
+    cached: int
+    hits: float
+
+
+class MemoReport(Report):
+    """What a memo holds, and what the last run of each stage found in it."""
+
+    memo: str
+    segments: int
+    entries: int
+    duplicates: int
+    bytes: int
+    unreadable: int
+    models: list[ModelFigures]
+    last_runs: list[CallHits]
+
+    def blocks(self) -> list[Block]:
+        """The models, the last runs, and where the memo lies."""
+        rows = [(m.operation, ", ".join(m.names), m.model, *_counts(m)) for m in self.models]
+        head = ("operation", "model", "fingerprint", "segments", "entries", "duplicates", "MiB")
+        blocks: list[Block] = [Grid(head, [*rows, ("all", "", "", *_counts(self))], range(3, 7))]
+        if self.last_runs:
+            hits = [
+                (r.stage, r.call, f"{r.requests:,}", f"{r.cached:,}", f"{r.hits:.1%}")
+                for r in self.last_runs
+            ]
+            columns = ("stage", "model call", "requests", "from the memo", "hits")
+            blocks += ["in the last runs:", Grid(columns, hits, range(2, 5))]
+        if self.unreadable:
+            what = f"{self.unreadable} segments can't be read and are left out by every run"
+            blocks.append(what)
+        return [*blocks, f"memo: {self.memo}"]
+
+
+class MergeFigures(Figures):
+    """What merging did to one operation and model, or to all."""
+
+    segments_before: int
+    segments_after: int
+    bytes_before: int
+    bytes_after: int
+    duplicates: int
+
+
+class ModelMerge(MergeFigures):
+    """What merging did to the segments of one operation and model."""
+
+    operation: str
+    model: str
+    names: list[str]
+
+
+class CompactReport(MergeFigures, Report):
+    """What merging did to a memo."""
+
+    memo: str
+    models: list[ModelMerge]
+
+    def blocks(self) -> list[Block]:
+        """The models, and where the memo lies."""
+        rows = [
+            (
+                m.operation,
+                ", ".join(m.names),
+                f"{m.segments_before:,}",
+                f"{m.segments_after:,}",
+                _format_mib(m.bytes_before),
+                _format_mib(m.bytes_after),
+                f"{m.duplicates:,}",
+            )
+            for m in self.models
         ]
-        lines += ["", "in the last runs:", columns([_USED, *shown], right=range(2, 5))]
-    if total["unreadable"]:
-        lines += ["", f"{total['unreadable']} segments can't be read and are left out by every run"]
-    return figures, "\n".join([*lines, "", f"memo: {root}"])
+        head = (
+            "operation", "model", "segments", "merged", "MiB", "merged", "duplicates dropped"
+        )  # fmt: skip
+        return [Grid(head, rows, range(2, 7)), f"memo: {self.memo}"]
 
 
-def compact(params: Params) -> tuple[dict[str, Any], str]:
-    """Merge all segments; (figures, table) of what that did."""
-    root, names = _root(params), model_names(params)
-    merges = compaction.compact(root, list(compaction.contents(root)))
-    rows = [
-        (
-            m.operation,
-            _label(names, m.model),
-            f"{m.segments_before:,}",
-            f"{m.segments_after:,}",
-            _mib(m.bytes_before),
-            _mib(m.bytes_after),
-            f"{m.duplicates:,}",
-        )
-        for m in merges
+class DropReport(Report):
+    """What dropping a model removed."""
+
+    memo: str
+    models: list[str]
+    segments: int
+    bytes: int
+
+    def blocks(self) -> list[Block]:
+        """One line of what went, and where the memo lies."""
+        of = ", ".join(self.models)
+        size = _format_mib(self.bytes)
+        return [f"dropped {self.segments:,} segments of {of}, {size} MiB", f"memo: {self.memo}"]
+
+
+def report_memo(
+    params: Params, stages: Iterable[StageRow], fingerprints: Mapping[str, str]
+) -> MemoReport:
+    """What the memo holds.
+
+    Args:
+        params: The run's configuration.
+        stages: All stages, in their order.
+        fingerprints: By name in params.yaml, the fingerprints of the models that are there.
+    """
+    root, names = _root(params), _names(fingerprints)
+    models = [
+        ModelFigures(**asdict(inventory.held(root, *where)), names=names.get(where[1], []))
+        for where in compaction.contents(root)
     ]
-    keys = ("segments_before", "segments_after", "bytes_before", "bytes_after", "duplicates")
-    figures = {"memo": root, **{key: sum(getattr(m, key) for m in merges) for key in keys}}
-    return figures, columns([_MERGED, *rows], right=range(2, 7)) + f"\n\nmemo: {root}"
+    totals = ("segments", "entries", "duplicates", "bytes", "unreadable")
+    return MemoReport(
+        memo=root,
+        **{name: sum(getattr(model, name) for model in models) for name in totals},
+        models=models,
+        last_runs=list(_list_hits(Catalog(params.data), stages)),
+    )
 
 
-def drop(params: Params, model: str) -> tuple[dict[str, Any], str]:
-    """Remove all entries of a model, by its name in params.yaml or its fingerprint."""
-    root, names = _root(params), model_names(params)
-    held = list(compaction.contents(root))
-    known = sorted({m for _, m in held})
-    wanted = [m for m in known if m == model[:16] or model in names.get(m, [])]
-    if not wanted:
-        there = ", ".join(_label(names, m) or m for m in known) or "nothing"
+def compact_memo(params: Params, fingerprints: Mapping[str, str]) -> CompactReport:
+    """Merge all segments."""
+    root, names = _root(params), _names(fingerprints)
+    models = []
+    for merged in compaction.compact(root, list(compaction.contents(root))):
+        figures = {name: getattr(merged, name) for name in MergeFigures.model_fields}
+        where = {"operation": merged.operation, "model": merged.model}
+        models.append(ModelMerge(**where, names=names.get(merged.model, []), **figures))
+    return CompactReport(
+        memo=root,
+        **{n: sum(getattr(model, n) for model in models) for n in MergeFigures.model_fields},
+        models=models,
+    )
+
+
+def drop_model(params: Params, model: str, fingerprints: Mapping[str, str]) -> DropReport:
+    """Remove all entries of a model, by its name in params.yaml or its fingerprint.
+
+    Raises:
+        ConfigError: The memo holds nothing of it.
+    """
+    root, names = _root(params), _names(fingerprints)
+    contents = list(compaction.contents(root))
+    present = sorted({folder for _, folder in contents})
+    chosen = [m for m in present if m == model[:_FOLDER_CHARS] or model in names.get(m, [])]
+    if not chosen:
+        there = ", ".join(", ".join(names.get(m, [m])) for m in present) or "nothing"
         raise ConfigError(
             f"--model {model}: the memo {root} holds nothing of it; it holds: {there}",
             "Name a model of params.yaml, or a fingerprint that `prefdata memo stats` shows.",
         )
     removed = size = 0
-    for operation, folder in held:
-        if folder in wanted:
+    for operation, folder in contents:
+        if folder in chosen:
             path = storage.join(root, operation, folder)
             for file in storage.list_files(path):
                 storage.remove(storage.join(path, file.name))
                 removed, size = removed + 1, size + file.size
-    figures = {"memo": root, "models": wanted, "segments": removed, "bytes": size}
-    return figures, f"dropped {removed:,} segments of {model}, {_mib(size)} MiB\n\nmemo: {root}"
-
-
-def model_names(params: Params) -> dict[str, list[str]]:
-    """The names in params.yaml of each model, by the 16 characters that its folders are called."""
-    found: dict[str, list[str]] = {}
-    for name in params.models:
-        try:
-            fingerprint = engines(params)[name].fingerprint
-        except PrefdataError:
-            # A model that is not there now may have been when the memo was written.
-            continue
-        found.setdefault(fingerprint[:16], []).append(name)
-    return found
+    return DropReport(memo=root, models=chosen, segments=removed, bytes=size)
 
 
 def _root(params: Params) -> str:
@@ -110,27 +201,27 @@ def _root(params: Params) -> str:
     return params.memo
 
 
-def _used(params: Params) -> list[dict[str, Any]]:
-    found = []
-    for stage in ("reward-head", *layout.OUTPUT_OF):
-        try:
-            usage = read_stats(params, stage).usage
-        except TableError:
-            continue
-        for asked, u in usage.items():
-            hits = u.cached / u.requests if u.requests else 0.0
-            counts = {"requests": u.requests, "cached": u.cached, "hits": round(hits, 4)}
-            found.append({"stage": stage, "asked": asked, **counts})
-    return found
+def _names(fingerprints: Mapping[str, str]) -> dict[str, list[str]]:
+    """The names in params.yaml of each model, by what its folders are called."""
+    names: dict[str, list[str]] = {}
+    for name, fingerprint in fingerprints.items():
+        names.setdefault(fingerprint[:_FOLDER_CHARS], []).append(name)
+    return names
 
 
-def _label(names: dict[str, list[str]], model: str) -> str:
-    return ", ".join(names.get(model, []))
+def _list_hits(catalog: Catalog, stages: Iterable[StageRow]) -> Iterable[CallHits]:
+    for stage in stages:
+        stats = read_stats(catalog, stage.name)
+        for call, usage in stats.usage.items() if stats else ():
+            hits = round(usage.cached / usage.requests, 4) if usage.requests else 0.0
+            counts = {"requests": usage.requests, "cached": usage.cached}
+            yield CallHits(stage=stage.name, call=call, hits=hits, **counts)
 
 
-def _counts(of: dict[str, Any]) -> Sequence[str]:
-    return (*(f"{of[k]:,}" for k in ("segments", "entries", "duplicates")), _mib(of["bytes"]))
+def _counts(of: ModelFigures | MemoReport) -> tuple[str, ...]:
+    numbers = (of.segments, of.entries, of.duplicates)
+    return (*(f"{number:,}" for number in numbers), _format_mib(of.bytes))
 
 
-def _mib(size: int) -> str:
+def _format_mib(size: int) -> str:
     return f"{size / 2**20:,.1f}"

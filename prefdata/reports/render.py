@@ -14,7 +14,7 @@ from prefdata.reports.base import Block, Grid, Report
 
 _GAP = 2
 """Between two columns: one of padding, one of the box."""
-_FOLD = 16
+_FOLD = 12
 """A column of text may be folded down to this width, or to its longest word if that is shorter."""
 _DASHES = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
@@ -98,7 +98,7 @@ def _narrowest(grid: Grid) -> int:
         full if number in grid.numbers else min(full, _FOLD, _longest_word(column))
         for number, (full, column) in enumerate(zip(_widths(grid), columns, strict=True))
     ]
-    return sum(least) + _GAP * len(least)
+    return sum(least) + _GAP * (len(least) - 1)
 
 
 def _longest_word(column: tuple[str, ...]) -> int:

@@ -11,21 +11,20 @@ import polars as pl
 import pytest
 from audit.test_audit import rows
 
+from prefdata.audit.labels import read_labels
+from prefdata.audit.summary import summarize_judges
 from prefdata.cli.app import main
 from prefdata.config import load_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import SourceError
-from prefdata.pipelines.stages.registry import STAGES
-from prefdata.reports.audit import read_labels, summary
+from prefdata.records import Judgment, Response
+from prefdata.tables.catalog import Catalog
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audit")
-    params = flows.params(folder)
-    for name, stage in STAGES.items():
-        if name != "reward-head":
-            stage(params, [], True)
+    flows.run(flows.params(folder))
     return folder
 
 
@@ -75,15 +74,20 @@ def test_labels_calibrate_and_the_next_run_takes_the_temperatures(
     assert found["calibration"]["ece_after"] < found["calibration"]["ece_before"]
     assert sum(bin["comparisons"] for bin in found["calibration"]["curve"]) == 120
     assert pl.read_parquet(wins).height == 40
-    changed = [f"judge.consensus={{kind: mean, calibration: {out}}}"]
-    params = load_params(run / "params.yaml", [*changed, f"data={tmp_path / 'data'}"])
-    for stage in ("ingest", "generate", "judge"):
-        STAGES[stage](params, [], True)
-    tempered, plain = (
-        pl.read_parquet(folder / "judgments/*.parquet").filter(judge="consensus")
-        for folder in (tmp_path / "data", run / "data")
-    )
+    # The judgments are the run's own: new temperatures ask no judge.
+    (tmp_path / "data").mkdir()
+    for table in ("prompts", "responses", "judgments"):
+        (tmp_path / "data" / table).symlink_to(run / "data" / table)
+    changes = [f"consensus={{kind: mean, calibration: {out}}}", f"data={tmp_path / 'data'}"]
+    flows.run(load_params(run / "params.yaml", changes), "consensus")
+    tempered, plain = flows.read(tmp_path, "labels"), flows.read(run, "labels")
     assert not tempered["preference"].equals(plain["preference"])
+
+
+def test_a_file_to_calibrate_needs_labels(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["audit", "--params", str(run / "params.yaml"), "--calibrate", "c.json"]
+    assert main(command) == 2
+    assert "--calibrate needs --labels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,7 @@ def test_a_name_that_is_neither_judge_nor_file_is_refused_with_those_there_are()
         read_labels("people", rows({"preference": 0.5}))
 
 
-def test_several_people_who_labelled_the_same_are_averaged(tmp_path: Path) -> None:
+def test_several_labels_of_a_comparison_are_averaged(tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text(
         '{"prompt_id":"p","response_a":"x","response_b":"y","preference":1}\n'
@@ -122,7 +126,12 @@ def test_several_people_who_labelled_the_same_are_averaged(tmp_path: Path) -> No
 def test_the_manifest_holds_the_summary(run: Path) -> None:
     params = load_params(run / "params.yaml")
     found = read_manifest(str(run / "data/dataset")).labels["audit"]
-    assert found == summary(params)
+    catalog = Catalog(params.data)
+    judgments, responses = (
+        catalog.table(name, record)
+        for name, record in (("judgments", Judgment), ("responses", Response))
+    )
+    assert found == summarize_judges(judgments, responses)
     assert found["pairwise"]["unscored"] == 0
     assert 0 < found["pairwise"]["flips"] < 1
     assert found["implicit_reward"]["flips"] is None

@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.config import Params, fingerprint, load_params
+from prefdata.config import Params, load_params
 from prefdata.errors import ConfigError
+from prefdata.hashing.fingerprint import fingerprint
 
 
 def problem(path: Path, *overrides: str) -> str:

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from prefdata.cli.app import main
-from prefdata.config import Params, PricesParams
+from prefdata.config import Params
 from prefdata.dataset.manifest import read_manifest
+from prefdata.engines.config import PricesParams
 from prefdata.inference.usage import Usage
+from prefdata.pipelines.stages.base import TABLES
 from prefdata.pipelines.stages.registry import STAGES
-from prefdata.reports import costs as accounting
+from prefdata.reports.costs import Cost
+from prefdata.reports.funnel import report_funnel
 
 PRICES = {"input_per_million": 0.15, "output_per_million": 0.60}
 MODELS: dict[str, Any] = {
@@ -32,27 +35,30 @@ MODELS: dict[str, Any] = {
 
 def run(params: Params) -> bytes:
     """Run all stages; the manifest."""
-    for name, stage in STAGES.items():
-        if name not in ("reward-head", "score"):
-            stage(params, [], True)
+    flows.run(params)
     return Path(params.data, "dataset", "manifest.json").read_bytes()
+
+
+def add_costs(params: Params) -> list[Cost]:
+    """What the last run of all stages cost, by currency."""
+    return report_funnel(params, STAGES, TABLES, {}).cost
 
 
 def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
     tmp_path: Path,
 ) -> None:
-    params = flows.params(tmp_path, models=MODELS, score=None)
+    params = flows.params(tmp_path, models=MODELS, ches=None)
     fresh = run(params)
-    spent = accounting.totals(params, STAGES)
+    spent = add_costs(params)
     assert run(params) == fresh
-    saved = accounting.totals(params, STAGES)
+    saved = add_costs(params)
     assert [(c.currency, c.spent) for c in saved] == [("EUR", 0), ("USD", 0)]
     assert [c.saved for c in saved] == [c.spent for c in spent] > [0, 0]
     # Half of the responses are forgotten: what is asked anew and what is not make the same.
     for segment in sorted(Path(str(params.memo)).rglob("*.parquet"))[::2]:
         segment.unlink()
     assert run(params) == fresh
-    mixed = accounting.totals(params, STAGES)
+    mixed = add_costs(params)
     assert all(c.spent > 0 and c.saved > 0 for c in mixed)
     assert [c.spent + c.saved for c in mixed] == pytest.approx([c.spent for c in spent], abs=1e-5)
 
@@ -60,7 +66,7 @@ def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
     models = {s.stage: s.models for s in manifest.stages}
     assert {stage: list(found) for stage, found in models.items() if found} == {
         "generate": ["generate policy"],
-        "judge": ["choose policy", "score policy", "score reference"],
+        "judge": ["choose policy", "loglikelihood policy", "loglikelihood reference"],
         "filter": ["hidden_sums policy"],
     }
     made = models["generate"]["generate policy"]
@@ -68,15 +74,15 @@ def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
     assert made.cost == pytest.approx(
         (made.tokens_in * 0.15 + made.tokens_out * 0.6) / 1e6, abs=1e-6
     )
-    read = models["judge"]["score reference"]
+    read = models["judge"]["loglikelihood reference"]
     assert (read.cost, read.currency) == (pytest.approx(read.tokens_in * 2 / 1e6), "EUR")
     assert read.tokens_out == 0
 
 
 def test_no_memo_asks_all_and_says_the_same(tmp_path: Path) -> None:
-    params = flows.params(tmp_path, models=MODELS, score=None)
+    params = flows.params(tmp_path, models=MODELS, ches=None)
     assert run(params) == run(params.model_copy(update={"memo": None}))
-    assert all(c.saved == 0 for c in accounting.totals(params, STAGES))
+    assert all(c.saved == 0 for c in add_costs(params))
 
 
 def test_without_prices_there_are_tokens_and_no_cost(
@@ -86,18 +92,18 @@ def test_without_prices_there_are_tokens_and_no_cost(
     assert main(["run", "--quiet", "--params", str(tmp_path / "params.yaml")]) == 0
     table = capsys.readouterr().out
     assert "cost" not in table
-    (line,) = [row for row in table.splitlines() if "score reference" in row]
-    assert line.split()[:6] == ["judge", "score", "reference", "80", "0", "0"]
+    (line,) = [row for row in table.splitlines() if "loglikelihood reference" in row]
+    assert line.split()[:6] == ["judge", "loglikelihood", "reference", "80", "0", "0"]
     assert main(["status", "--json", "--params", str(tmp_path / "params.yaml")]) == 0
     figures = orjson.loads(capsys.readouterr().out)
     assert figures["cost"] == []
-    used = figures["stages"]["judge"]["models"]["score reference"]
+    used = figures["stages"]["judge"]["models"]["loglikelihood reference"]
     assert used["cost"] is None
     assert used["requests"] == 80
 
 
 def test_the_summary_says_what_it_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flows.params(tmp_path, models=MODELS, score=None)
+    flows.params(tmp_path, models=MODELS, ches=None)
     command = ["--quiet", "--params", str(tmp_path / "params.yaml")]
     assert main(["run", *command]) == main(["run", *command, "--json"]) == 0
     table, _, last = capsys.readouterr().out.rpartition("\n{")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,16 @@ from prefdata.config.params import GenerateParams
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError, ModelError, TableError
 from prefdata.hashing.ids import prompt_id
-from prefdata.pipelines import layout
-from prefdata.pipelines.stages import top_up
-from prefdata.tables import read_table
+from prefdata.pipelines.stages.top_up import choose_prompts
 
 PROMPTS = 24
-JUDGE = {
-    "judges": [{"kind": "pairwise", "model": "policy"}],
+SECTIONS: dict[str, Any] = {
+    "judge": {"judges": [{"kind": "pairwise", "model": "policy"}]},
     "consensus": {"kind": "mean", "min_confidence": 0.65},
+    "ches": None,
+    "filter": {"filters": [{"kind": "near_identical", "max_similarity": 0.8}]},
 }
 ALL = {"strategy": {"kind": "all_above_margin", "min_margin": 0.3}}
-ALIKE = {"filters": [{"kind": "near_identical", "max_similarity": 0.8}]}
 
 
 def model(**options: Any) -> dict[str, Any]:
@@ -37,58 +35,40 @@ def model(**options: Any) -> dict[str, Any]:
 def write(folder: Path, generate: dict[str, Any], **changes: Any) -> list[str]:
     """Prompts and params.yaml in the folder; the arguments that name it."""
     flows.write_prompts(folder, PROMPTS)
-    sections = {"models": model(), "judge": JUDGE, "score": None, "filter": ALIKE, **changes}
+    sections = {"models": model(), **SECTIONS, **changes}
     path = flows.write_params(folder, generate=generate, **sections)
     return ["--quiet", "--params", str(path)]
 
 
-def table(folder: Path, name: str) -> pl.DataFrame:
-    params = flows.load_params(folder / "params.yaml")
-    if name == "top_up":
-        return read_table(layout.plan(params))
-    rejected = name.partition("dropped/")[2]
-    if rejected:
-        return read_table(layout.dropped(params, rejected))
-    return read_table(layout.table(params, name))
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((folder / "data").rglob("*"))
-        if path.is_file() and path.relative_to(folder).parts[1] not in ("memo", "stats")
-    }
-
-
-def per_prompt(folder: Path) -> dict[str, int]:
-    counts = table(folder, "filtered").group_by("prompt_id").len()
+def count_pairs(folder: Path) -> dict[str, int]:
+    counts = flows.read(folder, "filtered").group_by("prompt_id").len()
     return dict(counts.iter_rows())
 
 
 def test_every_prompt_gets_exactly_so_many(tmp_path: Path) -> None:
     given = write(tmp_path, {"n": 2, "accepted_per_prompt": 2, "max_n": 12}, pair=ALL)
     assert main(["run", *given]) == 0
-    assert list(per_prompt(tmp_path).values()) == [2] * PROMPTS
+    assert list(count_pairs(tmp_path).values()) == [2] * PROMPTS
     # More than n, and not the same for all: only those that were short got more.
-    drawn = table(tmp_path, "responses").group_by("prompt_id").len()["len"]
+    drawn = flows.read(tmp_path, "responses").group_by("prompt_id").len()["len"]
     assert 2 < drawn.max() <= 12  # type: ignore[operator]
     assert drawn.n_unique() > 1
-    assert table(tmp_path, "dropped/top-up").height == 0
+    assert flows.read(tmp_path, "dropped/top-up").height == 0
 
 
 @pytest.mark.parametrize("target", [5, PROMPTS])
 def test_exactly_so_many_pairs_come_out(tmp_path: Path, target: int) -> None:
     given = write(tmp_path, {"n": 2, "target_pairs": target, "max_n": 16})
     assert main(["run", *given]) == 0
-    assert table(tmp_path, "filtered").height == target
-    shards = pl.read_parquet(tmp_path / "data/dataset/data/*.parquet")
+    assert flows.read(tmp_path, "filtered").height == target
+    shards = flows.read(tmp_path, "dataset/data")
     assert shards.height == target
     if target == 5:
         # Enough at once: the most decided stay, and nothing more is drawn.
-        assert table(tmp_path, "responses").height == 2 * PROMPTS
-        kept, all_ = table(tmp_path, "filtered"), table(tmp_path, "augmented")
-        alike = table(tmp_path, "dropped/filter").filter(reason="near_identical_responses")
-        left = all_.filter(~pl.col("prompt_id").is_in(alike["place"].implode()))
+        assert flows.read(tmp_path, "responses").height == 2 * PROMPTS
+        kept, all_ = flows.read(tmp_path, "filtered"), flows.read(tmp_path, "augmented")
+        alike = flows.read(tmp_path, "dropped/filter").filter(reason="near_identical_responses")
+        left = all_.filter(~pl.col("prompt_id").is_in(alike["origin"].implode()))
         best = left.sort("soft_label", "pair_id", descending=[True, False]).head(5)
         assert sorted(kept["pair_id"]) == sorted(best["pair_id"])
 
@@ -98,13 +78,13 @@ def test_a_target_over_the_prompts_is_reached_by_strategies_that_pair_several(
 ) -> None:
     given = write(tmp_path, {"n": 2, "target_pairs": 2 * PROMPTS, "max_n": 16}, pair=ALL)
     assert main(["run", *given]) == 0
-    counts = per_prompt(tmp_path)
+    counts = count_pairs(tmp_path)
     assert sum(counts.values()) == 2 * PROMPTS
     # No prompt has a third pair while another one that has more has lost it.
     assert max(counts.values()) > 1
 
 
-def test_what_can_not_be_filled_stops_at_the_limit_and_is_said(
+def test_what_can_not_be_filled_stops_at_the_limit_with_its_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One prompt always has the same response, one fails, one is another's near duplicate."""
@@ -119,23 +99,23 @@ def test_what_can_not_be_filled_stops_at_the_limit_and_is_said(
         for end in ("now?", "then?"):
             prompts.write(orjson.dumps({"prompt": words * 3 + end}) + b"\n")
     assert main(["run", *given]) == 0
-    said = capsys.readouterr().out
-    assert f"{PROMPTS - 1} of {PROMPTS + 2} wanted pairs; 3 prompts short (" in said
-    short = table(tmp_path, "dropped/top-up")
+    output = capsys.readouterr().out
+    assert f"{PROMPTS - 1} of {PROMPTS + 2} wanted pairs; 3 prompts short (" in output
+    short = flows.read(tmp_path, "dropped/top-up")
     reasons = dict(short.select("reason", "detail").iter_rows())
     assert sorted(reasons) == ["identical_responses", "model_error", "near_duplicate_prompt"]
     # 8 samples: 28 comparisons, all of them with a response that repeats another.
     same = "0 of 1 pairs from 8 samples, max_n 8; identical_responses 28"
     assert reasons["identical_responses"] == same
     assert reasons["model_error"].startswith("0 of 1 pairs from 2 samples")
-    drawn = dict(table(tmp_path, "top_up").select("prompt_id", "drawn").iter_rows())
-    closed = {r["place"]: drawn[r["place"]] for r in short.to_dicts()}
+    drawn = dict(flows.read(tmp_path, "top_up").select("prompt_id", "drawn").iter_rows())
+    closed = {row["origin"]: drawn[row["origin"]] for row in short.to_dicts()}
     assert sorted(closed.values())[0] == 2
     assert sum(n == 8 for n in closed.values()) == 1
     manifest = orjson.loads((tmp_path / "data/dataset/manifest.json").read_bytes())
     (entry,) = [s for s in manifest["stages"] if s["stage"] == "top-up"]
     assert (entry["rows_in"], entry["rows_out"]) == (PROMPTS + 2, PROMPTS - 1)
-    assert entry["rejected"] == dict.fromkeys(reasons, 1)
+    assert entry["dropped"] == dict.fromkeys(reasons, 1)
     assert main(["status", "--json", *given]) == 0
     figures = orjson.loads(capsys.readouterr().out)
     assert figures["wanted"] == {
@@ -174,11 +154,11 @@ def test_a_second_run_asks_nothing_and_writes_the_same(
         raise AssertionError("asked again")
         yield
 
-    wanted = hashes(whole)
+    wanted = flows.hash_files(whole)
     monkeypatch.chdir(whole)
     monkeypatch.setattr(ScriptedEngine, "_batches", refuse)
     assert main(["run", "--quiet"]) == 0
-    assert hashes(whole) == wanted
+    assert flows.hash_files(whole) == wanted
 
 
 def die_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,21 +183,21 @@ def test_a_run_that_died_in_any_round_comes_to_the_same(
         die_after(after, patch)
         assert main(["run", "--quiet"]) == ModelError.exit_code
     assert main(["run", "--quiet"]) == 0
-    assert hashes(another) == hashes(whole)
+    assert flows.hash_files(another) == flows.hash_files(whole)
 
 
 def test_buckets_do_not_matter(whole: Path, another: Path) -> None:
     assert main(["run", "--quiet", "--set", "buckets=1"]) == 0
     for name in ("filtered", "top_up", "responses", "dropped/top-up"):
-        assert table(another, name).equals(table(whole, name))
+        assert flows.read(another, name).equals(flows.read(whole, name))
 
 
 def test_processes_plan_and_draw_the_same(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(whole)
-    wanted = hashes(whole)
+    wanted = flows.hash_files(whole)
     for stage in ("top-up", "generate"):
         assert main([stage, "--quiet", "--direct_running_mode=multi_processing"]) == 0
-    assert hashes(whole) == wanted
+    assert flows.hash_files(whole) == wanted
 
 
 def test_stages_one_by_one_with_top_ups_between_come_to_the_same(
@@ -227,12 +207,12 @@ def test_stages_one_by_one_with_top_ups_between_come_to_the_same(
     assert main(["ingest", "--quiet"]) == 0
     planned = True
     while planned:
-        for stage in ("generate", "judge", "pair", "augment", "filter", "top-up"):
+        for stage in ("generate", "judge", "consensus", "pair", "augment", "filter", "top-up"):
             assert main([stage, "--quiet"]) == 0
-        plan = table(another, "top_up")
+        plan = flows.read(another, "top_up")
         planned = bool((plan["n"] > plan["drawn"]).any())
     assert main(["export", "--quiet"]) == 0
-    assert hashes(another) == hashes(whole)
+    assert flows.hash_files(another) == flows.hash_files(whole)
 
 
 def test_a_plan_of_other_tables_is_refused_and_one_that_nobody_wants_ignored(
@@ -240,32 +220,31 @@ def test_a_plan_of_other_tables_is_refused_and_one_that_nobody_wants_ignored(
 ) -> None:
     given = write(tmp_path, {"n": 2, "accepted_per_prompt": 1, "max_n": 8})
     assert main(["run", *given]) == 0
-    assert table(tmp_path, "responses").height > 2 * PROMPTS
+    assert flows.read(tmp_path, "responses").height > 2 * PROMPTS
     assert main(["generate", *given, "--set", "generate.accepted_per_prompt=null",
                  "--set", "generate.max_n=null"]) == 0  # fmt: skip
-    assert table(tmp_path, "responses").height == 2 * PROMPTS
+    assert flows.read(tmp_path, "responses").height == 2 * PROMPTS
     assert main(["ingest", *given, "--set", "buckets=16"]) == 0
     assert main(["generate", *given, "--set", "buckets=16"]) == TableError.exit_code
 
 
 @pytest.mark.parametrize(
-    ("generate", "changes", "says"),
+    ("generate", "message"),
     [
-        ({"n": 4, "accepted_per_prompt": 2}, {}, "best_worst makes at most 1 a prompt"),
-        ({"n": 4, "target_pairs": 9, "max_n": 3}, {}, "max_n: 3 is less than n: 4"),
-        ({"n": 4, "max_n": 8}, {}, "set accepted_per_prompt or target_pairs"),
-        ({"target_pairs": 0}, {}, "target_pairs"),
+        ({"n": 4, "accepted_per_prompt": 2}, "best_worst makes at most 1 per prompt"),
+        ({"n": 4, "target_pairs": 9, "max_n": 3}, "max_n: 3 is less than n: 4"),
+        ({"n": 4, "max_n": 8}, "set accepted_per_prompt or target_pairs"),
+        ({"target_pairs": 0}, "target_pairs"),
     ],
 )
 def test_what_can_not_be_is_refused_before_any_work(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     generate: dict[str, Any],
-    changes: dict[str, Any],
-    says: str,
+    message: str,
 ) -> None:
-    assert main(["run", *write(tmp_path, generate, **changes)]) == ConfigError.exit_code
-    assert says in capsys.readouterr().err
+    assert main(["run", *write(tmp_path, generate)]) == ConfigError.exit_code
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
 
@@ -290,17 +269,17 @@ def state(*rows: tuple[int, int, bool]) -> pl.DataFrame:
 def test_as_many_prompts_as_are_likely_to_do() -> None:
     half = state(*([(4, 1, False)] * 50 + [(4, 0, True)] * 50))
     config = GenerateParams(n=4, target_pairs=60)
-    assert top_up.next_prompts(half, config, 10).height == 20
-    assert top_up.next_prompts(half, config, 0).height == 0
-    assert top_up.next_prompts(half, config, 40).height == 50
+    assert choose_prompts(half, config, 10).height == 20
+    assert choose_prompts(half, config, 0).height == 0
+    assert choose_prompts(half, config, 40).height == 50
     quota = GenerateParams(n=4, accepted_per_prompt=1)
-    assert top_up.next_prompts(half, quota, 10).height == 50
+    assert choose_prompts(half, quota, 10).height == 50
 
 
 def test_each_round_draws_for_as_many_as_all_before_it() -> None:
     """A few pairs that many prompts can't give take few rounds."""
     tried = state(*([(4, 1, False)] * 90 + [(8, 0, True)] * 7 + [(4, 0, True)] * 500))
-    chosen = top_up.next_prompts(tried, GenerateParams(n=4, target_pairs=91), 1)
+    chosen = choose_prompts(tried, GenerateParams(n=4, target_pairs=91), 1)
     assert chosen.height == 7
     assert set(chosen["drawn"]) == {4}
 
@@ -308,6 +287,6 @@ def test_each_round_draws_for_as_many_as_all_before_it() -> None:
 def test_who_is_next_does_not_depend_on_the_order() -> None:
     rows = state(*[(4 + 4 * (n % 3), n % 2, n % 5 > 0) for n in range(40)])
     config = GenerateParams(n=4, target_pairs=99)
-    wanted = top_up.next_prompts(rows, config, 6)
+    wanted = choose_prompts(rows, config, 6)
     assert wanted["open"].all()
-    assert top_up.next_prompts(rows.reverse(), config, 6).equals(wanted)
+    assert choose_prompts(rows.reverse(), config, 6).equals(wanted)

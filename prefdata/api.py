@@ -1,0 +1,306 @@
+"""What a notebook or a script needs: runs, their tables, one judge or CHES on frames of your own.
+
+Every run has its own models, parts and progress: two of them in one process don't meet.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from prefdata.ches.measure import COLUMNS, measure_pairs
+from prefdata.config import Params, load_params
+from prefdata.engines.base import MESSAGES
+from prefdata.engines.config import ModelParams
+from prefdata.engines.registry import Engines
+from prefdata.errors import ConfigError
+from prefdata.hashing.digests import row_digests
+from prefdata.hashing.ids import ID_BYTES, prompt_id
+from prefdata.inference import Inference, Memo
+from prefdata.inference.progress import Progress
+from prefdata.inference.runtime import Runtime
+from prefdata.judges.base import Candidates
+from prefdata.judges.registry import JUDGES
+from prefdata.parts.validation import validate
+from prefdata.records import Prompt
+from prefdata.records.base import fill_columns
+from prefdata.reports.progress import open_progress
+from prefdata.tables import read_table
+from prefdata.tables.catalog import Catalog
+
+if TYPE_CHECKING:
+    from prefdata.reports.funnel import Funnel
+
+__all__ = ["judge", "load_params", "measure_ches", "read", "run", "run_stage"]
+
+Rows = pl.DataFrame | Sequence[Mapping[str, Any]]
+"""A frame, or its rows as dicts."""
+Models = Mapping[str, ModelParams | Mapping[str, Any] | str]
+"""By name: settings as under `models` of params.yaml, or a Hugging Face id or folder alone."""
+
+_COMPARED = ("response_a", "response_b", "ground_truth")
+_JUDGED = ("preference", "reward_a", "reward_b", "unscored", "trace")
+
+
+def run(
+    params: Params | str | Path,
+    stages: Sequence[str] | None = None,
+    *,
+    progress: bool | Progress = True,
+    beam_arguments: Sequence[str] = (),
+) -> Funnel:
+    """Run a flow as `prefdata run` does. What is finished stays finished: run it again to go on.
+
+    Args:
+        params: A configuration, or the path of a params.yaml.
+        stages: The stages to run, in this order; None: all.
+        progress: Whether to show progress on standard error, or who shows it.
+        beam_arguments: Options for Beam, such as "--runner=SparkRunner".
+
+    Returns:
+        What each stage made, dropped and cost; `print` shows it as tables.
+
+    Raises:
+        PrefdataError: With what was found and the setting to change.
+
+    >>> funnel = prefdata.run("params.yaml", progress=False)
+    >>> funnel.stages["generate"].rows_out
+    80
+    """
+    _silence_beam()
+    from prefdata.pipelines.run import run_flow
+    from prefdata.pipelines.run import run_stage as run_one
+    from prefdata.pipelines.stages.base import TABLES
+    from prefdata.pipelines.stages.registry import STAGES
+    from prefdata.reports.funnel import report_funnel
+
+    loaded = params if isinstance(params, Params) else load_params(params)
+    with _progress(progress) as shown:
+        if stages is None:
+            seconds = run_flow(loaded, beam_arguments, shown).seconds
+        else:
+            seconds = {}
+            for name in stages:
+                seconds |= run_one(name, loaded, beam_arguments, shown).seconds
+    return report_funnel(loaded, STAGES, TABLES, seconds)
+
+
+def run_stage(
+    params: Params | str | Path,
+    stage: str,
+    *,
+    progress: bool | Progress = True,
+    beam_arguments: Sequence[str] = (),
+) -> Funnel:
+    """Run one stage as `prefdata STAGE` does; see `run`.
+
+    >>> prefdata.run_stage("params.yaml", "pair", progress=False).stages["pair"].dropped
+    {'not_best_worst': 100}
+    """
+    return run(params, [stage], progress=progress, beam_arguments=beam_arguments)
+
+
+def read(run: Params | str | Path, table: str) -> pl.DataFrame:
+    """A table of a run, sorted by prompt id; for tables that fit in memory.
+
+    Args:
+        run: The run's configuration, or its data folder.
+        table: "prompts", "responses", "judgments", "labels", "ches", "pairs", "augmented" or
+            "filtered"; "dropped/STAGE" for what fell out of a stage.
+
+    Raises:
+        ConfigError: There is no table of this name.
+        TableError: The table is missing or unfinished.
+
+    >>> prefdata.read("data", "responses").columns[:4]
+    ['response_id', 'prompt_id', 'sample_index', 'text']
+    """
+    from prefdata.pipelines.stages.base import TABLES
+
+    catalog = Catalog(run.data if isinstance(run, Params) else str(run))
+    folder, _, stage = table.partition("/")
+    if folder == "dropped" and stage:
+        return read_table(catalog.dropped(stage))
+    if table not in TABLES:
+        known = ", ".join(TABLES)
+        raise ConfigError(f"{table!r} is no table", f"Name one of: {known}, dropped/STAGE.")
+    return read_table(catalog.table(table, TABLES[table]))
+
+
+def judge(
+    rows: Rows,
+    settings: Mapping[str, Any],
+    models: Models | None = None,
+    *,
+    memo: str | None = None,
+    progress: bool | Progress = True,
+) -> pl.DataFrame:
+    """Ask one judge about pairs of responses.
+
+    Args:
+        rows: prompt (a text, or messages of {role, content}), response_a, response_b; ground_truth
+            for verifiers.
+        settings: The judge's settings, as under judge.judges of params.yaml.
+        models: The models that the judge asks.
+        memo: The folder of finished model calls; None: none are kept.
+        progress: Whether to show progress on standard error, or who shows it.
+
+    Returns:
+        The rows, in their order, with `preference` (the probability that response_a is better),
+        `reward_a`, `reward_b`, `unscored` (why there is no preference) and `trace` (what the judge
+        wrote).
+
+    Raises:
+        ConfigError: The settings are wrong.
+        ModelError: A model can't be loaded, or can't do what the judge asks of it.
+
+    >>> rows = [{"prompt": "Name a river.", "response_a": "The Rhine.", "response_b": "No."}]
+    >>> settings = {"kind": "pairwise", "model": "critic"}
+    >>> models = {"critic": {"engine": "scripted", "model": "critic"}}
+    >>> prefdata.judge(rows, settings, models, progress=False).columns[3:]
+    ['preference', 'reward_a', 'reward_b', 'unscored', 'trace']
+    """
+    frame = _check_columns(rows, ("prompt", "response_a", "response_b"))
+    part = JUDGES.parse(settings, "settings")
+    part.setup()
+    # Each row is a prompt of its own: a judge that compares all candidates sees these two.
+    row_id = pl.format("{}{}", pl.col("prompt_id").str.head(24), "row")
+    row = pl.int_range(pl.len()).cast(pl.String).str.zfill(8)
+    asked = _add_prompts(frame, _COMPARED).with_columns(row=row).with_columns(prompt_id=row_id)
+    differ = asked.filter(pl.col("response_a") != pl.col("response_b"))
+    a, b = (
+        differ.select(
+            "prompt_id",
+            response_id=pl.format(f"{{}}{side}", "prompt_id"),
+            text=f"response_{side}",
+            finished=pl.lit(True),
+        )
+        for side in ("a", "b")
+    )
+    comparisons = differ.select(
+        "prompt_id", response_a=a["response_id"], response_b=b["response_id"]
+    )
+    candidates = Candidates(fill_columns(differ, Prompt), pl.concat([a, b]), comparisons)
+    with _open_inference(models or {}, memo, progress) as inference:
+        for requirement in part.requirements():
+            requirement.resolve(inference.engines)
+        judgments = part.judge_all(candidates, inference)
+    identical = pl.col("response_a") == pl.col("response_b")
+    reason = pl.when(identical).then(pl.lit("identical_responses")).otherwise("unscored")
+    judged = asked.join(
+        judgments.select("prompt_id", *_JUDGED), on="prompt_id", how="left", maintain_order="left"
+    ).with_columns(unscored=reason)
+    own = frame[judged["row"].cast(pl.Int64)]
+    return pl.concat([own, judged.select(_JUDGED)], how="horizontal")
+
+
+def measure_ches(
+    rows: Rows,
+    model: ModelParams | Mapping[str, Any] | str,
+    *,
+    memo: str | None = None,
+    progress: bool | Progress = True,
+) -> pl.DataFrame:
+    """CHES of preference pairs: how likely DPO is to lower the chosen response's probability.
+
+    Unintentional Unalignment (arXiv 2410.08847), Definition 2.
+
+    Args:
+        rows: prompt (a text, or messages of {role, content}), chosen, rejected.
+        model: The model that is to be trained: a Hugging Face id or folder, or settings as under
+            `models` of params.yaml.
+        memo: The folder of finished model calls; None: none are kept.
+        progress: Whether to show progress on standard error, or who shows it.
+
+    Returns:
+        The rows, in their order, with `ches`, `ches_normalized` (per token; the one to filter by),
+        `last_hidden_inner_product`, and `fault`, why a pair has none.
+
+    >>> rows = [{"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}]
+    >>> policy = {"engine": "scripted", "model": "policy"}
+    >>> prefdata.measure_ches(rows, policy, progress=False)["fault"].to_list()
+    [None]
+    """
+    frame = _check_columns(rows, ("prompt", "chosen", "rejected"))
+    pairs, sides = _add_prompts(frame, ["chosen", "rejected"]), []
+    for side in ("chosen", "rejected"):
+        digests = row_digests(pairs, ["prompt_id", side]).str.head(2 * ID_BYTES)
+        pairs = pairs.with_columns(digests.alias(f"{side}_id"))
+        sides.append(pairs.select("prompt_id", "messages", response_id=f"{side}_id", text=side))
+    responses = pl.concat(sides).unique("response_id", maintain_order=True)
+    with _open_inference({"policy": model}, memo, progress) as inference:
+        measured = measure_pairs("policy", responses.with_columns(finished=True), pairs, inference)
+    return pl.concat([frame, measured.select(*COLUMNS, "fault")], how="horizontal")
+
+
+def _check_columns(rows: Rows, columns: Sequence[str]) -> pl.DataFrame:
+    frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        found = ", ".join(frame.columns) or "none"
+        raise ConfigError(
+            f"the rows have no column {', '.join(missing)}; they have: {found}",
+            f"Rename yours to {', '.join(columns)}.",
+        )
+    return frame
+
+
+def _add_prompts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """messages, prompt_id, and those of `columns` that there are."""
+    if frame.schema["prompt"] == pl.String:
+        messages = pl.concat_list(pl.struct(role=pl.lit("user"), content="prompt"))
+    else:
+        messages = pl.col("prompt")
+    found = [column for column in columns if column in frame.columns]
+    added = frame.select(*found, messages=messages.cast(MESSAGES))
+    ids = [prompt_id((turn["role"], turn["content"]) for turn in m) for m in added["messages"]]
+    return added.with_columns(prompt_id=pl.Series(ids, dtype=pl.String))
+
+
+@contextmanager
+def _open_inference(
+    models: Models, memo: str | None, progress: bool | Progress
+) -> Iterator[Inference]:
+    """What one call of this module asks models through; they are closed at its end."""
+    settings = {
+        name: model if isinstance(model, ModelParams) else _model_params(name, model)
+        for name, model in models.items()
+    }
+    with _progress(progress) as shown:
+        runtime = Runtime(shown)
+        engines = Engines(settings, runtime.stopping)
+        try:
+            yield Inference(engines, Memo(memo) if memo else None, runtime)
+        finally:
+            engines.close()
+
+
+def _model_params(name: str, model: Mapping[str, Any] | str) -> ModelParams:
+    raw = {"model": model} if isinstance(model, str) else model
+    return validate(ModelParams, raw, where=f"models.{name}")
+
+
+@contextmanager
+def _progress(wanted: bool | Progress) -> Iterator[Progress]:
+    if isinstance(wanted, Progress):
+        yield wanted
+        return
+    with open_progress(quiet=not wanted) as progress:
+        yield progress
+
+
+def _silence_beam() -> None:
+    """Load Beam without its warnings, which concern none of our runs."""
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        importlib.import_module("prefdata.pipelines.beam.steps")
+    finally:
+        logging.disable(before)

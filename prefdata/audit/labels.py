@@ -1,0 +1,76 @@
+"""Labels that judges are compared with: a judge of the run, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from prefdata.audit.comparisons import KEYS, verdict
+from prefdata.errors import SourceError
+from prefdata.files import storage
+
+_COLUMNS = [*KEYS, "preference"]
+_READERS: dict[str, Callable[[bytes], pl.DataFrame]] = {
+    ".parquet": pl.read_parquet,
+    ".csv": pl.read_csv,
+    ".jsonl": pl.read_ndjson,
+}
+
+
+def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Labels in the columns prompt_id, response_a, response_b, preference and verdict.
+
+    Args:
+        name: A judge of `rows`, or a .parquet, .csv or .jsonl file of prompt_id, response_a,
+            response_b and preference, P(a ≻ b) in [0, 1]; the two responses may stand either way
+            round, and several labels of a comparison are averaged.
+        rows: All judges' comparisons.
+
+    Raises:
+        SourceError: There is no such judge or file, or it holds no labels.
+    """
+    if name in rows["judge"].unique().to_list():
+        own = rows.filter(pl.col("judge") == name).drop_nulls("preference")
+        return _average(own.select(_COLUMNS))
+    labels = _read_file(name, ", ".join(rows["judge"].unique().sort().to_list()))
+    wrong = labels.filter(~pl.col("preference").is_between(0, 1).fill_null(True))
+    if wrong.height:
+        raise SourceError(
+            f"--labels {name}: {wrong.height} preferences lie outside 0 to 1, such as "
+            f"{wrong['preference'][0]}",
+            "preference is the probability that response_a is better.",
+        )
+    p, is_swapped = pl.col("preference"), pl.col("response_a") > pl.col("response_b")
+    return _average(
+        labels.drop_nulls().select(
+            "prompt_id",
+            response_a=pl.min_horizontal("response_a", "response_b"),
+            response_b=pl.max_horizontal("response_a", "response_b"),
+            preference=pl.when(is_swapped).then(1 - p).otherwise(p),
+        )
+    )
+
+
+def _read_file(path: str, judges: str) -> pl.DataFrame:
+    reader, content = _READERS.get(Path(path).suffix), storage.read_bytes(path)
+    if reader is None or content is None:
+        raise SourceError(
+            f"--labels {path}: neither a judge of this run ({judges}) nor a .parquet, .csv or "
+            ".jsonl file that is there",
+            "Name one of them.",
+        )
+    try:
+        rows = reader(content)
+        return rows.select(*KEYS, pl.col("preference").cast(pl.Float64, strict=True))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(
+            f"--labels {path}: {error}", f"Give the columns {', '.join(_COLUMNS)}."
+        ) from error
+
+
+def _average(rows: pl.DataFrame) -> pl.DataFrame:
+    """One label per comparison."""
+    mean = rows.group_by(KEYS).agg(pl.col("preference").sort().mean()).sort(KEYS)
+    return mean.with_columns(verdict=verdict(pl.col("preference")))

@@ -1,0 +1,95 @@
+"""`prefdata status` and `prefdata audit`: what there is, read from the tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prefdata.cli.command import Given, add_command
+from prefdata.cli.stages import print_funnel
+
+if TYPE_CHECKING:
+    from prefdata.config import Params
+
+_STATUS_EXAMPLES = """
+prefdata status
+prefdata status --json | jq .stages.filter.dropped
+"""
+_AUDIT_EXAMPLES = """
+prefdata audit
+prefdata audit --labels labels.csv --json
+prefdata audit --labels human --calibrate data/calibration.json
+prefdata audit --win-matrices data/wins.parquet
+"""
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    panel = "What there is"
+    add_command(
+        app,
+        "status",
+        show_status,
+        "show what each stage's table holds, what was dropped and what it cost",
+        _STATUS_EXAMPLES,
+        panel=panel,
+    )
+    add_command(
+        app,
+        "audit",
+        run_audit,
+        "show what moves each judge's verdicts: order, length, itself; agreement and calibration",
+        _AUDIT_EXAMPLES,
+        panel=panel,
+    )
+
+
+def show_status(given: Given) -> None:
+    """`prefdata status`."""
+    print_funnel(given, given.load_params(), {})
+
+
+def run_audit(
+    given: Given,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JUDGE|FILE",
+            help="Compare with labels: a judge of the run, or a .parquet, .csv or .jsonl file of "
+            "prompt_id, response_a, response_b and preference, the probability that a is better.",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fit each judge's temperature to the labels; JSON, for consensus.calibration.",
+        ),
+    ] = None,
+    win_matrices: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write every P(i > j) as Parquet."),
+    ] = None,
+) -> None:
+    """`prefdata audit`."""
+    from prefdata.reports.audit import report_audit
+
+    params = given.load_params()
+    given.print_report(
+        report_audit(
+            params, _find_fingerprints(params), labels, calibrate=calibrate, matrices=win_matrices
+        )
+    )
+
+
+def _find_fingerprints(params: Params) -> dict[str, list[str]]:
+    """By judge, the fingerprints of the models that it asks."""
+    from prefdata.engines.registry import Engines
+    from prefdata.judges.registry import build_panel
+
+    engines = Engines(params.models)
+    return {
+        judge.name: sorted({engines[need.model].fingerprint for need in judge.requirements()})
+        for judge in build_panel(params.judge.judges)
+    }

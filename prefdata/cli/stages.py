@@ -1,0 +1,131 @@
+"""`prefdata run`, one command for each stage, and top-up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prefdata.cli.command import Given, add_command
+from prefdata.reports.progress import open_progress
+
+if TYPE_CHECKING:
+    from prefdata.config import Params
+
+SUMMARIES = {
+    "reward-head": "train the linear reward head over frozen embeddings",
+    "ingest": "read, normalise and deduplicate prompts; split train and test",
+    "generate": "sample n on-policy responses per prompt",
+    "judge": "judge every comparison of a prompt's responses by every judge",
+    "consensus": "combine the judgments on each comparison into one label",
+    "ches": "measure CHES of every ordered pair of a prompt's responses",
+    "pair": "choose which labelled comparisons become pairs",
+    "augment": "put rewards, the margin and every judgment beside each pair",
+    "filter": "drop pairs that teach the wrong thing, or nothing",
+    "export": "write the versioned dataset",
+}
+"""The stages' names and summaries. A copy, held to STAGES by a test: importing the stages takes
+longer than `prefdata --help` may."""
+
+_RUN_EXAMPLES = """
+prefdata run
+prefdata run --params recipes/demo.yaml --set generate.n=8 --set data=/tmp/more
+prefdata run --json | tail -n 1
+prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
+"""
+_STAGE_EXAMPLES = """
+prefdata {name}
+prefdata {name} --params recipes/demo.yaml --json
+prefdata {name} --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp
+"""
+_TOP_UP_EXAMPLES = """
+prefdata top-up --set generate.accepted_per_prompt=1
+prefdata top-up --set generate.target_pairs=10000 --json
+"""
+_DRY_RUN_EXAMPLE = "prefdata filter --dry-run --set filter.filters.0.max_quantile=0.7\n"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    panel = "The flow"
+    add_command(
+        app, "run", run_all, "run all stages in order", _RUN_EXAMPLES, panel=panel, takes_beam=True
+    )
+    for name, summary in SUMMARIES.items():
+        examples = _STAGE_EXAMPLES.format(name=name)
+        if name == "filter":
+            examples += _DRY_RUN_EXAMPLE
+        run = run_filter if name == "filter" else _run_one
+        add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
+    add_command(
+        app,
+        "top-up",
+        plan_more,
+        "plan more samples for the prompts that are short of pairs",
+        _TOP_UP_EXAMPLES,
+        panel=panel,
+        takes_beam=True,
+    )
+
+
+def run_all(given: Given) -> None:
+    """`prefdata run`."""
+    from prefdata.pipelines.run import run_flow
+
+    params = given.load_params()
+    with open_progress(given.quiet) as progress:
+        run = run_flow(params, given.beam_arguments, progress)
+    print_funnel(given, params, run.seconds)
+
+
+def run_filter(
+    given: Given,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what each filter would drop, and write no table. Model calls are made and "
+            "remembered.",
+        ),
+    ] = False,
+) -> None:
+    """`prefdata filter`."""
+    if not dry_run:
+        _run_one(given)
+        return
+    from prefdata.pipelines.run import dry_run_filters
+    from prefdata.reports.filters import report_dry_run
+
+    params = given.load_params()
+    with open_progress(given.quiet) as progress:
+        stats = dry_run_filters(params, given.beam_arguments, progress)
+    given.print_report(report_dry_run(params, stats))
+
+
+def plan_more(given: Given) -> None:
+    """`prefdata top-up`."""
+    from prefdata.pipelines.run import run_top_up
+
+    params = given.load_params()
+    with open_progress(given.quiet) as progress:
+        planned = run_top_up(params, given.beam_arguments, progress)
+        progress.note(planned.describe())
+    print_funnel(given, params, {})
+
+
+def _run_one(given: Given) -> None:
+    from prefdata.pipelines.run import run_stage
+
+    params = given.load_params()
+    with open_progress(given.quiet) as progress:
+        run = run_stage(given.command, params, given.beam_arguments, progress)
+    print_funnel(given, params, run.seconds)
+
+
+def print_funnel(given: Given, params: Params, seconds: dict[str, float]) -> None:
+    """Print what the tables say of all stages; `seconds` are those of this run's stages."""
+    from prefdata.pipelines.stages.base import TABLES
+    from prefdata.pipelines.stages.registry import STAGES
+    from prefdata.reports.funnel import report_funnel
+
+    given.print_report(report_funnel(params, STAGES, TABLES, seconds))

@@ -1,0 +1,89 @@
+"""The same inputs give the same bytes: run again, on other runners, in other bucketings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import flows
+import orjson
+import pytest
+
+from prefdata.cli.app import main
+from prefdata.dataset.manifest import read_manifest
+
+RUNNERS = {
+    "one worker": ["--direct_num_workers=1"],
+    "several workers": ["--direct_num_workers=4"],
+    "multi_threading": ["--direct_running_mode=multi_threading", "--direct_num_workers=2"],
+    "multi_processing": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
+    "portable, in this process": [
+        "--runner=PortableRunner",
+        "--job_endpoint=embed",
+        "--environment_type=LOOPBACK",
+        "--job_server_timeout=30",
+    ],
+    "portable, worker process": [
+        "--runner=PortableRunner",
+        "--job_endpoint=embed",
+        "--environment_type=beam:env:harness_subprocess_python:v1",
+        f"--environment_config={sys.executable} -m apache_beam.runners.worker.sdk_worker_main",
+        "--job_server_timeout=30",
+    ],
+}
+
+
+def run(folder: Path, *more: str) -> dict[str, str]:
+    """Run all stages, judges being shown demonstrations; the hashes of what they wrote."""
+    flows.write_prompts(folder, 40)
+    judge = {**flows.SCRIPTED["judge"], "demonstrations": {"count": 2}}
+    params = flows.write_params(folder, judge=judge)
+    # The prompts' origin holds their path: relative, so that all folders give the same.
+    params.write_text(params.read_text().replace(f"{folder}/", ""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["run", "--quiet", *more]) == 0
+    return flows.hash_files(folder)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    folder = tmp_path_factory.mktemp("reference")
+    return folder, run(folder)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_every_runner_writes_the_same_bytes(
+    runner: str, reference: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    _, wanted = reference
+    assert run(tmp_path, *RUNNERS[runner]) == wanted
+    assert len(wanted) > 40
+    assert "demonstrations/_table.json" in wanted
+
+
+def test_running_again_over_it_changes_nothing_and_asks_nothing(
+    reference: tuple[Path, dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, wanted = reference
+    assert run(folder, "--json") == wanted
+    stages = orjson.loads(capsys.readouterr().out.splitlines()[-1])["stages"]
+    used = [model for stage in stages.values() for model in stage["models"].values()]
+    assert used
+    assert all(model["cached"] == model["requests"] > 0 for model in used)
+
+
+def test_the_bucket_count_changes_no_row_and_fewer_buckets_leave_no_stale_file(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for buckets in (16, 1):
+        files = run(tmp_path, "--set", f"buckets={buckets}")
+        rows = flows.read(tmp_path, "dataset/data")
+        version = read_manifest(str(tmp_path / "data/dataset")).content_version
+        found.append((rows.sort("pair_id"), version))
+    assert found[0][0].height > 20
+    assert found[0][0].equals(found[1][0])
+    assert found[0][1] == found[1][1]
+    assert files
+    assert not [name for name in files if "of-00016" in name]

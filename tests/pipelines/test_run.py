@@ -1,0 +1,121 @@
+"""Whole runs: failing calls, kills, and what a changed setting runs again."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import flows
+import pytest
+from failing import ERRORS, FailingEngine, error_of
+
+from prefdata.cli.app import main
+from prefdata.engines import scripted
+from prefdata.pipelines.run import run_flow
+
+CODES = {error.partition(":")[0] for error in ERRORS}
+
+
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A flow over 600 prompts, where both judges must have a judgment."""
+    monkeypatch.setattr(scripted, "ScriptedEngine", FailingEngine)
+    monkeypatch.setattr(FailingEngine, "asked", [])
+    flows.write_prompts(tmp_path, 600)
+    return str(
+        flows.write_params(
+            tmp_path,
+            generate={"n": 4, "max_faulty_fraction": 0.05},
+            judge={**flows.SCRIPTED["judge"], "max_faulty_fraction": 0.2},
+            consensus={"kind": "mean", "min_judgments": 2},
+            ches=None,
+            filter={**flows.SCRIPTED["filter"], "max_faulty_fraction": 0.1},
+        )
+    )
+
+
+def run(params: str) -> list[bytes]:
+    """What a run asks for."""
+    FailingEngine.asked.clear()
+    assert main(["run", "--params", params, "--quiet"]) == 0
+    return list(FailingEngine.asked)
+
+
+def test_failures_are_set_aside_with_their_reasons_and_asked_again_alone(
+    tmp_path: Path, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = run(failing)
+    failed = {key for key in asked if error_of(key)}
+    assert len(set(asked)) == len(asked)
+    assert 0.005 < len(failed) / len(asked) < 0.015
+
+    dropped = flows.read(tmp_path, "dropped/generate")
+    assert dropped.height == sum(key in failed for key in asked[:2400])
+    assert dropped["fault"].all()
+    assert set(dropped["reason"]) <= CODES
+    assert set(dropped["detail"]) <= set(ERRORS)
+    assert dropped["reason"].equals(dropped["detail"].str.extract(r"^(\w+): ").alias("reason"))
+    unscored = flows.read(tmp_path, "judgments").drop_nulls("unscored")
+    assert {text.partition(":")[0] for text in unscored["unscored"]} == CODES
+    assert unscored["preference"].null_count() == unscored.height
+    undecided = flows.read(tmp_path, "dropped/consensus").filter(reason="too_few_judgments")
+    assert undecided.height > 0
+    assert undecided["fault"].all()
+    assert (tmp_path / "data" / "dataset" / "COMPLETED").exists()
+
+    # Again, still broken: those that failed, and no other.
+    assert set(run(failing)) == failed
+
+    # Mended: those that failed, and what their responses lead to.
+    monkeypatch.setattr(FailingEngine, "broken", False)
+    mended = set(run(failing))
+    assert failed <= mended
+    assert not mended & (set(asked) - failed)
+    assert flows.read(tmp_path, "dropped/generate").is_empty()
+    assert run(failing) == []
+
+
+def test_another_consensus_labels_anew_and_asks_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = flows.params(tmp_path, ches=None)
+    flows.run(params)
+    labels, pairs = (flows.read(tmp_path, table) for table in ("labels", "pairs"))
+    before = flows.hash_files(tmp_path, "prompts", "responses", "judgments")
+
+    def refuse(*_: object) -> Iterator[object]:
+        raise AssertionError("asked again")
+        yield
+
+    monkeypatch.setattr(scripted.ScriptedEngine, "_batches", refuse)
+    surer = params.consensus.model_copy(update={"min_confidence": 0.7})
+    params = params.model_copy(update={"consensus": surer})
+    # It is the consensus stage and those after it that have something to do.
+    after = ("consensus", "pair", "augment", "filter", "export")
+    stats = flows.run(params, *after)
+    assert stats["consensus"].usage == {}
+    assert all(
+        used.cached == used.requests for each in stats.values() for used in each.usage.values()
+    )
+    assert 0 < flows.read(tmp_path, "labels").height < labels.height
+    assert flows.read(tmp_path, "pairs").height < pairs.height
+    written = flows.hash_files(tmp_path)
+    # A whole run comes to the same, and asks no model either.
+    run_flow(params)
+    assert flows.hash_files(tmp_path) == written
+    assert flows.hash_files(tmp_path, "prompts", "responses", "judgments") == before
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_time_and_again_ends_as_one_that_never_was(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9: the small form of benchmarks/kills.py."""
+    monkeypatch.syspath_prepend(root / "benchmarks")
+    figures = importlib.import_module("kills").measure(prompts=24, count=6)
+    assert figures["kills"] == 6
+    assert figures["identical"]
+    assert figures["files"] > 40
+    assert figures["asked_again"] == 0
+    assert figures["seconds_lost_max"] <= 5

@@ -1,0 +1,120 @@
+"""Progress: all buckets added up; bars on a terminal, plain lines elsewhere, nothing if quiet."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+
+import pytest
+
+from prefdata.inference.progress import Progress
+from prefdata.inference.usage import Usage
+from prefdata.reports.bars import BarProgress
+from prefdata.reports.lines import LineProgress
+from prefdata.reports.progress import CallTally, Tallies, format_seconds, open_progress
+
+CALL = "generate policy"
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run_bucket(progress: Progress, requests: int = 100, cached: int = 40, buckets: int = 4) -> None:
+    progress.start_bucket("generate", CALL, buckets)
+    progress.start_call("generate", CALL, requests, cached)
+    for _ in range(requests - cached):
+        progress.advance("generate", CALL, 1, Usage())
+
+
+def run_buckets(progress: Progress, buckets: int = 4) -> None:
+    """All buckets of a stage, at once."""
+    progress.start_stage("generate", 2, 9)
+    threads = [
+        threading.Thread(target=run_bucket, args=(progress,), kwargs={"buckets": buckets})
+        for _ in range(buckets)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    progress.finish_stage("generate", 400, 400, 1.5)
+
+
+def test_buckets_that_work_at_once_add_up() -> None:
+    stream = io.StringIO()
+    run_buckets(LineProgress(stream))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "generate (2/9) …"
+    assert re.fullmatch(rf"  {CALL}: 400/400, 160 from memo, [\d,]+/s", lines[-2])
+    assert lines[-1] == "  400 in, 400 out, 1.50 s"
+
+
+def test_lines_come_now_and_then() -> None:
+    seldom, often = io.StringIO(), io.StringIO()
+    run_bucket(LineProgress(seldom))
+    run_bucket(LineProgress(often, seconds=0))
+    assert seldom.getvalue() == ""
+    assert len(often.getvalue().splitlines()) == 60
+
+
+def test_what_all_buckets_will_ask_is_told_from_those_that_have_begun() -> None:
+    tallies = Tallies()
+    tallies.start_bucket(CALL, 8)
+    tallies.start(CALL, 100, 20)
+    tally = tallies.advance(CALL, 40)
+    assert (tally.requests, tally.expected) == (100, 800)
+    assert tally.format().startswith("60/~800, 20 from memo")
+    # 40 of the 80 that this bucket had to ask, of 8 buckets.
+    assert tally.seconds_left == pytest.approx((8 * 80 - 40) / tally.rate, rel=0.1)
+
+
+def test_nothing_finished_tells_no_time() -> None:
+    tally = CallTally(requests=10, cached=10, begun=1, buckets=1)
+    assert tally.seconds_left is None
+    assert tally.format() == "10/10, 10 from memo"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.4, "0:00"), (62, "1:02"), (3600 * 3 + 61, "3:01:01")]
+)
+def test_seconds_as_a_clock(seconds: float, expected: str) -> None:
+    assert format_seconds(seconds) == expected
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_bars_fit_the_window_and_leave_a_line_for_each_stage(width: int) -> None:
+    stream = io.StringIO()
+    with BarProgress(stream, width=width) as progress:
+        progress.start_stage("generate", 2, 9)
+        run_bucket(progress)
+        progress._bars.refresh()
+        progress.finish_stage("generate", 100, 100, 1.5)
+        progress.note("round 1: 3 of 5 wanted pairs")
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n")
+    assert all(len(line) <= width for line in plain.splitlines())
+    words = " ".join(plain.split())
+    assert "stage 2 of 9" in words
+    assert "100/~400," in words
+    assert "40 from memo" in words
+    assert "generate: 100 in, 100 out, 1.50 s" in plain
+    assert "round 1: 3 of 5 wanted pairs" in plain
+    # The cursor is never hidden: a run that is ended at once could not bring it back.
+    assert "\x1b[?25l" not in stream.getvalue()
+
+
+def test_the_stream_decides() -> None:
+    with open_progress(quiet=False, stream=io.StringIO()) as progress:
+        assert isinstance(progress, LineProgress)
+        assert not progress.draws
+    with open_progress(quiet=False, stream=Terminal()) as progress:
+        assert isinstance(progress, BarProgress)
+        assert progress.draws
+    for stream in (io.StringIO(), Terminal()):
+        with open_progress(quiet=True, stream=stream) as progress:
+            run_buckets(progress)
+        assert stream.getvalue() == ""
