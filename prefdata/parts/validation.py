@@ -57,7 +57,7 @@ def _models_at(annotation: Any, loc: Sequence[int | str], path: list[str]) -> li
         return _models_at(typing.get_args(annotation)[-1], loc[1:], path)
     arms = _arms(annotation)
     if not any(_is_model(arm) for arm in arms):
-        nested = [arm for arm in arms if typing.get_args(arm)]
+        nested = [arm for arm in arms if typing.get_origin(arm) in (list, tuple, dict)]
         if nested:
             return _models_at(nested[0], loc, path)
         path.extend(map(str, loc))
