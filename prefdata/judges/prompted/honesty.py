@@ -29,7 +29,7 @@ class HonestyConfig(PromptedConfig):
         "policy", description="The model whose knowledge is sampled.", examples=["other"]
     )
     samples: int = Field(
-        4, ge=2, description="Fresh responses of the policy to each prompt.", examples=[3]
+        4, ge=2, description="Fresh responses of the policy to each prompt.", examples=[6]
     )
     temperature: float = Field(
         1.0, gt=0, description="The temperature at which they are sampled.", examples=[0.5]
