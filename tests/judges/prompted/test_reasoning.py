@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 import pytest
-from judges.panels import asking, by_text, candidates
+from judges.panels import asking, build, by_text, candidates
 from judges.speaking import Weighing
 
 from prefdata.judges.prompted.reasoning import ReasoningJudge
@@ -15,17 +15,17 @@ PANEL = {"Why?": ["good", "poor", "fair"], "When?": ["good", "poor"]}
 
 
 def judge(**settings: object) -> ReasoningJudge:
-    return ReasoningJudge({"model": "judge", **settings}, "judge.judges.0")
+    return build("reasoning", model="judge", **settings)
 
 
 def say(turns: list[str], _: object) -> str:
-    if "[Response A]" not in turns[0]:
+    if "[Answer A]" not in turns[0]:
         return f"Guide to {turns[0].partition('[Question]')[2].split()[0]}"
     return f"Compared: {response(turns, 'A')} and {response(turns, 'B')}."
 
 
 def response(turns: list[str], letter: str) -> str:
-    return turns[0].partition(f"[Response {letter}]\n")[2].partition("\n")[0]
+    return turns[0].partition(f"[Answer {letter}]\n")[2].partition("\n")[0]
 
 
 def weigh(turns: list[str], _: object) -> list[float]:
@@ -40,11 +40,11 @@ def test_each_step_reads_what_the_last_one_wrote(first: str) -> None:
     engine = Weighing(weigh, say)
     given_ = candidates(PANEL)
     found = judge(first=first).judge(given_, asking(judge=engine))
-    steps = Counter("[Response A]" in turns[0] for turns in engine.read)
+    steps = Counter("[Answer A]" in turns[0] for turns in engine.read)
     assert steps == {False: 2, True: 2 * 4}
     assert len(engine.weighed) == 2 * 4
     for (asked,) in engine.read:
-        if "[Response A]" in asked:
+        if "[Answer A]" in asked:
             question = asked.partition("[Question]\n")[2].partition("\n")[0]
             title = first.capitalize()
             assert f"[{title}]\nGuide to {question}\n[End of {title}]" in asked
@@ -70,7 +70,7 @@ def test_the_trace_holds_guide_and_comparison_of_both_orders() -> None:
 
 def test_without_a_guide_nothing_is_compared_and_without_a_comparison_nothing_decided() -> None:
     def failing(turns: list[str], _: object) -> str:
-        if "When?" in turns[0] and "[Response A]" not in turns[0]:
+        if "When?" in turns[0] and "[Answer A]" not in turns[0]:
             return ""
         return "" if response(turns, "A") == "fair" else say(turns, _)
 
@@ -83,6 +83,6 @@ def test_without_a_guide_nothing_is_compared_and_without_a_comparison_nothing_de
         key for key in preferences if key[0] == "Why?" and "fair" not in key
     ]
     assert not any("When?" in turns[0] for turns in engine.weighed)
-    assert not any("When?" in turns[0] and "[Response A]" in turns[0] for turns in engine.read)
+    assert not any("When?" in turns[0] and "[Answer A]" in turns[0] for turns in engine.read)
     # Of four orders with "fair", the two that show it second were compared and weighed.
     assert len(engine.weighed) == 2 + 2

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judges.verifying import scores
+from judges.panels import build
+from judges.verifying import rewards
 
 from prefdata.errors import ConfigError
-from prefdata.judges import registry as lookup
 
 SCHEMA = {
     "type": "object",
@@ -22,13 +22,15 @@ SCHEMA = {
 }
 
 
-def score(kind: str, response: str, ground_truth: str | None = None, **settings_: Any) -> float | None:
-    (found,) = scores(kind, [response], ground_truth, **settings_).values()
+def reward(
+    kind: str, response: str, ground_truth: str | None = None, **settings_: Any
+) -> float | None:
+    (found,) = rewards(kind, [response], ground_truth, **settings_).values()
     return found[0]
 
 
 def reason(kind: str, response: str, ground_truth: str | None = None, **settings_: Any) -> str:
-    (found,) = scores(kind, [response], ground_truth, **settings_).values()
+    (found,) = rewards(kind, [response], ground_truth, **settings_).values()
     return found[1]
 
 
@@ -51,8 +53,10 @@ def reason(kind: str, response: str, ground_truth: str | None = None, **settings
         ("e\u0301te\u0301", "été", {}, 1.0),
     ],
 )
-def test_exact_match(response: str, ground_truth: str, settings_: dict[str, Any], wanted: float) -> None:
-    assert score("exact_match", response, ground_truth, **settings_) == wanted
+def test_exact_match(
+    response: str, ground_truth: str, settings_: dict[str, Any], wanted: float
+) -> None:
+    assert reward("exact_match", response, ground_truth, **settings_) == wanted
 
 
 @pytest.mark.parametrize(
@@ -69,13 +73,15 @@ def test_exact_match(response: str, ground_truth: str, settings_: dict[str, Any]
 def test_regex_match(
     response: str, ground_truth: str | None, settings_: dict[str, Any], wanted: float | None
 ) -> None:
-    assert score("regex_match", response, ground_truth, **settings_) == wanted
+    assert reward("regex_match", response, ground_truth, **settings_) == wanted
     if wanted is None:
-        assert reason("regex_match", response, ground_truth).startswith("bad_pattern: the ground truth (")
+        assert reason("regex_match", response, ground_truth).startswith(
+            "bad_pattern: the ground truth ("
+        )
 
 
 def test_a_pattern_that_backtracks_for_ever_elsewhere_ends_here() -> None:
-    assert score("regex_match", "a" * 50_000 + "b", None, pattern="^(a+)+$") == 0.0
+    assert reward("regex_match", "a" * 50_000 + "b", None, pattern="^(a+)+$") == 0.0
 
 
 @pytest.mark.parametrize(
@@ -84,7 +90,7 @@ def test_a_pattern_that_backtracks_for_ever_elsewhere_ends_here() -> None:
 )
 def test_a_bad_pattern_of_the_settings_is_refused(kind: str, settings_: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="is no regular expression"):
-        lookup.JUDGES[kind](settings_, "judge.judges.0")
+        build(kind, **settings_)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,7 @@ def test_json_schema(response: str, wanted: float, says: str, tmp_path: Path) ->
     path = tmp_path / "schema.json"
     path.write_bytes(orjson.dumps(SCHEMA))
     for given_ in ({"ground_truth": orjson.dumps(SCHEMA).decode()}, {"file": str(path)}):
-        assert score("json_schema", response, **given_) == wanted
+        assert reward("json_schema", response, **given_) == wanted
         assert says in reason("json_schema", response, **given_)
 
 
@@ -118,15 +124,15 @@ def test_a_schema_elsewhere_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> N
     assert reason("json_schema", "{}", ground_truth).startswith("bad_schema: ")
 
 
-def test_a_bad_schema_is_no_answers_fault(tmp_path: Path) -> None:
+def test_a_bad_schema_is_no_responses_fault(tmp_path: Path) -> None:
     for bad in ("Paris", "3", '{"type": "nothing"}'):
-        assert score("json_schema", "{}", bad) is None
+        assert reward("json_schema", "{}", bad) is None
         assert reason("json_schema", "{}", bad).startswith("bad_schema: ")
     path = tmp_path / "schema.json"
     path.write_text("Paris")
     for file, says in ((path, "is no JSON Schema"), (tmp_path / "none", "can't be read")):
         with pytest.raises(ConfigError, match=says):
-            lookup.JUDGES["json_schema"]({"file": str(file)}, "judge.judges.0")
+            build("json_schema", file=str(file))
 
 
 TEXT = 'First, look. Then go!\n\n- one\n- two\n\nThe end of "it"'
@@ -155,23 +161,23 @@ TEXT = 'First, look. Then go!\n\n- one\n- two\n\nThe end of "it"'
         ),
     ],
 )
-def test_constraints_of_the_settings_or_of_the_reference(
+def test_constraints_of_the_settings_or_of_the_ground_truth(
     rules: dict[str, Any], broken: str
 ) -> None:
     says = f"does not hold to: {broken}" if broken else "holds to all"
     for given_ in (rules, {"ground_truth": orjson.dumps(rules).decode()}):
-        assert score("constraints", TEXT, **given_) == float(not broken)
+        assert reward("constraints", TEXT, **given_) == float(not broken)
         assert reason("constraints", TEXT, **given_) == says
 
 
 def test_a_share_of_the_constraints() -> None:
     rules = {"min_words": 1, "max_words": 5, "format": ["no_commas", "one_line"]}
-    assert score("constraints", TEXT, **rules, partial=True) == 0.25
+    assert reward("constraints", TEXT, **rules, partial=True) == 0.25
 
 
-def test_a_reference_goes_before_the_settings() -> None:
-    assert score("constraints", "one two", '{"max_words": 2}', max_words=1) == 1.0
-    assert score("constraints", "one two", "#### 18", max_words=1) == 0.0
+def test_a_ground_truth_goes_before_the_settings() -> None:
+    assert reward("constraints", "one two", '{"max_words": 2}', max_words=1) == 1.0
+    assert reward("constraints", "one two", "#### 18", max_words=1) == 0.0
     assert reason("constraints", "one two", '{"max_word": 2}', max_words=1).startswith(
         "bad_constraints: the ground truth '{\"max_word\": 2}', max_word: "
     )
@@ -181,29 +187,29 @@ def test_a_reference_goes_before_the_settings() -> None:
 
 @pytest.mark.parametrize(("text", "wanted"), [("null", 1.0), ("{}", 1.0), ("{", 0.0), ("x", 0.0)])
 def test_any_json_value_is_json(text: str, wanted: float) -> None:
-    assert score("constraints", text, format=["json"]) == wanted
+    assert reward("constraints", text, format=["json"]) == wanted
 
 
 @settings(max_examples=50)
 @given(st.lists(st.from_regex(r"\A[a-z]{2,8}\Z"), min_size=1, max_size=9), st.integers(1, 12))
 def test_a_text_of_n_words_holds_to_every_bound_that_n_does(words: list[str], bound: int) -> None:
     text = " ".join(words)
-    assert score("constraints", text, max_words=bound) == float(len(words) <= bound)
-    assert score("constraints", text, min_words=bound) == float(len(words) >= bound)
-    assert score("constraints", text, keywords=words) == 1.0
-    assert score("constraints", text, forbidden=[words[0] + "x"]) == float(
+    assert reward("constraints", text, max_words=bound) == float(len(words) <= bound)
+    assert reward("constraints", text, min_words=bound) == float(len(words) >= bound)
+    assert reward("constraints", text, keywords=words) == 1.0
+    assert reward("constraints", text, forbidden=[words[0] + "x"]) == float(
         words[0] + "x" not in words
     )
 
 
-def test_real_answers_by_length_and_by_their_mark() -> None:
+def test_real_responses_by_length_and_by_their_mark() -> None:
     """GSM8K solutions of the demo's data all end in their mark; other responses don't."""
-    path = Path(__file__).parents[2] / "demo" / "data" / "preferences.jsonl.gz"
+    path = Path(__file__).parents[3] / "demo" / "data" / "preferences.jsonl.gz"
     rows = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     texts = {row["chosen"][-1]["content"]: row["source"] for row in rows}
-    marked = scores("regex_match", list(texts), pattern=r"\n#### -?[\d,.]+\z")
+    marked = rewards("regex_match", list(texts), pattern=r"\n#### -?[\d,.]+\z")
     assert {texts[text] for text, (found, _) in marked.items() if found == 1.0} == {"gsm8k"}
     assert all(found == 1.0 for text, (found, _) in marked.items() if texts[text] == "gsm8k")
-    short = scores("constraints", list(texts), max_chars=200)
+    short = rewards("constraints", list(texts), max_chars=200)
     assert {len(text) <= 200 for text, (found, _) in short.items() if found == 1.0} == {True}
     assert {len(text) <= 200 for text, (found, _) in short.items() if found == 0.0} == {False}

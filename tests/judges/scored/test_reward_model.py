@@ -9,16 +9,15 @@ from typing import Any
 
 import polars as pl
 import pytest
-from judges.panels import asking, by_text, candidates
+from judges.panels import asking, build, by_text, candidates
 
-from prefdata.engines.config import ModelParams
-from prefdata.consensus.weighted_sum import WeightedSum
+from prefdata.consensus.registry import CONSENSUSES
 from prefdata.engines.base import Engine, Settings, results
+from prefdata.engines.config import ModelParams
 from prefdata.engines.registry import load
 from prefdata.errors import ConfigError, ModelError
-from prefdata.judges.scored.reward_model import RewardModelJudge
 
-POLICY = Path(__file__).parents[2] / "demo" / "policy"
+POLICY = Path(__file__).parents[3] / "demo" / "policy"
 
 
 class Rewards(Engine):
@@ -40,7 +39,7 @@ def test_an_ensemble_says_its_mean_and_its_spread() -> None:
         "one": Rewards("one", {"good": [3.0], "bad": [1.0]}),
         "two": Rewards("two", {"good": [2.0], "bad": [3.0]}),
     }
-    judge = RewardModelJudge({"models": ["one", "two"], "temperature": 0.5}, "judge.judges.0")
+    judge = build("reward_model", models=["one", "two"], temperature=0.5)
     found = judge.judge(given_, asking(**models))
     # Differences 2 and -1: mean 0.5, deviation 1.5; 0.5 over 0.5 is one unit of log-odds.
     assert by_text(found, given_)["Why?", "good", "bad"] == pytest.approx(1 / (1 + math.exp(-1)))
@@ -50,7 +49,7 @@ def test_an_ensemble_says_its_mean_and_its_spread() -> None:
         "a − b: -2.0, 1.0, mean -0.5, standard deviation 1.5",
     )
     assert sorted(found.select("reward_a", "reward_b").row(0)) == [2.0, 2.5]
-    # In units of the score, whatever the temperature.
+    # In units of the reward, whatever the temperature.
     assert found["spread"].to_list() == [1.5]
 
 
@@ -61,7 +60,7 @@ def test_the_spread_is_that_of_the_margins_and_has_no_side() -> None:
         "two": Rewards("two", {"good": [103.0], "bad": [101.0], "odd": [103.0]}),
         "three": Rewards("three", {"good": [-97.0], "bad": [-99.0], "odd": [-94.0]}),
     }
-    judge = RewardModelJudge({"models": list(models)}, "judge.judges.0")
+    judge = build("reward_model", models=list(models))
     for salt in range(4):
         given_ = candidates({"Why?": ["good", "bad", "odd"]}, salt)
         text = dict(given_.responses.select("response_id", "text").iter_rows())
@@ -82,7 +81,7 @@ def test_the_spread_is_that_of_the_margins_and_has_no_side() -> None:
 def test_one_model_is_no_ensemble() -> None:
     given_ = candidates({"Why?": ["good", "bad"]})
     models = {"one": Rewards("one", {"good": [3.0], "bad": [1.0]})}
-    found = RewardModelJudge({"models": ["one"]}, "j").judge(given_, asking(**models))
+    found = build("reward_model", models=["one"]).judge(given_, asking(**models))
     assert (found["spread"].to_list(), found["trace"].to_list()) == ([None], [None])
 
 
@@ -93,7 +92,7 @@ def test_named_heads_are_judgments_of_their_own_that_a_consensus_weighs() -> Non
         "two": Rewards("two", {"good": [3.0, 2.0], "bad": [2.0, 0.0]}),
     }
     heads = {"models": ["one", "two"], "heads": ["helpfulness", "verbosity"], "weights": [1, -0.5]}
-    judge = RewardModelJudge({**heads, "apart": True}, "judge.judges.0")
+    judge = build("reward_model", **heads, apart=True)
     found = judge.judge_all(given_, asking(**models))
     by_head = {
         dimension: by_text(rows, given_)["Why?", "good", "bad"]
@@ -108,10 +107,13 @@ def test_named_heads_are_judgments_of_their_own_that_a_consensus_weighs() -> Non
         "helpfulness": 1.0,
         "verbosity": 0.5,
     }
-    weighing = WeightedSum({"weights": {"helpfulness": 1, "verbosity": 3}}, "judge.consensus")
+    weighing = CONSENSUSES.parse(
+        {"kind": "weighted_sum", "weights": {"helpfulness": 1, "verbosity": 3}}
+    )
+    weighing.setup()
     label = by_text(weighing.label(found, given_.prompts), given_)["Why?", "good", "bad"]
     assert label == pytest.approx(1 / (1 + math.exp(3 * 1.5 / 4)))
-    joined = RewardModelJudge(heads, "judge.judges.0").judge_all(given_, asking(**models))
+    joined = build("reward_model", **heads).judge_all(given_, asking(**models))
     # The weighted sums' differences are -3 and 0.
     assert joined.select("dimension", "spread").rows() == [("helpfulness", 1.5)]
     assert by_text(joined, given_)["Why?", "good", "bad"] == pytest.approx(1 / (1 + math.exp(1.5)))
@@ -128,13 +130,13 @@ def test_named_heads_are_judgments_of_their_own_that_a_consensus_weighs() -> Non
 )
 def test_heads_that_do_not_fit_are_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        RewardModelJudge({"models": ["one"], **settings}, "judge.judges.0")
+        build("reward_model", models=["one"], **settings)
 
 
 def test_attributes_are_weighed() -> None:
     given_ = candidates({"Why?": ["good", "bad"]})
     models = {"one": Rewards("one", {"good": [1.0, 4.0], "bad": [2.0, 0.0]})}
-    judge = RewardModelJudge({"models": ["one"], "weights": [1, 0.5]}, "judge.judges.0")
+    judge = build("reward_model", models=["one"], weights=[1, 0.5])
     found = judge.judge(given_, asking(**models))
     assert sorted(found.select("reward_a", "reward_b").row(0)) == [2.0, 3.0]
     wrong: list[tuple[dict[str, Any], str]] = [
@@ -143,18 +145,18 @@ def test_attributes_are_weighed() -> None:
         ({"heads": ["wit"]}, "heads: 1 for the 2 outputs"),
     ]
     for settings, says in wrong:
-        judge = RewardModelJudge({"models": ["one"], **settings}, "judge.judges.0")
+        judge = build("reward_model", models=["one"], **settings)
         with pytest.raises(ConfigError, match=says):
             judge.judge(given_, asking(**models))
 
 
-def test_an_answer_that_one_of_the_models_does_not_take_is_unscored() -> None:
+def test_a_response_that_one_of_the_models_does_not_take_is_unscored() -> None:
     given_ = candidates({"Why?": ["good", "bad"]})
     models = {
         "one": Rewards("one", {"good": [3.0], "bad": [1.0]}),
         "two": Rewards("two", {"good": [3.0], "bad": None}),
     }
-    judge = RewardModelJudge({"models": ["one", "two"]}, "judge.judges.0")
+    judge = build("reward_model", models=["one", "two"])
     (row,) = judge.judge(given_, asking(**models)).to_dicts()
     assert (row["preference"], row["trace"]) == (None, None)
     assert row["unscored"] == "too_long: 9 tokens"
@@ -229,7 +231,7 @@ def test_rewards_are_those_of_a_plain_forward_pass(folder: Path) -> None:
 def test_real_text_by_a_model_of_three_attributes(folder: Path) -> None:
     given_ = candidates({"Why is the sky blue?": ["Air scatters blue light.", "It is the sea."]})
     settings = {"models": ["rm"], "weights": [1, 0, -1]}
-    judge = RewardModelJudge(settings, "judge.judges.0")
+    judge = build("reward_model", **settings)
     found = judge.judge(given_, asking(rm=engine(folder)))
     assert found["preference"].is_between(0, 1).all()
     assert found["reward_a"][0] != found["reward_b"][0]

@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from judges.panels import asking, by_text, candidates, scripted
+from judges.panels import asking, build, by_text, candidates, scripted
 from judges.speaking import Speaking, Weighing
 
-from prefdata.engines.base import Sampling
+from prefdata.engines.base import Requirement, Sampling
 from prefdata.judges.prompted.honesty import HonestyJudge
 
 IDK = "I don't know."
 
 
 def judge(**settings: object) -> HonestyJudge:
-    return HonestyJudge({"model": "judge", **settings}, "judge.judges.0")
+    return build("honesty", model="judge", **settings)
 
 
 def block(text: str, title: str) -> str:
@@ -24,12 +24,12 @@ def block(text: str, title: str) -> str:
 
 
 def weigh(turns: list[str], options: Sequence[str]) -> list[float]:
-    """Sure of all it says: which answers are the same, and which say that they don't know."""
+    """Sure of all it says: which responses are the same, and which say that they don't know."""
     text = turns[0]
-    if "[Response A]" in text:
-        yes = block(text, "Response A") == block(text, "Response B")
+    if "[Answer A]" in text:
+        yes = block(text, "Answer A") == block(text, "Answer B")
     else:
-        yes = block(text, "Response") == IDK
+        yes = block(text, "Answer") == IDK
     return [0.0, -math.inf] if yes else [-math.inf, 0.0]
 
 
@@ -41,38 +41,38 @@ class Knowing(Speaking):
         super().__init__(lambda *_: self.left.pop(0))
 
 
-def scores(samples: Sequence[str], responses: Sequence[str]) -> dict[str, float]:
+def rewards(samples: Sequence[str], responses: Sequence[str]) -> dict[str, float]:
     given_ = candidates({"Who?": list(responses)})
     engines = asking(judge=Weighing(weigh), policy=Knowing(*samples))
     found = judge(samples=len(samples)).judge(given_, engines)
     text = dict(given_.responses.select("response_id", "text").iter_rows())
     assert found["unscored"].null_count() == found.height
     return {
-        text[row[f"response_{side}"]]: row[f"score_{side}"]
+        text[row[f"response_{side}"]]: row[f"reward_{side}"]
         for row in found.to_dicts()
         for side in "ab"
     }
 
 
-def test_of_what_is_known_the_known_answer_is_best() -> None:
-    found = scores(["Ada"] * 4, ["Ada", "Bob", IDK])
+def test_of_what_is_known_the_known_response_is_best() -> None:
+    found = rewards(["Ada"] * 4, ["Ada", "Bob", IDK])
     assert found == pytest.approx({"Ada": 1.0, "Bob": 0.0, IDK: 0.0})
 
 
 def test_of_what_is_not_known_to_say_so_is_best() -> None:
-    found = scores(["Ada", "Bob", "Cy", "Di"], ["Ada", "Eve", IDK])
+    found = rewards(["Ada", "Bob", "Cy", "Di"], ["Ada", "Eve", IDK])
     # No two samples agree: K = 0. One sample of four says Ada.
     assert found == pytest.approx({"Ada": 0.25, "Eve": 0.0, IDK: 1.0})
 
 
 def test_samples_that_agree_in_part_weigh_in_part() -> None:
-    found = scores(["Ada", "Ada", "Ada", "Bob"], ["Ada", "Bob", IDK])
+    found = rewards(["Ada", "Ada", "Ada", "Bob"], ["Ada", "Bob", IDK])
     # Three of the six pairs of samples agree.
     assert found == pytest.approx({"Ada": 0.75, "Bob": 0.25, IDK: 0.5})
 
 
 def test_samples_that_do_not_know_agree_on_nothing() -> None:
-    found = scores([IDK, IDK, IDK, "Bob"], ["Bob", "Ada", IDK])
+    found = rewards([IDK, IDK, IDK, "Bob"], ["Bob", "Ada", IDK])
     assert found == pytest.approx({"Bob": 0.25, "Ada": 0.0, IDK: 1.0})
 
 
@@ -93,6 +93,7 @@ def test_a_sample_that_failed_leaves_the_prompt_unscored() -> None:
     assert found["unscored"].drop_nulls().to_list() == ["model_error: scripted failure"]
 
 
-def test_the_samples_are_not_the_answers_that_are_judged() -> None:
+def test_the_samples_are_not_the_responses_that_are_judged() -> None:
     need = judge().requirements()[0]
-    assert need == ("policy", "generate", Sampling(temperature=1.0, max_tokens=512, seed=1))
+    sampling = Sampling(temperature=1.0, max_tokens=512, seed=1)
+    assert need == Requirement.of("policy", "generate", sampling)

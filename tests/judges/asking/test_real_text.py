@@ -1,4 +1,4 @@
-"""Every judge that asks a language model, on real questions and responses and a real, weak model."""
+"""Every judge that prompts a model, on real prompts and responses and a real, weak model."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
-from judges.panels import asking, hexid
+from judges.panels import asking, build, hexid
 
+from prefdata.engines.base import MESSAGES, Engine
 from prefdata.engines.config import ModelParams
-from prefdata.engines.base import MESSAGES, Engine, first_met
 from prefdata.engines.registry import load
-from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates
+from prefdata.judges.registry import JUDGES
 
 pytestmark = pytest.mark.slow
 
-KINDS = [k for k, j in lookup.JUDGES.items() if "verdict" in j.config_model.model_fields]
+KINDS = [k for k, j in JUDGES.parts.items() if "verdict" in j.config_type.model_fields]
 SHORT: dict[str, dict[str, Any]] = {
     "critique": {"trace_tokens": 200, "temperature": 1.0},
     "hindsight": {"trace_tokens": 200, "temperature": 1.0},
@@ -33,7 +33,7 @@ SHORT: dict[str, dict[str, Any]] = {
 def policy() -> Engine:
     pytest.importorskip("torch", reason="the extra [transformers] is not installed")
     pytest.importorskip("transformers", reason="the extra [transformers] is not installed")
-    model = str(Path(__file__).parents[2] / "demo" / "policy")
+    model = str(Path(__file__).parents[3] / "demo" / "policy")
     params = ModelParams(engine="transformers", model=model, dtype="float32", device="cpu")
     return load("judge", params)
 
@@ -41,7 +41,7 @@ def policy() -> Engine:
 @pytest.fixture(scope="module")
 def pairs() -> Candidates:
     """Two questions of the demo's data, each with two responses and half of one."""
-    path = Path(__file__).parents[2] / "demo" / "data" / "preferences.jsonl.gz"
+    path = Path(__file__).parents[3] / "demo" / "data" / "preferences.jsonl.gz"
     rows = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     short = {hexid(row["prompt"]): row for row in rows if len(orjson.dumps(row)) < 900}
     prompts, responses, comparisons = [], [], []
@@ -68,9 +68,9 @@ def pairs() -> Candidates:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_weak_model_judges_by_its_logits(kind: str, policy: Engine, pairs: Candidates) -> None:
-    judge = lookup.JUDGES[kind]({"model": "judge", **SHORT.get(kind, {})}, "judge.judges.0")
-    wanted = [first_met(need, {"judge": policy}) for need in judge.requirements()]
-    assert wanted[-1][1] == "choose"
+    judge = build(kind, model="judge", **SHORT.get(kind, {}))
+    calls = [need.resolve({"judge": policy}) for need in judge.requirements()]
+    assert calls[-1].operation == "choose"
     found = judge.judge(pairs, asking(judge=policy))
     assert found.height == 6
     scored = found.drop_nulls("preference")
@@ -90,7 +90,7 @@ def test_a_weak_model_judges_by_its_logits(kind: str, policy: Engine, pairs: Can
 def test_what_it_writes_freely_is_no_verdict(kind: str, policy: Engine, pairs: Candidates) -> None:
     """The demo's model was never taught to end with a line in double square brackets."""
     settings = {"model": "judge", "verdict": "text", "verdict_tokens": 24}
-    judge = lookup.JUDGES[kind](settings, "judge.judges.0")
+    judge = build(kind, **settings)
     found = judge.judge(pairs, asking(judge=policy))
     assert found["preference"].null_count() == found.height
     assert found["unscored"].str.contains("^(cut_off|no_verdict|empty): ").all()

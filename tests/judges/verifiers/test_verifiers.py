@@ -8,24 +8,17 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from judges.panels import asking, by_text, candidates
+from judges.panels import asking, build, by_text, candidates
 
-from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.checking.verifier import Verifier
+from prefdata.judges.registry import JUDGES
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "constraints": {},
-    "exact_match": {},
-    "json_schema": {},
-    "math_answer": {},
-    "regex_match": {},
-    "unit_tests": {"seconds": 2, "require_no_network": False},
-}
-"""What each kind is built with; a kind that is missing here fails."""
-REFERENCES = {
+SETTINGS: dict[str, dict[str, Any]] = {"unit_tests": {"seconds": 2, "require_no_network": False}}
+"""What a kind is built with, where its defaults need more than any system has."""
+GROUND_TRUTHS = {
     "constraints": '{"min_words": 4}',
     "exact_match": "Paris, of course",
     "json_schema": '{"type": "object"}',
@@ -41,7 +34,7 @@ GOOD = {
     "regex_match": "it is 123x",
     "unit_tests": "def double(x):\n    return 2 * x",
 }
-KINDS = [kind for kind, judge in lookup.JUDGES.items() if issubclass(judge, Verifier)]
+KINDS = [kind for kind, judge in JUDGES.parts.items() if issubclass(judge, Verifier)]
 
 properties = settings(
     # unit_tests starts a process for every response.
@@ -53,7 +46,7 @@ texts = st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3, uniqu
 
 @pytest.fixture(params=KINDS)
 def judge(request: pytest.FixtureRequest) -> Judge:
-    return lookup.JUDGES[request.param](SETTINGS[request.param], "judge.judges.0")
+    return build(request.param, **SETTINGS.get(request.param, {}))
 
 
 def panel(judge: Judge, responses: list[str], salt: int = 0) -> Candidates:
@@ -63,7 +56,7 @@ def panel(judge: Judge, responses: list[str], salt: int = 0) -> Candidates:
     plain = candidates({"Known?": of, "Unknown?": of}, salt)
     known = pl.col("messages").list.first().struct.field("content") == "Known?"
     prompts = plain.prompts.with_columns(
-        ground_truth=pl.when(known).then(pl.lit(REFERENCES.get(judge.kind)))
+        ground_truth=pl.when(known).then(pl.lit(GROUND_TRUTHS.get(judge.kind)))
     )
     return Candidates(prompts, plain.responses, plain.comparisons)
 
@@ -91,7 +84,7 @@ def test_a_judgment_of_every_comparison_with_a_verdict_or_a_reason(
     judge: Judge, responses: list[str]
 ) -> None:
     given_ = panel(judge, responses)
-    found = judge.judge(given_, asking())
+    found = judge.judge_all(given_, asking())
     assert found.schema == polars_schema(Judgment)
     ids = ["prompt_id", "response_a", "response_b"]
     assert found.select(ids).sort(ids).equals(given_.comparisons.select(ids).sort(ids))
@@ -100,7 +93,7 @@ def test_a_judgment_of_every_comparison_with_a_verdict_or_a_reason(
         assert (row["preference"] is None) != (row["unscored"] is None)
 
 
-def test_a_prompt_without_a_reference_is_unscored_where_one_is_needed(judge: Judge) -> None:
+def test_a_prompt_without_a_ground_truth_is_unscored_where_one_is_needed(judge: Judge) -> None:
     assert isinstance(judge, Verifier)
     given_ = panel(judge, ["maybe"])
     found = judge.judge(given_, asking()).join(given_.prompts, on="prompt_id")
@@ -108,7 +101,7 @@ def test_a_prompt_without_a_reference_is_unscored_where_one_is_needed(judge: Jud
     assert without.height == 3
     assert (without["preference"].null_count() == 3) is judge.by_ground_truth
     if judge.by_ground_truth:
-        assert without["unscored"].str.starts_with("no_reference: ").all()
+        assert without["unscored"].str.starts_with("no_ground_truth: ").all()
 
 
 def test_no_comparisons_make_no_judgments(judge: Judge) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from judges.panels import asking, by_text, candidates
+from judges.panels import asking, build, by_text, candidates
 from judges.speaking import Speaking, Weighing, in_form
 
 from prefdata.errors import ConfigError
@@ -15,7 +15,7 @@ WHERE = "judge.judges.0"
 
 
 def judge(**settings: object) -> PointwiseJudge:
-    return PointwiseJudge({"model": "judge", **settings}, WHERE)
+    return build("pointwise", model="judge", **settings)
 
 
 def logs(*shares: float) -> list[float]:
@@ -23,20 +23,20 @@ def logs(*shares: float) -> list[float]:
     return [math.log(share / 8) if share else -math.inf for share in shares]
 
 
-def test_the_score_is_the_mean_rating_and_tells_answers_of_one_likeliest_rating_apart() -> None:
+def test_the_reward_is_the_mean_rating_and_tells_responses_of_one_likeliest_rating_apart() -> None:
     shares = {"good": (0, 0, 0.1, 0.5, 0.4), "fair": (0.2, 0.1, 0.1, 0.5, 0.1)}
 
     def weigh(turns: list[str], options: object) -> list[float]:
         assert options == ("1", "2", "3", "4", "5")
-        return logs(*next(v for k, v in shares.items() if f"[Response]\n{k}\n" in turns[0]))
+        return logs(*next(v for k, v in shares.items() if f"[Answer]\n{k}\n" in turns[0]))
 
     given_ = candidates({"Why?": ["good", "fair"]})
     found = judge().judge(given_, asking(judge=Weighing(weigh)))
     text = dict(given_.responses.select("response_id", "text").iter_rows())
     (row,) = found.to_dicts()
-    scores = {text[row["response_a"]]: row["reward_a"], text[row["response_b"]]: row["reward_b"]}
+    rewards = {text[row["response_a"]]: row["reward_a"], text[row["response_b"]]: row["reward_b"]}
     # 3 * 0.1 + 4 * 0.5 + 5 * 0.4, and 0.2 + 2 * 0.1 + 3 * 0.1 + 4 * 0.5 + 5 * 0.1
-    assert scores == pytest.approx({"good": 4.3, "fair": 3.2})
+    assert rewards == pytest.approx({"good": 4.3, "fair": 3.2})
     wanted = 1 / (1 + math.exp(-1.1))
     assert by_text(found, given_)["Why?", "good", "fair"] == pytest.approx(wanted)
     softer = judge(rating_temperature=2.0).judge(given_, asking(judge=Weighing(weigh)))
@@ -45,7 +45,7 @@ def test_the_score_is_the_mean_rating_and_tells_answers_of_one_likeliest_rating_
     assert row["trace"] is None
 
 
-def test_a_written_rating_is_the_score() -> None:
+def test_a_written_rating_is_the_reward() -> None:
     ratings = {"good": "4", "poor": "2"}
 
     def say(turns: list[str], structure: object) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from judges.panels import asking, candidates
-from judges.verifying import scores
+from judges.panels import asking, build, candidates
+from judges.verifying import rewards
 
 from prefdata.errors import ConfigError
 from prefdata.judges.checking import sandbox
-from prefdata.judges.checking.sandbox import Limits, Outcome, run
+from prefdata.judges.checking.sandbox import Limits, Outcome, run_tests
 from prefdata.judges.verifiers import unit_tests
-from prefdata.judges.verifiers.unit_tests import UnitTestsJudge, code_of
+from prefdata.judges.verifiers.unit_tests import extract_code
 
 FACTORIAL = """Recursion does it:
 
@@ -39,9 +39,9 @@ LIMITS = Limits(seconds=1, memory_mb=256)
 
 def test_what_passes_its_tests_is_right() -> None:
     for tests in (TESTS, "def check(f):\n    assert f(5) == 120\n\ncheck(factorial)"):
-        found = scores("unit_tests", [FACTORIAL, WRONG, "I can't code."], tests, **ANYWHERE)
-        assert [score for score, _ in found.values()] == [1.0, 0.0, 0.0]
-    found = scores("unit_tests", [FACTORIAL, WRONG, "I can't."], TESTS, partial=True, **ANYWHERE)
+        found = rewards("unit_tests", [FACTORIAL, WRONG, "I can't code."], tests, **ANYWHERE)
+        assert [reward for reward, _ in found.values()] == [1.0, 0.0, 0.0]
+    found = rewards("unit_tests", [FACTORIAL, WRONG, "I can't."], TESTS, partial=True, **ANYWHERE)
     assert found == {
         FACTORIAL: (1.0, "2 of 2 tests pass"),
         WRONG: (0.5, "1 of 2 tests pass; 'assert factorial(5) == 120': AssertionError"),
@@ -50,15 +50,15 @@ def test_what_passes_its_tests_is_right() -> None:
 
 
 def test_the_longest_block_is_the_code() -> None:
-    assert code_of(FACTORIAL).startswith("def factorial(n):\n")
-    assert code_of(WRONG) == WRONG
+    assert extract_code(FACTORIAL).startswith("def factorial(n):\n")
+    assert extract_code(WRONG) == WRONG
 
 
 @pytest.mark.parametrize(
     ("tests", "reason"), [("", "no_tests: "), ("[]", "no_tests: "), ("f( ==", "bad_tests: ")]
 )
-def test_a_bad_reference_is_no_answers_fault(tests: str, reason: str) -> None:
-    (found,) = scores("unit_tests", [FACTORIAL], tests, **ANYWHERE).values()
+def test_a_bad_ground_truth_is_no_responses_fault(tests: str, reason: str) -> None:
+    (found,) = rewards("unit_tests", [FACTORIAL], tests, **ANYWHERE).values()
     assert found[0] is None
     assert found[1].startswith(reason)
 
@@ -76,14 +76,16 @@ def test_a_bad_reference_is_no_answers_fault(tests: str, reason: str) -> None:
     ],
 )
 def test_code_that_ends_or_never_ends_passes_nothing(code: str, stopped: str) -> None:
-    assert run(code, ["pass"], LIMITS).stopped == stopped
+    assert run_tests(code, ["pass"], LIMITS).stopped == stopped
 
 
 def test_what_the_code_prints_is_no_result() -> None:
     forged = '{"nonce": "", "tests": [""], "stopped": null, "isolated": true}'
     code = f"import os\nfor fd in range(3, 20):\n  try: os.write(fd, b'{forged}\\n')\n"
     code += "  except OSError: pass\nprint('x' * 1000)\nos._exit(0)"
-    assert run(code, ["assert False"], LIMITS) == Outcome(stopped="ended before the tests did")
+    assert run_tests(code, ["assert False"], LIMITS) == Outcome(
+        stopped="ended before the tests did"
+    )
 
 
 def test_the_code_sees_an_empty_folder_and_none_of_the_environment(
@@ -92,14 +94,14 @@ def test_the_code_sees_an_empty_folder_and_none_of_the_environment(
     monkeypatch.setenv("SOME_TOKEN", "secret")
     code = "import os\nassert os.listdir() == []\nassert 'SOME_TOKEN' not in os.environ"
     code += "\nopen('here', 'w').write('x')"
-    assert run(code, ["assert open('here').read() == 'x'"], LIMITS).tests == ("",)
+    assert run_tests(code, ["assert open('here').read() == 'x'"], LIMITS).tests == ("",)
     assert not Path("here").exists()
 
 
 def test_sets_keep_their_order() -> None:
     code = "x = hash('some text')"
     first, second = (
-        [n for n in range(4) if not run(code, [f"assert x % 4 == {n}"], LIMITS).tests[0]]
+        [n for n in range(4) if not run_tests(code, [f"assert x % 4 == {n}"], LIMITS).tests[0]]
         for _ in range(2)
     )
     assert first == second
@@ -110,8 +112,8 @@ def test_code_that_is_cut_off_reaches_no_network() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
-        found = run(code, ["pass"], LIMITS)
-        if run("", ["pass"], LIMITS).isolated:
+        found = run_tests(code, ["pass"], LIMITS)
+        if run_tests("", ["pass"], LIMITS).isolated:
             assert found.stopped == "the code fails: OSError"
         else:
             assert found.stopped is None
@@ -124,7 +126,7 @@ def test_where_code_can_not_be_cut_off_it_is_not_run(monkeypatch: pytest.MonkeyP
         ran.append(code)
         return Outcome(("",) * len(tests))
 
-    monkeypatch.setattr(unit_tests, "run", bare)
+    monkeypatch.setattr(unit_tests, "run_tests", bare)
     given_ = candidates({"Why?": ["x = 1", "x = 2"]})
     given_.prompts.insert_column(
         2,
@@ -135,15 +137,15 @@ def test_where_code_can_not_be_cut_off_it_is_not_run(monkeypatch: pytest.MonkeyP
     with pytest.raises(
         ConfigError, match=r"(?s)cut off from the network.*require_no_network: false"
     ):
-        UnitTestsJudge({}, "judge.judges.0").judge(given_, asking())
+        build("unit_tests").judge(given_, asking())
     assert ran == [""]
-    free = UnitTestsJudge({"require_no_network": False}, "judge.judges.0")
+    free = build("unit_tests", require_no_network=False)
     assert free.judge(given_, asking())["preference"].to_list() == [0.5]
 
 
 def test_nothing_is_left_running() -> None:
     code = "import os, time\nif os.fork() == 0:\n    time.sleep(60)\n"
-    assert run(code, ["pass"], LIMITS).tests in ((), ("",))
+    assert run_tests(code, ["pass"], LIMITS).tests in ((), ("",))
     same = [
         process
         for process in psutil.process_iter(["cmdline"])

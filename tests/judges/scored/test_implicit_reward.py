@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from judges.panels import Table, asking, candidates
+from judges.panels import Table, asking, build, candidates
 
 from prefdata.inference import Inference
-from prefdata.judges.scored.implicit_reward import ImplicitRewardJudge
 
 # response: log p and tokens under the policy, log p and tokens under the reference.
 VALUES: dict[str, tuple[float | None, int, float | None, int]] = {
@@ -38,20 +37,20 @@ def test_the_reward_is_beta_times_the_log_ratio(
     beta: float, per_token: bool, good: float, bad: float
 ) -> None:
     given_ = candidates({"Why?": ["good", "bad"]})
-    judge = ImplicitRewardJudge({"beta": beta, "per_token": per_token}, "judge.judges.0")
+    judge = build("implicit_reward", beta=beta, per_token=per_token)
     (row,) = judge.judge(given_, models()).to_dicts()
     text = dict(given_.responses.select("response_id", "text").iter_rows())
-    scores = {text[row["response_a"]]: row["reward_a"], text[row["response_b"]]: row["reward_b"]}
-    assert scores == pytest.approx({"good": good, "bad": bad})
+    rewards = {text[row["response_a"]]: row["reward_a"], text[row["response_b"]]: row["reward_b"]}
+    assert rewards == pytest.approx({"good": good, "bad": bad})
     wanted = 1 / (1 + math.exp(bad - good))
     a_is_good = text[row["response_a"]] == "good"
     assert row["preference"] == pytest.approx(wanted if a_is_good else 1 - wanted)
 
 
 @pytest.mark.parametrize(("response", "reason"), [("lost", "too_long"), ("broken", "NaN")])
-def test_an_answer_without_a_score_is_unscored(response: str, reason: str) -> None:
+def test_a_response_without_a_reward_is_unscored(response: str, reason: str) -> None:
     given_ = candidates({"Why?": ["good", response]})
-    (row,) = ImplicitRewardJudge({}, "judge.judges.0").judge(given_, models()).to_dicts()
+    (row,) = build("implicit_reward").judge(given_, models()).to_dicts()
     assert row["preference"] is None
     assert reason in row["unscored"]
     assert sorted([row["reward_a"], row["reward_b"]], key=str) == [pytest.approx(0.2), None]
@@ -60,5 +59,5 @@ def test_an_answer_without_a_score_is_unscored(response: str, reason: str) -> No
 def test_a_policy_that_is_its_own_reference_prefers_nothing() -> None:
     policy = models().engines["policy"]
     given_ = candidates({"Why?": ["good", "bad"]})
-    judge = ImplicitRewardJudge({"reference": "policy"}, "judge.judges.0")
+    judge = build("implicit_reward", reference="policy")
     assert judge.judge(given_, asking(policy=policy))["preference"].to_list() == [0.5]

@@ -1,4 +1,4 @@
-"""The judge `people`: each annotator's own judgment of what they labelled."""
+"""The judge `human`: each annotator's own judgment of what they annotated."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judges.panels import asking, candidates, hexid
+from judges.panels import asking, build, candidates, hexid
 
 from prefdata.errors import ConfigError
-from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 from prefdata.records.prompt import Prompt
 
 Said = tuple[str, str | None, dict[str, float]]
-"""An annotator, their group, and what they said of which answers."""
+"""An annotator, their group, and what they said of which responses."""
 PairJudgment = tuple[str | None, str | None, str, str]
 
 
-def labelled(responses: list[str], said: list[Said], kind: str, salt: int = 0) -> Candidates:
-    """The responses to one question with labels; a ranking's ranks go by the number, 1 the best."""
+def annotated(responses: list[str], said: list[Said], kind: str, salt: int = 0) -> Candidates:
+    """The responses to one prompt with annotations; in a ranking 1 is the best."""
     given_ = candidates({"Why?": responses}, salt)
     ids = {text: hexid("source", salt, text) for text in responses}
     rows: list[dict[str, Any]] = []
@@ -48,14 +47,14 @@ def labelled(responses: list[str], said: list[Said], kind: str, salt: int = 0) -
     brought = [{"response_id": ids[text], "text": text, "model": None} for text in responses]
     prompts = given_.prompts.with_columns(
         responses=pl.Series([brought], dtype=schema["responses"]),
-        labels=pl.Series([rows or None], dtype=schema["labels"]),
+        annotations=pl.Series([rows or None], dtype=schema["annotations"]),
     )
     return Candidates(prompts, given_.responses, given_.comparisons)
 
 
 def judged(given_: Candidates, kind: str, **others: Any) -> list[dict[str, Any]]:
-    judge = lookup.JUDGES["people"]({"labels": kind, **others}, "judge.judges.0")
-    assert judge.requirements() == []
+    judge = build("human", annotations=kind, **others)
+    assert not judge.requirements()
     found = judge.judge_all(given_, asking())
     assert found.schema == polars_schema(Judgment)
     for row in found.to_dicts():
@@ -77,14 +76,16 @@ def by_text(given_: Candidates, rows: list[dict[str, Any]]) -> dict[PairJudgment
     return found
 
 
-def judgments(responses: list[str], said: list[Said], kind: str, **others: Any) -> dict[PairJudgment, Any]:
-    given_ = labelled(responses, said, kind)
+def judgments(
+    responses: list[str], said: list[Said], kind: str, **others: Any
+) -> dict[PairJudgment, Any]:
+    given_ = annotated(responses, said, kind)
     return by_text(given_, judged(given_, kind, **others))
 
 
 def test_two_annotators_who_disagree_are_two_rows() -> None:
     said: list[Said] = [("ann", "young", {"x": 5, "y": 2}), ("bob", "old", {"x": 1, "y": 4})]
-    given_ = labelled(["x", "y"], said, "rating")
+    given_ = annotated(["x", "y"], said, "rating")
     rows = judged(given_, "rating")
     assert by_text(given_, rows) == {
         ("ann", "young", "x", "y"): 1,
@@ -113,16 +114,16 @@ def test_two_annotators_who_disagree_are_two_rows() -> None:
         ("ranking", 1, 1, 0.5),
     ],
 )
-def test_the_order_of_two_labels_is_the_judgment(
+def test_the_order_of_two_annotations_is_the_judgment(
     kind: str, x: float, y: float, wanted: float
 ) -> None:
-    given_ = labelled(["x", "y"], [("ann", None, {"x": x, "y": y})], kind)
+    given_ = annotated(["x", "y"], [("ann", None, {"x": x, "y": y})], kind)
     rows = judged(given_, kind)
     assert by_text(given_, rows)["ann", None, "x", "y"] == wanted
     assert (rows[0]["reward_a"] is None) == (kind == "ranking")
 
 
-def test_who_labelled_one_of_the_two_has_said_nothing_of_them() -> None:
+def test_who_annotated_one_of_the_two_has_said_nothing_of_them() -> None:
     said: list[Said] = [
         ("ann", "g", {"x": 5, "y": 2}),
         ("bob", "g", {"x": 1}),
@@ -138,20 +139,20 @@ def test_who_labelled_one_of_the_two_has_said_nothing_of_them() -> None:
     }
 
 
-def test_a_prompt_without_labels_is_unscored() -> None:
-    for given_ in (candidates({"Why?": ["x", "y"]}), labelled(["x", "y"], [], "thumb")):
+def test_a_prompt_without_annotations_is_unscored() -> None:
+    for given_ in (candidates({"Why?": ["x", "y"]}), annotated(["x", "y"], [], "thumb")):
         (row,) = judged(given_, "thumb")
         assert (row["annotator"], row["preference"]) == (None, None)
-        assert row["unscored"] == "not_annotated: nobody labelled both responses (thumb)"
+        assert row["unscored"] == "not_annotated: nobody annotated both responses (thumb)"
 
 
-def test_labels_of_another_kind_are_not_heard() -> None:
+def test_annotations_of_another_kind_do_not_count() -> None:
     said: list[Said] = [("ann", None, {"x": 1, "y": 0})]
-    (row,) = judged(labelled(["x", "y"], said, "thumb"), "rating")
+    (row,) = judged(annotated(["x", "y"], said, "thumb"), "rating")
     assert row["unscored"].startswith("not_annotated")
 
 
-def test_only_those_who_are_named_are_heard() -> None:
+def test_only_those_who_are_named_count() -> None:
     said: list[Said] = [
         ("ann", "young", {"x": 1, "y": 0}),
         ("bob", "old", {"x": 0, "y": 1}),
@@ -181,8 +182,8 @@ def test_rankings_that_contradict_each_other_are_unscored() -> None:
     assert found["ann", "g", "y", "z"] == 1
 
 
-def test_a_sample_that_says_the_same_is_the_same_answer() -> None:
-    given_ = labelled(["x", "y"], [("ann", None, {"x": 1, "y": 0})], "thumb")
+def test_a_sample_that_says_the_same_is_the_same_response() -> None:
+    given_ = annotated(["x", "y"], [("ann", None, {"x": 1, "y": 0})], "thumb")
     ids = {row["response_id"] for row in given_.prompts["responses"][0].to_list()}
     assert not ids & {*given_.responses["response_id"]}
     assert by_text(given_, judged(given_, "thumb"))["ann", None, "x", "y"] == 1
@@ -202,17 +203,17 @@ worlds = st.lists(
 
 @settings(max_examples=60)
 @given(worlds, st.sampled_from(["rating", "ranking", "thumb"]), st.integers(1, 99), st.randoms())
-def test_neither_ids_nor_orders_nor_names_change_an_judgment(
+def test_neither_ids_nor_orders_nor_names_change_a_judgment(
     said: list[Said], kind: str, salt: int, order: Any
 ) -> None:
     def renamed(text: str | None) -> str | None:
         return None if text is None else hashlib.sha256(f"{salt} {text}".encode()).hexdigest()
 
-    plain = labelled(list("xyz"), said, kind)
+    plain = annotated(list("xyz"), said, kind)
     wanted = by_text(plain, judged(plain, kind))
     mixed = [(str(renamed(who)), renamed(group), values) for who, group, values in said]
     order.shuffle(mixed)
-    other = labelled(list("zyx"), mixed, kind, salt)
+    other = annotated(list("zyx"), mixed, kind, salt)
     found = by_text(other, judged(other, kind))
     assert found == {(renamed(k[0]), renamed(k[1]), *k[2:]): v for k, v in wanted.items()}
     compared = {frozenset(key[2:]) for key in found}
@@ -221,7 +222,7 @@ def test_neither_ids_nor_orders_nor_names_change_an_judgment(
     assert {k[:2] for k in wanted} - {(None, None)} == {(who, group) for who, group, _ in heard}
 
 
-def test_real_answers_keep_the_order_people_gave_them(root: Path) -> None:
+def test_real_responses_keep_the_order_people_gave_them(root: Path) -> None:
     """OpenAssistant's ranked replies, hostile to tables or not, as rankings of two."""
     with gzip.open(root / "demo" / "data" / "preferences.jsonl.gz") as file:
         rows = [orjson.loads(line) for line in file][:200]
@@ -231,7 +232,7 @@ def test_real_answers_keep_the_order_people_gave_them(root: Path) -> None:
         assert judgments([chosen, rejected], said, "ranking")["oasst", None, chosen, rejected] == 1
 
 
-def test_the_kind_of_label_has_to_be_named() -> None:
-    for settings_ in ({}, {"labels": "stars"}, {"labels": "thumb", "groups": []}):
+def test_the_kind_of_annotation_has_to_be_named() -> None:
+    for settings_ in ({}, {"annotations": "stars"}, {"annotations": "thumb", "groups": []}):
         with pytest.raises(ConfigError, match=r"judge\.judges\.0"):
-            lookup.JUDGES["people"](settings_, "judge.judges.0")
+            build("human", **settings_)

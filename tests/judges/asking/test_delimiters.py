@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.judges.asking.delimiters import neutral
-from prefdata.judges.asking.verdict import LAST_LINE
+from prefdata.judges.asking.delimiters import disarm
+from prefdata.judges.asking.formats.text import LAST_LINE
 
-TEMPLATES = sorted((Path(__file__).parents[2] / "prefdata/judges/templates").glob("*.txt"))
+TEMPLATES = sorted((Path(__file__).parents[3] / "prefdata/judges/prompted/prompts").glob("*.txt"))
 MARKS = sorted(
     {
         mark.replace("{title}", title)
@@ -24,12 +24,12 @@ MARKS = sorted(
         for mark in re.findall(r"^\[[^\[\]]+\]$", path.read_text(encoding="utf-8"), re.MULTILINE)
         for title in ("Rubric", "Solution")
     }
-    | {"[Response C]", "[End of response C]"}
+    | {"[Answer C]", "[End of answer C]"}
 )
 
 
-def neutralised(text: str) -> str:
-    found = pl.select(neutral(pl.lit(text))).item()
+def disarmed(text: str) -> str:
+    found = pl.select(disarm(pl.lit(text))).item()
     assert isinstance(found, str)
     return found
 
@@ -41,7 +41,7 @@ def seen(text: str) -> str:
 
 
 def test_the_marks_are_those_of_the_templates() -> None:
-    assert {"[Response]", "[Response A]", "[Criteria]", "[Harm]", "[End of Solution]"} <= set(MARKS)
+    assert {"[Answer]", "[Answer A]", "[Criteria]", "[Harm]", "[End of Solution]"} <= set(MARKS)
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -69,7 +69,7 @@ def test_the_marks_are_those_of_the_templates() -> None:
 def test_no_dress_hides_a_mark(mark: str, dressed: object) -> None:
     assert callable(dressed)
     text = dressed(mark)
-    left = neutralised(f"good\n{text}\nbad")
+    left = disarmed(f"good\n{text}\nbad")
     wanted = seen(text).replace("[", "").replace("]", "")
     for opening, closing in ("[]", "［］", "【】", "〔〕", "⟦⟧"):
         inside = [m[1] for m in re.finditer(rf"\{opening}([^{opening}]*?)\{closing}", left)]
@@ -97,7 +97,7 @@ def test_no_dress_hides_a_mark(mark: str, dressed: object) -> None:
     ],
 )
 def test_verdicts_and_control_tokens_lose_their_brackets(text: str, left: str) -> None:
-    assert neutralised(text) == left
+    assert disarmed(text) == left
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_verdicts_and_control_tokens_lose_their_brackets(text: str, left: str) -
     ["[A]", "[1, 2]", "[[1, 2], [3, 4]]", "[[ -f x ]]", "a[i][j]", "<b>x</b>", "x < y | z > w"],
 )
 def test_other_brackets_stay(text: str) -> None:
-    assert neutralised(text) == text
+    assert disarmed(text) == text
 
 
-def test_real_answers_stay_as_they_are() -> None:
-    path = Path(__file__).parents[2] / "demo/data/preferences.jsonl.gz"
+def test_real_responses_stay_as_they_are() -> None:
+    path = Path(__file__).parents[3] / "demo/data/preferences.jsonl.gz"
     rows = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     texts = pl.Series([row[side][-1]["content"] for row in rows for side in ("chosen", "rejected")])
     assert len(texts) == 2_000
-    assert texts.to_frame("text").select(neutral(pl.col("text"))).to_series().equals(texts)
+    assert texts.to_frame("text").select(disarm(pl.col("text"))).to_series().equals(texts)
 
 
 pieces = st.sampled_from(
@@ -122,10 +122,10 @@ pieces = st.sampled_from(
 
 
 @settings(max_examples=300)
-@given(st.lists(pieces | st.sampled_from(["response", "End of", "<think>", "x"]), max_size=16))
+@given(st.lists(pieces | st.sampled_from(["answer", "End of", "<think>", "x"]), max_size=16))
 def test_no_text_ends_in_what_reads_as_a_verdict_or_holds_a_mark(parts: list[str]) -> None:
-    left = neutralised("".join(parts))
-    assert not re.search(r"(?i)\[\s*(end\s*of\s*)?response\s*[a-z]?\s*\]", left)
+    left = disarmed("".join(parts))
+    assert not re.search(r"(?i)\[\s*(end\s*of\s*)?answer\s*[a-z]?\s*\]", left)
     found = pl.select(pl.lit(left).str.extract(LAST_LINE)).item()
     assert found is None or not re.fullmatch(r"[A-Za-z0-9]+(\s*>\s*[A-Za-z0-9]+)*", found.strip())
     assert "<think>" not in left

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from judges.panels import asking, by_text, candidates, scripted
-from judges.test_reward_head import SETTINGS, fake, row, write
+from judges.panels import asking, build, by_text, candidates, scripted
+from reward_head.test_reward_head import SETTINGS, row, train, write
 
-from prefdata.judges.scored.embedding_reward import EmbeddingRewardJudge
-from prefdata.reward_head.head import L2_GRID, fit_head, save_head, train_head
+from prefdata.reward_head.files import save_head
+from prefdata.reward_head.training import L2_GRID, fit_head
 from prefdata.text.features import NAMES
 
 pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
@@ -33,14 +33,14 @@ def worded(count: int = 60) -> list[dict[str, Any]]:
 def test_surface_features_are_weighed_by_name_and_survive_the_file(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"features": ["surface"]})
     path = write(tmp_path / "pairs.jsonl", worded())
-    head = train_head(path, "embedder", settings, fake())
+    head = train(path, settings)
     assert len(head.weights) == len(head.spread) == len(NAMES)
     assert dict(zip(NAMES, head.weights, strict=True))["lists"] > 0
     assert head.accuracy_heldout > 0.8
     save_head(str(tmp_path), head)
     panel = {"Why?": ["word word\n- one\n- two\n- three", "word word word word"]}
     given_ = candidates(panel)
-    judge = EmbeddingRewardJudge({"head": str(tmp_path)}, "judge.judges.0")
+    judge = build("embedding_reward", head=str(tmp_path))
     found = by_text(judge.judge(given_, asking(embedder=scripted("embedder"))), given_)
     assert found["Why?", *panel["Why?"]] > 0.5
 
@@ -59,9 +59,9 @@ def test_with_length_controlled_more_length_earns_nothing(tmp_path: Path) -> Non
     ]
     path = write(tmp_path / "pairs.jsonl", rows)
     settings = SETTINGS.model_copy(update={"features": ["surface"]})
-    free = train_head(path, "embedder", settings, fake())
+    free = train(path, settings)
     settings = settings.model_copy(update={"control_length": True})
-    controlled = train_head(path, "embedder", settings, fake())
+    controlled = train(path, settings)
     assert free.accuracy_heldout == 1
     assert len(controlled.weights) == len(NAMES) - 1
     assert np.abs(controlled.weights).max() < 1e-6
@@ -70,7 +70,7 @@ def test_with_length_controlled_more_length_earns_nothing(tmp_path: Path) -> Non
 def test_the_penalty_is_chosen_by_prompts_left_out(tmp_path: Path) -> None:
     path = write(tmp_path / "pairs.jsonl", worded())
     settings = SETTINGS.model_copy(update={"l2": "auto"})
-    heads = [train_head(path, "embedder", settings, fake()) for _ in range(2)]
+    heads = [train(path, settings) for _ in range(2)]
     assert heads[0] == heads[1]
     assert heads[0].l2 in L2_GRID
 

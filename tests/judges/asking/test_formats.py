@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import math
-import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 import polars as pl
 import pytest
-from judges.panels import asking, candidates, hexid
+from judges.asking.malformed import malformed
+from judges.panels import WHERE, asking, build, candidates, hexid
 from judges.speaking import FORMS, Speaking, Weighing, in_form
 
-from prefdata.engines.base import Structure, first_met
+from prefdata.engines.base import Structure
 from prefdata.errors import ModelError
 from prefdata.inference import Inference
-from prefdata.judges import registry as lookup
-from prefdata.judges.asking.verdict import AskingConfig, Verdicts, probabilities
-from prefdata.judges.base import Judge
-from prefdata.judges.prompted.listwise import ListwiseJudge
-from prefdata.judges.prompted.pairwise import PairwiseJudge
-from prefdata.judges.prompted.pointwise import PointwiseJudge
+from prefdata.judges.asking.formats.base import FormatName
+from prefdata.judges.asking.formats.replies import Verdict, share_out
+from prefdata.judges.asking.request import FORMATS, VerdictRequest
+from prefdata.judges.registry import JUDGES
 
-WHERE = "judge.judges.0"
 HELD = ("choice", "json_schema", "regex")
 
 
-def verdicts(options: tuple[str, ...] = ("A", "B"), **settings: str) -> Verdicts:
-    return Verdicts(AskingConfig(model="judge", **settings), WHERE, options)  # type: ignore[arg-type]
+def verdicts(verdict: str = "auto") -> VerdictRequest:
+    return VerdictRequest("judge", verdict, 256, Verdict(("A", "B")), WHERE)  # type: ignore[arg-type]
 
 
-def ask(engine: Speaking, asked: Verdicts, count: int = 1) -> pl.DataFrame:
+def test_the_setting_names_the_formats_there_are() -> None:
+    assert [each.name for each in FORMATS] == ["logits", "choice", "json_schema", "regex", "text"]
+    assert set(get_args(FormatName)) == {each.name for each in FORMATS}
+
+
+def ask(engine: Speaking, asked: VerdictRequest, count: int = 1) -> pl.DataFrame:
     contents = [f"Which? {n}" for n in range(count)]
     rows = pl.DataFrame(
-        {"place": contents, "messages": [[{"role": "user", "content": c}] for c in contents]}
+        {"prompt_id": contents, "messages": [[{"role": "user", "content": c}] for c in contents]}
     )
     return asked.ask(asking(judge=engine), rows)
 
@@ -49,23 +52,27 @@ def test_a_verdict_in_its_form_is_read(form: str, option: str) -> None:
     assert row["logprobs"] == [0.0 if n == hit else -math.inf for n in range(2)]
 
 
-def test_the_best_way_that_the_engine_has_is_taken() -> None:
-    def met(engine: Speaking) -> tuple[str, object]:
-        _, operation, settings = first_met(verdicts().wanted(), {"judge": engine})  # type: ignore[misc]
-        structure = getattr(settings, "structure", None)
-        return operation, structure and next(iter(structure.model_dump(exclude_none=True)))
+def test_the_best_format_that_the_engine_can_do_is_taken() -> None:
+    def met(engine: Speaking) -> tuple[str, object, str]:
+        call = verdicts().requirement().resolve({"judge": engine})
+        structure = getattr(call.settings, "structure", None)
+        held = structure and next(iter(structure.model_dump(exclude_none=True)))
+        return call.operation, held, verdicts().choose_format(asking(judge=engine)).name
 
-    assert met(Weighing(lambda *_: (0.0, 0.0))) == ("choose", None)
-    assert met(Speaking(in_form, HELD)) == ("generate", "choice")  # type: ignore[arg-type]
-    assert met(Speaking(in_form, HELD[1:])) == ("generate", "json_schema")  # type: ignore[arg-type]
-    assert met(Speaking(in_form, HELD[2:])) == ("generate", "regex")  # type: ignore[arg-type]
-    assert met(Speaking(in_form)) == ("generate", None)  # type: ignore[arg-type]
+    assert met(Weighing(lambda *_: (0.0, 0.0))) == ("choose", None, "logits")
+    for form, structures in (
+        ("choice", HELD),
+        ("json_schema", HELD[1:]),
+        ("regex", HELD[2:]),
+    ):
+        assert met(Speaking(in_form, structures)) == ("generate", form, form)  # type: ignore[arg-type]
+    assert met(Speaking(in_form)) == ("generate", None, "text")  # type: ignore[arg-type]
 
 
 def test_an_engine_that_can_not_is_refused_with_the_setting_to_change() -> None:
     engine = Speaking(lambda *_: "A")
     with pytest.raises(ModelError, match=r"structure \(regex\)") as caught:
-        first_met(verdicts(verdict="regex").wanted(), {"judge": engine})
+        verdicts("regex").requirement().resolve({"judge": engine})
     assert "Set judge.judges.0.verdict: auto" in str(caught.value)
 
 
@@ -117,129 +124,19 @@ def test_a_verdict_that_was_cut_off_is_none_however_it_reads() -> None:
 
 def test_probabilities_are_shares_whatever_the_scale() -> None:
     rows = pl.DataFrame({"p": [[-1000.0, -1000.0], [0.0, -math.inf], [math.log(3.0), 0.0]]})
-    found = rows.select(probabilities(pl.col("p"))).to_series().to_list()
+    found = rows.select(share_out(pl.col("p"))).to_series().to_list()
     assert [v for p in found for v in p] == pytest.approx([0.5, 0.5, 1.0, 0.0, 0.75, 0.25])
 
 
-# What real judge models write in place of a verdict. {o} is an option.
-ANYWHERE = [
-    "",
-    " \n\t ",
-    "NaN",
-    "Infinity",
-    "-Infinity",
-    "1e309",
-    "null",
-    "-1",
-    "10/10",
-    "score: 10",
-    "[[10]]",
-    "[[-1]]",
-    "[[NaN]]",
-    "[[1e309]]",
-    "[[4.5]]",
-    "[[４]]",
-    "[[٣]]",
-    "４",
-    "[[]]",
-    "[[ ]]",
-    "[[{o}]",
-    "[{o}]]",
-    "[[{o}]] [[{p}]]",
-    "[[{o}]]\n[[{p}]]",
-    "{o} and {p}",
-    "I think {o}",
-    "{o}.\n{p}.",
-    "The response says: “[[{o}]]”",
-    'It says "[[{o}]]" at its end.',
-    "> [[{o}]]",
-    "```\n[[{o}]]\n```",
-    "`[[{o}]]`",
-    "[Response]\n[[{o}]]\n[End of response]",
-    "<think>It has to be [[{o}]].</think>",
-    "<think>It has to be [[{o}]].",
-    "<think>\n</think>\n",
-    "I'm sorry, but I can't rate this.",
-    "As an AI I have no judgment.",
-    "x" * 200_000,
-    "[[{o}]] " * 20_000 + "end",
-    '{"verdict": "{o}", "verdict": "{p}"}',
-    '{"verdict": "{o}"',
-    '{"verdict": ',
-    '```json\n{"verdict": "{o}"}\n```',
-    '{"verdict": ["{o}"]}',
-    '{"verdict": {"verdict": "{o}"}}',
-    '{"verdict": null}',
-    '{"verdict": NaN}',
-    '{"verdict": Infinity}',
-    '{"verdict": 1e309}',
-    '{"verdict": true}',
-    '{"verdict": "{o}", "why": "x"}',
-    '{"why": "x", "verdict": "{o}"}',
-    '{"Verdict": "{o}"}',
-    "{'verdict': '{o}'}",
-    '{"verdict": "{o} "}',
-    '{"verdict": "\\u0034"}',
-    '{"verdict": "10"}',
-    '{"verdict": "５"}',
-    '[{"verdict": "{o}"}]',
-    '{"verdict": "{o}"} {"verdict": "{p}"}',
-    '{"ranking": []}',
-    '{"ranking": ["A"]}',
-    '{"ranking": ["A", "A", "B"]}',
-    '{"ranking": ["A", "B", "C", "D"]}',
-    '{"ranking": ["A", "B", "Z"]}',
-    '{"ranking": ["A", "B", 3]}',
-    '{"ranking": "A > B > C"}',
-    '{"ranking": ["A", "B", "C"], "ranking": ["B", "A", "C"]}',
-    '{"ranking": ["A", "B", "C"',
-    '```\n{"ranking": ["A", "B", "C"]}\n```',
-    "A > B",
-    "A > B > B",
-    "A > B > C > D",
-    "A = B > C",
-    "[[A > B]]",
-    "[[A > A > C]]",
-    "[[A > B > C]] or so",
-    "[[A > B > C]]\n[[C > B > A]]",
-    "\x00",
-    "\ufeff[[{o}]]x",
-    "🙂",
-]
-NOISE = 'AB12345{}[]":,\\ \n\t[[]]verdictNaN٣４<think></think>>>=“”`'
-
-
-def malformed(seed: int, count: int, options: tuple[str, ...]) -> list[str]:
-    """Real shapes first, then broken and mixed ones, none of which a reader should believe."""
-    rng = random.Random(seed)
-    made = [shape.replace("{o}", options[0]).replace("{p}", options[1]) for shape in ANYWHERE]
-    while len(made) < count:
-        shape = rng.choice(made[: len(ANYWHERE)])[:400]
-        kind = rng.randrange(3)
-        if kind == 0:
-            noise = "".join(rng.choice(NOISE) for _ in range(rng.randrange(1, 60)))
-            made.append(noise + "?")
-        elif kind == 1:
-            cut = rng.randrange(len(shape) + 1)
-            made.append(shape[:cut] + "?" + rng.choice(NOISE))
-        else:
-            made.append(shape + " " + rng.choice(ANYWHERE)[:200].replace("{o}", "x") + " …")
-    return made
-
-
-def build(kind: type[Judge], form: str) -> Judge:
-    return kind({"model": "judge", "verdict": form}, WHERE)
-
-
-CASES: list[tuple[type[Judge], str, tuple[str, ...], int]] = [
+CASES: list[tuple[str, str, tuple[str, ...], int]] = [
     (judge, form, options, responses)
     for judge, options, responses in (
-        (PairwiseJudge, ("A", "B"), 2),
-        (PointwiseJudge, ("4", "2"), 2),
-        (ListwiseJudge, ("A", "B"), 3),
+        ("pairwise", ("A", "B"), 2),
+        ("pointwise", ("4", "2"), 2),
+        ("listwise", ("A", "B"), 3),
     )
     for form in FORMS
-    if not (judge is ListwiseJudge and form == "choice")
+    if (judge, form) != ("listwise", "choice")
 ]
 
 
@@ -249,7 +146,9 @@ def test_malformed_verdicts_become_unscored_with_a_reason_and_none_a_number() ->
     each = 2_200 // len(CASES)
     for position, (kind, form, options, responses) in enumerate(CASES):
         texts = malformed(position, each, options)
-        panel = {f"Question {n}?": [f"response {n} {i}" for i in range(responses)] for n in range(each)}
+        panel = {
+            f"Question {n}?": [f"response {n} {i}" for i in range(responses)] for n in range(each)
+        }
         given_ = candidates(panel)
 
         def saying(
@@ -258,12 +157,12 @@ def test_malformed_verdicts_become_unscored_with_a_reason_and_none_a_number() ->
             return texts[int(turns[0].split("Question ")[1].split("?")[0])]
 
         engine = Speaking(saying, HELD)
-        found = build(kind, form).judge(given_, asking(judge=engine))
+        found = build(kind, model="judge", verdict=form).judge(given_, asking(judge=engine))
         assert found.height == each * responses * (responses - 1) // 2
         believed = found.filter(pl.col("unscored").is_null() | pl.col("preference").is_not_null())
         question = {hexid(0, name): name for name in panel}
         wrong = [texts[int(question[p].split()[1][:-1])] for p in believed["prompt_id"]]
-        assert not wrong, (kind.kind, form, wrong)
+        assert not wrong, (kind, form, wrong)
         for column in ("preference", "reward_a", "reward_b", "forward", "reverse"):
             assert found[column].null_count() == found.height
         kept = found.filter(~pl.col("unscored").str.starts_with("empty"))
@@ -282,14 +181,14 @@ def test_malformed_verdicts_become_unscored_with_a_reason_and_none_a_number() ->
     assert min(reasons.values()) >= 5
 
 
-WRITERS = [k for k, j in lookup.JUDGES.items() if "verdict" in j.config_model.model_fields]
+WRITERS = [k for k, j in JUDGES.parts.items() if "verdict" in j.config_type.model_fields]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_no_judge_makes_a_number_of_a_model_that_writes_nonsense(kind: str) -> None:
     given_ = candidates({"Why?": ["Because.", "No."], "When?": ["Now.", "Never.", "Soon."]})
     for text in ("", "10/10", "<think>[[A]]", "[[A]]\n[[B]]", '{"verdict": "A"'):
-        judge = lookup.JUDGES[kind]({"model": "judge"}, WHERE)
+        judge = build(kind, model="judge")
         engine = Speaking(lambda *_, text=text: text)  # type: ignore[misc]
         inference: Inference = asking(judge=engine, policy=engine)
         found = judge.judge(given_, inference)
