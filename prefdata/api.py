@@ -17,17 +17,16 @@ import polars as pl
 from prefdata.ches.measure import COLUMNS, measure_pairs
 from prefdata.config import Params, load_params
 from prefdata.engines.base import MESSAGES
-from prefdata.engines.config import ModelParams
-from prefdata.engines.registry import Engines
+from prefdata.engines.config import ModelConfig
+from prefdata.engines.registry import ENGINES, Engines
 from prefdata.errors import ConfigError
 from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES, prompt_id
-from prefdata.inference import Inference, Memo
+from prefdata.inference import Inference
 from prefdata.inference.progress import Progress
 from prefdata.inference.runtime import Runtime
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
-from prefdata.parts.validation import validate
 from prefdata.records import Prompt
 from prefdata.records.base import fill_columns
 from prefdata.reports.progress import open_progress
@@ -41,7 +40,7 @@ __all__ = ["judge", "load_params", "measure_ches", "read", "run", "run_stage"]
 
 Rows = pl.DataFrame | Sequence[Mapping[str, Any]]
 """A frame, or its rows as dicts."""
-Models = Mapping[str, ModelParams | Mapping[str, Any] | str]
+Models = Mapping[str, ModelConfig | Mapping[str, Any] | str]
 """By name: settings as under `models` of params.yaml, or a Hugging Face id or folder alone."""
 
 _COMPARED = ("response_a", "response_b", "ground_truth")
@@ -107,7 +106,7 @@ def run_stage(
 
 
 def read(run: Params | str | Path, table: str) -> pl.DataFrame:
-    """A table of a run, sorted by prompt id; for tables that fit in memory.
+    """A table of a run, sorted by prompt id. It must fit in memory.
 
     Args:
         run: The run's configuration, or its data folder.
@@ -202,7 +201,7 @@ def judge(
 
 def measure_ches(
     rows: Rows,
-    model: ModelParams | Mapping[str, Any] | str,
+    model: ModelConfig | Mapping[str, Any] | str,
     *,
     memo: str | None = None,
     progress: bool | Progress = True,
@@ -210,7 +209,6 @@ def measure_ches(
     """CHES of preference pairs: how likely DPO is to lower the chosen response's probability.
 
     Unintentional Unalignment (arXiv 2410.08847), Definition 2.
-
     Args:
         rows: prompt (a text, or messages of {role, content}), chosen, rejected.
         model: The model that is to be trained: a Hugging Face id or folder, or settings as under
@@ -268,22 +266,18 @@ def _open_inference(
     models: Models, memo: str | None, progress: bool | Progress
 ) -> Iterator[Inference]:
     """What one call of this module asks models through; they are closed at its end."""
+    named = {n: {"model": m} if isinstance(m, str) else m for n, m in models.items()}
     settings = {
-        name: model if isinstance(model, ModelParams) else _model_params(name, model)
-        for name, model in models.items()
+        name: model if isinstance(model, ModelConfig) else ENGINES.parse(model, f"models.{name}")
+        for name, model in named.items()
     }
     with _progress(progress) as shown:
         runtime = Runtime(shown)
         engines = Engines(settings, runtime.stopping)
         try:
-            yield Inference(engines, Memo(memo) if memo else None, runtime)
+            yield Inference(engines, runtime.open_memo(memo), runtime)
         finally:
             engines.close()
-
-
-def _model_params(name: str, model: Mapping[str, Any] | str) -> ModelParams:
-    raw = {"model": model} if isinstance(model, str) else model
-    return validate(ModelParams, raw, where=f"models.{name}")
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefdata.cli.command import Given, add_command
+from prefdata.cli import ches
+from prefdata.cli.command import Given, Run, add_command
 from prefdata.reports.progress import open_progress
 
 if TYPE_CHECKING:
@@ -52,10 +53,13 @@ def add_commands(app: typer.Typer) -> None:
         app, "run", run_all, "run all stages in order", _RUN_EXAMPLES, panel=panel, takes_beam=True
     )
     for name, summary in SUMMARIES.items():
-        examples = _STAGE_EXAMPLES.format(name=name)
+        run: Run
+        run, examples = run_one, _STAGE_EXAMPLES.format(name=name)
         if name == "filter":
-            examples += _DRY_RUN_EXAMPLE
-        run = run_filter if name == "filter" else _run_one
+            run, examples = run_filter, examples + _DRY_RUN_EXAMPLE
+        elif name == "ches":
+            run, examples = ches.measure_ches, ches.EXAMPLES
+            summary += ", or of a preference dataset (--data)"
         add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
     add_command(
         app,
@@ -91,7 +95,7 @@ def run_filter(
 ) -> None:
     """`prefdata filter`."""
     if not dry_run:
-        _run_one(given)
+        run_one(given)
         return
     from prefdata.pipelines.run import dry_run_filters
     from prefdata.reports.filters import report_dry_run
@@ -113,7 +117,8 @@ def plan_more(given: Given) -> None:
     print_funnel(given, params, {})
 
 
-def _run_one(given: Given) -> None:
+def run_one(given: Given) -> None:
+    """`prefdata STAGE`."""
     from prefdata.pipelines.run import run_stage
 
     params = given.load_params()

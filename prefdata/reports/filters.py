@@ -53,7 +53,15 @@ def report_filters(params: Params, stats: Stats) -> dict[str, FilterFigures]:
     if not set(stats.filters) <= set(names):
         return {}
     counted = {name: stats.filters.get(name, FilterStats()) for name in names}
-    return {name: FilterFigures.model_validate(c.model_dump()) for name, c in counted.items()}
+    return {
+        name: FilterFigures(
+            rows_in=counts.rows_in,
+            rows_out=counts.rows_out,
+            dropped=counts.dropped,
+            figures={figure.name: figure.value for figure in counts.figures},
+        )
+        for name, counts in counted.items()
+    }
 
 
 def name_filters(params: Params) -> list[str]:
