@@ -58,7 +58,7 @@ def report_filters(params: Params, stats: Stats) -> dict[str, FilterFigures]:
             rows_in=counts.rows_in,
             rows_out=counts.rows_out,
             dropped=counts.dropped,
-            figures={figure.name: figure.value for figure in counts.figures},
+            figures=counts.figures,
         )
         for name, counts in counted.items()
     }
