@@ -73,7 +73,12 @@ class Manifest(Entry):
     schema_version: int
     content_version: str = Field(description="A function of the rows alone.")
     prefdata_version: str
-    config_fingerprint: str
+    config_fingerprint: str = Field(
+        description="Of all settings and plugins, wherever the tables lie."
+    )
+    plugins: dict[str, str] = Field(
+        description='Kinds of other packages, such as "judges.loudness", with package and version.'
+    )
     models: dict[str, str] = Field(description="Fingerprint of each model.")
     splits: dict[str, int] = Field(description="Pairs of each split.")
     stages: list[StageEntry]
