@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import flows
 import orjson
@@ -152,13 +152,13 @@ def test_an_evaluation_file_is_read_once_for_all_buckets(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    plain = storage.read_bytes
+    plain = storage.open_file
 
-    def watch(path: str) -> bytes | None:
+    def watch(path: str) -> BinaryIO:
         read.append(path)
         return plain(path)
 
-    monkeypatch.setattr(storage, "read_bytes", watch)
+    monkeypatch.setattr(storage, "open_file", watch)
     run_stage("filter", set_kinds(folder, "contamination"))
     assert flows.read(folder, "dropped/filter").height > 0
     assert read.count(str(folder / "evaluation.txt")) == 1
