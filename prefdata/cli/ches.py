@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prefdata.cli.command import Given
-from prefdata.cli.progress import open_progress
 from prefdata.errors import ConfigError
+from prefdata.reports.progress import open_progress
 
 EXAMPLES = """
 prefdata ches

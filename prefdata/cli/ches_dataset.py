@@ -19,7 +19,7 @@ from prefdata.cli.ches_rows import find_reasons, join_pairs, read_dataset
 from prefdata.config.params import Params
 from prefdata.config.presets import ches_params
 from prefdata.dataset.manifest import read_manifest
-from prefdata.engines.config import ModelParams
+from prefdata.engines.registry import ENGINES
 from prefdata.errors import ConfigError, ModelError, TooManyFaulty
 from prefdata.files import storage
 from prefdata.filters.pairs.ches import ChesConfig
@@ -116,8 +116,7 @@ def run_ches(
         },
         _WHERE,
     )
-    policy = validate(
-        ModelParams,
+    policy = ENGINES.parse(
         {
             "engine": engine,
             "model": model,

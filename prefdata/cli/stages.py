@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prefdata.cli.ches import EXAMPLES as CHES_EXAMPLES
+from prefdata.cli.ches import measure_ches
 from prefdata.cli.command import Given, add_command
 from prefdata.reports.progress import open_progress
 
@@ -55,7 +57,9 @@ def add_commands(app: typer.Typer) -> None:
         examples = _STAGE_EXAMPLES.format(name=name)
         if name == "filter":
             examples += _DRY_RUN_EXAMPLE
-        run = run_filter if name == "filter" else _run_one
+        if name == "ches":
+            examples = CHES_EXAMPLES
+        run = {"filter": run_filter, "ches": measure_ches}.get(name, run_one)
         add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
     add_command(
         app,
@@ -91,7 +95,7 @@ def run_filter(
 ) -> None:
     """`prefdata filter`."""
     if not dry_run:
-        _run_one(given)
+        run_one(given)
         return
     from prefdata.pipelines.run import dry_run_filters
     from prefdata.reports.filters import report_dry_run
@@ -113,7 +117,8 @@ def plan_more(given: Given) -> None:
     print_funnel(given, params, {})
 
 
-def _run_one(given: Given) -> None:
+def run_one(given: Given) -> None:
+    """One stage, by its command."""
     from prefdata.pipelines.run import run_stage
 
     params = given.load_params()
