@@ -99,8 +99,8 @@ def run_stage(
 ) -> Funnel:
     """Run one stage as `prefdata STAGE` does; see `run`.
 
-    >>> prefdata.run_stage("params.yaml", "pair", progress=False).stages["pair"].dropped
-    {'not_best_worst': 100}
+    >>> prefdata.run_stage("params.yaml", "pair", progress=False).stages["pair"].rows_out
+    20
     """
     return run(params, [stage], progress=progress, beam_arguments=beam_arguments)
 

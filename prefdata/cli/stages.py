@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prefdata.cli import ches
-from prefdata.cli.command import Given, Run, add_command
+from prefdata.cli.command import Given, Run, add_command, import_beam
 from prefdata.reports.progress import open_progress
 
 if TYPE_CHECKING:
@@ -74,9 +74,10 @@ def add_commands(app: typer.Typer) -> None:
 
 def run_all(given: Given) -> None:
     """`prefdata run`."""
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import run_flow
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         run = run_flow(params, given.beam_arguments, progress)
     print_funnel(given, params, run.seconds)
@@ -97,10 +98,11 @@ def run_filter(
     if not dry_run:
         run_one(given)
         return
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import dry_run_filters
     from prefdata.reports.filters import report_dry_run
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         stats = dry_run_filters(params, given.beam_arguments, progress)
     given.print_report(report_dry_run(params, stats))
@@ -108,9 +110,10 @@ def run_filter(
 
 def plan_more(given: Given) -> None:
     """`prefdata top-up`."""
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import run_top_up
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         planned = run_top_up(params, given.beam_arguments, progress)
         progress.note(planned.describe())
@@ -119,9 +122,10 @@ def plan_more(given: Given) -> None:
 
 def run_one(given: Given) -> None:
     """`prefdata STAGE`."""
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import run_stage
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         run = run_stage(given.command, params, given.beam_arguments, progress)
     print_funnel(given, params, run.seconds)
