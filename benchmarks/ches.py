@@ -12,8 +12,8 @@ something on a machine with nothing else to do; `speedup_cpu_time` is of the pro
 `max_relative_error` compares, for the sampled pairs, both forms of CHES with Definition 2 evaluated
 in float64 throughout (ches_exact.py), relative to CHES itself, which may nearly cancel. So beside
 it stand `max_relative_error_float32_pass`, of a plain float32 pass per response with its states
-summed in float64; `max_relative_error_sums`, of prefdata's sums against float64 ones of the same packed
-states; `share_above_1e-4` of each; and `max_error_of_terms`, prefdata's relative to
+summed in float64; `max_relative_error_sums`, of prefdata's sums against float64 ones of the same
+packed states; `share_above_1e-4` of each; and `max_error_of_terms`, prefdata's relative to
 |S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms CHES is the difference of.
 `prefix_saving` is the tokens run with each prompt read for every response, over those run with it
 read once, on the same requests.

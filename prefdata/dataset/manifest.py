@@ -8,7 +8,7 @@ import io
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefdata.errors import TableError
 from prefdata.files import storage
@@ -152,7 +152,12 @@ def read_manifest(folder: str) -> Manifest:
         raise TableError(
             f"{folder}: the manifest is not the one that was completed", "Export again."
         )
-    return Manifest.model_validate_json(content)
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise TableError(
+            f"{folder}/{MANIFEST}: not what export writes: {error}", "Export again."
+        ) from error
 
 
 def _check_version(folder: str, content: bytes) -> None:
