@@ -209,6 +209,7 @@ def measure_ches(
     """CHES of preference pairs: how likely DPO is to lower the chosen response's probability.
 
     Unintentional Unalignment (arXiv 2410.08847), Definition 2.
+
     Args:
         rows: prompt (a text, or messages of {role, content}), chosen, rejected.
         model: The model that is to be trained: a Hugging Face id or folder, or settings as under

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -23,8 +23,8 @@ _FILTER = "What stays, as in the filter ches"
 _MODEL = "The model"
 
 
-def _option(text: str, panel: str, metavar: str | None = None) -> typer.models.OptionInfo:
-    return typer.Option(help=text, rich_help_panel=panel, metavar=metavar)
+def _option(text: str, panel: str, *names: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
 
 
 def measure_ches(
@@ -38,7 +38,11 @@ def measure_ches(
     revision: Annotated[str | None, _option("Of a hub dataset.", _DATASET)] = None,
     columns: Annotated[
         str | None,
-        _option("Where names are unusual: prompt=…,chosen=…,rejected=…", _DATASET, "NAME=COLUMN,…"),
+        _option(
+            "Where names are unusual: prompt=…,chosen=…,rejected=…",
+            _DATASET,
+            metavar="NAME=COLUMN,…",
+        ),
     ] = None,
     limit: Annotated[int | None, _option("Read so many rows and no more.", _DATASET)] = None,
     out: Annotated[
@@ -50,10 +54,7 @@ def measure_ches(
         ),
     ] = None,
     add_columns: Annotated[
-        bool,
-        typer.Option(
-            "--add-columns", help="Put the measures into the copy.", rich_help_panel=_DATASET
-        ),
+        bool, _option("Put the measures into the copy.", _DATASET, "--add-columns")
     ] = False,
     examples: Annotated[int, _option("How many of the riskiest pairs to show.", _DATASET)] = 5,
     memo: Annotated[

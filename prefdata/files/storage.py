@@ -1,4 +1,4 @@
-"""The one place that touches storage: plain local paths, or any fsspec URL (gs://, s3:// …)."""
+"""Storage: the one place that touches files, on local paths and fsspec URLs (gs://, s3:// …)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REMOTE_TRIES = 6
 REMOTE_PAUSE = 0.2
 """Seconds before the second try of a remote call; doubled, with jitter, before each further one."""
 
-# What no second try mends.
+# A second try changes nothing about these.
 _LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -57,15 +57,15 @@ def join(folder: str, *names: str) -> str:
 def write_bytes(path: str, content: bytes | memoryview, durable: bool = True) -> None:
     """Write whole or not at all: a reader sees the old file or the new one, never half of it.
 
-    A file that is not `durable` outlives the process, but the machine only once `sync` was called
-    on it: a disk that is waited for once a file would cost a stage a tenth of its time.
+    A file that is not `durable` survives the process at once, and a crash of the machine only
+    after `sync`: waiting for the disk at every file would cost a stage a tenth of its time.
     """
     if is_remote(path):
-        fs, key = _remote(path)
-        _tried(path, lambda: fs.pipe_file(key, bytes(content)))
+        fs, key = _open_remote(path)
+        _retry(path, lambda: fs.pipe_file(key, bytes(content)))
         return
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
-    with _explained(path):
+    with _explain_errors(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(temporary, "wb") as file:
@@ -83,16 +83,16 @@ def sync(path: str) -> None:
     """Wait until the file is on the disk. Remote stores keep what they took."""
     if is_remote(path):
         return
-    with _explained(path), open(path, "rb") as file:
+    with _explain_errors(path), open(path, "rb") as file:
         os.fsync(file.fileno())
 
 
 def read_bytes(path: str) -> bytes | None:
     """The file's content, or None where there is no such file."""
     if is_remote(path):
-        fs, key = _remote(path)
+        fs, key = _open_remote(path)
         try:
-            return bytes(_tried(path, lambda: fs.cat_file(key)))
+            return bytes(_retry(path, lambda: fs.cat_file(key)))
         except FileNotFoundError:
             return None
     try:
@@ -109,12 +109,12 @@ def read_many(paths: Sequence[str]) -> list[bytes | None]:
     """`read_bytes` of every path; remote ones at once, as far as the store can."""
     if not paths or not is_remote(paths[0]):
         return [read_bytes(path) for path in paths]
-    fs = _remote(paths[0])[0]
-    keys = [_remote(path)[1] for path in paths]
-    found = fs.cat(keys, on_error="return")
+    fs = _open_remote(paths[0])[0]
+    keys = [_open_remote(path)[1] for path in paths]
+    contents = fs.cat(keys, on_error="return")
     # One by one, and tried again, where the first try brought an error.
     return [
-        found[key] if isinstance(found.get(key), bytes) else read_bytes(path)
+        contents[key] if isinstance(contents.get(key), bytes) else read_bytes(path)
         for key, path in zip(keys, paths, strict=True)
     ]
 
@@ -122,7 +122,7 @@ def read_many(paths: Sequence[str]) -> list[bytes | None]:
 def open_file(path: str) -> BinaryIO:
     """The file, to read parts of it. Raises OSError as it comes."""
     if is_remote(path):
-        fs, key = _remote(path)
+        fs, key = _open_remote(path)
         return cast(BinaryIO, fs.open(key, "rb"))
     return open(path, "rb")
 
@@ -130,7 +130,7 @@ def open_file(path: str) -> BinaryIO:
 def list_names(folder: str) -> list[str]:
     """Sorted names of what is in the folder; none where there is no such folder."""
     if is_remote(folder):
-        return sorted(str(found["name"]).rsplit("/", 1)[-1] for found in _listed(folder))
+        return sorted(str(found["name"]).rsplit("/", 1)[-1] for found in _list_remote(folder))
     try:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
@@ -140,7 +140,7 @@ def list_names(folder: str) -> list[str]:
 def list_files(folder: str) -> list[File]:
     """The files in the folder with their sizes, sorted by name; none where there is no folder."""
     if is_remote(folder):
-        found = [f for f in _listed(folder) if f["type"] == "file"]
+        found = [f for f in _list_remote(folder) if f["type"] == "file"]
         files = [File(str(f["name"]).rsplit("/", 1)[-1], int(f["size"] or 0)) for f in found]
         return sorted(files, key=lambda file: file.name)
     files = []
@@ -156,11 +156,11 @@ def list_files(folder: str) -> list[File]:
 def remove(path: str) -> None:
     """Remove the file if it is there."""
     if is_remote(path):
-        fs, key = _remote(path)
+        fs, key = _open_remote(path)
         with suppress(FileNotFoundError):
-            _tried(path, lambda: fs.rm_file(key))
+            _retry(path, lambda: fs.rm_file(key))
         return
-    with _explained(path):
+    with _explain_errors(path):
         Path(path).unlink(missing_ok=True)
 
 
@@ -178,7 +178,7 @@ def make_folder(folder: str) -> None:
     """Make the folder and find out now, before any work, whether it can be written."""
     if is_remote(folder):
         return
-    with _explained(folder):
+    with _explain_errors(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
         probe = Path(folder, f".writable.{os.getpid()}")
         probe.touch()
@@ -186,7 +186,7 @@ def make_folder(folder: str) -> None:
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
+def _explain_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -194,7 +194,7 @@ def _explained(path: str) -> Iterator[None]:
         raise StorageError(f"{path}: can't be written: {error.strerror}", remedy) from error
 
 
-def _remote(path: str) -> tuple[Any, str]:
+def _open_remote(path: str) -> tuple[Any, str]:
     import fsspec
 
     try:
@@ -206,24 +206,26 @@ def _remote(path: str) -> tuple[Any, str]:
     return fs, str(key)
 
 
-def _listed(folder: str) -> list[dict[str, Any]]:
+def _list_remote(folder: str) -> list[dict[str, Any]]:
     """What the remote folder holds now: what fsspec remembers of it may be hours old."""
-    fs, key = _remote(folder)
+    fs, key = _open_remote(folder)
 
     def ls() -> list[dict[str, Any]]:
         fs.invalidate_cache(key)
         return list(fs.ls(key, detail=True))
 
     try:
-        return _tried(folder, ls)
+        return _retry(folder, ls)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _tried(path: str, call: Callable[[], Result]) -> Result:
-    """What the remote call returns, tried again after what may pass.
+def _retry(path: str, call: Callable[[], Result]) -> Result:
+    """The result of a remote call, which is tried again after errors that may pass.
 
-    Raises StorageError when it did not pass; FileNotFoundError and its like as they come.
+    Raises:
+        StorageError: The store refused the call, or failed every time.
+        FileNotFoundError: As it comes; so its like.
     """
     for number in range(REMOTE_TRIES):
         try:

@@ -1,8 +1,8 @@
 """Digests of rows: the same content has the same digest, however the frame came to be.
 
 A row is encoded so that no two rows encode alike: a text as its SHA-256, a number as its digits
-(a float as its bits), a list as its length and its items, a struct as its fields, a null as none
-of these. All of it runs as one polars expression, outside the interpreter's lock: a judge's
+(a float as its bits), a list as its length and its items, a struct as its fields, a null as a mark
+of its own. All of it runs as one polars expression, outside the interpreter's lock: a judge's
 prompts are far larger than all tables together.
 """
 
@@ -16,8 +16,13 @@ from polars_hash import CryptographicHashingNameSpace
 
 
 def row_digests(rows: pl.DataFrame, columns: Sequence[str], *context: str) -> pl.Series:
-    """SHA-256 of the named columns of each row, as 64 hex characters, after the `context` that
-    all rows share."""
+    """SHA-256 of the named columns of each row, as 64 hex characters.
+
+    Args:
+        rows: The rows.
+        columns: The columns that count, in this order.
+        context: What all rows share; goes in first.
+    """
     schema = rows.schema
     parts = [_sha256(pl.lit(part)) for part in context]
     parts += [_encode(pl.col(name), schema[name]) for name in columns]
@@ -25,7 +30,7 @@ def row_digests(rows: pl.DataFrame, columns: Sequence[str], *context: str) -> pl
 
 
 def _encode(column: pl.Expr, kind: DataTypeClass | pl.DataType) -> pl.Expr:
-    """The column's encoding, a text a row; each ends where the next begins."""
+    """The column's encoding, one text per row; no text is the beginning of another."""
     if isinstance(kind, pl.List):
         items = column.list.eval(_encode(pl.element(), kind.inner)).list.join("")
         encoded = pl.concat_str([_number(column.list.len()), items])

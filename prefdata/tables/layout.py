@@ -21,7 +21,7 @@ MIN_BUCKETS = 4
 
 
 class Asked(BaseModel):
-    """What a stage wanted of a model, whether it was asked or the memo had it."""
+    """What a stage wanted of a model in all, whether the model was asked or the memo had it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,11 +58,12 @@ class Table:
     record: type[Record]
 
     def bucket_path(self, bucket: int, buckets: int) -> str:
-        """The file of one bucket."""
+        """The path of one bucket's file."""
         return storage.join(self.folder, f"bucket-{bucket:05d}-of-{buckets:05d}.parquet")
 
     @property
     def info_path(self) -> str:
+        """The path of the mark that a finished table has."""
         return storage.join(self.folder, INFO_NAME)
 
 

@@ -41,16 +41,25 @@ def write_bucket(table: Table, bucket: int, buckets: int, rows: pl.DataFrame) ->
 
 @cache
 def _empty(record: type[Record]) -> memoryview:
-    """Most buckets of dropped hold no row."""
+    """The bytes of a bucket without rows, as most of the dropped records' are."""
     return encode(record, pl.DataFrame(schema=polars_schema(record)), where=record.__name__)
 
 
 def encode(record: type[Record], rows: pl.DataFrame, where: str) -> memoryview:
-    """Parquet bytes of the rows, sorted and in the record's schema."""
+    """Parquet bytes of the rows, sorted and in the record's schema.
+
+    Args:
+        record: What each row is.
+        rows: In any order; the columns exactly those of the record.
+        where: Heads the errors, such as the file's path.
+
+    Raises:
+        TableError: The rows don't fit the record.
+    """
     schema = arrow_schema(record)
-    missing = set(schema.names) ^ set(rows.columns)
-    if missing:
-        raise TableError(f"{where}: columns {sorted(missing)} don't fit {record.__name__}")
+    wrong = set(schema.names) ^ set(rows.columns)
+    if wrong:
+        raise TableError(f"{where}: columns {sorted(wrong)} don't fit {record.__name__}")
     ordered = rows.select(schema.names).sort(record.sort_by)
     try:
         arrow = ordered.to_arrow().cast(schema)

@@ -1,4 +1,4 @@
-"""Faulty rows among good ones, through the command: each is set aside with its reason and place."""
+"""Faulty rows among good ones, through the command: each is dropped with its reason and origin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from prefdata.cli import app as cli
-from prefdata.records import Prompt, Dropped
+from prefdata.records import Dropped, Prompt
 from prefdata.tables import Table, read_info, read_table
 
 GOOD = [b'{"prompt":"Question %d?"}' % i for i in range(9)]
@@ -91,12 +91,12 @@ def test_a_bad_row_is_set_aside_and_the_good_ones_go_on(
 
     (row,) = table(tmp_path, "dropped/ingest", Dropped).to_dicts()
     assert (row["stage"], row["reason"], row["fault"]) == ("ingest", reason, True)
-    assert row["place"] == f"{path}:7"
+    assert row["origin"] == f"{path}:7"
     assert detail in row["detail"]
     kept = orjson.loads(row["record"])
     assert kept.startswith(line[:40].decode("utf-8", "backslashreplace"))
     info = read_info(Table(str(tmp_path / "data" / "prompts"), Prompt))
-    assert (info.rows_in, info.rows_out, info.rejected) == (10, 9, {reason: 1})
+    assert (info.rows_in, info.rows_out, info.dropped) == (10, 9, {reason: 1})
 
 
 def test_too_many_faults_stop_the_flow_once_all_is_written(
@@ -111,9 +111,9 @@ def test_too_many_faults_stop_the_flow_once_all_is_written(
     assert f"remedy: Look at {tmp_path}/data/dropped/ingest" in said
     assert "raise ingest.max_faulty_fraction" in said
     assert table(tmp_path, "prompts", Prompt).height == 9
-    rejected = table(tmp_path, "dropped/ingest", Dropped)
+    dropped = table(tmp_path, "dropped/ingest", Dropped)
     places = {f"{tmp_path}/prompts.jsonl:{n}" for n in (10, 11, 12)}
-    assert set(rejected["place"]) == places
+    assert set(dropped["origin"]) == places
 
 
 def test_a_whole_run_stops_after_the_stage_with_too_many_faults(
@@ -137,13 +137,13 @@ def test_duplicates_are_no_faults(tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_bytes(b"\n".join([*GOOD, GOOD[4], b'"Question 4?\\r\\n"']))
     assert ingest(tmp_path, limit=0) == 0
-    rejected = table(tmp_path, "dropped/ingest", Dropped)
+    dropped = table(tmp_path, "dropped/ingest", Dropped)
     kept = table(tmp_path, "prompts", Prompt).filter(pl.col("origin") == f"{path}:5")
-    assert rejected["reason"].to_list() == ["duplicate"] * 2
-    assert not rejected["fault"].any()
-    assert set(rejected["detail"]) == {f"the same prompt stands at {path}:5"}
-    assert set(rejected["place"]) == set(kept["prompt_id"])
-    origins = {orjson.loads(record)["origin"] for record in rejected["record"]}
+    assert dropped["reason"].to_list() == ["duplicate"] * 2
+    assert not dropped["fault"].any()
+    assert set(dropped["detail"]) == {f"the same prompt stands at {path}:5"}
+    assert set(dropped["origin"]) == set(kept["prompt_id"])
+    origins = {orjson.loads(record)["origin"] for record in dropped["record"]}
     assert origins == {f"{path}:10", f"{path}:11"}
 
 
@@ -154,20 +154,20 @@ def test_crlf_and_unicode_line_separators_cut_no_row(tmp_path: Path) -> None:
     prompts = table(tmp_path, "prompts", Prompt)
     found = {origin: m["content"] for origin, (m,) in prompts.select("origin", "messages").rows()}
     assert found == {f"{path}:1": "a\u2028b", f"{path}:2": "a bare string"}
-    assert table(tmp_path, "dropped/ingest", Dropped)["place"].to_list() == [f"{path}:3"]
+    assert table(tmp_path, "dropped/ingest", Dropped)["origin"].to_list() == [f"{path}:3"]
 
 
 def test_hh_transcripts_that_are_none_are_set_aside(tmp_path: Path) -> None:
     shared = "\n\nHuman: A tool?\n\nAssistant: A ham"
-    good = {"chosen": f"{shared}mer", "rejected": f"{shared}ster"}
-    bad = {"chosen": "\n\nAssistant: Hello", "rejected": "\n\nAssistant: Go"}
+    good = {"chosen": f"{shared}mer", "dropped": f"{shared}ster"}
+    bad = {"chosen": "\n\nAssistant: Hello", "dropped": "\n\nAssistant: Go"}
     path = tmp_path / "prompts.jsonl"
     path.write_bytes(b"\n".join(orjson.dumps(row) for row in (bad, good)))
-    assert ingest(tmp_path, limit=0.5, format="hh") == 0
+    assert ingest(tmp_path, limit=0.5, kind="hh") == 0
     (prompt,) = table(tmp_path, "prompts", Prompt).to_dicts()
     assert prompt["messages"] == [{"role": "user", "content": "A tool?"}]
     (row,) = table(tmp_path, "dropped/ingest", Dropped).to_dicts()
-    assert (row["reason"], row["place"]) == ("not_a_transcript", f"{path}:1")
+    assert (row["reason"], row["origin"]) == ("not_a_transcript", f"{path}:1")
 
 
 def test_an_empty_file_gives_empty_tables(tmp_path: Path) -> None:
@@ -193,8 +193,8 @@ def test_neither_the_files_order_nor_the_bucketing_changes_the_prompts(tmp_path:
         params = flows.write_params(folder, ingest=section, buckets=buckets)
         assert cli.main(["ingest", "--params", str(params), "--quiet"]) == 0
         found.append(table(folder, "prompts", Prompt).select("prompt_id", "messages", "split"))
-        rejected = table(folder, "dropped/ingest", Dropped)
-        assert sorted(rejected["reason"]) == ["duplicate", "duplicate", "invalid_json"]
+        dropped = table(folder, "dropped/ingest", Dropped)
+        assert sorted(dropped["reason"]) == ["duplicate", "duplicate", "invalid_json"]
     assert found[0].height == 9
     assert set(found[0]["split"]) == {"train", "test"}
     assert found[0].equals(found[1])

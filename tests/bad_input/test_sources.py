@@ -36,7 +36,7 @@ def test_an_unknown_file_ending(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "prompts.csv").write_text("prompt\nHi\n")
     said = stopped(tmp_path, capsys, {"path": str(tmp_path / "prompts.csv")})
     assert "can't tell its format from its name" in said
-    assert "remedy: Set the source's format: jsonl, parquet or hh." in said
+    assert "remedy: Set the source's format: jsonl, json or parquet." in said
 
 
 def test_a_truncated_gzip_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +59,7 @@ def test_a_parquet_file_with_other_columns(
     path = tmp_path / "prompts.parquet"
     pq.write_table(pa.table({"question": ["Why?"], "answer": ["Because."]}), path)
     said = stopped(tmp_path, capsys, {"path": str(path)})
-    assert "has no column 'prompt' or 'messages'; it has: response, question" in said
+    assert "has no column 'prompt' or 'messages'; it has: answer, question" in said
     assert "remedy: Set prompt_field or messages_field of the source" in said
 
     source = {"path": str(path), "prompt_field": "question"}

@@ -48,13 +48,16 @@ def test_a_copy_has_the_files_format(stem: str, ending: str, tmp_path: Path) -> 
         assert copied == lines[1] + b"\n" + lines[3] + b"\n"
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "array.json", "a.parquet"])
+@pytest.mark.parametrize(
+    "name", ["a.jsonl", "a.jsonl.gz", "lines.json", "array.json", "array.json.zst", "a.parquet"]
+)
 def test_new_columns_stand_beside_the_old_ones(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if name == "a.parquet":
         pq.write_table(pa.Table.from_pylist(ROWS), path)
     else:
-        path.write_bytes(orjson.dumps(ROWS) if name == "array.json" else LINES)
+        pack = PACK[path.suffix if path.suffix in PACK else ""]
+        path.write_bytes(pack(orjson.dumps(ROWS) if name.startswith("array") else LINES))
     copied = copy_rows(str(path), [0, 2], pl.DataFrame({"new": [0.5, 1.5]}))
     assert reread(tmp_path, name, copied) == [{**ROWS[0], "new": 0.5}, {**ROWS[2], "new": 1.5}]
 

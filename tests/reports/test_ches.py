@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from ches_runs import Command, lines, put, rows, values
 
 from prefdata.cli.app import main
+from prefdata.cli.ches_dataset import check_faults
+from prefdata.errors import TooManyFaulty
+from prefdata.reports.ches import ChesReport
 
 
 @pytest.fixture
@@ -63,8 +67,11 @@ def test_rows_that_are_no_pair_are_counted_and_left_out(tmp_path: Path, ches: Co
     scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
     assert scores.filter(pl.col("reason").is_not_null())["row"].to_list() == [7, 9]
     assert len(values(tmp_path / "out" / "pairs.jsonl")) == 39
-    code, _ = ches(data, "--max-faulty-fraction", "0.1")
-    assert code == 0
+    figures = json.loads((tmp_path / "out" / "report.json").read_bytes())
+    report = ChesReport.model_validate(figures)
+    check_faults(report, 0.1)
+    with pytest.raises(TooManyFaulty, match="2 of 41 rows could not be measured; row 7: missing"):
+        check_faults(report, 0.01)
 
 
 def test_ties_are_no_fault(tmp_path: Path, ches: Command) -> None:
@@ -82,28 +89,16 @@ def test_ties_are_no_fault(tmp_path: Path, ches: Command) -> None:
     assert said["unmeasured"] == {"tie": 3}
 
 
-def test_identical_responses_are_no_pair_and_no_fault(tmp_path: Path, ches: Command) -> None:
-    some = rows()
-    some[3]["rejected"] = some[3]["chosen"]
-    code, said = ches(put(tmp_path, "pairs.jsonl", some), "--out", str(tmp_path / "out"))
-    assert code == 0
-    assert (said["measured"], said["unmeasured"]) == (39, {"identical_responses": 1})
-    scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
-    assert scores.filter(pl.col("ches").is_null()).select("row", "reason").rows() == [
-        (3, "identical_responses")
-    ]
-
-
-def test_repeated_rows_share_a_pair_and_contradicting_ones_have_none(
-    tmp_path: Path, ches: Command
-) -> None:
+def test_rows_that_name_a_pair_again_or_none(tmp_path: Path, ches: Command) -> None:
     some = rows(10)
     turned = {**some[4], "chosen": some[4]["rejected"], "rejected": some[4]["chosen"]}
-    data = put(tmp_path, "pairs.jsonl", [*some, some[0], turned])
+    identical = {**some[5], "rejected": some[5]["chosen"]}
+    data = put(tmp_path, "pairs.jsonl", [*some, some[0], turned, identical])
     code, said = ches(data, "--max-quantile", "1", "--out", str(tmp_path / "out"))
     assert code == 3
-    assert (said["measured"], said["unmeasured"]) == (9, {"contradicting_annotations": 2})
+    assert (said["measured"], said["faults"]) == (10, 2)
+    assert said["unmeasured"] == {"contradicting_annotations": 2, "identical_responses": 1}
     scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
     assert scores["ches"][10] == scores["ches"][0]
-    assert scores.filter(pl.col("reason").is_not_null())["row"].to_list() == [4, 11]
+    assert scores.filter(pl.col("reason").is_not_null())["row"].to_list() == [4, 11, 12]
     assert len(values(tmp_path / "out" / "pairs.jsonl")) == 10
