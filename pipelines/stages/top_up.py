@@ -67,7 +67,7 @@ def plan_samples(context: Context) -> WantedPairs:
     config, table, reached = context.params.generate, context.catalog.top_up, _count_all(context)
     frames = [read_bucket(table, b, context.buckets) for b in range(context.buckets)]
     chosen = choose_prompts(pl.concat(frames), config, reached.wanted - reached.pairs)
-    step = pl.min_horizontal(pl.col("drawn") + config.n, config.most()).cast(pl.Int64)
+    step = pl.min_horizontal(pl.col("drawn") + config.n, config.max_samples()).cast(pl.Int64)
     for bucket, frame in enumerate(frames):
         is_chosen = pl.col("prompt_id").is_in(chosen["prompt_id"].implode())
         more = frame.with_columns(n=pl.when(is_chosen).then(step).otherwise("drawn"))
@@ -126,7 +126,7 @@ def _count_prompts(
         .join(accepted.len("accepted"), on="prompt_id", how="left")
         .with_columns(pl.col("drawn", "accepted").fill_null(0).cast(pl.Int64))
         .with_columns(
-            open=(pl.col("drawn") < config.most())
+            open=(pl.col("drawn") < config.max_samples())
             & ~pl.col("prompt_id").is_in(closed["prompt_id"].implode())
             & (pl.lit(True) if quota is None else pl.col("accepted") < quota),
             n="drawn",
@@ -173,7 +173,7 @@ def _explain_shortfall(
         "accepted",
         pl.lit(wanted),
         "drawn",
-        pl.lit(config.most()),
+        pl.lit(config.max_samples()),
         "counts",
     )
     rows = explained.with_columns(detail=detail)

@@ -110,7 +110,7 @@ class GenerateParams(Section):
         """Whether samples are drawn until there are as many pairs as wanted."""
         return self.accepted_per_prompt is not None or self.target_pairs is not None
 
-    def most(self) -> int:
+    def max_samples(self) -> int:
         """The samples that a prompt gets at most."""
         return self.max_n or 4 * self.n
 

@@ -13,6 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from prefdata.engines.base import Requirement
 
 
+def _require_kind(schema: dict[str, Any], config: type[BaseModel]) -> None:
+    """In JSON Schema the kind, which has a default for those who write Python, is required."""
+    if not getattr(config, "kind_optional", False):
+        schema["required"] = ["kind", *schema.get("required", [])]
+
+
 class PartConfig(BaseModel):
     """What params.yaml says of one part.
 
@@ -26,9 +32,12 @@ class PartConfig(BaseModel):
     parts change each setting to it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_kind)
 
     kind: str
+
+    kind_optional: ClassVar[bool] = False
+    """Whether params.yaml may leave the kind out: it is the default of its package."""
 
     example: ClassVar[Mapping[str, Any]] = {}
     """Settings that make a working part; empty where the defaults do. For tests and the docs."""

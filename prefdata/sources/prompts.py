@@ -23,6 +23,9 @@ from prefdata.sources.rows.conversations import (
 
 class PromptsConfig(FileSourceConfig):
     kind: Literal["prompts"] = "prompts"
+
+    kind_optional: ClassVar[bool] = True
+
     prompt_field: str = Field(
         "prompt", description="A string or a list of messages.", examples=["question"]
     )

@@ -78,6 +78,7 @@ def publish(folder: Path, pairs: pl.DataFrame) -> Manifest:
         },
     )
     manifest = Manifest(
+        plugins={},
         name="tests",
         schema_version=SCHEMA_VERSION,
         content_version=compute_version(digests),

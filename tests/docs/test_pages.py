@@ -127,7 +127,7 @@ def test_the_worked_example_is_a_valid_configuration(tmp_path: Path) -> None:
 
 def test_the_wanted_pairs_and_the_prices_are_read() -> None:
     params = read_params(get_block("params", "wanted"))
-    assert (params.generate.target_pairs, params.generate.most()) == (5000, 16)
+    assert (params.generate.target_pairs, params.generate.max_samples()) == (5000, 16)
     assert read_params(get_block("params", "prices")).models["policy"].prices is not None
 
 
