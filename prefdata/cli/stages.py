@@ -8,7 +8,7 @@ import typer
 
 from prefdata.cli.ches import EXAMPLES as CHES_EXAMPLES
 from prefdata.cli.ches import measure_ches
-from prefdata.cli.command import Given, add_command
+from prefdata.cli.command import Given, Run, add_command
 from prefdata.reports.progress import open_progress
 
 if TYPE_CHECKING:
@@ -53,13 +53,14 @@ def add_commands(app: typer.Typer) -> None:
     add_command(
         app, "run", run_all, "run all stages in order", _RUN_EXAMPLES, panel=panel, takes_beam=True
     )
+    runs: dict[str, Run] = {"filter": run_filter, "ches": measure_ches}
     for name, summary in SUMMARIES.items():
         examples = _STAGE_EXAMPLES.format(name=name)
         if name == "filter":
             examples += _DRY_RUN_EXAMPLE
         if name == "ches":
             examples = CHES_EXAMPLES
-        run = {"filter": run_filter, "ches": measure_ches}.get(name, run_one)
+        run = runs.get(name, run_one)
         add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
     add_command(
         app,
