@@ -3,24 +3,24 @@
 The usual way is that of the paper's script: for a pair two forward passes, one sequence at a time,
 with logits and all hidden states. Of 8 candidates that is 28 unordered pairs and 56 passes, from
 which both orders of a pair follow; as there, a pair's texts are tokenized for the pair. prefdata's
-way is `measure_pairs` on the transformers engine: tokens, keys, packing, sums, and the scores of all
-56 ordered pairs; no memo. Loading is left out of both.
+way is `measure_pairs` on the transformers engine: tokens, keys, packing, sums, and the measures of
+all 56 ordered pairs; no memo. Loading is left out of both.
 
 The usual way is timed on a sample of the pairs drawn at random, in slices that alternate with
 slices of prefdata's work, and scaled to all pairs by count. `speedup` is of wall time and means
 something on a machine with nothing else to do; `speedup_cpu_time` is of the processors' time.
 `max_relative_error` compares, for the sampled pairs, both forms of CHES with Definition 2 evaluated
 in float64 throughout (ches_exact.py), relative to CHES itself, which may nearly cancel. So beside
-it stand `max_relative_error_float32_pass`, of a plain float32 pass a response with its states summed
-in float64; `max_relative_error_sums`, of prefdata's sums against float64 ones of the same packed
-states; `share_above_1e-4` of each; and `max_error_of_terms`, prefdata's relative to
+it stand `max_relative_error_float32_pass`, of a plain float32 pass per response with its states
+summed in float64; `max_relative_error_sums`, of prefdata's sums against float64 ones of the same
+packed states; `share_above_1e-4` of each; and `max_error_of_terms`, prefdata's relative to
 |S_chosen| * max(|S_chosen|, |S_rejected|), the size of the terms CHES is the difference of.
 `prefix_saving` is the tokens run with each prompt read for every response, over those run with it
 read once, on the same requests.
 
 On CUDA (--device cuda) there is no demo policy to time: a Llama of 1B or 8B shape with random
-weights in bf16 reads packed prompts of 8 responses each, and its floating-point operations (products
-of the layers and of attention; no head is run) are set against a plain bf16 product.
+weights in bf16 reads packed prompts of 8 responses each, and its floating-point operations
+(products of the layers and of attention; no head is run) are set against a plain bf16 product.
 
     python benchmarks/ches.py            200 prompts, 8 candidates each
     python benchmarks/ches.py --quick    20 prompts

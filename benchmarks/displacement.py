@@ -5,8 +5,8 @@ are scored by CHES, by minus the normalised edit distance of the responses' toke
 product of their last hidden states; a tenth of the pairs around a quantile of the score is
 trained on with DPO for one epoch (beta 0.1, RMSprop, batches of 32), and what counts is the mean
 change of log p(chosen) over those pairs. Trained by TRL's DPOTrainer. Beside it length-normalised
-CHES, which the paper's Section 6 filters by, and minus the number of the chosen response's tokens, as
-a check on how much of it all is length.
+CHES, which the paper's Section 6 filters by, and minus the number of the chosen response's tokens,
+as a check on how much of it all is length.
 
 Not as in the paper: the model (the demo policy, 3.7 million parameters, fine-tuned on some of
 these pairs' better responses; the paper has 1 to 8 billion), the data (1,000 pairs of OpenAssistant

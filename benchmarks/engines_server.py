@@ -2,8 +2,8 @@
 
 Both send the same requests with the same concurrency to the same server, in turns, in one run, and
 read text, token counts and log-probs from every response. The server is a process of its own that
-responses at once with a response of TOKENS tokens: whatever the engine costs, it costs here. On a real
-server, which takes its time, less of it shows: give one with --url and --model.
+replies at once with TOKENS tokens: whatever the engine costs, it costs here. On a real server,
+which takes its time, less of it shows: give one with --url and --model.
 
     python benchmarks/engines_server.py            10 turns of 2,000 requests
     python benchmarks/engines_server.py --quick    10 turns of 1,000 requests

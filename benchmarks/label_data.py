@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 import polars as pl
-from prefdata.sources.rows.transcripts import read_prompt
 
 from prefdata.judges.base import Candidates
+from prefdata.sources.rows.transcripts import read_prompt
 
 GAP, MATCHED = 0.3, 0.15
 

@@ -35,9 +35,6 @@ from label_data import (
 )
 from label_figures import compare_with_singles, measure_agreement, score_judgments
 from machine import report
-from prefdata.reward_head.config import RewardHeadParams
-from prefdata.reward_head.files import save_head
-from prefdata.reward_head.training import train_head
 
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.consensus.calibration import fit_temperature, temper
@@ -47,7 +44,10 @@ from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference, Memo
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
+from prefdata.reward_head.config import RewardHeadParams
+from prefdata.reward_head.files import save_head
 from prefdata.reward_head.head import RewardHead
+from prefdata.reward_head.training import train_head
 from prefdata.statistics.odds import sigmoid
 
 ROOT = Path(__file__).resolve().parent.parent

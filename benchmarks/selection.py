@@ -23,6 +23,7 @@ import os
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -33,15 +34,12 @@ from machine import report
 
 from prefdata.engines.base import Settings
 from prefdata.engines.sentence import SentenceConfig, SentenceEngine
-from prefdata.filters.base import Here, Message
-from prefdata.filters.duplicates.semantic_duplicates import SemanticDuplicates
-from prefdata.filters.selection.diversity import vendi
-from prefdata.filters.selection.facility_location import FacilityLocation
-from prefdata.filters.selection.k_center import KCenter
-from prefdata.filters.selection.quality_diversity import QualityDiversity
-from prefdata.filters.vectors.embedded import normalized, packed
+from prefdata.filters.base import Location, Parcel
+from prefdata.filters.registry import FILTERS
+from prefdata.filters.vectors.embeddings import normalize, pack_vectors
 from prefdata.inference import Inference
-from prefdata.pipelines.beam.exchange import parts_for
+from prefdata.pipelines.beam.exchange import count_partitions
+from prefdata.statistics.vendi import vendi_score
 from prefdata.tables import buckets_for
 
 
@@ -49,7 +47,7 @@ def embeddings(data: Path, count: int) -> np.ndarray:
     """(count, 384)."""
     texts = real_texts(data)[: count // 50]
     engine = SentenceEngine("embedder", SentenceConfig(model="minilm"))
-    rows = pl.DataFrame({"text": texts, "place": texts})
+    rows = pl.DataFrame({"text": texts, "prompt_id": texts})
     asked = Inference({"embedder": engine}, None).ask("embedder", "embed", Settings(), rows)
     real = np.stack(asked["embedding"].to_numpy()).astype(np.float32)
     draw = np.random.default_rng(0)
@@ -58,7 +56,7 @@ def embeddings(data: Path, count: int) -> np.ndarray:
     other = draw.integers(0, len(real), count)
     share = draw.beta(0.5, 2, (count, 1)).astype(np.float32)
     noise = draw.standard_normal((count, real.shape[1]), dtype=np.float32) * np.float32(0.005)
-    return normalized((1 - share) * real[one] + share * real[other] + noise)
+    return normalize((1 - share) * real[one] + share * real[other] + noise)
 
 
 def deduplicated(vectors: np.ndarray) -> tuple[np.ndarray, float, float]:
@@ -66,38 +64,38 @@ def deduplicated(vectors: np.ndarray) -> tuple[np.ndarray, float, float]:
     embedding and the stage's tables."""
     count = len(vectors)
     buckets = buckets_for(count)
-    parts = parts_for(buckets)
+    partitions = count_partitions(buckets)
     draw = np.random.default_rng(2)
     rows = pl.DataFrame(
         {
             "prompt_id": [f"{n:032x}" for n in range(count)],
             "messages": [[{"role": "user", "content": str(n)}] for n in range(count)],
             "content": draw.integers(0, 1 << 64, count, dtype=np.uint64),
-            "vector": packed(vectors),
+            "vector": pack_vectors(vectors),
             "margin": draw.random(count),
             "soft_label": 0.9,
         }
     )
     tables = [rows[np.arange(number, count, buckets)] for number in range(buckets)]
-    step = SemanticDuplicates({}, "filter.filters.0")
+    step: Any = FILTERS.parse({"kind": "semantic_duplicates"})
 
-    def here(number: int) -> Here:
-        return Here(number, buckets, parts, lambda bucket, _: tables[bucket])
+    def locate(number: int) -> Location:
+        return Location(number, buckets, partitions, lambda bucket, _: tables[bucket])
 
     started, used = time.monotonic(), cpu()
     summary = step.merge([step.summarize(table) for table in tables])
-    mail: dict[int, list[Message]] = {}
+    sent: dict[int, list[Parcel]] = {}
     for number, table in enumerate(tables):
-        for message in step.scatter(table, summary, here(number)):
-            mail.setdefault(message.to, []).append(message)
-    found: list[Message] = []
-    for part in sorted(mail):
-        texts = pl.concat(message.frame for message in mail.pop(part))
-        found += step.relay(1, {"texts": texts}, here(part))
+        for parcel in step.scatter(step.assign(table, summary), locate(number)):
+            sent.setdefault(parcel.partition, []).append(parcel)
+    linked: list[Parcel] = []
+    for partition in sorted(sent):
+        texts = pl.concat(parcel.frame for parcel in sent.pop(partition))
+        linked += step.relay(1, {"texts": texts}, locate(partition))
     settled = step.settle(
         {
-            topic: pl.concat(m.frame for m in found if m.topic == topic)
-            for topic in {m.topic for m in found}
+            topic: pl.concat(p.frame for p in linked if p.topic == topic)
+            for topic in {p.topic for p in linked}
         }
     )
     stays = rows.with_row_index("row").join(settled, left_on="prompt_id", right_on="id", how="anti")
@@ -119,32 +117,32 @@ def main() -> None:
     budget, count = (1_000, 20_000) if arguments.quick else (10_000, 200_000)
     vectors = embeddings(arguments.data, count)
     draw = np.random.default_rng(1)
-    scores = draw.random(count)
+    quality = draw.random(count)
     rows = pl.DataFrame(
         {
             "id": [f"{n:032x}" for n in range(count)],
             "content": draw.integers(0, 1 << 63, count).astype(np.uint64),
-            "vector": packed(vectors),
-            "score": scores,
+            "vector": pack_vectors(vectors),
+            "quality": quality,
         }
     )
     figures: dict[str, float] = {}
-    for step in (KCenter, FacilityLocation, QualityDiversity):
-        selection = step({"budget": budget}, "filter.filters.0")
+    for kind in ("k_center", "facility_location", "quality_diversity"):
+        selection: Any = FILTERS.parse({"kind": kind, "budget": budget})
         started, used = time.monotonic(), cpu()
         summary = selection.merge([rows])
         seconds, cpu_seconds = time.monotonic() - started, cpu() - used
-        found = selection.figures(summary)
-        score = summary.join(rows, on="id").filter("stays")["score"].mean()
-        print(step.kind, round(seconds, 1), round(cpu_seconds, 1), found, score, flush=True)
-        name = "" if step is KCenter else f"_{step.kind}"
+        found = {figure.name: figure.value for figure in selection.figures(summary)}
+        mean = summary.join(rows, on="id").filter("stays")["quality"].mean()
+        print(kind, round(seconds, 1), round(cpu_seconds, 1), found, mean, flush=True)
+        name = "" if kind == "k_center" else f"_{kind}"
         figures[f"seconds{name}"] = round(seconds, 1)
         figures[f"cpu_seconds{name}"] = round(cpu_seconds, 1)
         figures[f"vendi{name}"] = round(found["vendi_after"], 2)
         figures[f"neighbour_distance{name}"] = round(found["neighbour_distance_after"], 4)
         figures[f"coverage{name}"] = round(found["coverage_after"], 3)
         figures[f"left_distance{name}"] = round(float(summary["distance"].to_numpy().mean()), 4)
-        if step is KCenter:
+        if kind == "k_center":
             figures["vendi_random"] = round(found["vendi_random"], 2)
             figures["vendi_all"] = round(found["vendi_before"], 2)
             figures["coverage_random"] = round(found["coverage_random"], 3)
@@ -154,7 +152,7 @@ def main() -> None:
         figures[f"seconds{name}"] = round(seconds, 1)
         figures[f"cpu_seconds{name}"] = round(cpu_seconds, 1)
     kept = left[draw.permutation(len(left))[:budget]]
-    figures["vendi_dedup"] = round(vendi(vectors[kept]), 2)
+    figures["vendi_dedup"] = round(vendi_score(vectors[kept]), 2)
     figures["dedup_left_share"] = round(len(left) / count, 3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     report(benchmark="selection", budget=budget, rows=count, peak_mib=round(peak), **figures)

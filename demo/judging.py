@@ -11,8 +11,10 @@ import torch
 from sources import Message, Row, assistant, user
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-TEMPLATE_FILE = Path(__file__).parents[1] / "prefdata" / "judges" / "templates" / "pairwise.txt"
-_PLACEHOLDER = re.compile(r"\{(question|answer_a|answer_b)\}")
+TEMPLATE_FILE = (
+    Path(__file__).parents[1] / "prefdata" / "judges" / "prompted" / "prompts" / "pairwise.txt"
+)
+_PLACEHOLDER = re.compile(r"\{(prompt|response_a|response_b)\}")
 
 
 def question_text(prompt: list[Message]) -> str:
@@ -24,7 +26,7 @@ def question_text(prompt: list[Message]) -> str:
 
 def judge_prompt(question: str, answer_a: str, answer_b: str, template: str) -> Message:
     """The judge's user turn, filled in one pass so that no answer is itself filled in."""
-    values = {"question": question, "answer_a": answer_a, "answer_b": answer_b}
+    values = {"prompt": question, "response_a": answer_a, "response_b": answer_b}
     return user(_PLACEHOLDER.sub(lambda match: values[match.group(1)], template))
 
 

@@ -71,7 +71,7 @@ class Run:
         stats = self.run_stage(stage)
         before = self.usage.get(stage.name, {})
         self.usage[stage.name] = {
-            call: before[call].then(usage) if call in before else usage
+            call: before[call].add_rerun(usage) if call in before else usage
             for call, usage in stats.usage.items()
         }
         if before:

@@ -17,17 +17,16 @@ import polars as pl
 from prefdata.ches.measure import COLUMNS, measure_pairs
 from prefdata.config import Params, load_params
 from prefdata.engines.base import MESSAGES
-from prefdata.engines.config import ModelParams
-from prefdata.engines.registry import Engines
+from prefdata.engines.config import ModelConfig
+from prefdata.engines.registry import ENGINES, Engines
 from prefdata.errors import ConfigError
 from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES, prompt_id
-from prefdata.inference import Inference, Memo
+from prefdata.inference import Inference
 from prefdata.inference.progress import Progress
 from prefdata.inference.runtime import Runtime
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
-from prefdata.parts.validation import validate
 from prefdata.records import Prompt
 from prefdata.records.base import fill_columns
 from prefdata.reports.progress import open_progress
@@ -41,7 +40,7 @@ __all__ = ["judge", "load_params", "measure_ches", "read", "run", "run_stage"]
 
 Rows = pl.DataFrame | Sequence[Mapping[str, Any]]
 """A frame, or its rows as dicts."""
-Models = Mapping[str, ModelParams | Mapping[str, Any] | str]
+Models = Mapping[str, ModelConfig | Mapping[str, Any] | str]
 """By name: settings as under `models` of params.yaml, or a Hugging Face id or folder alone."""
 
 _COMPARED = ("response_a", "response_b", "ground_truth")
@@ -100,14 +99,14 @@ def run_stage(
 ) -> Funnel:
     """Run one stage as `prefdata STAGE` does; see `run`.
 
-    >>> prefdata.run_stage("params.yaml", "pair", progress=False).stages["pair"].dropped
-    {'not_best_worst': 100}
+    >>> prefdata.run_stage("params.yaml", "pair", progress=False).stages["pair"].rows_out
+    20
     """
     return run(params, [stage], progress=progress, beam_arguments=beam_arguments)
 
 
 def read(run: Params | str | Path, table: str) -> pl.DataFrame:
-    """A table of a run, sorted by prompt id; for tables that fit in memory.
+    """A table of a run, sorted by prompt id. It must fit in memory.
 
     Args:
         run: The run's configuration, or its data folder.
@@ -202,7 +201,7 @@ def judge(
 
 def measure_ches(
     rows: Rows,
-    model: ModelParams | Mapping[str, Any] | str,
+    model: ModelConfig | Mapping[str, Any] | str,
     *,
     memo: str | None = None,
     progress: bool | Progress = True,
@@ -268,22 +267,18 @@ def _open_inference(
     models: Models, memo: str | None, progress: bool | Progress
 ) -> Iterator[Inference]:
     """What one call of this module asks models through; they are closed at its end."""
+    named = {n: {"model": m} if isinstance(m, str) else m for n, m in models.items()}
     settings = {
-        name: model if isinstance(model, ModelParams) else _model_params(name, model)
-        for name, model in models.items()
+        name: model if isinstance(model, ModelConfig) else ENGINES.parse(model, f"models.{name}")
+        for name, model in named.items()
     }
     with _progress(progress) as shown:
         runtime = Runtime(shown)
         engines = Engines(settings, runtime.stopping)
         try:
-            yield Inference(engines, Memo(memo) if memo else None, runtime)
+            yield Inference(engines, runtime.open_memo(memo), runtime)
         finally:
             engines.close()
-
-
-def _model_params(name: str, model: Mapping[str, Any] | str) -> ModelParams:
-    raw = {"model": model} if isinstance(model, str) else model
-    return validate(ModelParams, raw, where=f"models.{name}")
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 The first signal asks every run to stop, here and in Beam's worker processes of this machine.
 Engines then finish what they have in flight and the loop commits it. Where no model is being asked
-there is nothing to wait for. A second signal ends everything at once, and so does time: what was finished
-is in the memo within seconds anyway.
+there is nothing to wait for. A second signal ends everything at once, and so does time: what was
+finished is in the memo within seconds anyway.
 """
 
 from __future__ import annotations

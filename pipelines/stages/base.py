@@ -225,6 +225,6 @@ def finish_table(stage: Stage, context: Context, table: Table, stats: Stats, row
             dropped=stats.dropped,
             faults=stats.faults,
             unit=stage.unit,
-            asked={call: usage.asked() for call, usage in stats.usage.items()},
+            asked={call: usage.count_asked() for call, usage in stats.usage.items()},
         ),
     )

@@ -12,13 +12,13 @@ from prefdata.accounting.stats import Stats, account
 from prefdata.audit.summary import summarize_judges
 from prefdata.comparisons.sides import join_texts
 from prefdata.config.params import Params
+from prefdata.config.plugins import fingerprint_params, list_plugins
 from prefdata.dataset import manifest as folder
 from prefdata.dataset.card import render_card
 from prefdata.dataset.exports.base import Export
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.manifest import LabelsEntry, Manifest, ModelEntry, StageEntry
 from prefdata.files import storage
-from prefdata.hashing.fingerprint import fingerprint
 from prefdata.pipelines.stages.base import Context, Stage, finish_table
 from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records import SCHEMA_VERSION
@@ -101,13 +101,13 @@ def _join_texts(context: Context, bucket: int) -> pl.DataFrame:
 def _make_manifest(context: Context, stats: Stats) -> Manifest:
     params, dataset = context.params, context.catalog.dataset
     engines = context.runtime.engines
-    anywhere = {"data": "", "memo": None}
     return Manifest(
         name=params.export.name,
         schema_version=SCHEMA_VERSION,
         content_version=folder.compute_version([int(d, 16) for d in stats.digests.values()]),
         prefdata_version=__version__,
-        config_fingerprint=fingerprint(params.model_copy(update=anywhere)),
+        config_fingerprint=fingerprint_params(params),
+        plugins=list_plugins(params),
         models={name: engine.fingerprint for name, engine in engines.items()},
         splits={
             split: sum(n for name, n in stats.shards.items() if f"/{split}-" in name)

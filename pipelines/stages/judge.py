@@ -22,6 +22,7 @@ from prefdata.judges.asking.demonstrations import Demonstrations
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.human import HumanJudge
 from prefdata.judges.registry import JUDGES, build_panel
+from prefdata.judges.scored.embedding_reward import EmbeddingRewardJudge
 from prefdata.pipelines.beam.shuffle import unpack
 from prefdata.pipelines.stages import demonstrations
 from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
@@ -79,6 +80,9 @@ class JudgeStage(Stage):
                     f"Set `annotations: {{kind: {judge.config.annotations}}}` of a source in "
                     "ingest.sources.",
                 )
+            # A head that the stage reward-head is to train need not be there yet.
+            if not (isinstance(judge, EmbeddingRewardJudge) and params.reward_head):
+                context.runtime.part(JUDGES, judge.config, judge.where)
         if params.judge.demonstrations:
             demonstrations.name_learners(params.judge.demonstrations, panel)
 

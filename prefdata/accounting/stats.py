@@ -64,7 +64,7 @@ class Stats(BaseModel):
             shards={**self.shards, **other.shards},
             filters={
                 name: self.filters.get(name, none).plus(other.filters.get(name, none))
-                for name in {**self.filters, **other.filters}
+                for name in sorted({**self.filters, **other.filters}, key=_position)
             },
         )
 
@@ -109,6 +109,10 @@ def read_stats(catalog: Catalog, stage: str) -> Stats | None:
     """What a stage's last run counted; None where it has not run."""
     content = storage.read_bytes(catalog.stats_path(stage))
     return None if content is None else Stats.model_validate_json(content)
+
+
+def _position(filter_name: str) -> int:
+    return int(filter_name.split()[0])
 
 
 def _add_counts(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

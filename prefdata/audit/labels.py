@@ -7,11 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from prefdata.audit.comparisons import KEYS, verdict
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.comparisons.ties import compute_verdict
 from prefdata.errors import SourceError
 from prefdata.files import storage
 
-_COLUMNS = [*KEYS, "preference"]
+_COLUMNS = [*COMPARISON, "preference"]
 _READERS: dict[str, Callable[[bytes], pl.DataFrame]] = {
     ".parquet": pl.read_parquet,
     ".csv": pl.read_csv,
@@ -63,7 +64,7 @@ def _read_file(path: str, judges: str) -> pl.DataFrame:
         )
     try:
         rows = reader(content)
-        return rows.select(*KEYS, pl.col("preference").cast(pl.Float64, strict=True))
+        return rows.select(*COMPARISON, pl.col("preference").cast(pl.Float64, strict=True))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(
             f"--labels {path}: {error}", f"Give the columns {', '.join(_COLUMNS)}."
@@ -72,5 +73,5 @@ def _read_file(path: str, judges: str) -> pl.DataFrame:
 
 def _average(rows: pl.DataFrame) -> pl.DataFrame:
     """One label per comparison."""
-    mean = rows.group_by(KEYS).agg(pl.col("preference").sort().mean()).sort(KEYS)
-    return mean.with_columns(verdict=verdict(pl.col("preference")))
+    mean = rows.group_by(COMPARISON).agg(pl.col("preference").sort().mean()).sort(COMPARISON)
+    return mean.with_columns(verdict=compute_verdict(pl.col("preference")))

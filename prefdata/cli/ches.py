@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prefdata.cli.command import Given
+from prefdata.cli.command import Given, import_beam
 from prefdata.errors import ConfigError
 from prefdata.reports.progress import open_progress
 
@@ -94,6 +94,7 @@ def measure_ches(
         return
     if model is None:
         raise ConfigError("--data needs --model", "Name the model that is to be trained.")
+    import_beam()
     from prefdata.cli.ches_dataset import check_faults, run_ches
 
     with open_progress(given.quiet) as progress:

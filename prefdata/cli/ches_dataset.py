@@ -195,7 +195,7 @@ def _open_folder(out: str | None) -> Iterator[str]:
         storage.make_folder(out)
         yield storage.join(out, TABLES)
         return
-    with tempfile.TemporaryDirectory(prefix="prefdata-ches-") as folder:
+    with tempfile.TemporaryDirectory(prefix="prefdata-ches-", ignore_cleanup_errors=True) as folder:
         yield folder
 
 

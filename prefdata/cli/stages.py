@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefdata.cli.ches import EXAMPLES as CHES_EXAMPLES
-from prefdata.cli.ches import measure_ches
-from prefdata.cli.command import Given, Run, add_command
+from prefdata.cli import ches
+from prefdata.cli.command import Given, Run, add_command, import_beam
 from prefdata.reports.progress import open_progress
 
 if TYPE_CHECKING:
@@ -53,14 +52,14 @@ def add_commands(app: typer.Typer) -> None:
     add_command(
         app, "run", run_all, "run all stages in order", _RUN_EXAMPLES, panel=panel, takes_beam=True
     )
-    runs: dict[str, Run] = {"filter": run_filter, "ches": measure_ches}
     for name, summary in SUMMARIES.items():
-        examples = _STAGE_EXAMPLES.format(name=name)
+        run: Run
+        run, examples = run_one, _STAGE_EXAMPLES.format(name=name)
         if name == "filter":
-            examples += _DRY_RUN_EXAMPLE
-        if name == "ches":
-            examples = CHES_EXAMPLES
-        run = runs.get(name, run_one)
+            run, examples = run_filter, examples + _DRY_RUN_EXAMPLE
+        elif name == "ches":
+            run, examples = ches.measure_ches, ches.EXAMPLES
+            summary += ", or of a preference dataset (--data)"
         add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
     add_command(
         app,
@@ -75,9 +74,10 @@ def add_commands(app: typer.Typer) -> None:
 
 def run_all(given: Given) -> None:
     """`prefdata run`."""
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import run_flow
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         run = run_flow(params, given.beam_arguments, progress)
     print_funnel(given, params, run.seconds)
@@ -98,10 +98,11 @@ def run_filter(
     if not dry_run:
         run_one(given)
         return
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import dry_run_filters
     from prefdata.reports.filters import report_dry_run
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         stats = dry_run_filters(params, given.beam_arguments, progress)
     given.print_report(report_dry_run(params, stats))
@@ -109,9 +110,10 @@ def run_filter(
 
 def plan_more(given: Given) -> None:
     """`prefdata top-up`."""
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import run_top_up
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         planned = run_top_up(params, given.beam_arguments, progress)
         progress.note(planned.describe())
@@ -119,10 +121,11 @@ def plan_more(given: Given) -> None:
 
 
 def run_one(given: Given) -> None:
-    """One stage, by its command."""
+    """`prefdata STAGE`."""
+    params = given.load_params()
+    import_beam()
     from prefdata.pipelines.run import run_stage
 
-    params = given.load_params()
     with open_progress(given.quiet) as progress:
         run = run_stage(given.command, params, given.beam_arguments, progress)
     print_funnel(given, params, run.seconds)

@@ -8,7 +8,7 @@ import io
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefdata.errors import TableError
 from prefdata.files import storage
@@ -73,7 +73,12 @@ class Manifest(Entry):
     schema_version: int
     content_version: str = Field(description="A function of the rows alone.")
     prefdata_version: str
-    config_fingerprint: str
+    config_fingerprint: str = Field(
+        description="Of all settings and plugins, wherever the tables lie."
+    )
+    plugins: dict[str, str] = Field(
+        description='Kinds of other packages, such as "judges.loudness", with package and version.'
+    )
     models: dict[str, str] = Field(description="Fingerprint of each model.")
     splits: dict[str, int] = Field(description="Pairs of each split.")
     stages: list[StageEntry]
@@ -147,7 +152,12 @@ def read_manifest(folder: str) -> Manifest:
         raise TableError(
             f"{folder}: the manifest is not the one that was completed", "Export again."
         )
-    return Manifest.model_validate_json(content)
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise TableError(
+            f"{folder}/{MANIFEST}: not what export writes: {error}", "Export again."
+        ) from error
 
 
 def _check_version(folder: str, content: bytes) -> None:

@@ -49,6 +49,7 @@ def _check_folder(name: str, folder: Path) -> None:
 
 
 def find_hub_commit(name: str, config: ModelConfig) -> str:
+    """The commit of a model's repository on the hub. Raises ModelError where there is none."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

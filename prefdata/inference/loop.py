@@ -31,6 +31,7 @@ class Inference:
         memo: Where finished requests are kept; None: nowhere.
         runtime: The run that this belongs to; left out, a run of its own.
         stage: The stage that asks, for the run's progress.
+        buckets: How many buckets the stage has, of which this is for one.
     """
 
     def __init__(

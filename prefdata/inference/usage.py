@@ -34,7 +34,7 @@ class Usage(BaseModel):
         """The sum, field by field."""
         return Usage(**{k: getattr(self, k) + getattr(other, k) for k in Usage.model_fields})
 
-    def then(self, later: Usage) -> Usage:
+    def add_rerun(self, later: Usage) -> Usage:
         """The usage of a run that asked this and then, for the same, `later`, as if all at once.
 
         What `later` found in the memo because this put it there does not count as cached.
@@ -52,7 +52,7 @@ class Usage(BaseModel):
             **{f"cached_{n}": max(0, total[n] - fresh[n]) for n in _TOKENS},
         )
 
-    def asked(self) -> Asked:
+    def count_asked(self) -> Asked:
         """The part that is the same however often the run was interrupted."""
         return Asked(
             requests=self.requests,

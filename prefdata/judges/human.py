@@ -40,7 +40,7 @@ class HumanConfig(JudgeConfig):
 
 
 class HumanJudge(Judge):
-    """The annotations that came with the prompts, as judgments.
+    """Turns the annotations that came with the prompts into judgments.
 
     Aligning with people who differ needs to know who said what: PAL (arXiv 2406.08469) and VPL
     (arXiv 2408.10075) learn from each annotator's comparisons, MaxMin-RLHF (arXiv 2402.08925)

@@ -10,13 +10,14 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.audit import biases
-from prefdata.audit.agreement import annotators, between
-from prefdata.audit.comparisons import KEYS
+from prefdata.audit.agreement import compare_annotators, measure_agreement
 from prefdata.audit.labels import read_labels
 from prefdata.audit.summary import compare_buckets
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.comparisons.win_matrix import build_win_matrices
 from prefdata.config.params import Params
-from prefdata.consensus import calibration
-from prefdata.consensus.win_matrix import win_matrices
+from prefdata.consensus.calibration import fit_temperature, reliability_curve
+from prefdata.consensus.temperatures import Calibration, save_calibration
 from prefdata.errors import ConfigError
 from prefdata.records import Judgment, Response
 from prefdata.records.judgment import SPEAKER
@@ -29,7 +30,7 @@ _MAX_DRIVERS = 4
 _BIASES = (
     "judge", "unscored", "ties", "flips", "first", "longer", "matched", "own", "labels", "ECE"
 )  # fmt: skip
-_VERDICT = [*KEYS, "dimension", "annotator", "group", "verdict"]
+_VERDICT = [*COMPARISON, "dimension", "annotator", "group", "verdict"]
 
 Rates = dict[str, Any]
 """Figures by name, as the functions of prefdata.audit give them."""
@@ -145,7 +146,7 @@ def report_audit(
         _write_temperatures(calibrate, judges)
         notes.append(f"temperatures: {calibrate}; use: consensus.calibration: {calibrate}")
     if matrices is not None:
-        wins = win_matrices(rows)
+        wins = build_win_matrices(rows)
         wins.write_parquet(matrices, mkdir=True)
         notes.append(f"win matrices: {matrices}, {wins.height} of a prompt and judge each")
     return AuditReport(data=params.data, judges=judges, notes=notes)
@@ -165,37 +166,38 @@ def audit_judge(
     mine = rows.filter(pl.col("judge") == judge)
     others = rows.filter(pl.col("judge") != judge)
     verdicts = mine.select(_VERDICT)
+    known = None if labels is None else labels.select(*COMPARISON, "verdict")
     agreement = {
-        name: between(verdicts, others.filter(pl.col("judge") == name).select(_VERDICT))
+        name: measure_agreement(verdicts, others.filter(pl.col("judge") == name).select(_VERDICT))
         for name in others["judge"].unique().sort().to_list()
     }
     return JudgeFigures(
-        **biases.unscored(mine),
-        position=biases.position(mine),
-        ensemble=biases.ensemble(mine),
-        length=biases.length(mine),
-        win_rates=biases.win_rates(mine),
-        self_preference=biases.self_preference(mine, others, own),
+        **biases.count_unscored(mine),
+        position=biases.measure_position(mine),
+        ensemble=biases.measure_ensemble(mine),
+        length=biases.measure_length(mine),
+        win_rates=biases.compare_models(mine),
+        self_preference=biases.measure_self_preference(mine, others, own),
         agreement=agreement,
-        annotators=annotators(mine),
-        labels=None if labels is None else between(verdicts, labels.select(*KEYS, "verdict")),
+        annotators=compare_annotators(mine),
+        labels=None if known is None else measure_agreement(verdicts, known),
         calibration=None if labels is None else calibrate_judge(mine, labels),
-        drivers=biases.drivers(mine),
+        drivers=biases.find_drivers(mine),
     )
 
 
 def calibrate_judge(mine: pl.DataFrame, labels: pl.DataFrame) -> Rates | None:
     """Temperature, calibration errors before and after, and the curve; None without labels."""
-    decided = labels.filter(pl.col("verdict") != 0).select(*KEYS, label="verdict")
-    both = mine.drop_nulls("preference").join(decided, on=KEYS).sort(*KEYS, *SPEAKER)
+    decided = labels.filter(pl.col("verdict") != 0).select(*COMPARISON, label="verdict")
+    both = mine.drop_nulls("preference").join(decided, on=COMPARISON).sort(*COMPARISON, *SPEAKER)
     if not both.height:
         return None
     p, label = both["preference"].to_numpy(), (both["label"] > 0).to_numpy().astype(np.float64)
     curve = [
         {"comparisons": n, "confidence": round(confidence, 6), "accuracy": round(accuracy, 6)}
-        for n, confidence, accuracy in calibration.curve(p, label)
+        for n, confidence, accuracy in reliability_curve(p, label)
     ]
-    return {**calibration.fit(p, label).model_dump(), "curve": curve}
+    return {**fit_temperature(p, label).model_dump(), "curve": curve}
 
 
 def _write_temperatures(path: str, judges: Mapping[str, JudgeFigures]) -> None:
@@ -204,7 +206,7 @@ def _write_temperatures(path: str, judges: Mapping[str, JudgeFigures]) -> None:
         for name, judge in judges.items()
         if judge.calibration
     }
-    calibration.save(path, calibration.Calibration.model_validate({"judges": fitted}))
+    save_calibration(path, Calibration.model_validate({"judges": fitted}))
 
 
 def _format_agreement(rates: Rates) -> tuple[str, ...]:

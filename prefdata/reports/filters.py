@@ -8,6 +8,7 @@ from pydantic import Field
 
 from prefdata.accounting.stats import FilterStats, Stats
 from prefdata.config.params import Params
+from prefdata.records.figure import Figure
 from prefdata.reports.base import Block, Figures, Grid, Report, join_counts
 
 _HEAD = ("filter", "in", "out", "dropped", "why", "figures")
@@ -19,7 +20,7 @@ class FilterFigures(Figures):
     rows_in: int = Field(serialization_alias="in")
     rows_out: int = Field(serialization_alias="out")
     dropped: dict[str, int]
-    figures: dict[str, float]
+    figures: list[Figure]
 
 
 class DryRun(Report):
@@ -52,7 +53,15 @@ def report_filters(params: Params, stats: Stats) -> dict[str, FilterFigures]:
     if not set(stats.filters) <= set(names):
         return {}
     counted = {name: stats.filters.get(name, FilterStats()) for name in names}
-    return {name: FilterFigures.model_validate(c.model_dump()) for name, c in counted.items()}
+    return {
+        name: FilterFigures(
+            rows_in=counts.rows_in,
+            rows_out=counts.rows_out,
+            dropped=counts.dropped,
+            figures=counts.figures,
+        )
+        for name, counts in counted.items()
+    }
 
 
 def name_filters(params: Params) -> list[str]:
@@ -68,7 +77,7 @@ def tabulate_filters(filters: Mapping[str, FilterFigures]) -> Grid:
     """The filters as a table."""
     rows = []
     for name, counts in filters.items():
-        figures = ", ".join(f"{figure} {value:.4g}" for figure, value in counts.figures.items())
+        figures = ", ".join(f"{figure.name} {figure.value:.4g}" for figure in counts.figures)
         numbers = (counts.rows_in, counts.rows_out, sum(counts.dropped.values()))
         rows.append((name, *(f"{n:,}" for n in numbers), join_counts(counts.dropped), figures))
     return Grid(_HEAD, rows, range(1, 4))

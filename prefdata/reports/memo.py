@@ -9,7 +9,8 @@ from prefdata.accounting.stats import read_stats
 from prefdata.config.params import Params
 from prefdata.errors import ConfigError
 from prefdata.files import storage
-from prefdata.inference import compaction, inventory
+from prefdata.inference.compaction import compact, list_models
+from prefdata.inference.inventory import count_entries
 from prefdata.reports.base import Block, Figures, Grid, Report
 from prefdata.reports.funnel import StageRow
 from prefdata.tables.catalog import Catalog
@@ -142,8 +143,8 @@ def report_memo(
     """
     root, names = _root(params), _names(fingerprints)
     models = [
-        ModelFigures(**asdict(inventory.held(root, *where)), names=names.get(where[1], []))
-        for where in compaction.contents(root)
+        ModelFigures(**asdict(count_entries(root, *where)), names=names.get(where[1], []))
+        for where in list_models(root)
     ]
     totals = ("segments", "entries", "duplicates", "bytes", "unreadable")
     return MemoReport(
@@ -158,7 +159,7 @@ def compact_memo(params: Params, fingerprints: Mapping[str, str]) -> CompactRepo
     """Merge all segments."""
     root, names = _root(params), _names(fingerprints)
     models = []
-    for merged in compaction.compact(root, list(compaction.contents(root))):
+    for merged in compact(root, list(list_models(root))):
         figures = {name: getattr(merged, name) for name in MergeFigures.model_fields}
         where = {"operation": merged.operation, "model": merged.model}
         models.append(ModelMerge(**where, names=names.get(merged.model, []), **figures))
@@ -176,7 +177,7 @@ def drop_model(params: Params, model: str, fingerprints: Mapping[str, str]) -> D
         ConfigError: The memo holds nothing of it.
     """
     root, names = _root(params), _names(fingerprints)
-    contents = list(compaction.contents(root))
+    contents = list(list_models(root))
     present = sorted({folder for _, folder in contents})
     chosen = [m for m in present if m == model[:_FOLDER_CHARS] or model in names.get(m, [])]
     if not chosen:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from blocks import BLOCKS, ROOT, Block, get_block, list_papers, read_params
-from prefdata.pipelines.beam.flags import find_unknown
 from typer.main import get_command
 
 from prefdata.cli.app import build_app
 from prefdata.config import load_params
+from prefdata.pipelines.beam.flags import find_unknown
 
 MARKED = {"yaml": "params", "python": "python", "toml": "toml"}
 """Language -> the mark that its blocks need."""

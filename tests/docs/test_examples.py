@@ -25,15 +25,22 @@ def execute(name: str, *changes: tuple[str, str]) -> dict[str, Any]:
     return names
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/ of a whole scripted run."""
+    folder = tmp_path_factory.mktemp("run")
+    run_flow(flows.params(folder))
+    return folder
+
+
 @pytest.fixture
-def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with data/ of a whole scripted run, as the working directory."""
+def dataset(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That folder, as the working directory."""
     import datasets
 
-    run_flow(flows.params(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    return tmp_path
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder / "cache"))
+    return folder
 
 
 def test_the_result_loads(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from blocks import BLOCKS, DOCS, ROOT, get_block, read_params
+from house.test_imports import LAYERS
 
 from prefdata.config import load_params
 from prefdata.consensus.registry import CONSENSUSES
@@ -81,6 +82,13 @@ def test_every_path_of_the_layout_exists() -> None:
     packages = sorted(f.parent.name for f in ROOT.glob("prefdata/*/__init__.py"))
     own = [p for p in packages if p != "pipelines"]
     assert [p for p in own if f"prefdata/{p}/" not in named] == []
+
+
+def test_the_import_rule_is_the_one_that_is_tested() -> None:
+    rule = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("**Imports run")[2]
+    lines = re.findall(r"^\d+\. (.+)$", rule.partition("\n**")[0], re.M)
+    stated = [set(re.findall(r"`([\w.]+)`", line)) for line in lines]
+    assert stated[::-1] == [set(names) for names in LAYERS]
 
 
 def test_every_benchmark_it_names_exists() -> None:

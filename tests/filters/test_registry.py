@@ -64,7 +64,8 @@ def test_making_a_filter_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(path: str) -> bytes:
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(storage, "read_bytes", read)
+    for reader in ("open_file", "read_bytes"):
+        monkeypatch.setattr(storage, reader, read)
     made: list[Filter] = [
         FILTERS.parse({"kind": kind, **part.config_type.example})
         for kind, part in FILTERS.parts.items()

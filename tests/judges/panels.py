@@ -1,4 +1,4 @@
-"""Candidates and fake models for tests of judges."""
+"""Judges, candidates and fake models for tests of judges."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
+from prefdata.comparisons.keys import COMPARISON
+from prefdata.engines.base import MESSAGES, Engine, LoglikelihoodSettings, Options, results
 from prefdata.engines.config import ModelParams
-from prefdata.engines.base import MESSAGES, Engine, Options, Settings, results
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.inference import Inference
 from prefdata.judges.base import Candidates
+from prefdata.judges.registry import JUDGES
 
 Panel = dict[str, list[str]]
-"""Question -> its responses."""
+"""Prompt -> its responses."""
+
+WHERE = "judge.judges.0"
 
 panels: st.SearchStrategy[Panel] = st.dictionaries(
     st.text(min_size=1, max_size=20),
@@ -26,6 +30,13 @@ panels: st.SearchStrategy[Panel] = st.dictionaries(
 )
 
 
+def build(kind: str, **settings: Any) -> Any:
+    """The judge that params.yaml would describe so, set up."""
+    judge = JUDGES.parse({"kind": kind, **settings}, WHERE)
+    judge.setup()
+    return judge
+
+
 def hexid(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -33,10 +44,10 @@ def hexid(*parts: object) -> str:
 def candidates(panel: Panel, salt: int = 0, finished: bool = True) -> Candidates:
     """All comparisons of the panel's responses; another `salt` gives all ids and orders anew."""
     prompts, responses, comparisons = [], [], []
-    for question, responses in panel.items():
+    for question, texts in panel.items():
         prompt = hexid(salt, question)
         prompts.append({"prompt_id": prompt, "messages": [{"role": "user", "content": question}]})
-        ids = {hexid(salt, question, response): response for response in responses}
+        ids = {hexid(salt, question, text): text for text in texts}
         for name, text in ids.items():
             responses.append(
                 {"prompt_id": prompt, "response_id": name, "text": text, "finished": finished}
@@ -47,7 +58,6 @@ def candidates(panel: Panel, salt: int = 0, finished: bool = True) -> Candidates
             for b in ids
             if a < b
         ]
-    texts = ("prompt_id", "response_a", "response_b")
     frames = (
         pl.DataFrame(prompts, schema={"prompt_id": pl.String, "messages": MESSAGES}),
         pl.DataFrame(
@@ -59,13 +69,13 @@ def candidates(panel: Panel, salt: int = 0, finished: bool = True) -> Candidates
                 "finished": pl.Boolean,
             },
         ),
-        pl.DataFrame(comparisons, schema=dict.fromkeys(texts, pl.String)),
+        pl.DataFrame(comparisons, schema=dict.fromkeys(COMPARISON, pl.String)),
     )
     return Candidates(*(f.sample(fraction=1, shuffle=True, seed=salt) for f in frames))
 
 
 def by_text(found: pl.DataFrame, given: Candidates, column: str = "preference") -> dict[Any, Any]:
-    """(question, response, other response) -> P(response ≻ other response), both ways round."""
+    """(prompt, response, other response) -> P(response ≻ other response), both ways round."""
     question = {row["prompt_id"]: row["messages"][0]["content"] for row in given.prompts.to_dicts()}
     text = dict(given.responses.select("response_id", "text").iter_rows())
     result = {}
@@ -105,16 +115,18 @@ class Judging(Engine):
 
 
 class Table(Engine):
-    """Scores looked up by the completion: (log p, tokens)."""
+    """Log-likelihoods looked up by the completion: (log p, tokens)."""
 
     def __init__(self, name: str, values: dict[str, tuple[float | None, int]]) -> None:
         self.name = self.fingerprint = name
         self.values = values
 
-    def score(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
+    def loglikelihood(
+        self, rows: pl.DataFrame, settings: LoglikelihoodSettings
+    ) -> Iterator[pl.DataFrame]:
         found = [self.values[text] for text in rows["completion"]]
         yield results(
-            "score",
+            "loglikelihood",
             rows["key"],
             logprob=[value[0] for value in found],
             n_tokens=[value[1] for value in found],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefdata.judges.base import both_traces, from_chances, from_rewards, judgments
+from prefdata.judges.base import fill_judgments, from_chances, from_rewards, join_traces
 
 COMPARED = pl.DataFrame({"prompt_id": ["p"], "response_a": ["a"], "response_b": ["b"]})
 
@@ -35,36 +35,36 @@ def test_what_is_no_probability_is_unscored_and_never_both(
     rows = COMPARED.with_columns(
         preference=pl.lit(preference, dtype=pl.Float64), unscored=pl.lit(unscored, dtype=pl.String)
     )
-    (row,) = judgments("some", rows).to_dicts()
+    (row,) = fill_judgments("some", rows).to_dicts()
     assert (row["preference"], row["unscored"]) == (kept, reason)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_a_score_that_is_no_number_is_unscored_and_stays_out_of_the_table(
+def test_a_reward_that_is_no_number_is_unscored_and_stays_out_of_the_table(
     bad: float, side: str
 ) -> None:
     values = {"a": 1.0, "b": 2.0, side: bad}
-    scores = pl.DataFrame(
-        {"response_id": ["a", "b"], "score": [values["a"], values["b"]], "unscored": [None, None]},
+    given_ = pl.DataFrame(
+        {"response_id": ["a", "b"], "reward": [values["a"], values["b"]], "unscored": [None, None]},
         schema_overrides={"unscored": pl.String},
     )
-    (row,) = from_rewards("some", COMPARED, scores).to_dicts()
+    (row,) = from_rewards("some", COMPARED, given_).to_dicts()
     other = "b" if side == "a" else "a"
     assert row["preference"] is None
     assert str(bad).lower() in row["unscored"].lower()
-    assert row[f"score_{side}"] is None
-    assert row[f"score_{other}"] == values[other]
+    assert row[f"reward_{side}"] is None
+    assert row[f"reward_{other}"] == values[other]
 
 
 @given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
-def test_scores_become_the_bradley_terry_probability(a: float, b: float) -> None:
+def test_rewards_become_the_bradley_terry_probability(a: float, b: float) -> None:
     def preference(one: float, two: float) -> float:
-        scores = pl.DataFrame(
-            {"response_id": ["a", "b"], "score": [one, two], "unscored": [None, None]},
+        given_ = pl.DataFrame(
+            {"response_id": ["a", "b"], "reward": [one, two], "unscored": [None, None]},
             schema_overrides={"unscored": pl.String},
         )
-        value = from_rewards("some", COMPARED, scores)["preference"].item()
+        value = from_rewards("some", COMPARED, given_)["preference"].item()
         assert isinstance(value, float)
         return value
 
@@ -74,16 +74,16 @@ def test_scores_become_the_bradley_terry_probability(a: float, b: float) -> None
     assert found + preference(b, a) == pytest.approx(1, abs=1e-12)
 
 
-def scores(
+def rewards(
     *values: float | None, trace: tuple[str | None, str | None] = (None, None)
 ) -> pl.DataFrame:
     texts = {"unscored": pl.String, "trace": pl.String}
-    columns = {"response_id": ["a", "b"], "score": values, "unscored": [None] * 2, "trace": trace}
+    columns = {"response_id": ["a", "b"], "reward": values, "unscored": [None] * 2, "trace": trace}
     return pl.DataFrame(columns, schema_overrides=texts)
 
 
 def test_a_temperature_is_what_a_unit_of_log_odds_is_worth() -> None:
-    found = from_rewards("some", COMPARED, scores(4.0, 1.0), temperature=1.5)
+    found = from_rewards("some", COMPARED, rewards(4.0, 1.0), temperature=1.5)
     assert found["preference"].item() == pytest.approx(1 / (1 + math.exp(-2)))
     assert found.select("reward_a", "reward_b").row(0) == (4.0, 1.0)
 
@@ -93,7 +93,7 @@ def test_chances_become_the_chance_that_one_is_good_alone_with_ties_split(
     a: float, b: float
 ) -> None:
     wanted = a * (1 - b) + (a * b + (1 - a) * (1 - b)) / 2
-    found = from_chances("some", COMPARED, scores(a, b))["preference"].item()
+    found = from_chances("some", COMPARED, rewards(a, b))["preference"].item()
     assert found == pytest.approx(wanted, abs=1e-12)
 
 
@@ -109,6 +109,6 @@ def test_chances_become_the_chance_that_one_is_good_alone_with_ties_split(
 def test_what_was_written_of_both_stands_in_one_trace(
     trace: tuple[str | None, str | None], wanted: str | None
 ) -> None:
-    assert from_rewards("some", COMPARED, scores(1.0, 2.0, trace=trace))["trace"].item() == wanted
+    assert from_rewards("some", COMPARED, rewards(1.0, 2.0, trace=trace))["trace"].item() == wanted
     frame = pl.DataFrame([trace], schema=dict.fromkeys(("one", "other"), pl.String), orient="row")
-    assert frame.select(both_traces("one", "other", ("[a]", "[b]"))).item() == wanted
+    assert frame.select(join_traces("one", "other", ("[a]", "[b]"))).item() == wanted

@@ -11,43 +11,35 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from judges.panels import Panel, asking, by_text, candidates, panels, scripted
+from judges.panels import Panel, asking, build, by_text, candidates, panels, scripted
 
-from prefdata.consensus.mean import Mean
+from prefdata.consensus.registry import CONSENSUSES
 from prefdata.engines.base import (
+    Call,
     Engine,
+    LoglikelihoodSettings,
     Operation,
     Options,
     Sampling,
-    LoglikelihoodSettings,
     Settings,
-    first_met,
     results,
 )
 from prefdata.errors import ConfigError
 from prefdata.inference import Inference
-from prefdata.judges import registry as lookup
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.checking.verifier import Verifier
+from prefdata.judges.registry import JUDGES, build_panel
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
-from prefdata.reward_head.head import RewardHead, save_head
+from prefdata.reward_head.files import save_head
+from prefdata.reward_head.head import RewardHead
 
 DIMENSION = 16
 SETTINGS: dict[str, dict[str, Any]] = {
-    "critique": {"model": "policy"},
-    "hindsight": {"model": "policy"},
     "honesty": {"model": "reference", "policy": "policy", "samples": 2},
-    "implicit_reward": {"beta": 0.1},
-    "listwise": {"model": "policy"},
-    "mean_logprob": {},
-    "pairwise": {"model": "policy"},
-    "pointwise": {"model": "policy"},
-    "reasoning": {"model": "policy"},
     "reward_model": {"models": ["policy", "reference"]},
-    "safety": {"model": "policy"},
 }
-"""What each kind is built with; a kind that is missing here fails every property."""
+"""What a kind is built with in place of its example, to ask both models."""
 
 
 def head(embedder: str, weights: list[float]) -> RewardHead:
@@ -66,9 +58,9 @@ def head(embedder: str, weights: list[float]) -> RewardHead:
 
 ASKING = [
     kind
-    for kind, judge in lookup.JUDGES.items()
-    # People say what they said, of what they labelled: test_people.py.
-    if not issubclass(judge, Verifier) and kind != "people"
+    for kind, judge in JUDGES.parts.items()
+    # Annotators say what they said, of what they annotated: test_human.py.
+    if not issubclass(judge, Verifier) and kind != "human"
 ]
 """What must hold of the others is in test_verifiers.py."""
 
@@ -77,13 +69,15 @@ ASKING = [
 def judge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """One judge of each kind; all ask the model `policy`, `reference` or both."""
     kind: str = request.param
-    if kind in SETTINGS:
-        return lookup.build([Part(kind=kind, **SETTINGS[kind])])[0]
-    assert kind == "embedding_reward", f"the properties don't know how to build {kind}: SETTINGS"
+    if kind != "embedding_reward":
+        example = {**JUDGES.parts[kind].config_type.example}
+        # As log-probs, which tell any two responses apart.
+        example.pop("verdict", None)
+        return build(kind, **SETTINGS.get(kind, example))
     folder: Path = tmp_path_factory.mktemp("head")
     weights = np.random.default_rng(5).normal(size=2 * DIMENSION).tolist()
     save_head(str(folder), head(scripted().fingerprint, weights))
-    return lookup.build([Part(kind=kind, model="policy", head=str(folder))])[0]
+    return build(kind, model="policy", head=str(folder))
 
 
 def models(fail: list[str] | None = None) -> Inference:
@@ -101,7 +95,7 @@ def test_a_judgment_is_a_probability_of_each_comparison(
     judge: Judge, panel: Panel, salt: int
 ) -> None:
     given_ = candidates(panel, salt)
-    found = judge.judge(given_, models())
+    found = judge.judge_all(given_, models())
     assert found.schema == polars_schema(Judgment)
     ids = ["prompt_id", "response_a", "response_b"]
     assert found.select(ids).sort(ids).equals(given_.comparisons.select(ids).sort(ids))
@@ -126,7 +120,7 @@ def test_neither_ids_nor_the_order_of_candidates_change_a_verdict(
         assert preference == pytest.approx(wanted[compared], abs=1e-9)
 
 
-def test_verdicts_differ_between_answers(judge: Judge) -> None:
+def test_verdicts_differ_between_responses(judge: Judge) -> None:
     """Without this the properties above would also hold of a judge that never looks."""
     given_ = candidates({"Why?": ["Because.", "I can't say.", "Ask someone else."]})
     assert judge.judge(given_, models())["preference"].n_unique() == 3
@@ -180,7 +174,7 @@ def test_the_number_of_buckets_changes_no_verdict_and_so_no_chosen_text(
 
 
 class Indifferent(Engine):
-    """A model to which all responses are alike, or that answers nothing at all."""
+    """A model to which all responses are alike, or that fails at everything."""
 
     def __init__(self, error: str | None = None) -> None:
         self.name = "indifferent"
@@ -196,8 +190,10 @@ class Indifferent(Engine):
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         yield self._all("generate", rows, text="All alike.", n_tokens=3, finish_reason="stop")
 
-    def score(self, rows: pl.DataFrame, settings: LoglikelihoodSettings) -> Iterator[pl.DataFrame]:
-        yield self._all("score", rows, logprob=-3.0, n_tokens=3)
+    def loglikelihood(
+        self, rows: pl.DataFrame, settings: LoglikelihoodSettings
+    ) -> Iterator[pl.DataFrame]:
+        yield self._all("loglikelihood", rows, logprob=-3.0, n_tokens=3)
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
         yield self._all("choose", rows, logprobs=[-2.0] * len(settings.options))
@@ -212,7 +208,7 @@ class Indifferent(Engine):
 @pytest.mark.parametrize(
     ("error", "reason"), [(None, "tie"), ("timeout: 60 s", "too_few_judgments")]
 )
-def test_a_tie_or_a_missing_score_makes_no_pair(
+def test_a_tie_or_a_missing_reward_makes_no_pair(
     judge: Judge, error: str | None, reason: str
 ) -> None:
     given_ = candidates({"Why?": ["Because.", "No.", "Ask."], "When?": ["Now.", "Never."]})
@@ -220,7 +216,7 @@ def test_a_tie_or_a_missing_score_makes_no_pair(
     found = judge.judge(given_, asking(policy=engine, reference=engine))
     assert set(found["preference"]) == ({0.5} if error is None else {None})
     assert set(found["unscored"]) == {error}
-    decided = Mean({}, "judge.consensus").decide(found, given_.prompts)
+    decided = CONSENSUSES.parse({"kind": "mean"}).decide(found, given_.prompts)
     assert decided["reason"].to_list() == [reason] * 4
 
 
@@ -241,37 +237,50 @@ def test_no_comparisons_make_no_judgments(judge: Judge) -> None:
     assert found.height == 0
 
 
+def panel(parts: list[dict[str, Any]]) -> list[Judge]:
+    """The judges of these entries of judge.judges."""
+    found = [JUDGES.parse(part, f"judge.judges.{n}") for n, part in enumerate(parts)]
+    return build_panel([judge.config for judge in found])
+
+
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        ([Part(kind="oracle")], [r"judge.judges.0.kind: 'oracle' is unknown", *lookup.JUDGES]),
-        ([Part(kind="pairwise")], ["judge.judges.0", "model"]),
-        ([Part(kind="implicit_reward", beta=0)], ["judge.judges.0", "beta"]),
-        ([Part(kind="implicit_reward", betta=1)], ["betta: unknown key", "per_token", "beta"]),
-        ([Part(kind="pairwise", model="m")] * 2, ["the name 'pairwise' is taken"]),
-        ([Part(kind="pairwise", model="m", name="consensus")], ["'consensus' is taken"]),
+        ([{"kind": "oracle"}], [r"judge.judges.0.kind: 'oracle' is unknown", *JUDGES.parts]),
+        ([{"kind": "pairwise"}], ["judge.judges.0", "model"]),
+        ([{"kind": "implicit_reward", "beta": 0}], ["judge.judges.0", "beta"]),
+        (
+            [{"kind": "implicit_reward", "betta": 1}],
+            ["betta: unknown key", "per_token", "beta"],
+        ),
+        ([{"kind": "pairwise", "model": "m"}] * 2, ["the name 'pairwise' is taken"]),
     ],
-    ids=["kind", "missing", "value", "key", "twice", "reserved"],
+    ids=["kind", "missing", "value", "key", "twice"],
 )
-def test_a_wrong_judge_is_refused_before_any_work(parts: list[Part], says: list[str]) -> None:
+def test_a_wrong_judge_is_refused_before_any_work(
+    parts: list[dict[str, Any]], says: list[str]
+) -> None:
     with pytest.raises(ConfigError) as caught:
-        lookup.build(parts)
+        panel(parts)
     assert all(text in str(caught.value) for text in says)
 
 
 def test_judges_of_one_kind_live_side_by_side_under_names_of_their_own() -> None:
-    built = lookup.build(
-        [Part(kind="pairwise", model="m"), Part(kind="pairwise", model="n", name="second")]
+    built = panel(
+        [
+            {"kind": "pairwise", "model": "m"},
+            {"kind": "pairwise", "model": "n", "name": "second"},
+        ]
     )
     assert [judge.name for judge in built] == ["pairwise", "second"]
-    asked = [first_met(judge.requirements()[0], {"m": scripted(), "n": scripted()}) for judge in built]
-    assert asked == [
-        ("m", "choose", Options(options=("A", "B"))),
-        ("n", "choose", Options(options=("A", "B"))),
-    ]
+    needs = [judge.requirements()[0] for judge in built]
+    assert [need.model for need in needs] == ["m", "n"]
+    for need in needs:
+        call = need.resolve({"m": scripted(), "n": scripted()})
+        assert call == Call("choose", Options(options=("A", "B")))
 
 
-def test_a_judge_asks_what_it_said_it_needs(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_judge_asks_what_it_requires(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     inference = models()
     asked = []
     ask: Callable[..., pl.DataFrame] = inference.ask
@@ -282,5 +291,6 @@ def test_a_judge_asks_what_it_said_it_needs(judge: Judge, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(inference, "ask", note)
     judge.judge(candidates({"Why?": ["Because.", "No."]}), inference)
-    wanted = [first_met(need, inference.engines) for need in judge.requirements()]
-    assert set(asked) == {need[:2] for need in wanted}
+    assert set(asked) == {
+        (need.model, need.resolve(inference.engines).operation) for need in judge.requirements()
+    }

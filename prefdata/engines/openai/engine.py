@@ -82,7 +82,7 @@ class OpenAIEngine(Engine):
 
     def start(self) -> None:
         with self._lock:
-            if self._pool is not None and not self._pool.gone:
+            if self._pool is not None and not self._pool.is_given_up:
                 return
             try:
                 if self._pool is None:

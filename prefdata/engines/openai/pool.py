@@ -284,6 +284,6 @@ class Pool:
                 return
 
     @property
-    def gone(self) -> bool:
+    def is_given_up(self) -> bool:
         """Whether all servers were given up."""
         return self._gone is not None

@@ -72,7 +72,7 @@ class _Call:
     left: bool = False
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self.taken_up and not self.flying
 
 
@@ -123,7 +123,7 @@ class Loop:
                     over = self._ended(call)
                 if done:
                     yield done
-            if self._failure is not None and not call.over:
+            if self._failure is not None and not call.is_over:
                 raise self._failure
         finally:
             # Also where the caller leaves early: what it no longer wants must not go on running.
@@ -139,7 +139,7 @@ class Loop:
         self._thread.join()
 
     def _ended(self, call: _Call) -> bool:
-        return call.over or self._failure is not None
+        return call.is_over or self._failure is not None
 
     def _run(self) -> None:
         try:
@@ -179,7 +179,7 @@ class Loop:
                     self._give_up(list(self._flying))
                 if self._stopping.is_set():
                     self._take_up_no_more()
-                self._calls = [call for call in self._calls if not call.over]
+                self._calls = [call for call in self._calls if not call.is_over]
                 self._changed.notify_all()
             if self._flying:
                 outputs = self.core.step()

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from prefdata.comparisons.sides import with_texts
+from prefdata.comparisons.sides import join_texts
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
 from prefdata.records.figure import Figure
-
-_STEPS = 50
+from prefdata.statistics.logistic import fit_logistic
 
 
 class LengthBiasConfig(FilterConfig):
@@ -49,7 +48,7 @@ class LengthBias(SummaryFilter):
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         # An empty response has a logarithm, too.
-        lengths = with_texts(pairs, texts.responses).select(
+        lengths = join_texts(pairs, texts.responses).select(
             log_ratio=(
                 (pl.col("chosen").str.len_chars() + 1) / (pl.col("rejected").str.len_chars() + 1)
             ).log()
@@ -136,22 +135,8 @@ class LengthBias(SummaryFilter):
 
 
 def fit_slope(ratio: np.ndarray, weight: np.ndarray) -> float:
-    """The slope of the weighted logistic regression of the label on the log length ratio.
-
-    With the least ridge that keeps it finite where the longer response always won. By Newton's
-    method; the likelihood is concave.
-    """
-    ridge = 1e-3
-    slope = 0.0
-    for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(slope * ratio, -500, 500)))
-        gradient = np.sum(weight * (1 - p) * ratio) - ridge * slope
-        curvature = np.sum(weight * p * (1 - p) * ratio**2) + ridge
-        step = float(np.clip(gradient / curvature, -1, 1))
-        slope += step
-        if abs(step) < 1e-10:
-            break
-    return slope
+    """The slope of the weighted logistic regression of the label on the log length ratio."""
+    return float(fit_logistic(ratio[:, None], np.ones(len(ratio)), weight)[0])
 
 
 def share_longer_wins(ratio: np.ndarray, weight: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.comparisons.sides import with_texts
+from prefdata.comparisons.sides import join_texts
 from prefdata.filters.base import FilterConfig, RowFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
 from prefdata.text.shingles import trigram_similarity
@@ -31,7 +31,7 @@ class NearIdentical(RowFilter):
     config: NearIdenticalConfig
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        joined = with_texts(pairs, texts.responses)
+        joined = join_texts(pairs, texts.responses)
         similarity = trigram_similarity(joined["chosen"], joined["rejected"])
         return pairs.with_columns(no_fault(), similarity=similarity)
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from prefdata.comparisons.sides import with_texts
+from prefdata.comparisons.sides import join_texts
 from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts
 from prefdata.filters.selection.diversity import compare_diversity
@@ -79,7 +79,7 @@ class Selection(SummaryFilter):
             )
         else:
             asked = (
-                with_texts(pairs, texts.responses)
+                join_texts(pairs, texts.responses)
                 .join(prompts.rename({"id": "prompt_id"}), on="prompt_id", maintain_order="left")
                 .select(
                     text=pl.concat_str("text", "chosen", separator="\n"),

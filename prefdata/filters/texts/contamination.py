@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import orjson
 import polars as pl
 from pydantic import Field
 
-from prefdata.errors import ConfigError
-from prefdata.files import storage
+from prefdata.errors import ConfigError, SourceError
+from prefdata.files.rows import guess_format, read_values
 from prefdata.filters.base import Texts
 from prefdata.filters.subjects import Subject
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
@@ -34,7 +31,8 @@ class ContaminationConfig(TextFilterConfig):
     )
     files: list[str] = Field(
         min_length=1,
-        description="Evaluation sets: JSONL (.gz too), Parquet, or plain text, one text per line.",
+        description="Evaluation sets: JSONL, JSON, CSV, Parquet, or plain text, one text per line; "
+        "compressed too.",
         examples=[["README.md"]],
     )
     columns: list[str] = Field(
@@ -114,22 +112,13 @@ def _read_runs(config: ContaminationConfig, where: str) -> Runs:
 
 def _read_texts(path: str, columns: list[str], where: str) -> list[str]:
     """The texts of an evaluation file."""
-    content = storage.read_bytes(path)
-    if content is None:
-        raise ConfigError(f"{where}.files: {path}: no such file", "Correct the path.")
+    file_format = guess_format(path) or "text"
     try:
-        if path.endswith(".parquet"):
-            rows: list[Any] = pl.read_parquet(io.BytesIO(content)).to_dicts()
-        else:
-            content = gzip.decompress(content) if path.endswith(".gz") else content
-            lines = [line for line in content.splitlines() if line.strip()]
-            rows = [
-                orjson.loads(line) if ".json" in path else line.decode("utf-8") for line in lines
-            ]
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        rows = list(read_values(path, file_format, columns or None))
+    except SourceError as error:
         raise ConfigError(
-            f"{where}.files: {path}: can't be read as an evaluation set: {error}",
-            "JSONL (.gz too), Parquet or plain text was expected.",
+            f"{where}.files: {error.problem}",
+            error.remedy or "JSONL, JSON, CSV, Parquet or plain text was expected.",
         ) from error
     if columns:
         rows = [[row[c] for c in columns if c in row] for row in rows if isinstance(row, dict)]

@@ -90,7 +90,7 @@ class PromptedJudge(Judge):
         A placeholder that `values` lack is filled with the column of its name.
         """
         columns = {each: pl.col(each) for each in self.config.placeholders[name]}
-        template = self.config.templates.get(name) or read_template(name)
+        template = self.config.templates.get(name, read_template(name))
         return fill_template(template, **{**columns, **values})
 
     def ask(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 from prefdata.judges.asking.delimiters import TITLES, is_guarded
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_BLOCK = re.compile(r"^\[([^\[\]\n]+)\]$", re.MULTILINE)
+_BLOCK = re.compile(r"^\[([^\[\]{}\n]+)\]$", re.MULTILINE)
 
 
 @cache
@@ -22,10 +22,15 @@ def read_template(name: str) -> str:
     return (folder / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
+def find_placeholders(text: str) -> set[str]:
+    """The names in braces in the text."""
+    return set(_PLACEHOLDER.findall(text))
+
+
 def check_template(text: str, placeholders: Collection[str]) -> None:
     """Raise ValueError where the text lacks one of the placeholders or has another, or where a
     block in it has a title that a response could write to close it."""
-    found = set(_PLACEHOLDER.findall(text))
+    found = find_placeholders(text)
     known = ", ".join(f"{{{name}}}" for name in placeholders) or "none"
     lacking = [f"{{{name}}}" for name in placeholders if name not in found]
     if lacking:

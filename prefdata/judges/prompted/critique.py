@@ -26,7 +26,7 @@ class CritiqueConfig(WrittenRatingConfig):
 
 
 class CritiqueJudge(WrittenRatingJudge):
-    """A critique can be read and checked, and it is kept as the trace.
+    """Has the model criticise each response and then rate it; the critique becomes the trace.
 
     MM-RLHF (arXiv 2502.10391): a critique-based reward model critiques before it scores. CUT (Xu
     et al., arXiv 2312.14591): the critique names what in the response is inappropriate.

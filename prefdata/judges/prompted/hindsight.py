@@ -45,8 +45,10 @@ class HindsightConfig(WrittenRatingConfig):
 
 
 class HindsightJudge(WrittenRatingJudge):
-    """RLHS (arXiv 2501.08617): feedback on foresight rewards responses that only please. Asked
-    after the consequences, even simulated ones, the same judge rewards what helped.
+    """Has the model imagine what acting on a response led to, and then rate how well it served.
+
+    RLHS (arXiv 2501.08617): feedback on foresight rewards responses that only please. Asked after
+    the consequences, even simulated ones, the same judge rewards what helped.
     """
 
     config: HindsightConfig

@@ -29,7 +29,7 @@ class HonestyConfig(PromptedConfig):
         "policy", description="The model whose knowledge is sampled.", examples=["other"]
     )
     samples: int = Field(
-        4, ge=2, description="Fresh responses of the policy to each prompt.", examples=[3]
+        4, ge=2, description="Fresh responses of the policy to each prompt.", examples=[6]
     )
     temperature: float = Field(
         1.0, gt=0, description="The temperature at which they are sampled.", examples=[0.5]
@@ -62,15 +62,15 @@ class HonestyConfig(PromptedConfig):
 
 
 class HonestyJudge(PromptedJudge):
-    """Alignment for Honesty (Yang et al., arXiv 2312.07000): an honest model answers what it knows
-    and says so where it doesn't.
+    """Rewards a response for being right, or for not knowing what the policy doesn't know.
 
-    What the policy knows shows in the agreement of fresh samples of it. A judge model says which
-    of them come to the same, and which say that they don't know (u is P(says so)):
+    Alignment for Honesty (Yang et al., arXiv 2312.07000): an honest model answers what it knows
+    and says so where it doesn't. What the policy knows shows in the agreement of fresh samples of
+    it. A judge model says which of them come to the same, and which say that they don't know:
 
         known     K = mean over two samples of P(same) (1 - u) (1 - u')
         right     c = mean over the samples of P(same as the response) (1 - u)
-        reward    (1 - u) c + u (1 - K),  u = P(the response says that it doesn't know)
+        reward    (1 - u) c + u (1 - K),  u = P(the text says that its author doesn't know)
 
     A response is worth its chance of being right as the samples show it; an "I don't know" is
     worth the chance that the policy doesn't.

@@ -58,9 +58,10 @@ class ListwiseConfig(PromptedConfig):
 
 
 class ListwiseJudge(PromptedJudge):
-    """The responses are shown in `permutations` orders, each followed by its reverse, so that a
-    liking for early or late places weighs on all responses alike. The orders follow from the
-    texts, never from ids.
+    """Shows all responses to a prompt at once and asks for their ranking, or for the best.
+
+    They are shown in `permutations` orders, each followed by its reverse, so that a liking for
+    early or late places weighs on all alike. The orders follow from the texts, never from ids.
 
     Where the engine gives logits, the model says which response is best: P(first = i) of the
     Plackett-Luce model is proportional to exp(u_i), so the mean over the orders of
@@ -167,7 +168,7 @@ class ListwiseJudge(PromptedJudge):
         rows = prepend_demonstrations(
             demonstrations,
             lists.select("prompt_id", messages=asking),
-            lambda shown: self._show_two(reply_format, shown),
+            lambda pair: self._ask_of_two(reply_format, pair),
             {ranking[0]: reply_format.write(ranking) for ranking in ("AB", "BA")},
         )
         replies = reply_format.ask(inference, self.config.model, rows)
@@ -181,13 +182,13 @@ class ListwiseJudge(PromptedJudge):
         name = "listwise_best" if reply_format.weighs else "listwise"
         return build_turns(self.fill(name, responses=blocks, letters=pl.lit(", ".join(letters))))
 
-    def _show_two(self, reply_format: ReplyFormat, shown: pl.DataFrame) -> pl.DataFrame:
+    def _ask_of_two(self, reply_format: ReplyFormat, pair: pl.DataFrame) -> pl.DataFrame:
         """The messages that ask for the ranking of two demonstrated responses."""
         two = [_enclose(pl.lit(n), pl.col(text)) for n, text in (("A", "first"), ("B", "second"))]
         of_two = type(reply_format)(Ranking(2), reply_format.max_tokens, reply_format.setting)
         blocks = pl.concat_str(two, separator="\n\n")
         asking = self._fill_ranking(of_two, of_two.reply.options, blocks)
-        return of_two.instruct(shown.select(messages=asking))
+        return of_two.instruct(pair.select(messages=asking))
 
     def _too_many(self) -> pl.Expr:
         most, setting = self.config.max_responses, f"{self.where}.max_responses"
@@ -198,7 +199,7 @@ class ListwiseJudge(PromptedJudge):
 
 
 def _enclose(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
-    return pl.format("[Answer {}]\n{}\n[End of answer {}]", letter, text, letter)
+    return pl.format("[Response {}]\n{}\n[End of response {}]", letter, text, letter)
 
 
 def _leave_out(lists: pl.DataFrame, reason: pl.Expr | None = None) -> pl.DataFrame:

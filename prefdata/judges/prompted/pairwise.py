@@ -32,10 +32,10 @@ class PairwiseConfig(PromptedConfig):
 
 
 class PairwiseJudge(PromptedJudge):
-    """LLM-as-a-judge (Zheng et al., arXiv 2306.05685), with no text to parse where the engine
-    gives logits: P(A) and P(B) come from the next-token distribution.
+    """Asks which of two responses is better, in both orders: a liking for the first place cancels.
 
-    Each comparison is asked in both orders, so that a liking for the first place cancels.
+    LLM-as-a-judge (Zheng et al., arXiv 2306.05685), with no text to parse where the engine gives
+    logits: P(A) and P(B) come from the next-token distribution.
     """
 
     config: PairwiseConfig

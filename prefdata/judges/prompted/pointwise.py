@@ -28,10 +28,11 @@ class PointwiseConfig(RatingConfig):
 
 
 class PointwiseJudge(RatingJudge):
-    """Read off the ratings' log-probs, the expected rating tells responses apart that the
-    likeliest rating would tie (G-Eval, Liu et al., arXiv 2303.16634, Section 2).
+    """Asks for a rating of each response; the reward is the expected rating.
 
-    Where the engine gives no log-probs the reward is the rating itself.
+    Read off the ratings' log-probs it tells responses apart that the likeliest rating would tie
+    (G-Eval, Liu et al., arXiv 2303.16634, Section 2). Where the engine gives no log-probs the
+    reward is the rating itself.
     """
 
     config: PointwiseConfig

@@ -44,11 +44,12 @@ class ReasoningConfig(WritingConfig):
 
 
 class ReasoningJudge(WritingJudge):
-    """RM-R1 (Chen et al., arXiv 2505.02387): for chat the judge writes a rubric for the prompt,
-    for problems with a right answer it solves them, and weighs both responses against that.
+    """Has the model write a rubric or a solution, compare both responses by it, and then decide.
 
-    The rubric is written from the prompt alone, so no response has a say in it, and once per
-    prompt. Both orders are compared, each in a text of its own; all of it is kept as the trace.
+    RM-R1 (Chen et al., arXiv 2505.02387): for chat the judge writes a rubric for the prompt, and a
+    problem with a right answer it solves. Either is written once per prompt and from the prompt
+    alone, so that no response has a say in it. Both orders are compared, each in a text of its
+    own. All that was written becomes the trace.
     """
 
     config: ReasoningConfig

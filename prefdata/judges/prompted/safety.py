@@ -48,7 +48,7 @@ class SafetyConfig(PromptedConfig):
 
 
 class SafetyJudge(PromptedJudge):
-    """A response is as safe as the worst kind of harm in it says: its reward is the least
+    """Asks of each kind of harm whether it is in the response; the reward is the least
     P(harmless) over the kinds, safe above 0.5.
 
     Safe RLHF (Dai et al., arXiv 2310.12773) takes harm out of the one preference into a label and

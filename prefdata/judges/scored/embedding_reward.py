@@ -33,8 +33,10 @@ class EmbeddingRewardConfig(JudgeConfig):
 
 
 class EmbeddingRewardJudge(Judge):
-    """Reusing Embeddings (arXiv 2502.04357): embeddings are computed once, a small head is trained
-    on preference pairs in seconds, on a CPU and reproducibly.
+    """Rewards responses by a linear head over the embeddings of prompt and response.
+
+    Reusing Embeddings (arXiv 2502.04357): embeddings are computed once, a small head is trained on
+    preference pairs in seconds, on a CPU and reproducibly.
     """
 
     config: EmbeddingRewardConfig

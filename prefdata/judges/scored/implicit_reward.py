@@ -27,8 +27,8 @@ class ImplicitRewardConfig(JudgeConfig):
 
 
 class ImplicitRewardJudge(Judge):
-    """A policy tuned from a reference is itself a reward model (Direct Preference Optimization,
-    arXiv 2305.18290, Section 4). No text is generated and none is parsed.
+    """Takes a policy that was tuned from a reference as the reward model that it is (Direct
+    Preference Optimization, arXiv 2305.18290, Section 4). No text is generated and none is parsed.
     """
 
     config: ImplicitRewardConfig

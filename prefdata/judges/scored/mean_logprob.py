@@ -26,7 +26,8 @@ class MeanLogprobConfig(JudgeConfig):
 
 
 class MeanLogprobJudge(Judge):
-    """The reward that SimPO trains on (Meng et al., arXiv 2405.14734, Section 2.2).
+    """Rewards what the policy finds likely per token, as SimPO does (Meng et al., arXiv 2405.14734,
+    Section 2.2).
 
     No reference is asked, no text is generated and none is parsed. What the policy finds likely is
     not yet good: use it as one judgment among others.

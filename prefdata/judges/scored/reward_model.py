@@ -66,7 +66,9 @@ class RewardModelConfig(JudgeConfig):
 
 
 class RewardModelJudge(Judge):
-    """Several models are an ensemble: the preference's strength is the mean of their differences,
+    """Rewards responses by the outputs of one trained reward model or several.
+
+    Several models are an ensemble: the preference's strength is the mean of their differences,
     and their spread says how far it can be trusted (Secrets of RLHF in Large Language Models
     Part II, Wang et al., arXiv 2401.06080, Section 2). The differences are in `trace`.
 

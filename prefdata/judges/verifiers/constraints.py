@@ -57,8 +57,8 @@ class ConstraintsConfig(JudgeConfig, Constraints):
 
 
 class ConstraintsJudge(Verifier):
-    """IFEval (Zhou et al., arXiv 2311.07911): the reward is whether a response follows all
-    instructions, or the share of them that it follows.
+    """Rewards a response for following all constraints, or for the share of them that it follows
+    (IFEval, Zhou et al., arXiv 2311.07911).
 
     The settings hold for every prompt. A ground truth that is a JSON object of the same settings
     adds its own for its prompt, which go before the judge's.

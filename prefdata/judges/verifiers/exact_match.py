@@ -28,7 +28,7 @@ class ExactMatchConfig(JudgeConfig):
 
 
 class ExactMatchJudge(Verifier):
-    """A ground truth that is a JSON list of texts accepts each of them."""
+    """Compares response and ground truth, which may be a JSON list of texts that are all right."""
 
     config: ExactMatchConfig
 

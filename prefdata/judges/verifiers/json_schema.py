@@ -32,7 +32,7 @@ class JsonSchemaConfig(JudgeConfig):
 
 
 class JsonSchemaJudge(Verifier):
-    """A response that is no JSON is wrong. References to schemas elsewhere are not followed."""
+    """Validates the JSON of each response. References to schemas elsewhere are not followed."""
 
     config: JsonSchemaConfig
 

@@ -24,8 +24,10 @@ class MathAnswerConfig(JudgeConfig):
 
 
 class MathAnswerJudge(Verifier):
-    """Training Verifiers to Solve Math Word Problems (Cobbe et al., arXiv 2110.14168): a solution
-    is right if its final number is. A response without one is wrong.
+    """Compares the final numbers of response and ground truth.
+
+    Training Verifiers to Solve Math Word Problems (Cobbe et al., arXiv 2110.14168): a solution is
+    right if its final number is. A response without one is wrong.
     """
 
     config: MathAnswerConfig

@@ -24,7 +24,7 @@ class RegexMatchConfig(JudgeConfig):
 
 
 class RegexMatchJudge(Verifier):
-    """The pattern may match anywhere in the response, unless `whole` is set."""
+    """Searches the response for a pattern; with `whole` all of it has to match."""
 
     config: RegexMatchConfig
 

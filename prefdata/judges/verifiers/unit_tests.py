@@ -43,11 +43,11 @@ class UnitTestsConfig(JudgeConfig):
 
 
 class UnitTestsJudge(Verifier):
-    """Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): right is
-    what passes.
+    """Runs the code of each response against the tests of its prompt.
 
-    The ground truth is Python text, one test, or a JSON list of such texts. What runs the code,
-    and what that is no protection from, is said in checking/sandbox.py.
+    Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): right is what
+    passes. The ground truth is Python text, one test, or a JSON list of such texts. What the
+    sandbox protects from, and what not, is written in checking/sandbox.py.
     """
 
     config: UnitTestsConfig

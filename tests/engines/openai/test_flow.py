@@ -17,15 +17,15 @@ import pytest
 from engines.openai.asking import QUICK
 from engines.openai.loopback import MODEL, Loopback, Reaction, Request, serving
 from engines.openai.test_misbehaviour import MISBEHAVIOURS
-from prefdata.accounting.stats import read_stats
-from prefdata.tables.catalog import Catalog
 
+from prefdata.accounting.stats import read_stats
 from prefdata.config import Params, load_params
 from prefdata.engines.base import GRACE_SECONDS
 from prefdata.engines.openai import faults
 from prefdata.errors import ModelError
 from prefdata.inference import Usage
 from prefdata.pipelines.run import run_stage
+from prefdata.tables.catalog import Catalog
 
 WAYS = (
     "429", "429 Retry-After", "500", "502", "cut", "length too long", "half", "silence", "list",

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from prefdata.ches.measure import COLUMNS
 from prefdata.engines.base import Engine, Requirement, Settings, results
-from prefdata.engines.config import ModelParams
-from prefdata.engines.scripted import ScriptedEngine
+from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine, ScriptedOptions
 from prefdata.errors import ConfigError
 from prefdata.inference import Inference
 
@@ -181,8 +180,8 @@ def test_exactly_one_limit_has_to_be_set(config: dict[str, float]) -> None:
 
 
 def test_a_failed_model_call_becomes_a_fault_and_spares_the_other_pairs() -> None:
-    params = ModelParams(engine="scripted", model="policy", options={"fail": ["poison"]})
-    inference = Inference({"policy": ScriptedEngine("policy", params)}, None)
+    config = ScriptedConfig(model="policy", options=ScriptedOptions(fail=["poison"]))
+    inference = Inference({"policy": ScriptedEngine("policy", config)}, None)
     responses = {"x": "good", "y": "poison", "z": "fair"}
     some = pairs(("x", "y", "p"), ("x", "z", "p"), ("y", "z", "p"), ("z", "x", "p"))
     found = filter_().measure(some, texts(responses), inference)

@@ -52,9 +52,7 @@ def test_stopping_one_of_two_runs_leaves_the_other_alone(
     plain = ScriptedEngine._batches
     went_on = threading.Event()
 
-    def wait(
-        self: ScriptedEngine, rows: pl.DataFrame
-    ) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+    def wait(self: ScriptedEngine, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
         name = "a" if self.fingerprint == fingerprints["a"] else "b"
         engines[name] = self
         asking[name].set()

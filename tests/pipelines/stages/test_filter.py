@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import flows
 import orjson
@@ -42,18 +42,20 @@ TABLES = ("filtered", "dropped/filter")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tables before filter, of 40 prompts and several pairs each, in 16 buckets."""
-    folder = tmp_path_factory.mktemp("filter")
+    """The tables before filter, of 40 prompts and several pairs each."""
+    return prepare(tmp_path_factory.mktemp("filter"), 40)
+
+
+def prepare(folder: Path, prompts: int, **changes: Any) -> Path:
     models = ("policy", "reference", "embedder")
-    params = flows.params(
-        folder,
-        40,
-        models={name: {"engine": "scripted", "model": name} for name in models},
-        pair={"strategy": {"kind": "all_above_margin", "min_margin": 0.3}},
-        ches=None,
-        filter=None,
-        buckets=16,
-    )
+    sections = {
+        "models": {name: {"engine": "scripted", "model": name} for name in models},
+        "pair": {"strategy": {"kind": "all_above_margin", "min_margin": 0.3}},
+        "ches": None,
+        "filter": None,
+        **changes,
+    }
+    params = flows.params(folder, prompts, **sections)
     flows.run(params, "ingest", "generate", "judge", "consensus", "pair", "augment")
     (folder / "evaluation.txt").write_text("what is a garden 74 good for, and why 4?\n")
     return folder
@@ -77,7 +79,7 @@ def set_kinds(folder: Path, *kinds: str) -> Params:
 
 
 def check_filters(folder: Path, *kinds: str) -> Stats:
-    """Run the stage twice and dry once; the counts."""
+    """Run the stage, and once more dry; the counts."""
     params = set_kinds(folder, *kinds)
     stats = flows.run(params, "filter")["filter"]
     first = flows.hash_files(folder, *TABLES)
@@ -98,7 +100,7 @@ def check_filters(folder: Path, *kinds: str) -> Stats:
         assert counts.rows_in == counts.rows_out + sum(counts.dropped.values())
         reaching = counts.rows_out
     assert reaching == filtered.height
-    # A dry run says the same and touches nothing; a second run writes the same bytes.
+    # A dry run says the same and touches nothing.
     dry = dry_run_filters(params)
     assert dry.filters == stats.filters
     assert (dry.rows_in, dry.rows_out, dry.dropped) == (
@@ -106,8 +108,6 @@ def check_filters(folder: Path, *kinds: str) -> Stats:
         stats.rows_out,
         stats.dropped,
     )
-    assert flows.hash_files(folder, *TABLES) == first
-    flows.run(params, "filter")
     assert flows.hash_files(folder, *TABLES) == first
     return stats
 
@@ -122,14 +122,17 @@ def test_any_filters_run_in_any_order_and_nothing_is_lost(folder: Path, kinds: l
     check_filters(folder, *kinds)
 
 
-def test_all_filters_run_after_one_another(folder: Path) -> None:
+def test_all_filters_run_after_one_another_and_write_the_same_bytes_again(folder: Path) -> None:
     assert len(check_filters(folder, *reversed(KINDS)).dropped) > 4
+    first = flows.hash_files(folder, *TABLES)
+    flows.run(set_kinds(folder, *reversed(KINDS)), "filter")
+    assert flows.hash_files(folder, *TABLES) == first
 
 
 def test_the_same_filter_may_stand_twice(folder: Path) -> None:
     kinds = ["near_identical", "near_duplicates"]
     stats = check_filters(folder, *kinds, *kinds)
-    assert list(stats.filters) == [f"{number} {kind}" for number, kind in enumerate(kinds * 2)]
+    assert sorted(stats.filters) == [f"{number} {kind}" for number, kind in enumerate(kinds * 2)]
 
 
 def test_another_limit_asks_no_model(folder: Path) -> None:
@@ -149,16 +152,18 @@ def test_another_limit_asks_no_model(folder: Path) -> None:
 
 
 def test_an_evaluation_file_is_read_once_for_all_buckets(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    judge = {"judges": [{"kind": "pairwise", "model": "policy"}]}
+    folder = prepare(tmp_path, 20, generate={"n": 2}, judge=judge, buckets=16)
     read: list[str] = []
-    plain = storage.read_bytes
+    plain = storage.open_file
 
-    def watch(path: str) -> bytes | None:
+    def watch(path: str) -> BinaryIO:
         read.append(path)
         return plain(path)
 
-    monkeypatch.setattr(storage, "read_bytes", watch)
+    monkeypatch.setattr(storage, "open_file", watch)
     run_stage("filter", set_kinds(folder, "contamination"))
     assert flows.read(folder, "dropped/filter").height > 0
     assert read.count(str(folder / "evaluation.txt")) == 1
@@ -194,7 +199,7 @@ def test_the_status_shows_the_last_runs_filters(
     assert "vendi_after" in capsys.readouterr().out
     assert run(folder, "status", "--json") == 0
     report = orjson.loads(capsys.readouterr().out)["stages"]["filter"]["filters"]
-    assert report["0 k_center"]["figures"]["coverage_before"] == 1
+    assert {"name": "coverage_before", "value": 1} in report["0 k_center"]["figures"]
     # With other filters in params.yaml the last run's say nothing of them.
     set_kinds(folder, "ches")
     assert run(folder, "status", "--json") == 0

@@ -1,0 +1,156 @@
+"""Code in the sandbox: what passes, and what does not get out."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from judges.panels import asking, build, candidates
+from judges.verifying import rewards
+
+from prefdata.errors import ConfigError
+from prefdata.judges.checking import sandbox
+from prefdata.judges.checking.sandbox import Limits, Outcome, run_tests
+from prefdata.judges.verifiers import unit_tests
+from prefdata.judges.verifiers.unit_tests import extract_code
+
+FACTORIAL = """Recursion does it:
+
+```python
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+```
+
+For example:
+
+```
+factorial(3)
+```
+"""
+TESTS = '["assert factorial(0) == 1", "assert factorial(5) == 120"]'
+WRONG = "def factorial(n):\n    return 1"
+ANYWHERE = {"seconds": 2, "require_no_network": False}
+"""Also where the system does not let code be cut off."""
+LIMITS = Limits(seconds=1, memory_mb=256)
+
+
+def test_what_passes_its_tests_is_right() -> None:
+    for tests in (TESTS, "def check(f):\n    assert f(5) == 120\n\ncheck(factorial)"):
+        found = rewards("unit_tests", [FACTORIAL, WRONG, "I can't code."], tests, **ANYWHERE)
+        assert [reward for reward, _ in found.values()] == [1.0, 0.0, 0.0]
+    found = rewards("unit_tests", [FACTORIAL, WRONG, "I can't."], TESTS, partial=True, **ANYWHERE)
+    assert found == {
+        FACTORIAL: (1.0, "2 of 2 tests pass"),
+        WRONG: (0.5, "1 of 2 tests pass; 'assert factorial(5) == 120': AssertionError"),
+        "I can't.": (0.0, "the code fails: SyntaxError"),
+    }
+
+
+def test_the_longest_block_is_the_code() -> None:
+    assert extract_code(FACTORIAL).startswith("def factorial(n):\n")
+    assert extract_code(WRONG) == WRONG
+
+
+@pytest.mark.parametrize(
+    ("tests", "reason"), [("", "no_tests: "), ("[]", "no_tests: "), ("f( ==", "bad_tests: ")]
+)
+def test_a_bad_ground_truth_is_no_responses_fault(tests: str, reason: str) -> None:
+    (found,) = rewards("unit_tests", [FACTORIAL], tests, **ANYWHERE).values()
+    assert found[0] is None
+    assert found[1].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "stopped"),
+    [
+        ("raise SystemExit(0)", "the code fails: SystemExit"),
+        ("import os; os._exit(0)", "ended before the tests did"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ended before the tests did"),
+        ("while True: pass", "out of time: 1 s of CPU"),
+        ("import time; time.sleep(60)", "out of time: 4 s on the clock"),
+        ("x = bytearray(1 << 30)", "the code fails: MemoryError"),
+        ("open('x', 'wb').write(b'0' * (1 << 21))", "the code fails: OSError"),
+    ],
+)
+def test_code_that_ends_or_never_ends_passes_nothing(code: str, stopped: str) -> None:
+    assert run_tests(code, ["pass"], LIMITS).stopped == stopped
+
+
+def test_what_the_code_prints_is_no_result() -> None:
+    forged = '{"nonce": "", "tests": [""], "stopped": null, "isolated": true}'
+    code = f"import os\nfor fd in range(3, 20):\n  try: os.write(fd, b'{forged}\\n')\n"
+    code += "  except OSError: pass\nprint('x' * 1000)\nos._exit(0)"
+    assert run_tests(code, ["assert False"], LIMITS) == Outcome(
+        stopped="ended before the tests did"
+    )
+
+
+def test_the_code_sees_an_empty_folder_and_none_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "secret")
+    code = "import os\nassert os.listdir() == []\nassert 'SOME_TOKEN' not in os.environ"
+    code += "\nopen('here', 'w').write('x')"
+    assert run_tests(code, ["assert open('here').read() == 'x'"], LIMITS).tests == ("",)
+    assert not Path("here").exists()
+
+
+def test_sets_keep_their_order() -> None:
+    code = "x = hash('some text')"
+    first, second = (
+        [n for n in range(4) if not run_tests(code, [f"assert x % 4 == {n}"], LIMITS).tests[0]]
+        for _ in range(2)
+    )
+    assert first == second
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has network namespaces")
+def test_code_that_is_cut_off_reaches_no_network() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
+        found = run_tests(code, ["pass"], LIMITS)
+        if run_tests("", ["pass"], LIMITS).isolated:
+            assert found.stopped == "the code fails: OSError"
+        else:
+            assert found.stopped is None
+
+
+def test_where_code_can_not_be_cut_off_it_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def bare(code: str, tests: list[str], limits: Limits) -> Outcome:
+        ran.append(code)
+        return Outcome(("",) * len(tests))
+
+    monkeypatch.setattr(unit_tests, "run_tests", bare)
+    given_ = candidates({"Why?": ["x = 1", "x = 2"]})
+    given_.prompts.insert_column(
+        2,
+        given_.prompts["prompt_id"]
+        .replace_strict(given_.prompts["prompt_id"], ["pass"])
+        .alias("ground_truth"),
+    )
+    with pytest.raises(
+        ConfigError, match=r"(?s)cut off from the network.*require_no_network: false"
+    ):
+        build("unit_tests").judge(given_, asking())
+    assert ran == [""]
+    free = build("unit_tests", require_no_network=False)
+    assert free.judge(given_, asking())["preference"].to_list() == [0.5]
+
+
+def test_nothing_is_left_running() -> None:
+    code = "import os, time\nif os.fork() == 0:\n    time.sleep(60)\n"
+    assert run_tests(code, ["pass"], LIMITS).tests in ((), ("",))
+    same = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if sandbox._HARNESS in (process.info["cmdline"] or [])
+    ]
+    # Killed it was; it may need a moment to be gone.
+    _, left = psutil.wait_procs(same, timeout=10)
+    assert left == []
