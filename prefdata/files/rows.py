@@ -26,7 +26,7 @@ from prefdata.errors import DropRecord, SourceError, StorageError
 from prefdata.files import storage
 
 Format = Literal["jsonl", "json", "parquet", "csv", "text"]
-"""json: an array of rows, or a row a line; text: a text a line."""
+"""json: an array of rows, or one row per line; text: one text per line."""
 
 _ENDINGS: Mapping[str, Format] = {
     ".jsonl": "jsonl",
@@ -145,7 +145,7 @@ def read_table(path: str) -> pa.Table:
 
 
 def is_array(path: str) -> bool:
-    """Whether a JSON file is one array of rows, and not a row a line."""
+    """Whether a JSON file is one array of rows, and not one row per line."""
     with _explain_damage(path), open_unpacked(path) as file:
         return file.read(_READ_BYTES).lstrip()[:1] == b"["
 

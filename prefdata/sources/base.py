@@ -8,13 +8,16 @@ from itertools import islice
 from typing import Any
 
 import polars as pl
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from prefdata.errors import DropRecord
 from prefdata.files.rows import Row
 from prefdata.parts import Part, PartConfig
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.frames import SourceRow, dropped_frame, prompt_frame
+
+DEFAULT_KIND = "prompts"
+"""The kind of a source that names none."""
 
 CHUNK_ROWS = 20_000
 """Rows that are made a frame at once."""
@@ -24,8 +27,16 @@ class NoFault(DropRecord):
     """A sound row that is left out all the same, such as a tie."""
 
 
+def _require_kind(schema: dict[str, Any]) -> None:
+    """In JSON Schema, only the default kind goes without its name."""
+    if schema["properties"]["kind"].get("const") != DEFAULT_KIND:
+        schema["required"] = ["kind", *schema.get("required", [])]
+
+
 class SourceConfig(PartConfig):
     """The settings every source has."""
+
+    model_config = ConfigDict(json_schema_extra=_require_kind)
 
     limit: int | None = Field(
         None, gt=0, description="Read this many rows and no more.", examples=[1000]

@@ -24,7 +24,7 @@ class FileSourceConfig(SourceConfig):
         examples=["more.jsonl"],
     )
     format: Literal["auto", "jsonl", "json", "parquet"] = Field(
-        "auto", description="auto: by the file's name; json: an array of rows, or a row a line."
+        "auto", description="auto: by the file's name; json: an array of rows, or one row per line."
     )
     ground_truth_field: str = Field(
         "ground_truth",

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from prefdata.parts import Registry
-from prefdata.sources.base import Source
+from prefdata.sources.base import DEFAULT_KIND, Source
 
 SOURCES: Registry[Source] = Registry(Source, ("prefdata.sources",), "prefdata.importers")
 
-DEFAULT_KIND = "prompts"
-
 
 def fill_kind(settings: Any) -> Any:
-    """A source's settings with the kind that they have where params.yaml names none."""
+    """A source's settings with their kind, also where params.yaml names none."""
     if isinstance(settings, dict) and "kind" not in settings:
         return {"kind": DEFAULT_KIND, **settings}
     return settings

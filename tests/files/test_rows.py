@@ -139,7 +139,7 @@ def test_a_compressed_file_holds_the_same_rows(tmp_path: Path, ending: str, pack
     assert values(parquet) == values(plain)
 
 
-def test_json_is_an_array_or_a_row_a_line(tmp_path: Path) -> None:
+def test_json_is_an_array_or_one_row_per_line(tmp_path: Path) -> None:
     lines = write(tmp_path / "lines.json", b'{"a":1}\n{"a":2}\n')
     array = write(tmp_path / "array.json", b'\n[{"a":1},\n{"a":2}]')
     assert values(lines) == values(array) == [(1, {"a": 1}), (2, {"a": 2})]
