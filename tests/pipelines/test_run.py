@@ -79,7 +79,7 @@ def test_failures_are_set_aside_with_their_reasons_and_asked_again_alone(
 def test_another_consensus_labels_anew_and_asks_no_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params = flows.params(tmp_path, ches=None)
+    params = flows.params(tmp_path)
     flows.run(params)
     labels, pairs = (flows.read(tmp_path, table) for table in ("labels", "pairs"))
     before = flows.hash_files(tmp_path, "prompts", "responses", "judgments")

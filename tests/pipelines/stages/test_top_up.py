@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,26 +47,26 @@ def count_pairs(folder: Path) -> dict[str, int]:
 
 
 def test_every_prompt_gets_exactly_so_many(tmp_path: Path) -> None:
-    given = write(tmp_path, {"n": 2, "accepted_per_prompt": 2, "max_n": 12}, pair=ALL)
+    given = write(tmp_path, {"n": 3, "accepted_per_prompt": 2, "max_n": 12}, pair=ALL)
     assert main(["run", *given]) == 0
     assert list(count_pairs(tmp_path).values()) == [2] * PROMPTS
     # More than n, and not the same for all: only those that were short got more.
     drawn = flows.read(tmp_path, "responses").group_by("prompt_id").len()["len"]
-    assert 2 < drawn.max() <= 12  # type: ignore[operator]
+    assert 3 < drawn.max() <= 12  # type: ignore[operator]
     assert drawn.n_unique() > 1
     assert flows.read(tmp_path, "dropped/top-up").height == 0
 
 
 @pytest.mark.parametrize("target", [5, PROMPTS])
 def test_exactly_so_many_pairs_come_out(tmp_path: Path, target: int) -> None:
-    given = write(tmp_path, {"n": 2, "target_pairs": target, "max_n": 16})
+    given = write(tmp_path, {"n": 3, "target_pairs": target, "max_n": 15})
     assert main(["run", *given]) == 0
     assert flows.read(tmp_path, "filtered").height == target
     shards = flows.read(tmp_path, "dataset/data")
     assert shards.height == target
     if target == 5:
         # Enough at once: the most decided stay, and nothing more is drawn.
-        assert flows.read(tmp_path, "responses").height == 2 * PROMPTS
+        assert flows.read(tmp_path, "responses").height == 3 * PROMPTS
         kept, all_ = flows.read(tmp_path, "filtered"), flows.read(tmp_path, "augmented")
         alike = flows.read(tmp_path, "dropped/filter").filter(reason="near_identical_responses")
         left = all_.filter(~pl.col("prompt_id").is_in(alike["origin"].implode()))
@@ -125,7 +126,7 @@ def test_what_can_not_be_filled_stops_at_the_limit_with_its_reason(
     }
 
 
-WANTED = {"n": 2, "accepted_per_prompt": 1, "max_n": 8}
+WANTED = {"n": 3, "accepted_per_prompt": 1, "max_n": 9}
 
 
 @pytest.fixture(scope="module")
@@ -216,16 +217,15 @@ def test_stages_one_by_one_with_top_ups_between_come_to_the_same(
 
 
 def test_a_plan_of_other_tables_is_refused_and_one_that_nobody_wants_ignored(
-    tmp_path: Path,
+    whole: Path, another: Path
 ) -> None:
-    given = write(tmp_path, {"n": 2, "accepted_per_prompt": 1, "max_n": 8})
-    assert main(["run", *given]) == 0
-    assert flows.read(tmp_path, "responses").height > 2 * PROMPTS
-    assert main(["generate", *given, "--set", "generate.accepted_per_prompt=null",
-                 "--set", "generate.max_n=null"]) == 0  # fmt: skip
-    assert flows.read(tmp_path, "responses").height == 2 * PROMPTS
-    assert main(["ingest", *given, "--set", "buckets=16"]) == 0
-    assert main(["generate", *given, "--set", "buckets=16"]) == TableError.exit_code
+    shutil.copytree(whole, another, dirs_exist_ok=True)
+    assert flows.read(another, "responses").height > 3 * PROMPTS
+    unwanted = ["--set", "generate.accepted_per_prompt=null", "--set", "generate.max_n=null"]
+    assert main(["generate", "--quiet", *unwanted]) == 0
+    assert flows.read(another, "responses").height == 3 * PROMPTS
+    assert main(["ingest", "--quiet", "--set", "buckets=16"]) == 0
+    assert main(["generate", "--quiet", "--set", "buckets=16"]) == TableError.exit_code
 
 
 @pytest.mark.parametrize(
