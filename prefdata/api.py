@@ -1,7 +1,5 @@
-"""What a notebook or a script needs: runs, their tables, one judge or CHES on frames of your own.
-
-Every run has its own models, parts and progress: two of them in one process don't meet.
-"""
+"""What a notebook needs: runs, their tables, one judge or CHES on frames of your own. Two runs in
+one process don't meet: each has its own models, parts and progress."""
 
 from __future__ import annotations
 

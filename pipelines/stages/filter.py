@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from prefdata.accounting.stats import Stats, account
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
-from prefdata.filters.base import FilterConfig
-from prefdata.filters.pairs.limit import LimitConfig
 from prefdata.filters.registry import FILTERS
 from prefdata.pipelines.beam.shuffle import unpack
 from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
@@ -39,11 +37,11 @@ class FilterStage(Stage):
         return ["augmented", "prompts", "responses"]
 
     def requirements(self, params: Params) -> list[Requirement]:
-        filters = FILTERS.build_all(list_filters(params), WHERE)
+        filters = FILTERS.build_all(params.list_filters(), WHERE)
         return [requirement for each in filters for requirement in each.requirements()]
 
     def check(self, context: Context) -> None:
-        context.runtime.parts(FILTERS, list_filters(context.params), WHERE)
+        context.runtime.parts(FILTERS, context.params.list_filters(), WHERE)
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         import apache_beam as beam
@@ -53,7 +51,7 @@ class FilterStage(Stage):
 
         states = apply_step(spread_buckets(pipeline, context), "Load", context, load_bucket)
         stats = []
-        configs, labels = list_filters(context.params), label_filters(context.params)
+        configs, labels = context.params.list_filters(), context.params.label_filters()
         for number, (config, label) in enumerate(zip(configs, labels, strict=True)):
             step = FilterStep(config, f"{WHERE}.{number}", label)
             states, figures = step.apply(states, context)
@@ -90,17 +88,3 @@ class FilterDryRun(FilterStage):
 
     def finish(self, context: Context, stats: Stats) -> None:
         """Nothing was written."""
-
-
-def list_filters(params: Params) -> list[FilterConfig]:
-    """The filters of params.yaml, and after them the limit of what generate is to reach."""
-    config = params.generate
-    if not config.wants_pairs():
-        return list(params.filter.filters)
-    limit = LimitConfig(per_prompt=config.accepted_per_prompt, pairs=config.target_pairs)
-    return [*params.filter.filters, limit]
-
-
-def label_filters(params: Params) -> list[str]:
-    """What each filter's counts go by: its position in params.yaml and its kind."""
-    return [f"{number} {config.kind}" for number, config in enumerate(list_filters(params))]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import polars as pl
 
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.comparisons.ties import compute_verdict
 from prefdata.errors import SourceError
 from prefdata.files import storage
+from prefdata.files.rows import guess_format, read_values
 
 _COLUMNS = [*COMPARISON, "preference"]
-_READERS: dict[str, Callable[[bytes], pl.DataFrame]] = {
-    ".parquet": pl.read_parquet,
-    ".csv": pl.read_csv,
-    ".jsonl": pl.read_ndjson,
-}
 
 
 def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -55,15 +48,14 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_file(path: str, judges: str) -> pl.DataFrame:
-    reader, content = _READERS.get(Path(path).suffix), storage.read_bytes(path)
-    if reader is None or content is None:
+    if guess_format(path) is None or storage.read_bytes(path) is None:
         raise SourceError(
             f"--labels {path}: neither a judge of this run ({judges}) nor a .parquet, .csv or "
             ".jsonl file that is there",
             "Name one of them.",
         )
     try:
-        rows = reader(content)
+        rows = pl.DataFrame(list(read_values(path)), infer_schema_length=None)
         return rows.select(*COMPARISON, pl.col("preference").cast(pl.Float64, strict=True))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(

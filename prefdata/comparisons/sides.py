@@ -39,6 +39,3 @@ def join_texts(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
             maintain_order="left",
         )
     return pairs
-
-
-with_texts = join_texts

@@ -12,6 +12,7 @@ from prefdata.consensus.registry import CONSENSUSES
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.exports.trl import TrlConfig
 from prefdata.engines.registry import ENGINES
+from prefdata.filters.pairs.limit import LimitConfig
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
@@ -207,3 +208,15 @@ class Params(Section):
     augment: AugmentParams = AugmentParams()
     filter: FilterParams = FilterParams()
     export: ExportParams = ExportParams()
+
+    def list_filters(self) -> list[FilterSettings]:
+        """The filters, and after them the limit to what generate is to reach."""
+        generate = self.generate
+        if not generate.wants_pairs():
+            return list(self.filter.filters)
+        limit = LimitConfig(per_prompt=generate.accepted_per_prompt, pairs=generate.target_pairs)
+        return [*self.filter.filters, limit]
+
+    def label_filters(self) -> list[str]:
+        """What each filter's counts go by: its position and its kind."""
+        return [f"{number} {config.kind}" for number, config in enumerate(self.list_filters())]

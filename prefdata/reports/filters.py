@@ -49,7 +49,7 @@ def report_filters(params: Params, stats: Stats) -> dict[str, FilterFigures]:
 
     A filter that no pair reached has counted nothing, and still has its place.
     """
-    names = name_filters(params)
+    names = params.label_filters()
     if not set(stats.filters) <= set(names):
         return {}
     counted = {name: stats.filters.get(name, FilterStats()) for name in names}
@@ -62,15 +62,6 @@ def report_filters(params: Params, stats: Stats) -> dict[str, FilterFigures]:
         )
         for name, counts in counted.items()
     }
-
-
-def name_filters(params: Params) -> list[str]:
-    """What each filter's counts go by: its position and kind. `limit` keeps to what generate is
-    to reach, after all others."""
-    kinds = [config.kind for config in params.filter.filters]
-    if params.generate.wants_pairs():
-        kinds.append("limit")
-    return [f"{number} {kind}" for number, kind in enumerate(kinds)]
 
 
 def tabulate_filters(filters: Mapping[str, FilterFigures]) -> Grid:

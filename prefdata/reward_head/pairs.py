@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from typing import Any
 
-import orjson
 import polars as pl
 
 from prefdata.engines.base import MESSAGES
-from prefdata.errors import SourceError
-from prefdata.files import storage
+from prefdata.errors import DropRecord, SourceError
+from prefdata.files.rows import read_rows
 from prefdata.hashing.ids import prompt_id
 
 
 def read_pairs(path: str) -> pl.DataFrame:
-    """Read a JSONL file, gzipped or not.
+    """Read a file of pairs, such as JSONL, compressed or not.
 
     `{"prompt": [message …], "chosen": [message], "rejected": [message], "split": "heldout"}`
     becomes a row of prompt_id, prompt (messages), chosen, rejected (texts), source ("" where it
     is not given) and split (train where it is not given).
     """
-    content = storage.read_bytes(path)
-    if content is None:
-        raise SourceError(f"{path}: no such file", "Set reward_head.data to a JSONL of pairs.")
-    if path.endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise SourceError(f"{path}: not gzip, or cut short: {error}") from error
     rows = []
-    for number, line in enumerate(content.splitlines(), 1):
+    for row in read_rows(path):
         try:
-            rows.append(_parse_pair(orjson.loads(line)))
-        except (orjson.JSONDecodeError, KeyError, TypeError, IndexError) as error:
+            if isinstance(row.value, DropRecord):
+                raise row.value
+            rows.append(_parse_pair(row.value))
+        except (DropRecord, KeyError, TypeError, IndexError) as error:
             raise SourceError(
-                f"{path}:{number}: not a preference pair ({error!r})",
+                f"{path}:{row.number}: not a preference pair ({error!r})",
                 'A line is {"prompt": [message …], "chosen": [message], "rejected": [message]}.',
             ) from error
     if not rows:

@@ -231,3 +231,8 @@ def test_a_wrong_consensus_is_refused(part: dict[str, Any], says: list[str]) -> 
     with pytest.raises(ConfigError) as caught:
         CONSENSUSES.parse(part, "consensus")
     assert all(text in str(caught.value) for text in says)
+
+
+def test_judges_are_named_by_the_settings() -> None:
+    part = CONSENSUSES.parse({"kind": "hierarchical", "criteria": [{"judge": "any"}]})
+    assert part.judges() == ["any"]

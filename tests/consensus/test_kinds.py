@@ -346,8 +346,3 @@ def test_the_least_confident_are_those_of_all_buckets(buckets: int) -> None:
     keys = ["prompt_id", "response_a", "response_b"]
     labels = found.filter(pl.col("reason").is_null()).select(whole.labels.columns)
     assert labels.sort(keys).equals(whole.labels.sort(keys))
-
-
-def test_judges_are_named_by_the_settings() -> None:
-    part = CONSENSUSES.parse({"kind": "hierarchical", "criteria": [{"judge": "any"}]})
-    assert part.judges() == ["any"]

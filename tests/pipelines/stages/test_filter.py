@@ -18,7 +18,6 @@ from prefdata.config import Params, load_params
 from prefdata.files import storage
 from prefdata.filters.registry import FILTERS
 from prefdata.pipelines.run import dry_run_filters, run_stage
-from prefdata.pipelines.stages.filter import label_filters
 
 KINDS = list(FILTERS.parts)
 DROPPING: dict[str, dict[str, Any]] = {
@@ -91,7 +90,7 @@ def check_filters(folder: Path, *kinds: str) -> Stats:
     assert dropped["detail"].str.len_chars().min() or not dropped.height
     # What one filter kept is what the next one gets.
     reaching = augmented.height
-    for label in label_filters(params):
+    for label in params.label_filters():
         counts = stats.filters.get(label)
         if counts is None:
             assert reaching == 0
