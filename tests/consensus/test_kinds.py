@@ -13,7 +13,6 @@ from consensus.table import VARIANTS, World, build, choose, decide, name, tables
 from prefdata.comparisons.win_matrix import build_win_matrices, find_cycles
 from prefdata.consensus.base import SummaryConsensus
 from prefdata.consensus.bradley_terry import fit_strengths
-from prefdata.consensus.registry import CONSENSUSES
 from prefdata.errors import ConfigError
 
 Q = "why?"

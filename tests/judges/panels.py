@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.engines.base import MESSAGES, Engine, LoglikelihoodSettings, Options, results
-from prefdata.engines.config import ModelParams
-from prefdata.engines.scripted import ScriptedEngine
+from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine
 from prefdata.inference import Inference
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
@@ -88,7 +87,7 @@ def by_text(found: pl.DataFrame, given: Candidates, column: str = "preference") 
 
 
 def scripted(name: str = "policy", **options: Any) -> ScriptedEngine:
-    return ScriptedEngine(name, ModelParams(engine="scripted", model=name, options=options))
+    return ScriptedEngine(name, ScriptedConfig(model=name, options=options))
 
 
 def asking(**engines: Engine) -> Inference:

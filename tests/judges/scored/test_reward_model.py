@@ -13,8 +13,7 @@ from judges.panels import asking, build, by_text, candidates
 
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.engines.base import Engine, Settings, results
-from prefdata.engines.config import ModelParams
-from prefdata.engines.registry import load
+from prefdata.engines.registry import ENGINES
 from prefdata.errors import ConfigError, ModelError
 
 POLICY = Path(__file__).parents[3] / "demo" / "policy"
@@ -188,7 +187,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def engine(folder: Path, **changes: int) -> Engine:
     params = {"engine": "reward_model", "model": str(folder), "device": "cpu", "dtype": "float32"}
-    return load("rm", ModelParams.model_validate({**params, **changes}))
+    return ENGINES.load("rm", ENGINES.parse({**params, **changes}, "models.rm"))
 
 
 @pytest.mark.slow
