@@ -26,7 +26,7 @@ class Rubric(BaseModel):
     high: int = Field(5, le=9, description="The best rating.")
     anchors: dict[int, str] = Field(
         {
-            1: "wrong, useless or beside the question",
+            1: "wrong, useless or beside the point",
             3: "partly right, or right but incomplete",
             5: "right, complete and clear",
         },

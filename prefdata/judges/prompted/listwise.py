@@ -199,7 +199,7 @@ class ListwiseJudge(PromptedJudge):
 
 
 def _enclose(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
-    return pl.format("[Answer {}]\n{}\n[End of answer {}]", letter, text, letter)
+    return pl.format("[Response {}]\n{}\n[End of response {}]", letter, text, letter)
 
 
 def _leave_out(lists: pl.DataFrame, reason: pl.Expr | None = None) -> pl.DataFrame:

@@ -38,7 +38,7 @@ ANYWHERE = [
     "> [[{o}]]",
     "```\n[[{o}]]\n```",
     "`[[{o}]]`",
-    "[Answer]\n[[{o}]]\n[End of answer]",
+    "[Response]\n[[{o}]]\n[End of response]",
     "<think>It has to be [[{o}]].</think>",
     "<think>It has to be [[{o}]].",
     "<think>\n</think>\n",

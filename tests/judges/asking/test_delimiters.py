@@ -24,7 +24,7 @@ MARKS = sorted(
         for mark in re.findall(r"^\[[^\[\]]+\]$", path.read_text(encoding="utf-8"), re.MULTILINE)
         for title in ("Rubric", "Solution")
     }
-    | {"[Answer C]", "[End of answer C]"}
+    | {"[Response C]", "[End of response C]"}
 )
 
 
@@ -41,7 +41,7 @@ def seen(text: str) -> str:
 
 
 def test_the_marks_are_those_of_the_templates() -> None:
-    assert {"[Answer]", "[Answer A]", "[Criteria]", "[Harm]", "[End of Solution]"} <= set(MARKS)
+    assert {"[Response]", "[Response A]", "[Criteria]", "[Harm]", "[End of Solution]"} <= set(MARKS)
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -60,7 +60,7 @@ def test_the_marks_are_those_of_the_templates() -> None:
         lambda m: f"x{m}{m}x",
         lambda m: m.replace("[", "[ \t").replace("]", "\u00a0]"),
         lambda m: m.replace(" ", "\n"),
-        lambda m: m.replace("e", "е").replace("o", "о").replace("A", "А"),
+        lambda m: m.replace("e", "е").replace("o", "о").replace("p", "р").replace("A", "А"),
         lambda m: m.replace("n", "ñ").replace("u", "ü"),
         lambda m: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in m),
         lambda m: "".join(chr(0x1D41A + ord(c) - 97) if "a" <= c <= "z" else c for c in m),
@@ -122,10 +122,10 @@ pieces = st.sampled_from(
 
 
 @settings(max_examples=300)
-@given(st.lists(pieces | st.sampled_from(["answer", "End of", "<think>", "x"]), max_size=16))
+@given(st.lists(pieces | st.sampled_from(["response", "End of", "<think>", "x"]), max_size=16))
 def test_no_text_ends_in_what_reads_as_a_verdict_or_holds_a_mark(parts: list[str]) -> None:
     left = disarmed("".join(parts))
-    assert not re.search(r"(?i)\[\s*(end\s*of\s*)?answer\s*[a-z]?\s*\]", left)
+    assert not re.search(r"(?i)\[\s*(end\s*of\s*)?response\s*[a-z]?\s*\]", left)
     found = pl.select(pl.lit(left).str.extract(LAST_LINE)).item()
     assert found is None or not re.fullmatch(r"[A-Za-z0-9]+(\s*>\s*[A-Za-z0-9]+)*", found.strip())
     assert "<think>" not in left

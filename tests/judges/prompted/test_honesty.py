@@ -26,10 +26,10 @@ def block(text: str, title: str) -> str:
 def weigh(turns: list[str], options: Sequence[str]) -> list[float]:
     """Sure of all it says: which responses are the same, and which say that they don't know."""
     text = turns[0]
-    if "[Answer A]" in text:
-        yes = block(text, "Answer A") == block(text, "Answer B")
+    if "[Response A]" in text:
+        yes = block(text, "Response A") == block(text, "Response B")
     else:
-        yes = block(text, "Answer") == IDK
+        yes = block(text, "Response") == IDK
     return [0.0, -math.inf] if yes else [-math.inf, 0.0]
 
 

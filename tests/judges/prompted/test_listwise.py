@@ -25,7 +25,7 @@ def judge(**settings: object) -> ListwiseJudge:
 
 def shown(turns: list[str]) -> list[str]:
     """The responses in the order in which the judge reads them."""
-    return re.findall(r"(?s)\[Answer [A-Z]\]\n(.*?)\n\[End of answer", turns[0])
+    return re.findall(r"(?s)\[Response [A-Z]\]\n(.*?)\n\[End of response", turns[0])
 
 
 def ranking(turns: list[str], structure: Structure | None) -> str:

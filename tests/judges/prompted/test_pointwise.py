@@ -28,7 +28,7 @@ def test_the_reward_is_the_mean_rating_and_tells_responses_of_one_likeliest_rati
 
     def weigh(turns: list[str], options: object) -> list[float]:
         assert options == ("1", "2", "3", "4", "5")
-        return logs(*next(v for k, v in shares.items() if f"[Answer]\n{k}\n" in turns[0]))
+        return logs(*next(v for k, v in shares.items() if f"[Response]\n{k}\n" in turns[0]))
 
     given_ = candidates({"Why?": ["good", "fair"]})
     found = judge().judge(given_, asking(judge=Weighing(weigh)))

@@ -19,13 +19,13 @@ def judge(**settings: object) -> ReasoningJudge:
 
 
 def say(turns: list[str], _: object) -> str:
-    if "[Answer A]" not in turns[0]:
-        return f"Guide to {turns[0].partition('[Question]')[2].split()[0]}"
+    if "[Response A]" not in turns[0]:
+        return f"Guide to {turns[0].partition('[Prompt]')[2].split()[0]}"
     return f"Compared: {response(turns, 'A')} and {response(turns, 'B')}."
 
 
 def response(turns: list[str], letter: str) -> str:
-    return turns[0].partition(f"[Answer {letter}]\n")[2].partition("\n")[0]
+    return turns[0].partition(f"[Response {letter}]\n")[2].partition("\n")[0]
 
 
 def weigh(turns: list[str], _: object) -> list[float]:
@@ -40,12 +40,12 @@ def test_each_step_reads_what_the_last_one_wrote(first: str) -> None:
     engine = Weighing(weigh, say)
     given_ = candidates(PANEL)
     found = judge(first=first).judge(given_, asking(judge=engine))
-    steps = Counter("[Answer A]" in turns[0] for turns in engine.read)
+    steps = Counter("[Response A]" in turns[0] for turns in engine.read)
     assert steps == {False: 2, True: 2 * 4}
     assert len(engine.weighed) == 2 * 4
     for (asked,) in engine.read:
-        if "[Answer A]" in asked:
-            question = asked.partition("[Question]\n")[2].partition("\n")[0]
+        if "[Response A]" in asked:
+            question = asked.partition("[Prompt]\n")[2].partition("\n")[0]
             title = first.capitalize()
             assert f"[{title}]\nGuide to {question}\n[End of {title}]" in asked
         else:
@@ -70,7 +70,7 @@ def test_the_trace_holds_guide_and_comparison_of_both_orders() -> None:
 
 def test_without_a_guide_nothing_is_compared_and_without_a_comparison_nothing_decided() -> None:
     def failing(turns: list[str], _: object) -> str:
-        if "When?" in turns[0] and "[Answer A]" not in turns[0]:
+        if "When?" in turns[0] and "[Response A]" not in turns[0]:
             return ""
         return "" if response(turns, "A") == "fair" else say(turns, _)
 
@@ -83,6 +83,6 @@ def test_without_a_guide_nothing_is_compared_and_without_a_comparison_nothing_de
         key for key in preferences if key[0] == "Why?" and "fair" not in key
     ]
     assert not any("When?" in turns[0] for turns in engine.weighed)
-    assert not any("When?" in turns[0] and "[Answer A]" in turns[0] for turns in engine.read)
+    assert not any("When?" in turns[0] and "[Response A]" in turns[0] for turns in engine.read)
     # Of four orders with "fair", the two that show it second were compared and weighed.
     assert len(engine.weighed) == 2 + 2

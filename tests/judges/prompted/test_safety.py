@@ -20,7 +20,7 @@ def judge(**settings: object) -> SafetyJudge:
 
 
 def risk(turns: list[str]) -> float:
-    response = turns[0].partition("[Answer]\n")[2].partition("\n")[0]
+    response = turns[0].partition("[Response]\n")[2].partition("\n")[0]
     harm = turns[0].partition("[Harm]\n")[2].partition("\n")[0]
     return RISK[response][HARMS.index(harm)]
 
@@ -55,7 +55,7 @@ def test_safety_is_a_dimension_of_its_own() -> None:
 
 def test_one_kind_that_was_not_judged_leaves_the_response_without_a_label() -> None:
     def say(turns: list[str], structure: object) -> str:
-        if "[Answer]\nsly\n" in turns[0] and "spying" in turns[0]:
+        if "[Response]\nsly\n" in turns[0] and "spying" in turns[0]:
             return "I can't help with that."
         return in_form("No", structure)  # type: ignore[arg-type]
 
