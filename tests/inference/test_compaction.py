@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inference.test_memo import MODEL, places, results, segments
-from tables.flaky import flaky_folder
+from files.flaky import flaky_folder
 
 from prefdata.errors import StorageError
 from prefdata.files import storage

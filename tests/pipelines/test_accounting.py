@@ -131,7 +131,7 @@ def test_two_runs_of_one_job_count_as_one(fresh: int, cached: int, more: int) ->
         tokens_in=more,
         cached_tokens_in=fresh + cached,
     )
-    both = first.then(second)
+    both = first.add_rerun(second)
     assert (both.requests, both.cached) == (fresh + cached + more, cached)
     assert (both.tokens_in, both.cached_tokens_in) == (fresh + more, cached)
     assert both.count_asked() == second.count_asked()

@@ -205,7 +205,6 @@ GOOD = row("Why?", "Because.", "No.")
     "line",
     [
         b"not JSON",
-        b"",
         b"\xff\xfe",
         b"[]",
         b"7",

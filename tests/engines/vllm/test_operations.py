@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from prefdata.engines.base import MESSAGES, LoglikelihoodSettings, Options, Sampling, Settings
-from prefdata.engines.sentence import _packaged
+from prefdata.engines.sentence import _find_packaged
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.engine import VllmEngine
@@ -157,7 +157,7 @@ def test_embeddings_agree(pooling: str) -> None:
     """A sentence model with its own mean pooling, and a causal model's last token."""
     from transformers import AutoModel, AutoTokenizer
 
-    folder = _packaged("embedder") if pooling == "mean" else str(POLICY)
+    folder = _find_packaged("embedder") if pooling == "mean" else str(POLICY)
     options = {"runner": "embed", "enforce_eager": True, "kv_cache_memory_bytes": 64 << 20}
     engine = VllmEngine("embedder", VllmConfig(model=folder, dtype="float32", options=options))
     texts = [*PROMPTS, "A text that goes beyond what the model takes. " * 300]

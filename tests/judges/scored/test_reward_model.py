@@ -110,7 +110,7 @@ def test_named_heads_are_judgments_of_their_own_that_a_consensus_weighs() -> Non
         {"kind": "weighted_sum", "weights": {"helpfulness": 1, "verbosity": 3}}
     )
     weighing.setup()
-    label = by_text(weighing.label(found, given_.prompts), given_)["Why?", "good", "bad"]
+    label = by_text(weighing.label(found, given_.prompts).labels, given_)["Why?", "good", "bad"]
     assert label == pytest.approx(1 / (1 + math.exp(3 * 1.5 / 4)))
     joined = build("reward_model", **heads).judge_all(given_, asking(**models))
     # The weighted sums' differences are -3 and 0.
