@@ -14,10 +14,10 @@ from uuid import uuid4
 
 import polars as pl
 import pytest
+from files.flaky import flaky_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inference.test_memo import MODEL, places, results, segments
-from files.flaky import flaky_folder
 
 from prefdata.errors import StorageError
 from prefdata.files import storage
