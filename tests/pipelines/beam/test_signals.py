@@ -31,7 +31,7 @@ class Command:
         slow = {"engine": "scripted", "model": "policy", "options": options}
         models = {**flows.SCRIPTED["models"], "policy": slow}
         flows.run(flows.params(folder, REQUESTS // 4, models=models), "ingest")
-        self.memo = folder / "data" / "memo"
+        self.memo, self.table = folder / "data" / "memo", folder / "data" / "responses"
         path = str(folder / "params.yaml")
         self.arguments = [sys.executable, "-m", "prefdata.cli.app", "generate", "--params", path]
         self.process = subprocess.Popen(
@@ -50,13 +50,16 @@ class Command:
         return bool(list(self.memo.rglob("*.parquet")))
 
     def is_asking(self, workers: int) -> bool:
-        """Whether it has so many workers and all that they do is to wait for their models."""
+        """Whether the stage has begun, and it and so many workers do nothing but wait for the
+        model."""
         process = psutil.Process(self.process.pid)
         everyone = [process, *process.children(recursive=True)]
+        if not self.table.exists() or len(everyone) != 1 + workers:
+            return False
         before = sum(sum(each.cpu_times()[:2]) for each in everyone)
         time.sleep(2)
         now = sum(sum(each.cpu_times()[:2]) for each in everyone)
-        return len(everyone) == 1 + workers and before > 2 and now - before < 0.1
+        return now - before < 0.1
 
     def end(self) -> tuple[int, str]:
         """Exit code, and what it wrote; no child may be left then."""
