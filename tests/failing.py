@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import numpy as np
 import polars as pl
 
 from prefdata.engines.scripted import ScriptedEngine
@@ -27,17 +25,14 @@ def error_of(key: bytes) -> str | None:
 
 
 class FailingEngine(ScriptedEngine):
-    """`asked` holds all keys that were asked of any of them; `broken` says whether they fail."""
+    """`asked` holds what was asked of any of them, as (operation, key); `broken` says whether they
+    fail."""
 
-    asked: ClassVar[list[bytes]] = []
+    asked: ClassVar[list[tuple[str, bytes]]] = []
     broken: ClassVar[bool] = True
 
-    def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
-        for batch, numbers in super()._batches(rows):
-            self.asked.extend(batch["key"].to_list())
-            yield batch, numbers
-
     def _results(self, operation: Any, batch: pl.DataFrame, **columns: Any) -> pl.DataFrame:
+        self.asked.extend((operation, key) for key in batch["key"].to_list())
         results = super()._results(operation, batch, **columns)
         if not self.broken:
             return results

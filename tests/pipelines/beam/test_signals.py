@@ -31,7 +31,7 @@ class Command:
         slow = {"engine": "scripted", "model": "policy", "options": options}
         models = {**flows.SCRIPTED["models"], "policy": slow}
         flows.run(flows.params(folder, REQUESTS // 4, models=models), "ingest")
-        self.memo = folder / "data" / "memo"
+        self.memo, self.table = folder / "data" / "memo", folder / "data" / "responses"
         path = str(folder / "params.yaml")
         self.arguments = [sys.executable, "-m", "prefdata.cli.app", "generate", "--params", path]
         self.process = subprocess.Popen(
@@ -50,14 +50,16 @@ class Command:
         return bool(list(self.memo.rglob("*.parquet")))
 
     def is_asking(self, workers: int) -> bool:
-        """Whether it has so many workers and all that they do is to wait for their models."""
+        """Whether the stage has begun, and it and so many workers do nothing but wait for the
+        model."""
         process = psutil.Process(self.process.pid)
         everyone = [process, *process.children(recursive=True)]
-        if len(everyone) != 1 + workers or not all(map(_has_beam, everyone)):
+        if not self.table.exists() or len(everyone) != 1 + workers:
             return False
         before = sum(sum(each.cpu_times()[:2]) for each in everyone)
         time.sleep(2)
-        return sum(sum(each.cpu_times()[:2]) for each in everyone) - before < 0.1
+        now = sum(sum(each.cpu_times()[:2]) for each in everyone)
+        return now - before < 0.1
 
     def end(self) -> tuple[int, str]:
         """Exit code, and what it wrote; no child may be left then."""
@@ -79,11 +81,6 @@ class Command:
         done = subprocess.run([*self.arguments, "--json"], stdout=subprocess.PIPE, check=True)
         used: dict[str, Any] = orjson.loads(done.stdout)["stages"]["generate"]["models"]
         return used["generate policy"]  # type: ignore[no-any-return]
-
-
-def _has_beam(process: psutil.Process) -> bool:
-    """Whether the process has imported Beam, which comes after all that starts up."""
-    return any("apache_beam" in map.path for map in process.memory_maps())
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_what_can_not_be_filled_stops_at_the_limit_with_its_reason(
     """One prompt always has the same response, one fails, one is another's near duplicate."""
     given = write(
         tmp_path,
-        {"n": 2, "accepted_per_prompt": 1, "max_n": 8, "max_faulty_fraction": 0.5},
+        {"n": 4, "accepted_per_prompt": 1, "max_n": 8, "max_faulty_fraction": 0.5},
         models=model(responses={"Question 3:": "Always this."}, fail=["Question 5:"]),
         filter={"filters": [{"kind": "near_duplicates"}]},
     )
@@ -108,10 +108,10 @@ def test_what_can_not_be_filled_stops_at_the_limit_with_its_reason(
     # 8 samples: 28 comparisons, all of them with a response that repeats another.
     same = "0 of 1 pairs from 8 samples, max_n 8; identical_responses 28"
     assert reasons["identical_responses"] == same
-    assert reasons["model_error"].startswith("0 of 1 pairs from 2 samples")
+    assert reasons["model_error"].startswith("0 of 1 pairs from 4 samples")
     drawn = dict(flows.read(tmp_path, "top_up").select("prompt_id", "drawn").iter_rows())
     closed = {row["origin"]: drawn[row["origin"]] for row in short.to_dicts()}
-    assert sorted(closed.values())[0] == 2
+    assert sorted(closed.values())[0] == 4
     assert sum(n == 8 for n in closed.values()) == 1
     manifest = orjson.loads((tmp_path / "data/dataset/manifest.json").read_bytes())
     (entry,) = [s for s in manifest["stages"] if s["stage"] == "top-up"]
