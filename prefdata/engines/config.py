@@ -54,7 +54,9 @@ class ModelConfig(BaseModel):
     to that.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_engine)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra=_require_engine, defer_build=True
+    )
 
     engine: str = Field(description="What runs the model.")
     model: str = Field(description="Hugging Face id or local folder.", examples=["another/model"])

@@ -32,7 +32,9 @@ class PartConfig(BaseModel):
     parts change each setting to it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_kind)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra=_require_kind, defer_build=True
+    )
 
     kind: str
 
