@@ -45,7 +45,7 @@ def remount(disk: Path, options: str) -> None:
     mount("-o", f"remount,{options}", str(disk))
 
 
-def flow_on(disk: Path, folder: Path) -> str:
+def write_flow_on(disk: Path, folder: Path) -> str:
     """A flow whose tables lie on the disk and hold about 300 kB that can't be compressed."""
     numbers = random.Random(1)
     rows = [{"prompt": numbers.randbytes(6_000).hex()} for _ in range(50)]
@@ -53,7 +53,7 @@ def flow_on(disk: Path, folder: Path) -> str:
     return str(flows.write_params(folder, data=str(disk / "data"), memo=None))
 
 
-def files(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
@@ -66,20 +66,20 @@ def test_a_full_disk_stops_the_write_and_keeps_the_old_file(disk: Path) -> None:
     assert "No space left on device" in caught.value.problem
     assert caught.value.remedy.startswith("Free disk space, or set `data`")
     assert path.read_bytes() == b"old"
-    assert files(disk) == ["a.bin"]
+    assert list_files(disk) == ["a.bin"]
 
 
 def test_a_full_disk_stops_the_stage_and_with_more_space_it_goes_on(
     disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = flow_on(disk, tmp_path)
+    params = write_flow_on(disk, tmp_path)
     assert cli.main(["ingest", "--params", params, "--quiet"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("prefdata ingest: ")
     assert "No space left on device" in said
     assert "remedy: Free disk space, or set `data` to a folder on another disk" in said
     assert "Traceback" not in said
-    assert not [name for name in files(disk) if name.endswith(".tmp") or name == "_table.json"]
+    assert not [name for name in list_files(disk) if name.endswith(".tmp") or name == "_table.json"]
 
     remount(disk, "size=8m")
     assert cli.main(["ingest", "--params", params, "--quiet"]) == 0
@@ -90,14 +90,14 @@ def test_a_full_disk_stops_the_stage_and_with_more_space_it_goes_on(
 def test_a_read_only_disk_stops_the_stage_before_any_work(
     disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = flow_on(disk, tmp_path)
+    params = write_flow_on(disk, tmp_path)
     remount(disk, "ro")
     assert cli.main(["ingest", "--params", params, "--quiet"]) == 1
     said = capsys.readouterr().err
     assert str(disk / "data") in said
     assert "Read-only file system" in said
     assert "remedy: The file system is read-only: set `data` to a folder that can be" in said
-    assert files(disk) == []
+    assert list_files(disk) == []
 
 
 def test_a_disk_that_turns_read_only_keeps_its_files(disk: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_disk_that_turns_read_only_keeps_its_files(disk: Path) -> None:
             change()
         assert "The file system is read-only" in caught.value.remedy
     assert storage.read_bytes(str(path)) == b"old"
-    assert files(disk) == ["a.bin"]
+    assert list_files(disk) == ["a.bin"]
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def test_a_folder_without_permission_is_refused_before_any_work(closed: Path) ->
             write()
         assert str(closed) in caught.value.problem
         assert caught.value.remedy == "Make the folder writable, or set `data` to another one."
-    assert files(closed) == ["old.bin"]
+    assert list_files(closed) == ["old.bin"]
 
 
 def test_a_file_without_permission_is_not_taken_for_a_missing_one(closed: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_file_where_a_folder_belongs_stops_the_stage(
     assert str(file) in said
     assert "remedy: A file stands where a folder is needed: move it" in said
     assert file.read_text() == "mine"
-    assert "_table.json" not in files(tmp_path)
+    assert "_table.json" not in list_files(tmp_path)
 
 
 def test_the_error_says_nothing_of_beams_steps(

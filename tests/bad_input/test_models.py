@@ -11,7 +11,7 @@ import pytest
 from prefdata.cli import app as cli
 
 
-def stopped(
+def expect_stop(
     folder: Path, capsys: pytest.CaptureFixture[str], command: str, models: dict[str, Any]
 ) -> str:
     flows.write_prompts(folder, 4)
@@ -34,7 +34,7 @@ def test_a_folder_without_a_model_is_named_with_what_it_holds(
     (folder / "weights.bin").write_bytes(b"x")
     (folder / "notes.txt").write_text("x")
     policy = {"engine": "transformers", "model": str(folder)}
-    said = stopped(tmp_path, capsys, command, {"policy": policy})
+    said = expect_stop(tmp_path, capsys, command, {"policy": policy})
     assert f"models.policy.model: {folder} is not a model folder: no config.json" in said
     assert "(it holds: notes.txt, weights.bin)" in said
     assert "remedy: Name a folder that `save_pretrained` wrote, or a Hugging Face model" in said
@@ -45,5 +45,5 @@ def test_an_empty_folder_is_no_model_either(
 ) -> None:
     (tmp_path / "model").mkdir()
     policy = {"engine": "transformers", "model": str(tmp_path / "model")}
-    said = stopped(tmp_path, capsys, "run", {"policy": policy})
+    said = expect_stop(tmp_path, capsys, "run", {"policy": policy})
     assert "no config.json (it holds: nothing)" in said

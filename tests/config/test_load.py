@@ -16,14 +16,14 @@ from prefdata.errors import ConfigError
 from prefdata.hashing.fingerprint import fingerprint
 
 
-def problem(path: Path, *overrides: str) -> str:
+def read_problem(path: Path, *overrides: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load_params(path, overrides)
     assert caught.value.exit_code == 2
     return str(caught.value)
 
 
-def edited(folder: Path, keys: list[Any], value: Any) -> Path:
+def edit_params(folder: Path, keys: list[Any], value: Any) -> Path:
     """params.yaml with one value set, at a path of keys and positions."""
     path = flows.write_params(folder)
     raw = yaml.safe_load(path.read_text())
@@ -74,8 +74,8 @@ def test_an_unknown_key_is_named_with_those_that_are_valid(
     tmp_path: Path, keys: list[Any], where: str, valid: str
 ) -> None:
     values = {"augment": {"reward": 1}, "reward_head": {"data": "x", "reward": 1}}
-    path = edited(tmp_path, keys, values.get(keys[-1], 1))
-    said = problem(path)
+    path = edit_params(tmp_path, keys, values.get(keys[-1], 1))
+    said = read_problem(path)
     assert said.startswith(f"{path}:\n")
     assert where in said
     assert valid in said
@@ -83,13 +83,13 @@ def test_an_unknown_key_is_named_with_those_that_are_valid(
 
 def test_a_models_own_name_does_not_hide_its_valid_keys(tmp_path: Path) -> None:
     """Also where the model is called like one of the keys."""
-    said = problem(edited(tmp_path, ["models", "device"], {"model": "m", "typo": 1}))
+    said = read_problem(edit_params(tmp_path, ["models", "device"], {"model": "m", "typo": 1}))
     assert "models.device.typo: unknown key; valid here: device, dtype, engine" in said
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
-    path = edited(tmp_path, ["generate"], {"n": -1, "temperature": -1, "typo": 1})
-    said = problem(path)
+    path = edit_params(tmp_path, ["generate"], {"n": -1, "temperature": -1, "typo": 1})
+    said = read_problem(path)
     for key in ("generate.n: ", "generate.temperature: ", "generate.typo: unknown key"):
         assert key in said
 
@@ -113,20 +113,20 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 def test_a_wrong_value_is_named_with_its_key(
     tmp_path: Path, keys: list[Any], value: Any, where: str
 ) -> None:
-    assert where in problem(edited(tmp_path, keys, value))
+    assert where in read_problem(edit_params(tmp_path, keys, value))
 
 
 @pytest.mark.parametrize("section", ["models", "ingest", "generate", "judge", "consensus", "pair"])
 def test_a_missing_section_is_named(tmp_path: Path, section: str) -> None:
     path = flows.write_params(tmp_path, **{section: None})
-    assert f"{section}: Field required" in problem(path)
+    assert f"{section}: Field required" in read_problem(path)
 
 
 def test_a_missing_file_names_the_option(tmp_path: Path) -> None:
-    said = problem(tmp_path / "absent.yaml")
+    said = read_problem(tmp_path / "absent.yaml")
     assert f"{tmp_path}/absent.yaml: can't be read" in said
     assert "remedy: Name the file with --params." in said
-    assert "can't be read" in problem(tmp_path)
+    assert "can't be read" in read_problem(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_what_is_no_mapping_in_yaml_is_refused(
 ) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
-    assert expected in problem(path)
+    assert expected in read_problem(path)
 
 
 @pytest.mark.parametrize(
@@ -191,19 +191,19 @@ def test_the_last_set_wins(tmp_path: Path) -> None:
     ],
 )
 def test_a_set_that_leads_nowhere_is_named(tmp_path: Path, override: str, expected: str) -> None:
-    said = problem(flows.write_params(tmp_path), override)
+    said = read_problem(flows.write_params(tmp_path), override)
     assert said.startswith(f"--set {override}: ")
     assert expected in said
 
 
 def test_a_set_inside_a_lists_plain_item_is_named(tmp_path: Path) -> None:
-    path = edited(tmp_path, ["generate", "stop"], ["a"])
-    assert "0 holds a value, not a section" in problem(path, "generate.stop.0.x=b")
+    path = edit_params(tmp_path, ["generate", "stop"], ["a"])
+    assert "0 holds a value, not a section" in read_problem(path, "generate.stop.0.x=b")
     assert load_params(path, ["generate.stop.0=b"]).generate.stop == ["b"]
 
 
 def test_an_unknown_key_in_a_set_is_as_bad_as_in_the_file(tmp_path: Path) -> None:
-    said = problem(flows.write_params(tmp_path), "generate.samples=8")
+    said = read_problem(flows.write_params(tmp_path), "generate.samples=8")
     assert "generate.samples: unknown key; valid here: accepted_per_prompt, max_fau" in said
 
 

@@ -29,14 +29,14 @@ SECTIONS: dict[str, Any] = {
 ALL = {"strategy": {"kind": "all_above_margin", "min_margin": 0.3}}
 
 
-def model(**options: Any) -> dict[str, Any]:
+def make_models(**options: Any) -> dict[str, Any]:
     return {"policy": {"engine": "scripted", "model": "policy", "options": options}}
 
 
 def write(folder: Path, generate: dict[str, Any], **changes: Any) -> list[str]:
     """Prompts and params.yaml in the folder; the arguments that name it."""
     flows.write_prompts(folder, PROMPTS)
-    sections = {"models": model(), **SECTIONS, **changes}
+    sections = {"models": make_models(), **SECTIONS, **changes}
     path = flows.write_params(folder, generate=generate, **sections)
     return ["--quiet", "--params", str(path)]
 
@@ -92,7 +92,7 @@ def test_what_can_not_be_filled_stops_at_the_limit_with_its_reason(
     given = write(
         tmp_path,
         {"n": 4, "accepted_per_prompt": 1, "max_n": 8, "max_faulty_fraction": 0.5},
-        models=model(responses={"Question 3:": "Always this."}, fail=["Question 5:"]),
+        models=make_models(responses={"Question 3:": "Always this."}, fail=["Question 5:"]),
         filter={"filters": [{"kind": "near_duplicates"}]},
     )
     words = "what is the engine good for in the winter garden of the old town by the river "
@@ -126,7 +126,7 @@ def test_what_can_not_be_filled_stops_at_the_limit_with_its_reason(
     }
 
 
-WANTED = {"n": 3, "accepted_per_prompt": 1, "max_n": 9}
+WANTED = {"n": 4, "accepted_per_prompt": 1, "max_n": 8}
 
 
 @pytest.fixture(scope="module")
@@ -220,10 +220,10 @@ def test_a_plan_of_other_tables_is_refused_and_one_that_nobody_wants_ignored(
     whole: Path, another: Path
 ) -> None:
     shutil.copytree(whole, another, dirs_exist_ok=True)
-    assert flows.read(another, "responses").height > 3 * PROMPTS
+    assert flows.read(another, "responses").height > 4 * PROMPTS
     unwanted = ["--set", "generate.accepted_per_prompt=null", "--set", "generate.max_n=null"]
     assert main(["generate", "--quiet", *unwanted]) == 0
-    assert flows.read(another, "responses").height == 3 * PROMPTS
+    assert flows.read(another, "responses").height == 4 * PROMPTS
     assert main(["ingest", "--quiet", "--set", "buckets=16"]) == 0
     assert main(["generate", "--quiet", "--set", "buckets=16"]) == TableError.exit_code
 
@@ -258,7 +258,7 @@ def test_nothing_is_topped_up_where_nothing_is_wanted(
     assert "neither accepted_per_prompt nor target_pairs" in capsys.readouterr().err
 
 
-def state(*rows: tuple[int, int, bool]) -> pl.DataFrame:
+def make_state(*rows: tuple[int, int, bool]) -> pl.DataFrame:
     """(drawn, accepted, open) of prompts in the order of their ids."""
     ids = sorted(prompt_id([("user", str(n))]) for n in range(len(rows)))
     columns = ["drawn", "accepted", "open"]
@@ -267,7 +267,7 @@ def state(*rows: tuple[int, int, bool]) -> pl.DataFrame:
 
 
 def test_as_many_prompts_as_are_likely_to_do() -> None:
-    half = state(*([(4, 1, False)] * 50 + [(4, 0, True)] * 50))
+    half = make_state(*([(4, 1, False)] * 50 + [(4, 0, True)] * 50))
     config = GenerateParams(n=4, target_pairs=60)
     assert choose_prompts(half, config, 10).height == 20
     assert choose_prompts(half, config, 0).height == 0
@@ -278,14 +278,14 @@ def test_as_many_prompts_as_are_likely_to_do() -> None:
 
 def test_each_round_draws_for_as_many_as_all_before_it() -> None:
     """A few pairs that many prompts can't give take few rounds."""
-    tried = state(*([(4, 1, False)] * 90 + [(8, 0, True)] * 7 + [(4, 0, True)] * 500))
+    tried = make_state(*([(4, 1, False)] * 90 + [(8, 0, True)] * 7 + [(4, 0, True)] * 500))
     chosen = choose_prompts(tried, GenerateParams(n=4, target_pairs=91), 1)
     assert chosen.height == 7
     assert set(chosen["drawn"]) == {4}
 
 
 def test_who_is_next_does_not_depend_on_the_order() -> None:
-    rows = state(*[(4 + 4 * (n % 3), n % 2, n % 5 > 0) for n in range(40)])
+    rows = make_state(*[(4 + 4 * (n % 3), n % 2, n % 5 > 0) for n in range(40)])
     config = GenerateParams(n=4, target_pairs=99)
     wanted = choose_prompts(rows, config, 6)
     assert wanted["open"].all()
