@@ -23,5 +23,5 @@ def prompt_id(messages: Iterable[tuple[str, str]]) -> str:
 
 
 def fraction(record_id: str) -> float:
-    """A number in [0, 1) that the id determines, by other bits than those that choose the bucket."""
+    """A number in [0, 1) set by the id, from other bits than those that choose the bucket."""
     return int(record_id[8:16], 16) / 2**32

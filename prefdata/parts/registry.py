@@ -68,7 +68,7 @@ class Registry(Generic[P]):
 
     @cached_property
     def distributions(self) -> dict[str, str]:
-        """kind -> "package version" of the plugin that provides it; prefdata's own kinds are absent."""
+        """kind -> "package version" of the plugin that provides it; without our own kinds."""
         self._plugins  # noqa: B018
         return self._sources
 

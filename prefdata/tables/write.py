@@ -86,7 +86,7 @@ def finish(table: Table, info: TableInfo) -> None:
 
 
 def schema_version(info: bytes) -> object:
-    """The schema version in a table's info, also where other fields are those of a later version."""
+    """The schema version in a table's info, even if the other fields are of a later version."""
     import orjson
 
     try:
