@@ -87,7 +87,7 @@ def _stack_rankers(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, np.ndarray]]:
 
 
 def _seat_rankers(rows: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:
-    """The rankers' rows with `seat`, from 0 within the prompt, and `seats`, the prompt's number."""
+    """The rankers' rows with `seat`, from 0 within the prompt, and `seats`, how many it has."""
     judged = rows.filter(~pl.col("unscored").str.starts_with(NOT_ANNOTATED).fill_null(False))
     speakers = judged.select(SPEAKER).unique().sort(SPEAKER).with_row_index("speaker")
     asked = every.group_by("prompt_id").agg(asked=pl.len())

@@ -56,7 +56,7 @@ class BradleyTerry(Consensus):
             pl.concat(fitted), on=COMPARISON, how="left", maintain_order="left"
         ).join(mark_cycles(wins), on=COMPARISON, how="left", maintain_order="left")
         flag = pl.when(pl.col("cycle")).then(pl.lit(CYCLE))
-        # A comparison without judgments would be decided by the prior and by other comparisons.
+        # Without judgments of its own a comparison gets no label, though the fit implies one.
         preference = pl.when(pl.col("mean").is_not_null()).then("fit")
         return label_comparisons(tally, self.config, preference=preference, flag=flag)
 

@@ -96,7 +96,7 @@ class Mixture(Consensus):
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         kinds = self.sort_prompts(prompts)
         rows = judgments.join(kinds, on="prompt_id", how="left", maintain_order="left")
-        # A comparison without judgments of its kind stays: it is dropped with too few judgments.
+        # Unheard judgments are blanked, not removed, so that every comparison stays.
         heard = pl.when(self._is_heard()).then("preference")
         tally = tally_judgments(rows.with_columns(preference=heard))
         preference, vetoed = pl.col("mean"), pl.lit(False)
@@ -141,6 +141,6 @@ class Mixture(Consensus):
         constraining = [constraint.judge for constraint in self.config.constraints]
         otherwise = self.config.otherwise
         heard = ~judge.is_in(constraining) if otherwise is None else judge.is_in(otherwise)
-        for n, one in enumerate(self.config.kinds):
-            heard = pl.when(kind == n).then(judge.is_in(one.judges)).otherwise(heard)
+        for n, each in enumerate(self.config.kinds):
+            heard = pl.when(kind == n).then(judge.is_in(each.judges)).otherwise(heard)
         return heard
