@@ -23,7 +23,7 @@ class FilterStats(BaseModel):
     figures: list[Figure] = []
 
     def plus(self, other: FilterStats) -> FilterStats:
-        """The sum of both; of the figures, which come from one place, one list after the other."""
+        """The sum of both. Figures are concatenated: a filter reports them once."""
         return FilterStats(
             rows_in=self.rows_in + other.rows_in,
             rows_out=self.rows_out + other.rows_out,
@@ -33,7 +33,7 @@ class FilterStats(BaseModel):
 
 
 class Stats(BaseModel):
-    """Counts of a bucket, or of a stage once added up.
+    """Counts of a bucket or, added up, of a stage.
 
     `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table.
     `digests` and `shards` are the export's, by bucket and by file name; `filters` are the filter
@@ -70,7 +70,7 @@ class Stats(BaseModel):
 
 
 def add_usage(one: dict[str, Usage], other: dict[str, Usage]) -> dict[str, Usage]:
-    """The usage of both, call by call."""
+    """The sum of both, call by call."""
     calls = sorted({*one, *other})
     return {call: one.get(call, Usage()).plus(other.get(call, Usage())) for call in calls}
 
@@ -100,13 +100,13 @@ def account(where: str, rows_in: int, rows_out: int, dropped: pl.DataFrame) -> S
 
 
 def write_stats(catalog: Catalog, stage: str, stats: Stats) -> None:
-    """Keep what a stage's run counted."""
+    """Write the counts of a stage's run."""
     content = stats.model_dump_json(indent=1).encode() + b"\n"
     storage.write_bytes(catalog.stats_path(stage), content)
 
 
 def read_stats(catalog: Catalog, stage: str) -> Stats | None:
-    """What a stage's last run counted; None where it has not run."""
+    """The counts of a stage's last run; None where it has not run."""
     content = storage.read_bytes(catalog.stats_path(stage))
     return None if content is None else Stats.model_validate_json(content)
 

@@ -1,4 +1,4 @@
-"""How many pairs a run has of those that were asked for."""
+"""How many of the wanted pairs a run has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prefdata.tables.read import is_finished, read_info
 
 
 class WantedPairs(BaseModel):
-    """The pairs there are after all filters, and those that generate's settings ask for."""
+    """The pairs that passed all filters, against the number that generate's settings ask for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,10 +21,10 @@ class WantedPairs(BaseModel):
     topped_up: int = 0
     """Prompts that get more samples in the next round."""
     samples: int = 0
-    """The samples that they get, all together."""
+    """The number of these samples, over all prompts."""
 
     def describe(self) -> str:
-        """One line for people."""
+        """The counts as one line of text."""
         text = f"{self.pairs:,} of {self.wanted:,} wanted pairs"
         if self.prompts_short:
             reasons = ", ".join(f"{reason} {n}" for reason, n in self.prompts_short.items())
@@ -38,7 +38,13 @@ class WantedPairs(BaseModel):
 def count_wanted(
     catalog: Catalog, target_pairs: int | None, accepted_per_prompt: int | None
 ) -> WantedPairs:
-    """The pairs there are, and those wanted by generate's settings of these names."""
+    """Count the pairs that passed all filters, and those that generate's settings ask for.
+
+    Args:
+        catalog: Where the tables lie.
+        target_pairs: generate.target_pairs.
+        accepted_per_prompt: generate.accepted_per_prompt.
+    """
     pairs = read_info(catalog.table("filtered", FilteredPair)).rows_out
     prompts = read_info(catalog.table("prompts", Prompt)).rows
     wanted = target_pairs or (accepted_per_prompt or 1) * prompts

@@ -1,1 +1,1 @@
-"""The audit of judges: what moves their verdicts beside the responses' quality."""
+"""The audit of judges: what influences their verdicts besides the quality of responses."""

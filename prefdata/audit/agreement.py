@@ -1,8 +1,8 @@
-"""How much two judges, two annotators, or a judge and labels agree: shares, Cohen's kappa,
-Kendall's tau.
+"""How much two judges, two annotators, or a judge and labels agree: the share of equal verdicts,
+Cohen's kappa and Kendall's tau.
 
-Each annotator is a judge of their own: what is counted are judgments, and an order of responses is
-one annotator's, never that of several together.
+Each annotator counts as a judge: orders of responses are those of single annotators, never of
+several together.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ _TAU = (_ONE * _OTHER).sum() / ((_ONE != 0).sum() * (_OTHER != 0).sum()).sqrt()
 def compute_kappa(one: pl.Series, other: pl.Series) -> float | None:
     """Cohen's kappa of verdicts 1, 0, -1 (Educational and Psychological Measurement 20, 1960).
 
-    Each comparison is counted both ways round, so that naming the responses the other way changes
-    nothing. None where both always give the same one verdict (chance explains everything).
+    Each comparison is counted in both directions, so that swapping the two responses changes
+    nothing. None where both always give the same verdict: chance explains that.
     """
     n = len(one)
     if not n:
         return None
     observed = _share(one == other)
     ties = [_share(side == 0) for side in (one, other)]
-    # Both ways round, 1 and -1 are equally frequent.
+    # Counted in both directions, 1 and -1 are equally frequent.
     expected = ties[0] * ties[1] + 2 * ((1 - ties[0]) / 2) * ((1 - ties[1]) / 2)
     return None if expected >= 1 else (observed - expected) / (1 - expected)
 
 
 def compute_tau(rows: pl.DataFrame) -> float | None:
-    """Kendall's tau-b of two judges' orders of a prompt's responses, the mean over prompts.
+    """Kendall's tau-b of two judges' orders of responses, averaged over prompts.
 
     Args:
-        rows: prompt_id, one and other (verdicts); the other columns say whose orders they are,
-            where a prompt has several.
+        rows: prompt_id, one and other (the two judges' verdicts). All other columns identify the
+            orders of a prompt that has several.
 
     Returns:
-        None where no prompt has an order by both: one of the two prefers nothing.
+        None where no prompt is ordered by both judges.
     """
-    whose = [column for column in rows.columns if column not in ("one", "other")]
-    taus = rows.group_by(whose).agg(tau=_TAU)
-    finite = taus.filter(pl.col("tau").is_finite()).sort(whose)["tau"]
+    keys = [column for column in rows.columns if column not in ("one", "other")]
+    taus = rows.group_by(keys).agg(tau=_TAU)
+    finite = taus.filter(pl.col("tau").is_finite()).sort(keys)["tau"]
     return _share(finite) if len(finite) else None
 
 
@@ -53,8 +53,8 @@ def measure_agreement(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
     """How much two judges agree on the comparisons that both scored.
 
     Args:
-        one: prompt_id, response_a, response_b, verdict, and columns that say whose it is.
-        other: The same; several rows of a comparison meet each of `one`'s.
+        one: prompt_id, response_a, response_b, verdict, and columns that identify who judged.
+        other: The same. Each of its rows is compared with each row of `one` on the comparison.
     """
     rows = one.join(other, on=COMPARISON, suffix="_other").drop_nulls(["verdict", "verdict_other"])
     both = rows.select(
@@ -73,7 +73,7 @@ def measure_agreement(one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
 def compare_annotators(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """`measure_agreement` of every two annotators of a judge who annotated the same comparisons.
 
-    Sorted by their ids; `group` and `other_group` are theirs.
+    Sorted by the annotators' ids; `group` and `other_group` are their groups.
     """
     own = rows.drop_nulls(["annotator", "verdict"])
     annotators = own.select("annotator", "group").unique().sort("annotator", "group")
@@ -101,7 +101,7 @@ def compare_annotators(rows: pl.DataFrame) -> list[dict[str, Any]]:
         .agg(
             comparisons=pl.len(),
             agree=(_ONE == _OTHER).mean(),
-            # As in `compute_kappa`: both ways round.
+            # As in `compute_kappa`: counted in both directions.
             chance=ties[0] * ties[1] + (1 - ties[0]) * (1 - ties[1]) / 2,
         )
         .with_columns(kappa=pl.when(chance < 1).then((agree - chance) / (1 - chance)))

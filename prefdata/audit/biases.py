@@ -1,7 +1,7 @@
-"""What moves a judge's verdicts beside the responses' quality.
+"""What influences a judge's verdicts besides the quality of responses.
 
-Each function takes one judge's rows of `join_differences` and gives plain figures; rates are null
-where nothing counts into them.
+Each function takes one judge's rows of `join_differences` and returns plain figures; a rate of no
+comparisons is null.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LEAST = 20
 
 
 def count_unscored(rows: pl.DataFrame) -> dict[str, Any]:
-    """The share without a verdict, and the reasons' codes (what stands before the colon)."""
+    """The share of Unscored comparisons, counts of their reasons' codes, and the share of ties."""
     code = pl.col("unscored").str.split(":").list.first()
     reasons = rows.filter(pl.col("unscored").is_not_null()).group_by(code=code).len().sort("code")
     ties = _mean(rows.drop_nulls("verdict")["verdict"] == 0)
@@ -38,9 +38,9 @@ def count_unscored(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def measure_position(rows: pl.DataFrame) -> dict[str, Any]:
-    """Flips when the order is swapped, and how often the one shown first is preferred.
+    """How often swapping the order flips the verdict, and how often the first one is preferred.
 
-    Of judges that are asked in both orders (`forward`, `reverse`); others have none.
+    Only for judges that are asked in both orders (`forward`, `reverse`).
     """
     both = rows.drop_nulls(["forward", "reverse"]).select(
         a_first=compute_verdict(pl.col("forward")),
@@ -57,7 +57,7 @@ def measure_position(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def measure_ensemble(rows: pl.DataFrame) -> dict[str, Any]:
-    """How often an ensemble's members lie further apart than they prefer; others have none."""
+    """How often the spread of an ensemble's members exceeds its margin."""
     spread = rows.drop_nulls("spread")
     margin = (spread["reward_a"] - spread["reward_b"]).abs()
     return {
@@ -68,7 +68,7 @@ def measure_ensemble(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def measure_length(rows: pl.DataFrame) -> dict[str, Any]:
-    """How often the longer response is preferred, of all and of about equally long ones."""
+    """How often the longer response is preferred: in all comparisons and at similar length."""
     decided = rows.drop_nulls(["verdict", LENGTH]).filter(
         pl.col("verdict") != 0, pl.col(LENGTH) != 0
     )
@@ -84,9 +84,9 @@ def measure_length(rows: pl.DataFrame) -> dict[str, Any]:
 def compare_models(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """Every two models' win rate, raw and after length control.
 
-    Length-controlled AlpacaEval (arXiv 2404.04475) in small: the verdict is explained by who
-    answered and by the log ratio of the lengths, and the win rate is what is left where the
-    lengths are equal.
+    A small version of length-controlled AlpacaEval (arXiv 2404.04475): a logistic regression
+    explains preferences by model and by the log ratio of the lengths; the controlled win rate is
+    its prediction for equal lengths.
     """
     mixed = rows.drop_nulls(["preference", LENGTH, "model_a", "model_b"]).filter(
         pl.col("model_a") != pl.col("model_b")
@@ -124,10 +124,10 @@ def compare_models(rows: pl.DataFrame) -> list[dict[str, Any]]:
 def measure_self_preference(
     rows: pl.DataFrame, others: pl.DataFrame, own: Collection[str]
 ) -> dict[str, Any]:
-    """How often the judge prefers its own model's response, beside what the others prefer there.
+    """How often the judge prefers its own model's response, and how often the other judges do.
 
-    Counted are comparisons with exactly one response of the judge's models. A judge without
-    models, or whose models wrote none of the responses, has no rate.
+    Only comparisons with exactly one response of the judge's models count. A judge without models,
+    or whose models wrote none of the responses, has no rate.
 
     Args:
         rows: The judge's comparisons.
@@ -136,23 +136,24 @@ def measure_self_preference(
     """
     a, b = pl.col("model_a").is_in(list(own)), pl.col("model_b").is_in(list(own))
 
-    def wins(some: pl.DataFrame) -> tuple[int, float | None]:
-        mixed = some.drop_nulls("preference").filter(a != b)
+    def count_wins(judged: pl.DataFrame) -> tuple[int, float | None]:
+        mixed = judged.drop_nulls("preference").filter(a != b)
         p = mixed.select(p=pl.when(a).then("preference").otherwise(1 - pl.col("preference")))
         return mixed.height, _figure(p["p"].mean())
 
-    count, rate = wins(rows)
-    there = others.join(
+    count, rate = count_wins(rows)
+    same = others.join(
         rows.select("response_a", "response_b"), on=["response_a", "response_b"], how="semi"
     )
-    return {"comparisons": count, "prefers_own": rate, "others_prefer_it": wins(there)[1]}
+    return {"comparisons": count, "prefers_own": rate, "others_prefer_it": count_wins(same)[1]}
 
 
 def find_drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Which features of a response drive the verdicts: log-odds per standard deviation, 95 %.
+    """Which text features drive the verdicts: log-odds per standard deviation, with 95 % intervals.
 
-    All features at once, so each is what it does where the others are equal (Dissecting Human and
-    LLM Preferences, arXiv 2402.11296; PROFILE, arXiv 2410.06965). The strongest first.
+    All features are fitted at once, so each one's effect is that at equal values of the others
+    (Dissecting Human and LLM Preferences, arXiv 2402.11296; PROFILE, arXiv 2410.06965). The
+    strongest come first.
     """
     some = rows.drop_nulls(["preference", *NAMES])
     names = [name for name in NAMES if (some[name] != 0).any()]
@@ -160,7 +161,7 @@ def find_drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
         return []
     some = some.sort(*COMPARISON, *SPEAKER)
     difference = some.select(names).to_numpy()
-    # The root mean square, not the deviation from a mean that the ids' order decides.
+    # The root mean square, because the mean depends on the order of the ids.
     spread = np.sqrt((difference**2).mean(axis=0))
     fitted = fit_intervals(difference / spread, some["preference"].to_numpy(), _clusters(some))
     drivers = [

@@ -1,4 +1,4 @@
-"""The comparisons that an audit works on: judgments beside what can be counted in the responses."""
+"""The data of an audit: judgments with the text features of both responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefdata.text.features import NAMES, text_features
 
 
 def measure_responses(responses: pl.DataFrame) -> pl.DataFrame:
-    """response_id, `model` (fingerprint) and a number for each text feature of each response."""
+    """response_id, `model` (fingerprint) and the text features of each response."""
     return responses.select("response_id", "model", *text_features(pl.col("text")))
 
 
@@ -18,10 +18,10 @@ def join_differences(judgments: pl.DataFrame, measured: pl.DataFrame) -> pl.Data
 
     Args:
         judgments: `Judgment` rows.
-        measured: What `measure_responses` gives.
+        measured: Rows of `measure_responses`.
 
     Returns:
-        The judgments with `model_a`, `model_b`, the feature names (a's number minus b's) and
+        The judgments with `model_a`, `model_b`, the features (a's minus b's) and
         `verdict`: 1 for a, -1 for b, 0 for neither, null where Unscored.
     """
     rows = judgments

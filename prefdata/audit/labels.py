@@ -18,8 +18,8 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         name: A judge of `rows`, or a .parquet, .csv or .jsonl file of prompt_id, response_a,
-            response_b and preference, P(a ≻ b) in [0, 1]; the two responses may stand either way
-            round, and several labels of a comparison are averaged.
+            response_b and preference, P(a ≻ b) in [0, 1]. The two responses may be in either order;
+            several labels of a comparison are averaged.
         rows: All judges' comparisons.
 
     Raises:
@@ -64,6 +64,6 @@ def _read_file(path: str, judges: str) -> pl.DataFrame:
 
 
 def _average(rows: pl.DataFrame) -> pl.DataFrame:
-    """One label per comparison."""
+    """The mean label of each comparison."""
     mean = rows.group_by(COMPARISON).agg(pl.col("preference").sort().mean()).sort(COMPARISON)
     return mean.with_columns(verdict=compute_verdict(pl.col("preference")))

@@ -12,11 +12,11 @@ from prefdata.audit.comparisons import join_differences, measure_responses
 from prefdata.tables import Table, read_bucket, read_info
 
 MAX_PROMPTS = 10_000
-"""What the figures are taken over, at most."""
+"""The largest number of prompts in the figures."""
 
 
 def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame]:
-    """Bucket by bucket, the numbers of every judged comparison, without the texts."""
+    """Rows of `join_differences`, bucket by bucket, without the responses' texts."""
     buckets = read_info(judgments).buckets
     for bucket in range(buckets):
         texts = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
@@ -24,10 +24,10 @@ def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame
 
 
 def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, Any]]:
-    """Judge -> its figures; equal runs give equal ones.
+    """Judge -> its figures, which are equal for equal runs.
 
-    Over the first MAX_PROMPTS prompts by id, and ids are hashes: a sample that stays the same
-    however the tables are bucketed, and costs the export of a large run next to nothing.
+    The figures are over the first MAX_PROMPTS prompts by id. Ids are hashes, so these are a random
+    sample, the same for any number of buckets, and the export of a large run stays fast.
     """
     frames: list[pl.DataFrame] = []
     prompts: set[str] = set()

@@ -1,1 +1,1 @@
-"""Augmentations: what is known of a pair, put beside it as columns. The contract is base.py."""
+"""Augmentations, which add columns to pairs. base.py is the contract."""

@@ -1,4 +1,4 @@
-"""The contract of an augmentation: what is known of a pair, put beside it as columns."""
+"""The contract of an augmentation, which adds columns to pairs."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class RewardsConfig(AugmentationConfig):
 class Rewards(Augmentation):
     """Adds the mean reward of each response, their margin, and every judgment on the pair.
 
-    Averaged are the judges that give both responses a reward; each judgment is turned to the
-    pair's sides.
+    The mean is over the judges that give both responses a reward. Judgments are turned from a and
+    b to chosen and rejected.
     """
 
     config: RewardsConfig
@@ -42,7 +42,7 @@ class Rewards(Augmentation):
         sided = turn_judgments(pairs, judgments)
         named = self.config.judges
         rewarding = sided if named is None else sided.filter(pl.col("judge").is_in(named))
-        # Both responses or neither: else the margin would compare the means of different judges.
+        # Only judges with both rewards: else the margin would compare means of different judges.
         rewarding = rewarding.drop_nulls(["reward_chosen", "reward_rejected"])
         means = rewarding.group_by("pair_id", maintain_order=True).agg(
             pl.col("reward_chosen", "reward_rejected").mean()
@@ -59,7 +59,7 @@ class Rewards(Augmentation):
 
 
 def turn_judgments(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame:
-    """One row per pair and judgment on it, turned to chosen and rejected, sorted by whose it is."""
+    """One row per pair and judgment on it, turned to chosen and rejected, sorted by speaker."""
     keys = pairs.select(
         "pair_id",
         "prompt_id",

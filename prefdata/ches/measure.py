@@ -1,4 +1,4 @@
-"""CHES of ordered pairs of responses, from one call of hidden_sums per response.
+"""CHES of ordered pairs of responses, from one `hidden_sums` call per response.
 
 CHES is the centered hidden embedding similarity of Unintentional Unalignment (arXiv 2410.08847),
 Definition 2. Let S be the sum of the last-layer hidden states that predict a response's tokens:
@@ -6,7 +6,7 @@ Definition 2. Let S be the sum of the last-layer hidden states that predict a re
     CHES(chosen, rejected) = <S_chosen, S_rejected> - |S_chosen|²
 
 With the Gram matrix G = S Sᵀ of a prompt's n responses, CHES(i over j) = G[i,j] - G[i,i] for all
-n (n - 1) ordered pairs, at no further call. The length-normalized form divides each sum by its
+n (n - 1) ordered pairs, without further calls. The length-normalized form divides each sum by its
 response's number of tokens: G[i,j] / (T_i T_j) - G[i,i] / T_i². The paper's baseline beside it is
 the inner product of the two responses' last hidden states.
 """
@@ -43,7 +43,7 @@ def measure_pairs(
 
     Returns:
         The pairs, in their order, with COLUMNS (float64), tokens_chosen and tokens_rejected (the
-        responses' lengths in tokens) and `fault`, which tells why a pair has no measures.
+        responses' lengths in tokens) and `fault`, the reason why a pair has no measures.
     """
     requests = responses.select("messages", "finished", "prompt_id", completion="text")
     states = inference.ask(model, "hidden_sums", Settings(), requests)
@@ -82,18 +82,18 @@ def measure_pairs(
 def _measure(states: pl.DataFrame, chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
     """The COLUMNS of pairs, of shape (pairs, 3), whose responses are positions in `states`."""
     needed, positions = np.unique(np.concatenate([chosen, rejected]), return_inverse=True)
-    some = states[needed]
-    sums, last = matrix(some["hidden_sum"]), matrix(some["last_hidden"])
-    tokens = some["n_tokens"].to_numpy()
-    one, other = np.split(positions, 2)
-    measures = np.empty((len(one), len(COLUMNS)))
+    used = states[needed]
+    sums, last = matrix(used["hidden_sum"]), matrix(used["last_hidden"])
+    tokens = used["n_tokens"].to_numpy()
+    chosen, rejected = np.split(positions, 2)
+    measures = np.empty((len(chosen), len(COLUMNS)))
     with np.errstate(invalid="ignore", over="ignore"):
-        own = np.einsum("nd,nd->n", sums, sums)
-        for start in range(0, len(one), _PAIRS_AT_ONCE):
+        squares = np.einsum("nd,nd->n", sums, sums)
+        for start in range(0, len(chosen), _PAIRS_AT_ONCE):
             part = slice(start, start + _PAIRS_AT_ONCE)
-            i, j = one[part], other[part]
+            i, j = chosen[part], rejected[part]
             cross = np.einsum("nd,nd->n", sums[i], sums[j])
-            measures[part, 0] = cross - own[i]
-            measures[part, 1] = cross / (tokens[i] * tokens[j]) - own[i] / tokens[i] ** 2
+            measures[part, 0] = cross - squares[i]
+            measures[part, 1] = cross / (tokens[i] * tokens[j]) - squares[i] / tokens[i] ** 2
             measures[part, 2] = np.einsum("nd,nd->n", last[i], last[j])
     return measures

@@ -1,4 +1,4 @@
-"""The columns by which a comparison is known."""
+"""The columns that identify a comparison."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import polars as pl
 Probability = TypeVar("Probability", pl.Expr, np.ndarray)
 
 TOLERANCE = 1e-9
-"""A P(a ≻ b) closer than this to 0.5 is a tie. Which response's id comes first decides the last
-bits of a probability, and may not decide a label."""
+"""A P(a ≻ b) closer than this to 0.5 is a tie. The order of the two ids can change the last bits
+of a probability, and must not change a label."""
 
 
 def is_tie(p: pl.Expr) -> pl.Expr:

@@ -1,8 +1,8 @@
-"""A prompt's responses as a matrix of wins, P(i ≻ j): raw, for preferences that go in circles.
+"""Win matrices: P(i ≻ j) of all responses to a prompt, for preferences that go in circles.
 
-Nash learning (arXiv 2312.00886) and INPO (arXiv 2407.00617) learn from P(i ≻ j) itself, which no
-reward of a response can hold where a beats b, b beats c and c beats a. The table of judgments
-keeps every judge's own P, whatever the consensus; here it is laid out as matrices.
+Nash learning (arXiv 2312.00886) and INPO (arXiv 2407.00617) learn from P(i ≻ j) itself: no reward
+per response can express that a beats b, b beats c and c beats a. The table of judgments keeps every
+judge's own P, whatever the consensus; this module lays it out as matrices.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def stack_wins(wins: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
 
 
 def find_cycles(matrices: np.ndarray) -> np.ndarray:
-    """Whether two responses lie on one circle of majorities, (n, k, k) wins -> (n, k, k).
+    """Whether two responses lie on a common circle of majorities, (n, k, k) wins -> (n, k, k).
 
-    They do where each reaches the other over comparisons that are won by more than a tie.
+    They do where each reaches the other by a chain of comparisons won by more than a tie.
     """
     reach = prefers_a(np.nan_to_num(matrices, nan=0.5))
     for via in range(matrices.shape[1]):
@@ -65,7 +65,7 @@ def find_cycles(matrices: np.ndarray) -> np.ndarray:
 
 
 def mark_cycles(wins: pl.DataFrame) -> pl.DataFrame:
-    """The comparisons of `wins` with `cycle`: whether its two responses lie on a circle."""
+    """The comparisons of `wins` with `cycle`: whether the two responses lie on a circle."""
     parts = [
         rows.with_columns(
             cycle=pl.Series(
@@ -87,9 +87,9 @@ def build_win_matrices(judgments: pl.DataFrame) -> pl.DataFrame:
     rows = judgments.group_by(*_KEYS, "response_a", "response_b").agg(
         p=pl.col("preference").sort_by("dimension").mean()
     )
-    there = rows.select(*_KEYS, row="response_a", column="response_b", p="p")
-    back = rows.select(*_KEYS, row="response_b", column="response_a", p=1 - pl.col("p"))
-    sides = pl.concat([there, back])
+    forward = rows.select(*_KEYS, row="response_a", column="response_b", p="p")
+    reverse = rows.select(*_KEYS, row="response_b", column="response_a", p=1 - pl.col("p"))
+    sides = pl.concat([forward, reverse])
     ids = sides.select(*_KEYS, row="row").unique()
     full = ids.join(ids.rename({"row": "column"}), on=_KEYS, nulls_equal=True).join(
         sides, on=[*_KEYS, "row", "column"], how="left", nulls_equal=True

@@ -1,1 +1,1 @@
-"""Consensus: many judgments of a comparison become one label, or none with the reason."""
+"""Consensus: many judgments of a comparison become one label, or none, with the reason."""

@@ -1,4 +1,4 @@
-"""The common order of several judges' rankings."""
+"""The order that several judges' rankings have in common."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class AgreementRankingConfig(ConsensusConfig):
 
 
 class AgreementRanking(Consensus):
-    """Labels the comparisons that stand in the longest order on which all rankers agree.
+    """Labels the comparisons within the longest order on which all rankers agree.
 
     CycleAlign (arXiv 2310.16271): a black-box and a white-box model each rank a prompt's
     responses; the longest order on which both agree is the pseudo label. A comparison gets a label
-    where its two responses stand, the same way round, in a longest common order; the rest is
-    dropped. A judge ranks by the mean of a response's P(win) against all others (Borda). Each
-    annotator is a judge of their own, on the prompts of which they annotated every response. With
-    judge.demonstrations the agreed comparisons are shown to the judges (demonstrations.py).
+    where the order of its two responses is part of a longest common order; the others are dropped.
+    A judge ranks responses by their mean P(win) against all others (Borda). Each annotator counts
+    as a judge, on the prompts whose responses they annotated completely. With judge.demonstrations
+    the agreed comparisons are shown to the judges (demonstrations.py).
     """
 
     config: AgreementRankingConfig
@@ -58,7 +58,7 @@ class AgreementRanking(Consensus):
         )
         mean = pl.col("mean")
         side = pl.when(mean > 0.5).then(1).otherwise(-1)
-        # The label's own mean has to prefer the response that the common order prefers.
+        # The mean judgment, which is the label, has to agree with the common order.
         outside = ~is_tie(mean) & (pl.col("common").fill_null(0) != side)
         reason = (
             pl.when(pl.col("unscored") > 0)
@@ -73,13 +73,13 @@ def _stack_rankers(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, np.ndarray]]:
     """(comparisons, (seats, n, k, k) wins) of all prompts with equally many responses."""
     every = rows.select(COMPARISON).unique()
     seated = _seat_rankers(rows, every)
-    most = seated["seats"].max()
+    seats = seated["seats"].max()
     tables: list[list[tuple[pl.DataFrame, np.ndarray]]] = []
-    for seat in range(most if isinstance(most, int) else 1):
-        # Where a prompt has fewer rankers some sit twice, which changes nothing they all agree on.
-        own = seated.filter(pl.col("seat") == pl.lit(seat) % pl.col("seats"))
-        own = every.join(own, on=COMPARISON, how="left").select(*COMPARISON, p="preference")
-        tables.append(list(stack_wins(own.sort(COMPARISON))))
+    for seat in range(seats if isinstance(seats, int) else 1):
+        # Rankers of a prompt with fewer of them take several seats: all still agree on the same.
+        ranked = seated.filter(pl.col("seat") == pl.lit(seat) % pl.col("seats"))
+        ranked = every.join(ranked, on=COMPARISON, how="left").select(*COMPARISON, p="preference")
+        tables.append(list(stack_wins(ranked.sort(COMPARISON))))
     return [
         (sizes[0][0], np.stack([matrices for _, matrices in sizes]))
         for sizes in zip(*tables, strict=True)
@@ -102,10 +102,10 @@ def _seat_rankers(rows: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:
 
 
 def _place_in_order(rows: pl.DataFrame, wins: np.ndarray) -> pl.DataFrame:
-    """The comparisons with `common`: 1 where a stands before b in a longest common order, -1 the
-    other way round, 0 in none."""
+    """The comparisons with `common`: 1 where a comes before b in a longest common order, -1 where b
+    comes before a, else 0."""
     scored = ~np.isnan(wins)
-    # Sorted before they are summed, so that the ids' order can't move the last bits.
+    # Sorted before summing, so that the order of the ids can't change the last bits.
     ordered = np.sort(np.where(scored, wins, 0.0), axis=3)
     standing = ordered.sum(axis=3) / np.maximum(1, scored.sum(axis=3))
     ahead = standing[:, :, :, None] - standing[:, :, None, :] > TOLERANCE
@@ -118,7 +118,7 @@ def _place_in_order(rows: pl.DataFrame, wins: np.ndarray) -> pl.DataFrame:
 
 
 def _measure_chains(before: np.ndarray) -> np.ndarray:
-    """The edges of the longest chain that holds i and then j; 0 where i does not stand before j.
+    """The edges of the longest chain through i and then j; 0 where i does not come before j.
 
     (n, k, k) strict partial orders -> (n, k, k).
     """

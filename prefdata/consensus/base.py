@@ -1,4 +1,4 @@
-"""The contract of a consensus, and what the ways of reaching one share."""
+"""The contract of a consensus, and what all kinds of consensus share."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
 from prefdata.records.label import Label
 
 FAULTS = ("too_few_judgments", "missing_criterion", "missing_dimension", "missing_reward")
-"""Reasons that say that a judgment failed to come, not what the judgments say."""
+"""Reasons for having no label that are faults: judgments are missing."""
 NO_REASON = pl.lit(None, dtype=pl.String)
 
 
 class ConsensusConfig(PartConfig):
-    """The settings every consensus has."""
+    """The settings that every consensus has."""
 
     min_judgments: int = Field(
         1, gt=0, description="Scored judgments that a comparison must have.", examples=[2]
@@ -34,7 +34,7 @@ class ConsensusConfig(PartConfig):
     )  # fmt: skip
     max_faulty_fraction: float = Field(
         0.01, ge=0, le=1, examples=[0.5],
-        description="The largest fraction of comparisons whose judgments may fail to come.",
+        description="The largest allowed fraction of comparisons that lack judgments.",
     )  # fmt: skip
     calibration: str | None = Field(
         None, examples=["calibration.json"],
@@ -43,7 +43,7 @@ class ConsensusConfig(PartConfig):
 
 
 class Labelling(NamedTuple):
-    """What a consensus makes of the comparisons: each is in exactly one of the two frames."""
+    """The result of a consensus: each comparison is in exactly one of the two frames."""
 
     labels: pl.DataFrame
     """`Label` rows."""
@@ -52,8 +52,10 @@ class Labelling(NamedTuple):
 
 
 class Consensus(Part):
-    """Combines the judgments on a comparison into a label; comparisons of other prompts have no
-    say in it. Where they have, derive from `SummaryConsensus`."""
+    """Combines the judgments on a comparison into a label, independently of other prompts.
+
+    A consensus whose labels depend on other prompts derives from `SummaryConsensus`.
+    """
 
     config: ConsensusConfig
 
@@ -69,7 +71,7 @@ class Consensus(Part):
         """One row per comparison, with a label or the reason why there is none.
 
         Args:
-            judgments: `Judgment` rows, every judge's at its temperature.
+            judgments: `Judgment` rows, each at its judge's temperature.
             prompts: Rows with prompt_id, messages and source.
 
         Returns:
@@ -78,7 +80,7 @@ class Consensus(Part):
         """
 
     def combine(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
-        """`decide` on `Judgment` rows as their table has them."""
+        """`decide` on `Judgment` rows of the table, once they are at their judges' temperatures."""
         return self.decide(apply_temperatures(judgments, self._temperatures), prompts)
 
     def label(
@@ -95,20 +97,20 @@ class Consensus(Part):
 
 
 class SummaryConsensus(Consensus):
-    """A consensus whose labels depend on all others.
+    """A consensus in which a label depends on the labels of all other comparisons.
 
-    Every bucket is combined and summarized, the summaries are joined to one frame, and `revise`
-    settles each bucket's labels knowing them.
+    Every bucket is combined and summarized, the summaries are concatenated, and `revise` settles
+    each bucket's labels by them.
     """
 
     @abstractmethod
     def summarize(self, decided: pl.DataFrame) -> pl.DataFrame:
-        """What other buckets' labels must know of the rows that `combine` made of this one."""
+        """The part of a bucket's combined rows that the labels of other buckets depend on."""
 
     @abstractmethod
     def revise(self, decided: pl.DataFrame, across: pl.DataFrame) -> pl.DataFrame:
-        """The rows that `combine` made, in the same columns, knowing all summaries `across`,
-        whose order means nothing."""
+        """The combined rows of a bucket, in the same columns, settled by the summaries of all
+        buckets. These come in `across` in any order, which must not matter."""
 
     def label(
         self, judgments: pl.DataFrame, prompts: pl.DataFrame, across: pl.DataFrame | None = None
@@ -119,7 +121,7 @@ class SummaryConsensus(Consensus):
 
 
 def split_decided(decided: pl.DataFrame) -> Labelling:
-    """The rows of `decide`, apart by whether they have a label."""
+    """Split the rows of `decide` by whether they have a label."""
     labelled = pl.col("reason").is_null()
     fault = pl.col("reason").is_in(FAULTS)
     undecided = decided.filter(~labelled).select(*COMPARISON, "reason", "detail", fault=fault)
@@ -127,21 +129,22 @@ def split_decided(decided: pl.DataFrame) -> Labelling:
 
 
 def mean_if_complete() -> pl.Expr:
-    """A group's mean judgment; null where one of them is Unscored."""
+    """The mean P(a ≻ b) of a group of judgments; null where one of them is Unscored."""
     p = pl.col("preference")
     return pl.when(p.null_count() == 0).then(p.sort_by(SPEAKER).mean())
 
 
 def tally_judgments(judgments: pl.DataFrame) -> pl.DataFrame:
-    """One row per comparison: its scored judgments counted, averaged, and their extremes.
+    """One row per comparison: the number, mean and extremes of its scored judgments.
 
-    `scored`, `unscored` (that failed to come), `annotated` (rows of annotators, with or without
-    an annotation), `mean`, `low` and `high` (of P(a ≻ b)), `for_a` and `for_b` (how many prefer
-    which) and `listed` (the judgments as text).
+    The columns are `scored` and `unscored` (without those that are only not annotated),
+    `annotated` (rows of annotators, with or without an annotation), `mean`, `low` and `high` (of
+    P(a ≻ b)), `for_a` and `for_b` (judgments that prefer a, or b) and `listed` (the judgments as
+    text).
     """
     p = pl.col("preference")
-    whose = pl.concat_str("judge", "annotator", separator=" ", ignore_nulls=True)
-    listed = pl.format("{} {}", whose, pl.coalesce(p.round(3).cast(pl.String), "unscored"))
+    speaker = pl.concat_str("judge", "annotator", separator=" ", ignore_nulls=True)
+    listed = pl.format("{} {}", speaker, pl.coalesce(p.round(3).cast(pl.String), "unscored"))
     not_annotated = pl.col("unscored").str.starts_with(NOT_ANNOTATED)
     return (
         # Sorted first: floating-point sums must not depend on the order of the judges.
@@ -173,13 +176,14 @@ def label_comparisons(
     Args:
         tally: Rows of `tally_judgments`, with the columns that the expressions read.
         config: The limits on judgments and confidence.
-        reason: Why there is no label; comes after too few judgments and before the limits.
+        reason: Why there is no label. Too few judgments take precedence; ties and
+            min_confidence come after it.
         preference: P(a ≻ b); None: the mean.
         flag: The mark on a label; comparisons without a label get none.
     """
     label = pl.col("mean") if preference is None else preference
     p = pl.col("preference")
-    # Rounded up by what rounding takes: 1 - 0.4 is a bit below 0.6.
+    # The tolerance makes up for rounding: 1 - 0.4 is slightly below 0.6.
     confidence = pl.max_horizontal(p, 1 - p) + TOLERANCE
     return (
         tally.with_columns(preference=label, flag=flag)
@@ -199,7 +203,7 @@ def label_comparisons(
         )
         .with_columns(
             flag=pl.when(pl.col("reason").is_null()).then("flag"),
-            # Nothing failed: annotators have annotated what they have annotated.
+            # No fault: annotators need not annotate every comparison.
             reason=pl.when(
                 pl.col("reason").is_in(FAULTS)
                 & (pl.col("annotated") > 0)

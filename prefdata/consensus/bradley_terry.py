@@ -34,7 +34,7 @@ class BradleyTerryConfig(ConsensusConfig):
 class BradleyTerry(Consensus):
     """One strength per response, fitted to all judgments on a prompt at once.
 
-    Where comparisons contradict each other the likeliest strengths settle it (Bradley and Terry,
+    The likeliest strengths settle contradictions between comparisons (Bradley and Terry,
     Biometrika 39, 1952; the soft wins are the mean judgments). The label is sigmoid(s_a - s_b),
     flagged `cycle` where the two responses lie on a circle of majorities. A weak prior keeps
     strengths finite where one response wins everything; Newton's method from zero makes the fit
@@ -56,7 +56,7 @@ class BradleyTerry(Consensus):
             pl.concat(fitted), on=COMPARISON, how="left", maintain_order="left"
         ).join(mark_cycles(wins), on=COMPARISON, how="left", maintain_order="left")
         flag = pl.when(pl.col("cycle")).then(pl.lit(CYCLE))
-        # Without a judgment of their own the two would be compared by the prior alone.
+        # Without judgments of its own a comparison gets no label, though the fit implies one.
         preference = pl.when(pl.col("mean").is_not_null()).then("fit")
         return label_comparisons(tally, self.config, preference=preference, flag=flag)
 

@@ -1,8 +1,9 @@
 """Calibration: one temperature for a judge, and the expected calibration error.
 
 Guo et al., On Calibration of Modern Neural Networks (arXiv 1706.04599, Section 4.2): the log-odds
-are divided by a temperature that makes the labelled comparisons likeliest. It changes no verdict,
-only how sure it is, which decides what the judge weighs beside others (MORE, arXiv 2312.07401).
+are divided by a temperature that makes the labelled comparisons likeliest. It changes the
+confidence alone, never the preferred response. Confidence decides the judge's weight among others
+(MORE, arXiv 2312.07401).
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def temper(p: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(p: np.ndarray, label: np.ndarray) -> Temperature:
     """The likeliest temperature.
 
-    The likelihood's slope in 1/temperature never falls, so halving finds its zero. Within
-    e^-7 … e^7: where all judgments are right there is no best temperature, only colder ones.
+    The slope of the negative log-likelihood in 1/temperature never falls, so bisection finds its
+    zero, within e^-7 … e^7: where all judgments are right, a lower temperature is always better.
 
     Args:
         p: Judgments P(a ≻ b), (n,) in [0, 1].

@@ -1,14 +1,13 @@
-"""Which labels are shown to the judges as in-context demonstrations.
+"""The choice of labels that judges are shown as in-context demonstrations.
 
-CycleAlign (Hong et al., arXiv 2310.16271): what both judges rank alike updates the demonstrations
-that the prompted judge ranks by in the next cycle. There the white-box judge is also trained on
-the agreed rankings between cycles; prefdata trains nothing, so here the judges' prompts alone
-change.
+CycleAlign (Hong et al., arXiv 2310.16271): the rankings on which both judges agree become the
+demonstrations of the prompted judge in the next cycle. In the paper the white-box judge is also
+trained on them between cycles; prefdata trains nothing, so only the judges' prompts change.
 
-Taken are labels without a flag on which every judgment agrees, of train prompts alone: else a
-test prompt would have a say in the labels that are trained on. The surest come first, one per
-prompt. Texts and probabilities decide, never ids, so that neither their order nor the bucketing
-can.
+Only labels without a flag on which every judgment agrees are chosen, and only of train prompts:
+otherwise test prompts would influence the labels that are trained on. The surest come first, one
+per prompt. Ties are broken by texts and probabilities, never by ids, so the choice depends neither
+on the order of ids nor on the buckets.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from prefdata.records.base import polars_schema
 from prefdata.records.demonstration import Demonstration
 
 _DIGITS = 3
-"""Of a soft label: the last bits move with the batch that a model computed it in."""
+"""Decimals of a soft label: its last bits vary with the batch that a model computed it in."""
 
 
 def list_demonstrations(
@@ -44,7 +43,7 @@ def list_demonstrations(
 
 
 def rank_demonstrations(rows: pl.DataFrame, count: int) -> pl.DataFrame:
-    """The `count` surest rows, one per prompt, with their `rank`, whatever their order was."""
+    """The `count` surest rows, one per prompt, with their `rank`. `rows` may be in any order."""
     digests = row_digests(rows, ["messages", "chosen", "rejected"])
     return (
         rows.with_columns(sure=pl.col("soft_label").round(_DIGITS), digest=digests)

@@ -22,12 +22,12 @@ CYCLE = "cycle"
 class GeneralConfig(ConsensusConfig):
     kind: Literal["general"] = "general"
     cycles: Literal["keep", "drop"] = Field(
-        "keep", description="Labels that lie on a circle.", examples=["drop"]
+        "keep", description="What happens to labels on a circle.", examples=["drop"]
     )
 
 
 class General(Consensus):
-    """The raw mean P(a ≻ b), also where a prompt's responses go in circles.
+    """The mean P(a ≻ b), even where the preferences of a prompt go in circles.
 
     For methods that need no reward of a response: Nash learning (arXiv 2312.00886), INPO (arXiv
     2407.00617). Nothing is fitted; a label whose two responses lie on a circle of majorities is

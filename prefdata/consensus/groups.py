@@ -28,7 +28,7 @@ class GroupsConfig(ConsensusConfig):
         description="The groups that count, and must all have judged; null: all that have judged.",
     )  # fmt: skip
     disagreeing: Literal["drop", "flag"] = Field(
-        "drop", description="Labels on which the groups disagree.", examples=["flag"]
+        "drop", description="What happens to labels that divide the groups.", examples=["flag"]
     )
 
 
@@ -36,12 +36,12 @@ class Groups(Consensus):
     """The worst-off group decides, and every group must have judged.
 
     MaxMin-RLHF (Chakraborty et al., arXiv 2402.08925): one reward for all follows the majority, so
-    the least utility of any group is what is maximised, after the egalitarian principle. A group's
+    the least utility of any group is maximised instead, after the egalitarian principle. A group's
     preference is the mean of its members' P(a ≻ b), so that a large group weighs no more than a
-    small one. Where no two groups prefer different responses the label is that of the least
-    convinced group (a tie, if it prefers neither). Where two do there is none, or, with
-    `disagreeing: flag`, the response is preferred whose worst-off group loses less, by
-    (min + max) / 2 of the groups' preferences, and the label is flagged. A model, or an annotator
+    small one. Where no two groups prefer different responses, the label is that of the least
+    convinced group (a tie, if it prefers neither). Where two groups do, there is no label; with
+    `disagreeing: flag` the label is (min + max) / 2 of the groups' preferences, which prefers the
+    response whose worst-off group loses less, and it is flagged. A model, or an annotator
     without a group, is a group of one.
     """
 
@@ -50,7 +50,7 @@ class Groups(Consensus):
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         wanted = self.config.groups
         if wanted is not None:
-            # The comparison stays where no wanted group has judged: it lacks them.
+            # Other groups' judgments are blanked, not removed, so that every comparison stays.
             counts = pl.col("group").is_in(wanted).fill_null(False)
             judgments = judgments.with_columns(
                 preference=pl.when(counts).then("preference"),

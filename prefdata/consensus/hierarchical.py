@@ -26,17 +26,17 @@ class CriterionConfig(BaseModel):
 
     judge: str = Field(description="The judge's name.")
     dimension: str | None = Field(
-        None, description="The dimension that counts; null: the mean of all of the judge's."
+        None, description="The dimension of its judgments; null: the mean over all of them."
     )
     margin: float = Field(
-        0.1, ge=0, le=0.5, description="Least |P(a ≻ b) - 0.5| that decides; below: alike."
+        0.1, ge=0, le=0.5, description="Least |P(a ≻ b) - 0.5| that decides; below it: alike."
     )
 
 
 class HierarchicalConfig(ConsensusConfig):
     kind: Literal["hierarchical"] = "hierarchical"
     criteria: list[CriterionConfig] = Field(
-        min_length=1, description="The first to decide comes first.",
+        min_length=1, description="The criteria, the most important first.",
         examples=[[{"judge": "implicit_reward", "dimension": "helpfulness", "margin": 0.3}]],
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ class Hierarchical(Consensus):
         for n, criterion in reversed(list(enumerate(self.config.criteria))):
             p = pl.col(f"p{n}")
             alike = (p - 0.5).abs() + TOLERANCE < criterion.margin
-            # Unscored is no tie: the missing one might have decided, so no later one may.
+            # A missing judgment is no tie: it might have decided, so later criteria must not.
             preference = pl.when(p.is_null() | ~alike).then(p).otherwise(preference)
             missing = p.is_null() | (alike & missing)
         reason = pl.when(missing).then(pl.lit("missing_criterion"))

@@ -37,8 +37,8 @@ class LogSigmoidSum(Consensus):
 
     Transforming and Combining Rewards (Wang et al., arXiv 2402.00742, Sections 3 and 4): each
     judge's reward r becomes log sigmoid(r - r_ref), the log-probability that the response is
-    better than a reference one, and these are summed, which reads as "good by all of them". Far
-    above the reference more reward counts for little, far below it costs in full. r_ref is a
+    better than a reference, and these are summed: the response is good by every judge. Far above
+    the reference more reward gains little; far below it, less reward costs in full. r_ref is a
     quantile of the judge's rewards on the prompt's own responses.
     """
 
@@ -68,8 +68,8 @@ class LogSigmoidSum(Consensus):
             rows.select("prompt_id", *SPEAKER, response=f"response_{side}", reward=f"reward_{side}")
             for side in ("a", "b")
         ]
-        # A response stands in several comparisons; one of them may lack the reward.
-        each = (
+        # A response is in several comparisons; some of them may lack its reward.
+        rewards = (
             pl.concat(sides)
             .unique()
             .group_by("prompt_id", *SPEAKER, "response")
@@ -78,7 +78,7 @@ class LogSigmoidSum(Consensus):
         reference = pl.col("reward").quantile(self.config.reference, "linear")
         centred = pl.col("reward") - reference.over("prompt_id", *SPEAKER)
         return (
-            each.with_columns(
+            rewards.with_columns(
                 utility=log_sigmoid(centred),
                 speakers=pl.struct(SPEAKER).n_unique().over("prompt_id"),
             )
@@ -88,7 +88,7 @@ class LogSigmoidSum(Consensus):
                 utility=pl.when(
                     pl.col("utility").null_count() == 0,
                     pl.col("judge").n_unique() == len(names),
-                    # Sums over more and over fewer annotators can't be compared.
+                    # Sums over different numbers of annotators can't be compared.
                     pl.len() == pl.col("speakers").first(),
                 ).then(pl.col("utility").sum())
             )

@@ -19,7 +19,7 @@ class MeanConfig(ConsensusConfig):
 
 
 class Mean(Consensus):
-    """The mean of all judgments, whoever disagrees; with one judge, that judge's judgment."""
+    """The mean of all judgments, however much they disagree."""
 
     config: MeanConfig
 

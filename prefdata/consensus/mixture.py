@@ -22,14 +22,14 @@ from prefdata.consensus.scir import find_disagreement
 
 
 class PromptKindConfig(BaseModel):
-    """A kind of prompt, told by its source or its text, and its judges."""
+    """A kind of prompt, recognised by its source or text, and the judges of such prompts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(description="What details and errors call it.")
+    name: str = Field(description="The name of the kind in details and errors.")
     source: str | None = Field(None, description="Regex that the prompt's source must contain.")
     text: str | None = Field(None, description="Regex that the last user turn must contain.")
-    judges: list[str] = Field(min_length=1, description="Whose judgments make the label.")
+    judges: list[str] = Field(min_length=1, description="The judges that make the label.")
 
     @field_validator("source", "text")
     @classmethod
@@ -58,12 +58,12 @@ class ConstraintConfig(BaseModel):
 class MixtureConfig(ConsensusConfig):
     kind: Literal["mixture"] = "mixture"
     kinds: list[PromptKindConfig] = Field(
-        min_length=1, description="Kinds of prompts; the first that fits counts.",
+        min_length=1, description="Kinds of prompts; a prompt is of the first kind that fits.",
         examples=[[{"name": "why", "source": ".", "text": "(?i)why", "judges": ["pairwise"]}]],
     )  # fmt: skip
     otherwise: list[str] | None = Field(
         None, min_length=1, examples=[["implicit_reward"]],
-        description="Judges of all other prompts; null: all that are no constraint.",
+        description="Judges of all other prompts; null: all judges that are no constraint.",
     )  # fmt: skip
     constraints: list[ConstraintConfig] = Field(
         default_factory=list, description="Judges that veto labels.",
@@ -96,7 +96,7 @@ class Mixture(Consensus):
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         kinds = self.sort_prompts(prompts)
         rows = judgments.join(kinds, on="prompt_id", how="left", maintain_order="left")
-        # Comparisons stay where no judge of the kind has judged: they have too few judgments.
+        # Unheard judgments are blanked, not removed, so that every comparison stays.
         heard = pl.when(self._is_heard()).then("preference")
         tally = tally_judgments(rows.with_columns(preference=heard))
         preference, vetoed = pl.col("mean"), pl.lit(False)
@@ -113,7 +113,7 @@ class Mixture(Consensus):
             tally = tally.join(checks, on=COMPARISON, how="left", maintain_order="left")
             for_a = preference > 0.5
             p = pl.when(for_a).then(f"p{n}").otherwise(1 - pl.col(f"p{n}"))
-            # A constraint that was not checked is not met.
+            # A constraint that could not be checked counts as violated.
             vetoed = vetoed | p.is_null() | (p + TOLERANCE < constraint.min_preference)
             if constraint.min_reward is not None:
                 reward = pl.when(for_a).then(f"reward_a{n}").otherwise(f"reward_b{n}")
@@ -136,11 +136,11 @@ class Mixture(Consensus):
         return prompts.select("prompt_id", kind=position)
 
     def _is_heard(self) -> pl.Expr:
-        """Whether the row's judge counts on the row's kind of prompt."""
+        """Whether the row's judge is one of the row's kind of prompt."""
         judge, kind = pl.col("judge"), pl.col("kind")
         constraining = [constraint.judge for constraint in self.config.constraints]
         otherwise = self.config.otherwise
         heard = ~judge.is_in(constraining) if otherwise is None else judge.is_in(otherwise)
-        for n, one in enumerate(self.config.kinds):
-            heard = pl.when(kind == n).then(judge.is_in(one.judges)).otherwise(heard)
+        for n, each in enumerate(self.config.kinds):
+            heard = pl.when(kind == n).then(judge.is_in(each.judges)).otherwise(heard)
         return heard

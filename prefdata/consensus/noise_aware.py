@@ -28,7 +28,7 @@ class NoiseAwareConfig(ConsensusConfig):
     )  # fmt: skip
     smoothing: float = Field(
         0.1, ge=0, lt=0.5, examples=[0.2],
-        description="Share of the flagged labels taken to be the wrong way round.",
+        description="Share of the flagged labels that is assumed to be wrong.",
     )  # fmt: skip
     drop: float = Field(
         0.0, ge=0, lt=1, examples=[0.1],
@@ -42,11 +42,11 @@ class NoiseAwareConfig(ConsensusConfig):
 class NoiseAware(SummaryConsensus):
     """The least confident labels are flagged, smoothed or dropped.
 
-    Selfie (arXiv 2406.04412, Section 4.3): labels made by a model are partly wrong, and wrong ones
-    lie among the least confident, so these are smoothed and the rest is taken at its word. PSLE
-    (arXiv 2408.02599): the threshold under which a label does not count is no constant. There it
-    decays from round to round; here it follows the data of this round: both limits are quantiles
-    of the confidence of all labels, whichever bucket they lie in.
+    Selfie (arXiv 2406.04412, Section 4.3): labels made by a model are partly wrong, mostly the
+    least confident ones, so these are smoothed and the others are trusted. PSLE
+    (arXiv 2408.02599): the threshold below which a label is discarded is not constant. In the
+    paper it decays from round to round; here both limits are quantiles of the confidence of all
+    labels, over all buckets.
     """
 
     config: NoiseAwareConfig
@@ -79,13 +79,13 @@ class NoiseAware(SummaryConsensus):
 
 
 def _confidence() -> pl.Expr:
-    # Rounded: the last bits of a label depend on which response's id comes first.
+    # Rounded: the last bits of a label depend on the order of the two ids.
     p = pl.col("preference")
     return pl.max_horizontal(p, 1 - p).round(9)
 
 
 def _find_limit(across: pl.DataFrame, fraction: float) -> float:
-    """The confidence under which at most `fraction` of all labels lie."""
+    """The confidence below which at most `fraction` of all labels lie."""
     counts = across.group_by("confidence").agg(pl.col("labels").sum()).sort("confidence")
     total = int(counts["labels"].sum())
     below = counts.with_columns(below=pl.col("labels").cum_sum() - pl.col("labels"))

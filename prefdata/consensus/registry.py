@@ -1,4 +1,4 @@
-"""The ways of reaching a consensus, by the `kind` that params.yaml uses."""
+"""All kinds of consensus, by the `kind` that params.yaml uses."""
 
 from __future__ import annotations
 

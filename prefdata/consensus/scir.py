@@ -29,8 +29,8 @@ class Scir(Consensus):
 
     Self-Consistent Internal Rewards (SCIR, arXiv 2502.08922): different internal reward models of
     one policy often disagree, and preference data is kept only where they are consistent and
-    confident. The label is the mean of the judgments' P(a ≻ b); `min_confidence` asks for
-    confidence of the mean, `min_each` of every single judgment.
+    confident. The label is the mean of the judgments' P(a ≻ b); `min_confidence` is the least
+    confidence of the mean, `min_each` that of every single judgment.
     """
 
     config: ScirConfig
@@ -41,12 +41,12 @@ class Scir(Consensus):
 
 
 def find_disagreement(min_each: float = 0.5) -> pl.Expr:
-    """Why the judgments of a row of `tally_judgments` make no label; null where they agree.
+    """The reason why the judgments in a row of `tally_judgments` disagree; null where they agree.
 
     They agree where all prefer the same response, each with a confidence of `min_each` or more.
     """
     agree = (pl.col("for_a") == pl.col("scored")) | (pl.col("for_b") == pl.col("scored"))
-    # Equal judgments don't disagree, also where all are 0.5: that is a tie.
+    # Judgments that are all 0.5 don't disagree: that is a tie.
     equal = pl.col("high") - pl.col("low") <= TOLERANCE
     least = pl.max_horizontal("low", 1 - pl.col("high")) + TOLERANCE
     return (

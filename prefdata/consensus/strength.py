@@ -30,11 +30,11 @@ class StrengthConfig(ConsensusConfig):
     )  # fmt: skip
     flip_below: float = Field(
         -1.0, le=0, examples=[-2.0],
-        description="Strength, in log-odds, below which a label is turned round.",
+        description="Strength, in log-odds, below which a label is flipped.",
     )  # fmt: skip
     keep_above: float = Field(
         0.5, ge=0, examples=[0.7],
-        description="Strength from which a label is kept as it is; below it is ambiguous.",
+        description="Least strength of a label that is kept as it is; weaker labels are ambiguous.",
     )  # fmt: skip
     max_spread: float | None = Field(
         None, gt=0, examples=[0.5],
@@ -42,11 +42,11 @@ class StrengthConfig(ConsensusConfig):
         "ambiguous; null: no limit.",
     )  # fmt: skip
     ambiguous: Literal["smooth", "drop"] = Field(
-        "smooth", description="What becomes of ambiguous labels.", examples=["drop"]
+        "smooth", description="What happens to ambiguous labels.", examples=["drop"]
     )
     smoothing: float = Field(
         0.1, ge=0, lt=0.5, examples=[0.2],
-        description="Share of the ambiguous labels taken to be the wrong way round.",
+        description="Share of the ambiguous labels that is assumed to be wrong.",
     )  # fmt: skip
 
     @model_validator(mode="after")
@@ -54,7 +54,7 @@ class StrengthConfig(ConsensusConfig):
         if self.flip_below > -self.keep_above and self.label is not None:
             raise ValueError(
                 f"flip_below {self.flip_below} has to be at most -keep_above ({-self.keep_above}): "
-                "else a label turned round would itself be ambiguous"
+                "else a flipped label would itself be ambiguous"
             )
         return self
 
@@ -63,12 +63,12 @@ class Strength(Consensus):
     """Labels in bands, from plainly wrong ones to plainly right ones.
 
     Secrets of RLHF in Large Language Models Part II (arXiv 2401.06080, Section 2): the mean and
-    the spread of several reward models' margins say how strong a preference is. Labels with a
-    strongly negative strength are mostly wrong and better turned round; those around zero are
-    ambiguous and are smoothed; those above are kept. `label` names the judge whose labels are
-    examined (annotators' ratings, say), the others are the ensemble; without it the ensemble's own
-    mean is the label, which can be ambiguous but not wrong. A judge that is an ensemble itself
-    brings its members' spread: the whole spread is that of all members, each judge weighing alike.
+    the spread of several reward models' margins say how strong a preference is. Labels of
+    strongly negative strength are mostly wrong and are flipped; those around zero are ambiguous
+    and are smoothed; stronger ones are kept. `label` names the judge whose labels are examined
+    (annotators' ratings, say), and all other judges are the ensemble. Without it the ensemble's
+    mean is the label, which can be ambiguous but not wrong. Where a judge is itself an ensemble,
+    the spread of its members counts too; every judge has the same weight.
     """
 
     config: StrengthConfig
@@ -78,27 +78,27 @@ class Strength(Consensus):
 
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         config = self.config
-        examined = config.label is not None
+        has_label = config.label is not None
         tally = self._join_strength(judgments)
-        given = pl.col("given")
-        direction = pl.when(given > 0.5).then(1.0).otherwise(-1.0)
+        examined = pl.col("examined")
+        direction = pl.when(examined > 0.5).then(1.0).otherwise(-1.0)
         strength = pl.col("strength") * direction + TOLERANCE
-        flipped = (strength < config.flip_below) & pl.lit(examined)
+        flipped = (strength < config.flip_below) & pl.lit(has_label)
         weak = ~flipped & (strength < config.keep_above)
         if config.max_spread is not None:
             weak = weak | (pl.col("spread") - TOLERANCE > config.max_spread)
         preference = (
             pl.when(weak)
-            .then((1 - config.smoothing) * given + config.smoothing * (1 - given))
+            .then((1 - config.smoothing) * examined + config.smoothing * (1 - examined))
             .when(flipped)
-            .then(1 - given)
-            .otherwise(given)
+            .then(1 - examined)
+            .otherwise(examined)
         )
-        missing = given.is_null() | pl.col("strength").is_null()
+        missing = examined.is_null() | pl.col("strength").is_null()
         reason: pl.Expr = (
             pl.when(missing)
             .then(pl.lit("too_few_judgments"))
-            .when(is_tie(given))
+            .when(is_tie(examined))
             .then(pl.lit("tie"))
         )
         if config.ambiguous == "drop":
@@ -107,14 +107,14 @@ class Strength(Consensus):
         return label_comparisons(tally, config, reason, preference, flag)
 
     def _join_strength(self, judgments: pl.DataFrame) -> pl.DataFrame:
-        """`tally_judgments` with `strength` and `spread` of the ensemble's margins, in log-odds,
-        and `given`, the P(a ≻ b) that they examine."""
+        """`tally_judgments` with `strength` and `spread`, the mean and standard deviation of the
+        ensemble's margins in log-odds, and `examined`, the P(a ≻ b) that they examine."""
         tally = tally_judgments(judgments)
         label = self.config.label
-        examined = pl.col("judge") == pl.lit(label)
-        ensemble = judgments if label is None else judgments.filter(~examined)
+        is_examined = pl.col("judge") == pl.lit(label)
+        ensemble = judgments if label is None else judgments.filter(~is_examined)
         odds = log_odds(pl.col("preference"))
-        # In the unit of the reward; the judge's own margin says what that is in log-odds.
+        # `spread` is in the unit of the reward; odds / margin converts it to log-odds.
         margin = (pl.col("reward_a") - pl.col("reward_b")).abs()
         within = pl.when(margin > 0).then(pl.col("spread") * odds.abs() / margin).fill_null(0.0)
         margins = (
@@ -122,13 +122,13 @@ class Strength(Consensus):
             .group_by(COMPARISON, maintain_order=True)
             .agg(
                 strength=odds.mean(),
-                # The variance of all is that between the judges and the mean of those within.
+                # Total variance: that between the judges plus the mean of those within each.
                 spread=(odds.var(ddof=0) + within.filter(odds.is_not_null()).pow(2).mean()).sqrt(),
             )
         )
         tally = tally.join(margins, on=COMPARISON, how="left", maintain_order="left")
         if label is None:
-            return tally.with_columns(given=sigmoid(pl.col("strength")))
-        own = judgments.filter(examined).sort(*SPEAKER, *COMPARISON).group_by(COMPARISON)
-        given = own.agg(given=pl.col("preference").mean())
-        return tally.join(given, on=COMPARISON, how="left", maintain_order="left")
+            return tally.with_columns(examined=sigmoid(pl.col("strength")))
+        labels = judgments.filter(is_examined).sort(*SPEAKER, *COMPARISON).group_by(COMPARISON)
+        examined = labels.agg(examined=pl.col("preference").mean())
+        return tally.join(examined, on=COMPARISON, how="left", maintain_order="left")

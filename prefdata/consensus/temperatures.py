@@ -27,9 +27,9 @@ def save_calibration(path: str, calibration: Calibration) -> None:
 
 
 def load_temperatures(path: str | None, where: str) -> dict[str, float]:
-    """Judge -> temperature from the file; none where `path` is None.
+    """Judge -> temperature, as the file has them; empty where `path` is None.
 
-    Raises ConfigError where the file is missing or is none; `where` is the setting it names.
+    Raises ConfigError, naming the setting `where`, if the file is missing or is no calibration.
     """
     if path is None:
         return {}
@@ -50,7 +50,7 @@ def load_temperatures(path: str | None, where: str) -> dict[str, float]:
 
 
 def apply_temperatures(judgments: pl.DataFrame, temperatures: dict[str, float]) -> pl.DataFrame:
-    """The judgments with each judge's P(a ≻ b) at its temperature; other judges' as they are."""
+    """The judgments with P(a ≻ b) at their judges' temperatures; 1 for a judge without one."""
     if not temperatures:
         return judgments
     names, values = pl.Series(list(temperatures)), pl.Series(list(temperatures.values()))

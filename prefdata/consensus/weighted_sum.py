@@ -41,8 +41,8 @@ class WeightedSum(Consensus):
 
     MODPO (arXiv 2310.03708, Section 2.2) and MORE (arXiv 2312.07401): several objectives are
     joined as w · r, and sigmoid of a difference of rewards is a preference. Within a dimension the
-    judgments' log-odds are averaged; give the judges' temperatures (`calibration`), or the surest
-    of them outweighs the rest.
+    judgments' log-odds are averaged; set `calibration`, or the most confident judge
+    outweighs the others.
     """
 
     config: WeightedSumConfig

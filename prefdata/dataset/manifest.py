@@ -25,7 +25,7 @@ _LIMBS = 256 // 32
 
 
 class Entry(BaseModel):
-    """A part of the manifest."""
+    """A section of the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,17 +40,17 @@ class FileEntry(Entry):
 
 
 class ModelEntry(Asked):
-    """What a stage asks of a model, and what that costs if all of it is asked once."""
+    """The requests of a stage to a model, and their cost if each is made once."""
 
     cost: float | None
     currency: str | None
 
 
 class StageEntry(Entry):
-    """What a stage made of its rows."""
+    """The counts of a stage."""
 
     stage: str
-    unit: str = Field(description="What its rows are.")
+    unit: str = Field(description="What it counts, such as pairs.")
     rows_in: int
     rows_out: int
     dropped: dict[str, int] = Field(description="Dropped rows by reason.")
@@ -62,35 +62,35 @@ class LabelsEntry(Entry):
 
     judges: list[str]
     audit: dict[str, dict[str, int | float | None]] = Field(
-        description="By judge, the biases that prefdata audit measures."
+        description="The biases that prefdata audit measures, by judge."
     )
 
 
 class Manifest(Entry):
-    """What the dataset is and how it came to be; nothing in it varies between equal runs."""
+    """What the dataset is and how it was made. Equal runs have equal manifests."""
 
     name: str
     schema_version: int
-    content_version: str = Field(description="A function of the rows alone.")
+    content_version: str = Field(description="A digest of the rows alone.")
     prefdata_version: str
     config_fingerprint: str = Field(
-        description="Of all settings and plugins, wherever the tables lie."
+        description="Over all settings and plugins, but not the folders of tables."
     )
     plugins: dict[str, str] = Field(
-        description='Kinds of other packages, such as "judges.loudness", with package and version.'
+        description='Kinds of plugins, such as "judges.loudness", with package and version.'
     )
-    models: dict[str, str] = Field(description="Fingerprint of each model.")
-    splits: dict[str, int] = Field(description="Pairs of each split.")
+    models: dict[str, str] = Field(description="The fingerprint of each model.")
+    splits: dict[str, int] = Field(description="The number of pairs in each split.")
     stages: list[StageEntry]
     files: list[FileEntry]
     labels: LabelsEntry
 
 
 def digest_content(rows: pl.DataFrame) -> int:
-    """A digest of the rows as a set: digests of disjoint sets add up to that of their union.
+    """A digest of the rows as a set; the digests of shards add up to that of all rows.
 
-    The sum modulo 2**256 of the rows' SHA-256, so that it depends neither on the order of rows
-    nor on how they are cut into shards.
+    It is the sum of the rows' SHA-256 modulo 2**256, so it depends neither on the order of rows nor
+    on how they are cut into shards.
     """
     digests = row_digests(rows, sorted(rows.columns)).str.decode("hex").to_list()
     limbs = np.frombuffer(b"".join(digests), dtype="<u4").reshape(-1, _LIMBS)
@@ -104,13 +104,13 @@ def compute_version(digests: list[int]) -> str:
 
 
 def name_shard(split: str, bucket: int, buckets: int) -> str:
-    """A shard's path, named as the Hugging Face hub names shards: `load_dataset` finds splits."""
+    """A shard's path, named as on the Hugging Face hub, so that `load_dataset` finds the splits."""
     return f"{SHARDS}/{split}-{bucket:05d}-of-{buckets:05d}.parquet"
 
 
 def begin_dataset(folder: str) -> None:
-    """Open the folder and take its COMPLETED mark away. Raises TableError where it holds a dataset
-    of another schema version."""
+    """Open the folder for writing and remove its COMPLETED mark. Raises TableError where it holds a
+    dataset of another schema version."""
     storage.make_folder(folder)
     content = storage.read_bytes(storage.join(folder, MANIFEST))
     if content is not None:
@@ -119,7 +119,7 @@ def begin_dataset(folder: str) -> None:
 
 
 def describe_file(folder: str, path: str) -> FileEntry:
-    """The entry of a file of the dataset, which was written just now."""
+    """The entry of a file of the dataset that has just been written."""
     content = storage.read_bytes(storage.join(folder, path))
     if content is None:
         raise TableError(f"{storage.join(folder, path)}: missing right after it was written")
@@ -130,9 +130,9 @@ def describe_file(folder: str, path: str) -> FileEntry:
 
 def finish_dataset(folder: str, manifest: Manifest, card: str) -> None:
     """Remove the shards of earlier runs, write manifest and card, and mark the dataset whole."""
-    own = {entry.path for entry in manifest.files}
+    current = {entry.path for entry in manifest.files}
     for name in storage.list_names(storage.join(folder, SHARDS)):
-        if f"{SHARDS}/{name}" not in own:
+        if f"{SHARDS}/{name}" not in current:
             storage.remove(storage.join(folder, SHARDS, name))
     content = manifest.model_dump_json(indent=1).encode() + b"\n"
     storage.write_bytes(storage.join(folder, MANIFEST), content)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from prefdata.files.rows import format_of, is_array, read_rows, read_table
 
-# No time in it: the same rows give the same bytes.
+# Without a timestamp: the same rows give the same bytes.
 _PACK: Mapping[str, Callable[[bytes], bytes]] = {
     ".gz": lambda content: gzip.compress(content, mtime=0),
     ".bz2": bz2.compress,
@@ -61,7 +61,7 @@ def copy_table(table: pa.Table, places: Sequence[int], extra: pl.DataFrame | Non
     if extra is not None:
         for column in extra.get_columns():
             rows = rows.append_column(column.name, column.to_arrow())
-        # What `datasets` wrote there names the columns, and no longer all of them.
+        # `datasets` lists the columns in the metadata; with new columns its list is incomplete.
         rows = rows.replace_schema_metadata(None)
     sink = io.BytesIO()
     pq.write_table(rows, sink, compression="zstd")

@@ -1,8 +1,8 @@
 """The one reader of rows: JSONL, JSON, Parquet, CSV and plain text, compressed or not, from local
 paths and fsspec URLs.
 
-Rows come as a stream, each with its number. A row that can't be parsed comes as the DropRecord
-that says why, so that the good ones go on; a file that can't be read raises SourceError.
+Rows come as a stream, each with its number. A row that can't be parsed is replaced by a DropRecord
+with the reason, so that the good rows go on; a file that can't be read raises SourceError.
 """
 
 from __future__ import annotations
@@ -52,34 +52,34 @@ class Row(NamedTuple):
     """A row of a file."""
 
     number: int
-    """From 1: the line in JSONL and text, where blank lines count too; else the row's place."""
+    """From 1: the line number in JSONL and text, counting blank lines; else the row's position."""
     raw: bytes | None
-    """The line as it stands in the file; None where the row is no line."""
+    """The line as it stands in the file; None in formats without lines."""
     value: Any
-    """What the row holds, or the DropRecord that says why it can't be parsed."""
+    """The row's value, or a DropRecord with the reason why it can't be parsed."""
 
     def text(self) -> str:
-        """The row as found, for the record of what was dropped."""
+        """The row as it was read, for its dropped record."""
         if self.raw is None:
             return repr(self.value)
         return self.raw.decode("utf-8", "backslashreplace")
 
 
 def guess_format(path: str) -> Format | None:
-    """The format by the file's name; None where the name says nothing."""
+    """The format that the file's name tells; None where it tells none."""
     return _ENDINGS.get(os.path.splitext(_strip_compression(path))[1])
 
 
 def format_of(path: str, formats: Sequence[Format] = get_args(Format)) -> Format:
-    """The format by the file's name. Raises SourceError where it is none of `formats`."""
-    found = guess_format(path)
-    if found not in formats:
+    """The format that the file's name tells. Raises SourceError where it is none of `formats`."""
+    file_format = guess_format(path)
+    if file_format not in formats:
         *others, last = formats
         raise SourceError(
             f"{path}: can't tell its format from its name",
             f"Set the source's format: {', '.join(others)} or {last}.",
         )
-    return cast(Format, found)
+    return cast(Format, file_format)
 
 
 def read_rows(
@@ -89,11 +89,11 @@ def read_rows(
 
     Args:
         path: A local path or an fsspec URL; .gz, .bz2, .xz and .zst are unpacked.
-        file_format: None: by the file's name.
-        columns: The columns to read of a Parquet file, as far as it has them; None: all.
+        file_format: The format; None: the one that the file's name tells.
+        columns: The columns to read from a Parquet file, where it has them; None: all.
 
     Raises:
-        SourceError: The file can't be opened, can't be read to its end, or is not of its format.
+        SourceError: The file can't be opened or read to its end, or is of another format.
     """
     file_format = file_format or format_of(path)
     with _explain_damage(path):
@@ -111,8 +111,8 @@ def read_rows(
 def read_values(
     path: str, file_format: Format | None = None, columns: Sequence[str] | None = None
 ) -> Iterator[Any]:
-    """The values of `read_rows`, for files that must be sound. Raises SourceError naming the
-    first row that can't be parsed."""
+    """The values of `read_rows`, for files in which every row must be good. Raises SourceError
+    naming the first row that can't be parsed."""
     for row in read_rows(path, file_format, columns):
         if isinstance(row.value, DropRecord):
             raise SourceError(f"{path}, row {row.number}: {row.value.reason}: {row.value.problem}")
@@ -120,7 +120,7 @@ def read_values(
 
 
 def count_rows(path: str, file_format: Format | None = None) -> int:
-    """How many rows the file has at most, without parsing them where that can be told."""
+    """An upper bound of the number of rows, without parsing them where the format allows."""
     file_format = file_format or format_of(path)
     with _explain_damage(path):
         if file_format == "json" and is_array(path):
@@ -139,13 +139,13 @@ def column_names(path: str) -> list[str]:
 
 
 def read_table(path: str) -> pa.Table:
-    """A Parquet file as a whole, its schema as it stands."""
+    """A whole Parquet file, in its own schema."""
     with _explain_damage(path), open_unpacked(path) as file:
         return _open_parquet(path, file).read()
 
 
 def is_array(path: str) -> bool:
-    """Whether a JSON file is one array of rows, and not one row per line."""
+    """Whether a JSON file is one array of rows rather than one row per line."""
     with _explain_damage(path), open_unpacked(path) as file:
         return file.read(_READ_BYTES).lstrip()[:1] == b"["
 
@@ -164,11 +164,11 @@ def open_unpacked(path: str) -> IO[bytes]:
 
 
 def parse_json(line: bytes) -> Any:
-    """The value of a line of JSON, or the DropRecord that says why it has none."""
+    """The value of a line of JSON, or a DropRecord with the reason why it can't be parsed."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        # First, because orjson speaks of surrogates here too.
+        # Checked first, because orjson also reports invalid UTF-8 as a surrogate.
         text = _decode(line)
         if isinstance(text, DropRecord):
             return text

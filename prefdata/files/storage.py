@@ -32,7 +32,7 @@ REMOTE_TRIES = 6
 REMOTE_PAUSE = 0.2
 """Seconds before the second try of a remote call; doubled, with jitter, before each further one."""
 
-# A second try changes nothing about these.
+# Errors that a second try would not mend.
 _LASTING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -57,8 +57,8 @@ def join(folder: str, *names: str) -> str:
 def write_bytes(path: str, content: bytes | memoryview, durable: bool = True) -> None:
     """Write whole or not at all: a reader sees the old file or the new one, never half of it.
 
-    A file that is not `durable` survives the process at once, and a crash of the machine only
-    after `sync`: waiting for the disk at every file would cost a stage a tenth of its time.
+    A file that is not `durable` survives a crash of the process, but a crash of the machine only
+    after `sync`: waiting for the disk after every file would cost a stage a tenth of its time.
     """
     if is_remote(path):
         fs, key = _open_remote(path)
@@ -80,7 +80,7 @@ def write_bytes(path: str, content: bytes | memoryview, durable: bool = True) ->
 
 
 def sync(path: str) -> None:
-    """Wait until the file is on the disk. Remote stores keep what they took."""
+    """Wait until the file is on the disk. Remote stores need no sync."""
     if is_remote(path):
         return
     with _explain_errors(path), open(path, "rb") as file:
@@ -106,13 +106,13 @@ def read_bytes(path: str) -> bytes | None:
 
 
 def read_many(paths: Sequence[str]) -> list[bytes | None]:
-    """`read_bytes` of every path; remote ones at once, as far as the store can."""
+    """`read_bytes` of every path; remote files concurrently, as far as the store can."""
     if not paths or not is_remote(paths[0]):
         return [read_bytes(path) for path in paths]
     fs = _open_remote(paths[0])[0]
     keys = [_open_remote(path)[1] for path in paths]
     contents = fs.cat(keys, on_error="return")
-    # One by one, and tried again, where the first try brought an error.
+    # Where the concurrent read failed: one by one, with retries.
     return [
         contents[key] if isinstance(contents.get(key), bytes) else read_bytes(path)
         for key, path in zip(keys, paths, strict=True)
@@ -120,7 +120,7 @@ def read_many(paths: Sequence[str]) -> list[bytes | None]:
 
 
 def open_file(path: str) -> BinaryIO:
-    """The file, to read parts of it. Raises OSError as it comes."""
+    """The file, opened to read parts of it. Raises OSError."""
     if is_remote(path):
         fs, key = _open_remote(path)
         return cast(BinaryIO, fs.open(key, "rb"))
@@ -128,9 +128,9 @@ def open_file(path: str) -> BinaryIO:
 
 
 def list_names(folder: str) -> list[str]:
-    """Sorted names of what is in the folder; none where there is no such folder."""
+    """Sorted names of the folder's entries; empty where there is no such folder."""
     if is_remote(folder):
-        return sorted(str(found["name"]).rsplit("/", 1)[-1] for found in _list_remote(folder))
+        return sorted(str(entry["name"]).rsplit("/", 1)[-1] for entry in _list_remote(folder))
     try:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
@@ -138,14 +138,14 @@ def list_names(folder: str) -> list[str]:
 
 
 def list_files(folder: str) -> list[File]:
-    """The files in the folder with their sizes, sorted by name; none where there is no folder."""
+    """The folder's files with their sizes, sorted by name; empty where there is no such folder."""
     if is_remote(folder):
-        found = [f for f in _list_remote(folder) if f["type"] == "file"]
-        files = [File(str(f["name"]).rsplit("/", 1)[-1], int(f["size"] or 0)) for f in found]
+        entries = [e for e in _list_remote(folder) if e["type"] == "file"]
+        files = [File(str(e["name"]).rsplit("/", 1)[-1], int(e["size"] or 0)) for e in entries]
         return sorted(files, key=lambda file: file.name)
     files = []
     for name in list_names(folder):
-        # One that went away since it was listed is no file of the folder.
+        # A file that was removed since it was listed is left out.
         with suppress(FileNotFoundError):
             status = Path(folder, name).stat()
             if stat.S_ISREG(status.st_mode):
@@ -165,7 +165,7 @@ def remove(path: str) -> None:
 
 
 def remove_stale(folder: str, seconds: float) -> None:
-    """Remove what killed writers left: temporary files older than so many seconds."""
+    """Remove what killed writers left: temporary files older than `seconds`."""
     if is_remote(folder):
         return
     for path in Path(folder).glob("*.tmp"):
@@ -207,7 +207,7 @@ def _open_remote(path: str) -> tuple[Any, str]:
 
 
 def _list_remote(folder: str) -> list[dict[str, Any]]:
-    """What the remote folder holds now: what fsspec remembers of it may be hours old."""
+    """The remote folder's entries now, past fsspec's cache, which may be hours old."""
     fs, key = _open_remote(folder)
 
     def ls() -> list[dict[str, Any]]:
@@ -221,11 +221,12 @@ def _list_remote(folder: str) -> list[dict[str, Any]]:
 
 
 def _retry(path: str, call: Callable[[], Result]) -> Result:
-    """The result of a remote call, which is tried again after errors that may pass.
+    """The result of a remote call, tried again after errors that may pass.
 
     Raises:
         StorageError: The store refused the call, or failed every time.
-        FileNotFoundError: As it comes; so its like.
+        FileNotFoundError: As the store raised it; likewise NotADirectoryError and
+            IsADirectoryError.
     """
     for number in range(REMOTE_TRIES):
         try:

@@ -1,1 +1,1 @@
-"""Filters: each keeps a pair, or drops it with a reason and the figure. base.py is the contract."""
+"""Filters: each keeps a pair or drops it with a reason and a figure. base.py is the contract."""

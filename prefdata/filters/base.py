@@ -1,12 +1,12 @@
-"""The contract of a filter, in three shapes: by how much of the data one decision needs.
+"""The contract of a filter, in three shapes that differ in how much data one decision needs.
 
-- `RowFilter` decides on a pair by what is in its bucket.
-- `SummaryFilter` boils every bucket down to a small frame and makes one of them all (a quantile,
-  a selection), by which it decides.
-- `ExchangeFilter` compares what lies in different buckets and is too large for one place
-  (duplicates): buckets send frames to partitions by what they have in common, and partitions to
-  partitions, in rounds. Where a bucket must know something of all the others before it sends
-  (the clusters of all texts), it is a `SummaryExchangeFilter`.
+- `RowFilter` decides on a pair by the data of its bucket.
+- `SummaryFilter` reduces every bucket to a small frame, merges these into one (a quantile, a
+  selection), and decides by it.
+- `ExchangeFilter` compares rows of different buckets that are too many for one place (duplicates):
+  in rounds, buckets send frames to partitions, and partitions to one another, so that what belongs
+  together meets. A `SummaryExchangeFilter` first merges a summary of all buckets (the clusters of
+  all texts), by which each bucket then sends.
 
 ```text
 RowFilter       measure ─────────────────────────────────────────────► decide
@@ -38,7 +38,7 @@ class FilterConfig(PartConfig):
 
 @dataclass(frozen=True)
 class Texts:
-    """What the pairs of a bucket are about.
+    """The prompts and responses of a bucket.
 
     `prompts`: prompt_id, messages. `responses`: response_id, prompt_id, text, finished.
     """
@@ -48,22 +48,21 @@ class Texts:
 
 
 class Filter(Part):
-    """What the shapes share. A figure that has a column in `FilteredPair` stays in the table."""
+    """The base of all shapes. The table keeps the added columns that `FilteredPair` has."""
 
     config: FilterConfig
 
     prompt_reasons: ClassVar[frozenset[str]] = frozenset()
-    """Reasons that are about the prompt: other responses to it would be dropped all the same."""
+    """Reasons that concern the prompt: pairs of other responses to it would be dropped as well."""
 
     @abstractmethod
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        """Add the filter's columns, and `fault`: why a pair has no figure, where a model call
-        failed.
+        """Add the filter's columns, and `fault`: the error where a model call failed, else null.
 
         Args:
             pairs: The bucket's `AugmentedPair` rows, with what earlier filters added.
             texts: All prompts and responses of the bucket.
-            inference: Asks models, as `requirements` announced.
+            inference: Makes the model calls that `requirements` names.
 
         Returns:
             The pairs, in their order.
@@ -71,7 +70,7 @@ class Filter(Part):
 
 
 class RowFilter(Filter):
-    """Decides within a bucket."""
+    """A filter that decides within a bucket."""
 
     @abstractmethod
     def decide(self, measured: pl.DataFrame) -> pl.DataFrame:
@@ -79,26 +78,26 @@ class RowFilter(Filter):
 
 
 class CrossBucketFilter(Filter):
-    """What the shapes share that decide by a summary of all buckets."""
+    """The base of the shapes that decide by a summary of all buckets."""
 
     @abstractmethod
     def decide(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
         """`measured`, of one bucket, with `reason` (null: keep the pair) and `detail`.
 
-        `summary` is what `merge`, or in an exchange `settle`, made.
+        `summary` is the result of `merge` or, in an exchange, of `settle`.
         """
 
     def figures(self, summary: pl.DataFrame) -> list[Figure]:
-        """What the summary says of all pairs together, for the funnel."""
+        """Figures of all pairs together, for the funnel."""
         return []
 
 
 class SummarizingFilter(CrossBucketFilter):
-    """What the shapes share that make one small frame of all buckets."""
+    """The base of the shapes that merge all buckets into one small frame."""
 
     @abstractmethod
     def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
-        """What must be known elsewhere of this bucket."""
+        """The small frame of one bucket."""
 
     @abstractmethod
     def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -106,14 +105,14 @@ class SummarizingFilter(CrossBucketFilter):
 
 
 class SummaryFilter(SummarizingFilter):
-    """Decides by one small frame that is made of all buckets."""
+    """A filter that decides by one small frame, merged from all buckets."""
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """A frame for a partition of an exchange; frames of one `topic` that reach it become one.
+    """A frame sent to a partition, which concatenates the frames it receives by `topic`.
 
-    Few and large ones: a runner pays for each parcel, hardly for what is in it.
+    Send few large parcels: a runner's cost is per parcel, hardly per byte.
     """
 
     partition: int
@@ -122,15 +121,16 @@ class Parcel:
 
 
 Inbox = Mapping[str, pl.DataFrame]
-"""What reached a partition in a round: topic -> frame. The order of its rows is not fixed."""
+"""What a partition received in a round: topic -> frame, with rows in any order."""
 
 
 @dataclass(frozen=True)
 class Location:
     """Where a step of an exchange runs.
 
-    `number` is that of the bucket for `scatter`, of the partition for `relay`. `read` gives a
-    bucket's rows of `Texts.prompts` or `Texts.responses`, by that name, always in the same order.
+    `number` is the bucket for `scatter` and the partition for `relay`. `read(bucket, table)`
+    returns the rows of a bucket, always in the same order, as in `Texts`; `table` is "prompts" or
+    "responses".
     """
 
     number: int
@@ -140,33 +140,33 @@ class Location:
 
 
 class ExchangeFilter(CrossBucketFilter):
-    """Decides by what buckets and partitions send each other in `rounds` rounds."""
+    """A filter whose buckets and partitions send each other frames in `rounds` rounds."""
 
     rounds: ClassVar[int]
 
     @abstractmethod
     def scatter(self, measured: pl.DataFrame, location: Location) -> Iterator[Parcel]:
-        """What partitions must know of this bucket."""
+        """The parcels that a bucket sends to partitions."""
 
     @abstractmethod
     def relay(self, number: int, inbox: Inbox, location: Location) -> Iterator[Parcel]:
-        """Round `number`, from 1: what a partition makes of its inbox, and where that goes."""
+        """The parcels that a partition sends in round `number`, counted from 1."""
 
     @abstractmethod
     def settle(self, inbox: Inbox) -> pl.DataFrame:
-        """The summary for `decide` from all that the last round sent, whatever its order."""
+        """The summary for `decide`, from all parcels of the last round, whatever their order."""
 
 
 class SummaryExchangeFilter(SummarizingFilter, ExchangeFilter):
-    """An exchange in which a bucket needs a summary of all buckets before it sends anything."""
+    """An exchange that is preceded by a summary of all buckets."""
 
     @abstractmethod
     def assign(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
-        """`measured` with what `scatter` must know of it; `summary` is what `merge` made."""
+        """`measured` with the columns of `summary` that `scatter` needs."""
 
 
 def split_by_partition(topic: str, frame: pl.DataFrame, partitions: np.ndarray) -> Iterator[Parcel]:
-    """A parcel for each partition that `partitions`, one number per row, names."""
+    """One parcel per partition; `partitions` holds the partition of each row."""
     order = np.argsort(partitions, kind="stable")
     rows, targets = frame[order], partitions[order]
     starts = np.flatnonzero(np.diff(targets, prepend=-1))
@@ -176,5 +176,5 @@ def split_by_partition(topic: str, frame: pl.DataFrame, partitions: np.ndarray) 
 
 
 def no_fault() -> pl.Expr:
-    """The `fault` column of a filter that asks no model."""
+    """The `fault` column of a filter that calls no model."""
     return pl.lit(None, dtype=pl.String).alias("fault")

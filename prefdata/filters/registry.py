@@ -1,4 +1,4 @@
-"""The filters there are, by the `kind` that params.yaml uses."""
+"""All filters, by the `kind` that params.yaml uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a filter looks at: the prompt, the chosen response or the rejected one of a pair."""
+"""The subject of a filter: a pair's prompt, chosen response or rejected response."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ID_COLUMN: dict[Subject, str] = {
 
 
 def select_texts(rows: pl.DataFrame) -> pl.DataFrame:
-    """`id` and `text` of rows of prompts or of responses, in their order; a prompt's text is that
-    of all its turns."""
+    """`id` and `text` of rows of prompts or of responses, in their order. A prompt's text holds all
+    its turns."""
     if "response_id" in rows.columns:
         return rows.select("text", id="response_id")
     contents = pl.col("messages").list.eval(pl.element().struct.field("content"))
@@ -28,6 +28,6 @@ def select_texts(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def hash_contents(texts: pl.Series) -> pl.Series:
-    """64 bits of each text's SHA-256: equal for equal texts, wherever they stand."""
+    """64 bits of each text's SHA-256: equal texts have equal hashes."""
     digests = row_digests(pl.DataFrame({"text": texts}), ["text"])
     return digests.str.slice(0, 16).str.to_integer(base=16, dtype=pl.UInt64)

@@ -1,9 +1,9 @@
 """Digests of rows: the same content has the same digest, however the frame came to be.
 
-A row is encoded so that no two rows encode alike: a text as its SHA-256, a number as its digits
+Different rows have different encodings: a text as its SHA-256, a number as its digits
 (a float as its bits), a list as its length and its items, a struct as its fields, a null as a mark
-of its own. All of it runs as one polars expression, outside the interpreter's lock: a judge's
-prompts are far larger than all tables together.
+of its own. It all runs as one polars expression, outside the interpreter's lock, because
+a judge's prompts are far larger than all tables together.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def row_digests(rows: pl.DataFrame, columns: Sequence[str], *context: str) -> pl
 
     Args:
         rows: The rows.
-        columns: The columns that count, in this order.
-        context: What all rows share; goes in first.
+        columns: The columns that are hashed, in this order.
+        context: Texts that all rows share; hashed first.
     """
     schema = rows.schema
     parts = [_sha256(pl.lit(part)) for part in context]
@@ -30,7 +30,7 @@ def row_digests(rows: pl.DataFrame, columns: Sequence[str], *context: str) -> pl
 
 
 def _encode(column: pl.Expr, kind: DataTypeClass | pl.DataType) -> pl.Expr:
-    """The column's encoding, one text per row; no text is the beginning of another."""
+    """The column's encoding, one text per row; no encoding is a prefix of another."""
     if isinstance(kind, pl.List):
         items = column.list.eval(_encode(pl.element(), kind.inner)).list.join("")
         encoded = pl.concat_str([_number(column.list.len()), items])

@@ -9,7 +9,7 @@ ID_BYTES = 16
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """32 hex characters over the parts; lengths go in, so ("ab", "c") differs from ("a", "bc")."""
+    """32 hex characters over the parts and their lengths: ("ab", "c") differs from ("a", "bc")."""
     state = hashlib.sha256()
     for part in parts:
         state.update(len(part).to_bytes(8, "little"))
@@ -23,5 +23,5 @@ def prompt_id(messages: Iterable[tuple[str, str]]) -> str:
 
 
 def fraction(record_id: str) -> float:
-    """A number in [0, 1) fixed by the id, from other bits than those that choose the bucket."""
+    """A number in [0, 1) set by the id, from other bits than those that choose the bucket."""
     return int(record_id[8:16], 16) / 2**32

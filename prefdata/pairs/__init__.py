@@ -1,1 +1,1 @@
-"""Strategies that choose which labelled comparisons become pairs. The contract is base.py."""
+"""Strategies, which choose the labelled comparisons that become pairs. base.py is the contract."""

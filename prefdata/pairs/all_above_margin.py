@@ -1,4 +1,4 @@
-"""All comparisons whose label is decided enough."""
+"""All comparisons with a large enough margin."""
 
 from __future__ import annotations
 

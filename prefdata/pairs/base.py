@@ -19,24 +19,27 @@ class Strategy(Part):
 
     config: StrategyConfig
     most: ClassVar[int | None] = None
-    """The most pairs that it makes of a prompt; None: as many as there are comparisons."""
+    """The most pairs that it makes per prompt; None: one for every comparison."""
     needs_ches: ClassVar[bool] = False
 
     @abstractmethod
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
-        """The comparisons, in any order, with `reason` (null: a pair) and `detail`.
+        """Decide for each labelled comparison whether it becomes a pair.
 
         Args:
             comparisons: prompt_id, chosen_id, rejected_id, soft_label (P(chosen ≻ rejected) >
                 0.5), agreement, flag, chosen and rejected: the texts, to break ties by content and
                 never by an id. Where the strategy `needs_ches` also ches, ches_normalized and
                 last_hidden_inner_product of the pair, null where data/ches has none.
+
+        Returns:
+            The comparisons, in any order, with `reason` (null: it becomes a pair) and `detail`.
         """
 
 
 def compute_margin() -> pl.Expr:
     """P(chosen ≻ rejected) - P(rejected ≻ chosen).
 
-    Rounded: 2 * 0.7 - 1 is a bit below 0.4, and a label's last bits depend on the ids.
+    Rounded: 2 * 0.7 - 1 is slightly below 0.4, and a label's last bits depend on the ids.
     """
     return (2 * pl.col("soft_label") - 1).round(12)

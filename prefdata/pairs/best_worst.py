@@ -24,7 +24,7 @@ class BestWorst(Strategy):
     most = 1
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
-        # Sorted, so that the sums below don't depend on the order or the ids of the responses.
+        # Sorted by text, so that the sums below depend on neither the order nor the ids.
         rows = comparisons.sort("prompt_id", "chosen", "rejected")
         wins = rows.select("prompt_id", response_id="chosen_id", p="soft_label")
         losses = rows.select("prompt_id", response_id="rejected_id", p=1 - pl.col("soft_label"))
@@ -40,7 +40,7 @@ class BestWorst(Strategy):
                 how="left",
             )
         distance = (pl.col("standing_chosen") - pl.col("standing_rejected")).round(12)
-        # Rounded: the last bits of a label depend on which response's id comes first.
+        # Rounded: the last bits of a label depend on the order of the two ids.
         label = pl.col("soft_label").round(12)
         rows = rows.with_columns(distance=distance).sort(
             "prompt_id", "distance", label, "chosen", "rejected",

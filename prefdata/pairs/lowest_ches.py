@@ -13,7 +13,7 @@ from prefdata.pairs.base import Strategy, StrategyConfig, compute_margin
 class LowestChesConfig(StrategyConfig):
     kind: Literal["lowest_ches"] = "lowest_ches"
     measure: Literal["ches", "ches_normalized"] = Field(
-        "ches_normalized", description="The measure that is lowest.", examples=["ches"]
+        "ches_normalized", description="The measure to minimise.", examples=["ches"]
     )
     min_margin: float = Field(
         0.0, ge=0, lt=1, examples=[0.2],
@@ -22,7 +22,7 @@ class LowestChesConfig(StrategyConfig):
 
 
 class LowestChes(Strategy):
-    """Pairs the two responses whose training is least likely to push the chosen one down.
+    """Pairs the two responses least likely to make training lower the chosen one's probability.
 
     Among a prompt's labelled comparisons with a margin of at least `min_margin`, the one whose
     CHES (arXiv 2410.08847, Definition 2) is lowest. Needs the stage `ches`.
@@ -45,7 +45,7 @@ class LowestChes(Strategy):
             "prompt_id", "reason", measure, "chosen", "rejected",
             nulls_last=[False, False, True, False, False],
         )  # fmt: skip
-        # Those without a reason come first in their prompt.
+        # Comparisons without a reason come first within their prompt.
         first = pl.col("prompt_id").is_first_distinct()
         details = {
             "no_ches": pl.lit("data/ches has no row for it"),

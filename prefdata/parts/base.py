@@ -20,7 +20,7 @@ def _require_kind(schema: dict[str, Any], config: type[BaseModel]) -> None:
 
 
 class PartConfig(BaseModel):
-    """What params.yaml says of one part.
+    """The settings of one part in params.yaml.
 
     A part's configuration narrows `kind` to its own name and adds its settings:
 
@@ -42,24 +42,24 @@ class PartConfig(BaseModel):
     """Whether params.yaml may leave the kind out: it is the default of its package."""
 
     example: ClassVar[Mapping[str, Any]] = {}
-    """Settings that make a working part; empty where the defaults do. For tests and the docs."""
+    """Settings that make a working part, for tests and docs; empty where the defaults suffice."""
 
     asks_again: ClassVar[frozenset[str]] = frozenset()
-    """Settings whose change asks the models anew: they are part of the requests. A change of any
-    other setting costs no model call."""
+    """Settings that are part of the requests: changing one of them asks the models again. Changing
+    any other setting costs no model call."""
 
 
 class Part(ABC):
     """One judge, consensus, strategy, augmentation, filter, export or source.
 
-    Making one is cheap and reads nothing: it happens wherever a name or a requirement is asked
-    for. `setup` loads what the part works with, once a process.
+    The constructor is cheap and reads nothing: it runs wherever a name or a requirement is asked
+    for. `setup` loads what the part works with, once per process.
     """
 
     config_type: ClassVar[type[PartConfig]]
     """Set from the annotation of `config`."""
     kind: ClassVar[str]
-    """Set from `config_type`; parts that are only there to inherit from have none."""
+    """Set from `config_type`; abstract parts have none."""
 
     config: PartConfig
 
@@ -81,9 +81,9 @@ class Part(ABC):
         self.where = where or self.kind
 
     def requirements(self) -> Sequence[Requirement]:
-        """Everything it will ask of models; checked before any work."""
+        """The model calls that it will make; checked before any work."""
         return ()
 
     def setup(self) -> None:
-        """Load what it works with: files, packages. Raises ConfigError with the setting to
-        change. Called once a process before any work; also by the checks before a run."""
+        """Load the files and packages that it works with. Called once per process before any work,
+        and by the checks before a run. Raises ConfigError with the setting to change."""

@@ -1,7 +1,8 @@
-"""A registry: the parts of one package by their kinds, ours and those of plugins.
+"""A registry: all parts of one contract by their kinds, prefdata's own and those of plugins.
 
-Ours are found: every module of the registry's packages is looked at, and a class that belongs to
-it and whose configuration names a kind is a part. Those of other packages come by entry points,
+prefdata's own parts are found by scanning the modules of the registry's packages: a part is a class
+that derives from the contract and whose configuration names a kind. Other packages register theirs
+by entry points,
 `[project.entry-points."prefdata.judges"]  loudness = "my_package.loudness:LoudnessJudge"`.
 """
 
@@ -32,8 +33,8 @@ class Registry(Generic[P]):
 
     Args:
         base: The contract of the parts.
-        packages: The packages whose modules are looked at.
-        group: The entry points' group.
+        packages: The packages whose modules are scanned.
+        group: The entry point group by which plugins register parts.
     """
 
     def __init__(self, base: Any, packages: Sequence[str], group: str) -> None:
@@ -43,9 +44,9 @@ class Registry(Generic[P]):
     @cached_property
     def parts(self) -> Mapping[str, type[P]]:
         """Every part by its kind, sorted."""
-        found = {part.kind: part for part in self._own()}
+        parts = {part.kind: part for part in self._own()}
         for kind, part in self._plugins.items():
-            if kind in found:
+            if kind in parts:
                 logger.warning(
                     "plugin %s is left out: %s has a part of the kind %r already",
                     self.distributions.get(kind, part.__module__),
@@ -53,8 +54,8 @@ class Registry(Generic[P]):
                     kind,
                 )
                 continue
-            found[kind] = part
-        return {kind: found[kind] for kind in sorted(found)}
+            parts[kind] = part
+        return {kind: parts[kind] for kind in sorted(parts)}
 
     @cached_property
     def settings(self) -> Any:
@@ -67,9 +68,9 @@ class Registry(Generic[P]):
 
     @cached_property
     def distributions(self) -> dict[str, str]:
-        """kind -> "package version" of the plugin that brought it; none of our own."""
+        """kind -> "package version" of the plugin that provides it; without our own kinds."""
         self._plugins  # noqa: B018
-        return self._found_in
+        return self._sources
 
     def build(self, config: PartConfig, where: str = "") -> P:
         """The part that the configuration describes."""
@@ -105,15 +106,15 @@ class Registry(Generic[P]):
 
     @cached_property
     def _plugins(self) -> dict[str, type[P]]:
-        self._found_in: dict[str, str] = {}
-        found: dict[str, type[P]] = {}
+        self._sources: dict[str, str] = {}
+        plugins: dict[str, type[P]] = {}
         for point in _all_entry_points().select(group=self.group):
             part = self._load(point)
             if part is not None:
-                found[part.kind] = part
+                plugins[part.kind] = part
                 source = point.dist
-                self._found_in[part.kind] = f"{source.name} {source.version}" if source else "?"
-        return found
+                self._sources[part.kind] = f"{source.name} {source.version}" if source else "?"
+        return plugins
 
     def _load(self, point: EntryPoint) -> type[P] | None:
         """The plugin's part; None, with a warning, where it is broken: one bad plugin must not
@@ -137,5 +138,5 @@ class Registry(Generic[P]):
 
 @cache
 def _all_entry_points() -> Any:
-    """Those of every installed package: reading their metadata takes a while, so only once."""
+    """The entry points of every installed package, read once: reading their metadata is slow."""
     return entry_points()

@@ -18,8 +18,12 @@ _TAGS = ("kind", "engine")
 
 
 def validate(model: type[Model], raw: Any, where: str = "") -> Model:
-    """The model from raw settings. Raises ConfigError, one line for each wrong key, and the valid
-    ones where a key is unknown. `where` heads the message, such as params.yaml."""
+    """The model from raw settings. `where`, such as params.yaml, heads the error message.
+
+    Raises:
+        ConfigError: Some keys are wrong: one line for each, with the valid keys where one is
+            unknown.
+    """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -40,10 +44,10 @@ def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = error["ctx"]["discriminator"].strip("'")
         known = ", ".join(sorted(str(m.model_fields[tag].default) for m in models))
-        found = f"{error['ctx']['tag']!r} is unknown" if "tag" in error["ctx"] else "missing"
-        return f"{where}.{tag}: {found}; known: {known}".lstrip(".")
+        problem = f"{error['ctx']['tag']!r} is unknown" if "tag" in error["ctx"] else "missing"
+        return f"{where}.{tag}: {problem}; known: {known}".lstrip(".")
     if kind == "literal_error" and error["loc"][-1] in _TAGS:
-        # A registry of one part has no union: its settings are that part's.
+        # A registry with a single part has no union, so its kind is a plain literal.
         known = error["ctx"]["expected"].replace("'", "")
         return f"{where}: {error['input']!r} is unknown; known: {known}"
     return f"{where}: {error['msg']}" if where else str(error["msg"])

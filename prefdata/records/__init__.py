@@ -1,4 +1,4 @@
-"""What flows between the stages: one record a file, each a pydantic model and an Arrow schema."""
+"""What flows between the stages: one record per file, each a pydantic model and an Arrow schema."""
 
 from prefdata.records.annotation import Annotation, ExistingResponse
 from prefdata.records.base import SCHEMA_VERSION, Record

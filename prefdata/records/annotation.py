@@ -20,7 +20,7 @@ class ExistingResponse(BaseModel):
 
 
 class Annotation(BaseModel):
-    """One row of an annotated source: an annotator's rating of a response, or order of several.
+    """One row of an annotated source: one annotator's rating of a response, or ranking of several.
 
     `{"annotator": "ann-7", "group": "nurses", "kind": "rating", "dimension": null,
     "responses": ["1f…"], "values": [4.0]}`.
@@ -32,7 +32,7 @@ class Annotation(BaseModel):
     group: str | None
     kind: AnnotationKind
     dimension: str | None = Field(
-        description="The quality it is about; null: that of the judge that reads it."
+        description="The quality that is annotated; null: the dimension of the judge that reads it."
     )
     responses: list[str] = Field(description="The responses' ids, sorted.")
     values: list[float] = Field(

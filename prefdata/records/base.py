@@ -46,7 +46,7 @@ def polars_schema(record: type[Record]) -> pl.Schema:
 
 
 def fill_columns(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
-    """The rows in the record's columns, in their order: missing ones are null, others go."""
+    """The rows with exactly the record's columns: missing ones become null, others are removed."""
     schema = polars_schema(record)
     absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]
     return rows.with_columns(absent).select(schema.names())

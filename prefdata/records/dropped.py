@@ -1,4 +1,4 @@
-"""A dropped record: what fell out, where and why. Nothing falls out without one."""
+"""A dropped record: what fell out, where and why. Every record that falls out gets one."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def no_dropped() -> pl.DataFrame:
 def drop_rows(
     rows: pl.DataFrame, stage: str, record: Sequence[str], fault: bool | pl.Expr
 ) -> pl.DataFrame:
-    """`Dropped` rows of all `rows`, which have prompt_id, reason and detail.
+    """One `Dropped` row for each of `rows`, which have prompt_id, reason and detail.
 
     Args:
         rows: What fell out of the stage.
         stage: The stage's name.
-        record: The columns that are kept as the record.
+        record: The columns that make up the record.
         fault: Whether the input or a model call was at fault.
     """
     return rows.select(

@@ -1,4 +1,4 @@
-"""A figure: one number that something says of its data, under a name."""
+"""A figure: a named number, such as a filter reports of the data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Figure(BaseModel):
-    """One of a list of figures: a new one changes no schema."""
+    """One entry of a list of figures, so that a new figure changes no schema."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -9,13 +9,13 @@ from pydantic import Field
 from prefdata.records.base import Record
 
 HELPFULNESS = "helpfulness"
-"""The dimension of a judgment where the judge's settings name no other."""
+"""The default dimension of judges."""
 
 NOT_ANNOTATED = "not_annotated"
 """The code of `unscored` where no annotator saw both responses: nothing failed."""
 
 SPEAKER = ("judge", "dimension", "annotator", "group")
-"""The columns that say whose judgment a row is, and of which dimension."""
+"""The columns that identify who judged, and on which dimension."""
 
 
 class Judgment(Record):
@@ -32,7 +32,7 @@ class Judgment(Record):
 
     prompt_id: str
     judge: str = Field(description="The judge's name in params.yaml.")
-    dimension: str = Field(description="The quality it is about, such as helpfulness.")
+    dimension: str = Field(description="The quality that is judged, such as helpfulness.")
     annotator: str | None = Field(description="The person who judged; null: a model or verifier.")
     group: str | None = Field(description="The annotator's group; null where there is none.")
     response_a: str

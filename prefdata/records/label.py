@@ -25,6 +25,6 @@ class Label(Record):
         description="Share of the scored judgments that prefer the response that the label prefers."
     )
     flag: str | None = Field(
-        description="The consensus' mark on a label that it is less sure of, such as "
+        description="The consensus' mark on a label that deserves less trust, such as "
         "least_confident, ambiguous, flipped or cycle; null: none."
     )

@@ -15,7 +15,7 @@ class PairJudgment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str
-    dimension: str = Field(description="The quality that the judgment is about.")
+    dimension: str = Field(description="The quality that is judged.")
     annotator: str | None = Field(description="The person who judged; null: a model or verifier.")
     group: str | None = Field(description="The annotator's group; null where there is none.")
     preference: float | None = Field(description="P(chosen ≻ rejected); null where Unscored.")
@@ -71,5 +71,5 @@ class FilteredPair(AugmentedPair):
         description="Cosine similarity of the responses' embeddings; null: not measured."
     )
     weight: float | None = Field(
-        description="What the pair counts for in training; null where no filter weighs pairs."
+        description="The pair's weight in training; null where no filter sets weights."
     )

@@ -32,7 +32,7 @@ class Prompt(Record):
 
     prompt_id: str = Field(description="Content id of the messages; 32 hex characters.")
     messages: list[Message] = Field(
-        description="An optional system turn, then user and assistant by turns, ending with user."
+        description="An optional system turn, then user and assistant in turn, ending with user."
     )
     split: Literal["train", "test"] = Field(description="Fixed by the prompt id alone.")
     source: str = Field(description="Where it came from: the row's own source, or the file.")

@@ -23,12 +23,12 @@ class RewardHeadParams(BaseModel):
     features: list[FeatureKind] = Field(
         default=["response", "relevance"],
         min_length=1,
-        description="What the head weighs: the response's embedding, its product with the "
-        "prompt's, what can be counted in the response.",
+        description="The head's features: the response's embedding, its product with the "
+        "prompt's, and surface features of the response.",
         examples=[["response"]],
     )
     control_length: bool = Field(
-        False, description="Take out of the reward what length explains.", examples=[True]
+        False, description="Remove from the reward what length explains.", examples=[True]
     )
     l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
         1.0,

@@ -1,4 +1,4 @@
-"""The linear reward head: its weights, the features that they weigh, and what is known of it."""
+"""The linear reward head: its weights, their features, and its accuracy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from prefdata.text.features import LENGTH, text_features
 FILE = "head.json"
 """The head's file in its folder."""
 _SURFACE_SCALE = 3.0
-"""A surface feature stands beside hundreds of embedding entries: the penalty is eased so far."""
+"""Surface features are scaled up by this, which eases their penalty: each competes with hundreds
+of embedding entries."""
 
 FeatureKind = Literal["response", "relevance", "surface"]
 
@@ -48,8 +49,8 @@ class RewardHead(BaseModel):
 
     def compute_rewards(self, features: np.ndarray) -> np.ndarray:
         """Rewards (n,) of feature rows (n, f), in log-odds: sigmoid of a difference is P(a ≻ b)."""
-        # Not `features @ weights`: how BLAS sums a row depends on how many others there are, and a
-        # reward may not depend on the bucket that a response lies in.
+        # Not `features @ weights`: in BLAS the sum of a row depends on the number of rows, and a
+        # reward must not depend on the bucket of its response.
         return np.einsum("ij,j->i", features, np.asarray(self.weights))
 
     def build_features(
@@ -65,10 +66,10 @@ class RewardHead(BaseModel):
 def combine_features(
     kinds: Sequence[FeatureKind], prompt: np.ndarray, response: np.ndarray, surface: np.ndarray
 ) -> np.ndarray:
-    """The features of the kinds named, side by side.
+    """The features of the given kinds, concatenated.
 
     `response` is the response's embedding; `relevance` its elementwise product with the prompt's,
-    which a linear head can read as relevance; `surface` what can be counted in the text.
+    in which a linear head can find relevance; `surface` the surface features of the text.
 
     Args:
         kinds: The kinds, in order.
@@ -79,7 +80,7 @@ def combine_features(
     Returns:
         (n, f), f being d for each of the first two kinds and s for the third.
     """
-    # Entries of a unit vector are of size 1/sqrt(d): brought to size 1, so that l2 means the
+    # Entries of a unit vector are of size 1/sqrt(d): scaled to size 1, so that l2 means the
     # same for every embedder; the product once more.
     scale = np.sqrt(response.shape[1]) if response.size else 1.0
     parts = {
@@ -91,6 +92,6 @@ def combine_features(
 
 
 def count_surface(text: pl.Series, control_length: bool) -> np.ndarray:
-    """What can be counted in the texts, (n, s); the length is left out where it is controlled."""
+    """The surface features of the texts, (n, s); without length where it is controlled for."""
     counted = text.to_frame("text").select(text_features(pl.col("text")))
     return counted.drop(LENGTH if control_length else []).to_numpy()

@@ -26,10 +26,10 @@ def train_head(params: RewardHeadParams, inference: Inference) -> RewardHead:
     """Train a head on the pairs of `params.data`; pairs with split = heldout only measure.
 
     The fit is by the Bradley-Terry likelihood of the pairs (Reusing Embeddings, arXiv 2502.04357).
-    Prompt and response are embedded apart, so that a long prompt can't push the response out of
-    the embedder's window. With `control_length` the lengths' log ratio is fitted along and then
-    left out: what length explains is explained by it and by no feature that only goes with it, and
-    the reward pays nothing for length.
+    Prompt and response are embedded separately, so that a long prompt can't push the response out
+    of the embedder's window. With `control_length` the log ratio of the lengths is one more feature
+    of the fit and is then left out: it absorbs the effect of length, which would otherwise go to
+    features that correlate with length, so the reward does not favour length.
 
     Raises SourceError for a bad file and ModelError where a text can't be embedded.
     """
@@ -41,11 +41,11 @@ def train_head(params: RewardHeadParams, inference: Inference) -> RewardHead:
     train = (pairs["split"] != "heldout").to_numpy()
     if not train.any() or train.all():
         raise SourceError(f"{params.data}: both train and heldout pairs are needed", "Set `split`.")
-    # Brought to size 1 by how much two responses of the training pairs differ.
+    # The typical difference between two responses, by which surface features are scaled.
     spread = np.sqrt(((surface[0] - surface[1])[train] ** 2).mean(axis=0)) + _LEAST_SPREAD
     better, worse = (
-        combine_features(params.features, prompt, response, some / spread)
-        for response, some in zip((chosen, rejected), surface, strict=True)
+        combine_features(params.features, prompt, response, counts / spread)
+        for response, counts in zip((chosen, rejected), surface, strict=True)
     )
     difference = better - worse
     lengths = [text.str.len_chars().cast(pl.Float64).log1p().to_numpy() for text in responses]
@@ -81,7 +81,7 @@ def fit_head(
     Args:
         difference: Chosen's minus rejected's features, (n, f).
         l2: The strength of the penalty, per feature.
-        length_ratio: The lengths' log ratio, (n,): fitted along and left out of the weights.
+        length_ratio: The log ratio of the lengths, (n,): part of the fit, not of the weights.
 
     Returns:
         The weights, (f,).
@@ -90,9 +90,9 @@ def fit_head(
 
     columns = difference.shape[1]
     if length_ratio is not None:
-        # Large, so that the penalty hardly holds its weight back.
+        # Scaled up, so that the penalty hardly shrinks its weight.
         difference = np.hstack([difference, length_ratio[:, None] * _UNPENALISED])
-    # Every other pair the other way round: the likelihood is the same, and there are two classes.
+    # Every other pair is swapped: the likelihood is the same, and there are two classes.
     # Without intercept, so swapping the responses flips the sign exactly.
     side = np.where(np.arange(len(difference)) % 2, -1.0, 1.0)
     model = LogisticRegression(
@@ -125,7 +125,7 @@ def _embed(pairs: pl.DataFrame, params: RewardHeadParams, inference: Inference) 
 
 
 def _choose_l2(difference: np.ndarray, ratio: np.ndarray | None, prompt: np.ndarray) -> float:
-    """The penalty of L2_GRID that predicts left-out prompts best: three folds of whole prompts."""
+    """The penalty of L2_GRID that predicts left-out prompts best: three folds of prompts."""
     fold = prompt % _FOLDS
     losses = []
     for l2 in L2_GRID:

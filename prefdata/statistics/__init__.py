@@ -1,1 +1,1 @@
-"""Odds, logistic regression and the bootstrap: one definition each."""
+"""Odds, logistic regression, the bootstrap and the Vendi score: one definition each."""

@@ -1,4 +1,4 @@
-"""The bootstrap over clusters: how far a share moves when its prompts are drawn anew."""
+"""The bootstrap over clusters: how far a share varies when whole prompts are resampled."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ DRAWS = 2000
 def resample_shares(hits: np.ndarray, cluster: np.ndarray, clusters: int) -> np.ndarray:
     """The mean of `hits` in each of DRAWS resamples of whole clusters, (n,) and (n,) -> (DRAWS,).
 
-    The draws are the same every time for the same number of clusters, so shares of two subsets
-    can be compared draw by draw.
+    The draws depend on the number of clusters alone, so shares of two subsets can be compared draw
+    by draw.
 
     Args:
         hits: Values in [0, 1], (n,).

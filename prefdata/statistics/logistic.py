@@ -1,7 +1,7 @@
 """Logistic regression without intercept on differences of two responses.
 
-Every comparison a ≻ b is at once b ≺ a, so there is no intercept: naming the responses the other
-way round turns all signs and changes nothing. Labels may be probabilities.
+There is no intercept, because a ≻ b is the same as b ≺ a: swapping the two responses flips all
+signs and changes no coefficient. Labels may be probabilities.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def fit_logistic(
 ) -> np.ndarray:
     """The likeliest coefficients (d,) of P(a ≻ b) = sigmoid(difference · w).
 
-    Newton's method under a normal prior of precision 1e-3, which holds coefficients finite where
-    the data would not.
+    Newton's method under a normal prior of precision 1e-3, which keeps coefficients finite where
+    the data alone would not.
 
     Args:
         difference: a's features minus b's, (n, d).
         label: P(a ≻ b), (n,) in [0, 1].
-        weight: What each comparison counts for, (n,); None: 1 each.
+        weight: The weight of each comparison, (n,); None: 1 each.
     """
     coefficient = np.zeros(difference.shape[1])
     counts = np.ones(len(difference)) if weight is None else weight

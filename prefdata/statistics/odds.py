@@ -9,7 +9,7 @@ import polars as pl
 
 _CERTAIN = 1e-6
 _LARGEST = 700
-"""Beyond it the exponential overflows, and the probability has long been 0 or 1."""
+"""Beyond these log-odds the exponential overflows; the probability is 0 or 1 well before."""
 
 
 @overload
@@ -37,5 +37,5 @@ def sigmoid(odds: pl.Expr | np.ndarray) -> pl.Expr | np.ndarray:
 
 
 def log_sigmoid(odds: pl.Expr) -> pl.Expr:
-    """The log of the probability of log-odds, without overflow far below 0."""
+    """log(sigmoid(odds)), without overflow far below 0."""
     return pl.min_horizontal(odds, 0.0) - (1 + (-odds.abs()).exp()).log()

@@ -1,4 +1,4 @@
-"""The Vendi score: how many different things there are in a set."""
+"""The Vendi score: the effective number of different items in a set."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def vendi_score(vectors: np.ndarray) -> float:
     vectors of unit length: the exponential of the entropy of the eigenvalues of K/n, K the matrix
     of cosine similarities.
 
-    From 1, where all are the same, to n, where all are orthogonal; n vectors of d numbers reach
-    at most d. K has the eigenvalues of the d by d matrix of second moments, and zeros.
+    It runs from 1, where all vectors are equal, to n, where all are orthogonal, and is at most d.
+    The nonzero eigenvalues of K/n are those of the d by d matrix of second moments.
     """
     if not len(vectors):
         return 0.0

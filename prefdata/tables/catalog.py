@@ -1,4 +1,4 @@
-"""Where everything of a run lies under its data folder."""
+"""The layout of a run's data folder: where each table and file lies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Catalog:
         return Table(join(self.data, name), record)
 
     def dropped(self, stage: str) -> Table:
-        """What fell out of a stage."""
+        """The table of records that fell out of a stage."""
         return Table(join(self.data, "dropped", stage), Dropped)
 
     @property
@@ -39,5 +39,6 @@ class Catalog:
         return join(self.data, "dataset")
 
     def stats_path(self, stage: str) -> str:
-        """What the last run of a stage counted. Rates vary, so it lies outside the tables."""
+        """The file of the counts of a stage's last run: outside the tables, because model calls and
+        rates vary between equal runs."""
         return join(self.data, "stats", f"{stage}.json")

@@ -1,8 +1,8 @@
-"""Where the rows of a table lie.
+"""The layout of a table: in which bucket a row lies, and how files are named.
 
-A table is a folder of B Parquet files, B a power of two. A prompt's rows lie in the bucket that
-the first 32 bits of its id name, in every table; buckets are ranges of ids, so reading them in
-order gives all rows sorted by prompt id, whatever B is.
+A table is a folder of B Parquet files, B a power of two. The first 32 bits of a prompt's id choose
+its bucket, the same in every table. Buckets are ranges of ids, so reading them in order gives all
+rows sorted by prompt id, whatever B is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIN_BUCKETS = 4
 
 
 class Asked(BaseModel):
-    """What a stage wanted of a model in all, whether the model was asked or the memo had it."""
+    """All that a stage requested of a model, whether the model or the memo answered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class Asked(BaseModel):
 
 
 class TableInfo(BaseModel):
-    """What a finished table says of itself; written last, so its presence means whole.
+    """The description of a finished table. It is written last: a table that has one is whole.
 
     Holds nothing that varies between runs on the same inputs.
     """

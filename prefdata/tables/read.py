@@ -15,7 +15,11 @@ from prefdata.tables.write import schema_version
 
 
 def read_info(table: Table) -> TableInfo:
-    """What the table says of itself; an error where it is missing, unfinished or foreign."""
+    """The table's description.
+
+    Raises:
+        TableError: The table is missing, unfinished, or of another record or schema version.
+    """
     content = storage.read_bytes(table.info_path)
     if content is None:
         raise TableError(
@@ -42,7 +46,7 @@ def read_info(table: Table) -> TableInfo:
 def read_bucket(
     table: Table, bucket: int, buckets: int, columns: Sequence[str] | None = None
 ) -> pl.DataFrame:
-    """All rows of one bucket, in the record's schema; only `columns` of it where given."""
+    """All rows of one bucket, in the record's schema; with `columns`, only these columns."""
     path = table.bucket_path(bucket, buckets)
     content = storage.read_bytes(path)
     if content is None:

@@ -41,7 +41,7 @@ def write_bucket(table: Table, bucket: int, buckets: int, rows: pl.DataFrame) ->
 
 @cache
 def _empty(record: type[Record]) -> memoryview:
-    """The bytes of a bucket without rows, as most of the dropped records' are."""
+    """The bytes of a bucket without rows, cached: most buckets of dropped records are empty."""
     return encode(record, pl.DataFrame(schema=polars_schema(record)), where=record.__name__)
 
 
@@ -78,15 +78,15 @@ def finish(table: Table, info: TableInfo) -> None:
     paths = [table.bucket_path(bucket, info.buckets) for bucket in range(info.buckets)]
     for path in paths:
         storage.sync(path)
-    kept = {path.rsplit("/", 1)[-1] for path in paths}
+    current = {path.rsplit("/", 1)[-1] for path in paths}
     for name in storage.list_names(table.folder):
-        if name.endswith((".parquet", ".tmp")) and name not in kept:
+        if name.endswith((".parquet", ".tmp")) and name not in current:
             storage.remove(storage.join(table.folder, name))
     storage.write_bytes(table.info_path, info.model_dump_json(indent=1).encode() + b"\n")
 
 
 def schema_version(info: bytes) -> object:
-    """The schema version in a table's info, whatever else a later version put there."""
+    """The schema version in a table's info, even if the other fields are of a later version."""
     import orjson
 
     try:

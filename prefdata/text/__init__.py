@@ -1,1 +1,1 @@
-"""Texts: their words, runs of words, and what else can be counted in them."""
+"""Texts: their words, word trigrams and surface features."""

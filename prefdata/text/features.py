@@ -1,4 +1,4 @@
-"""What can be counted in a response's text: its length, its form, how it speaks."""
+"""Surface features of a response: its length, its formatting and its phrasing."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ NAMES = (LENGTH, *_PATTERNS, "ends_whole")
 
 
 def text_features(text: pl.Expr) -> list[pl.Expr]:
-    """A number for each of NAMES: log(1 + characters), log(1 + count) of each mark, and whether
-    the text ends where a sentence, list or block can end."""
+    """The features called NAMES: log(1 + characters), log(1 + count) of each mark, and whether the
+    text ends where a sentence, list or block can end."""
     counts = [
         text.str.count_matches(pattern).cast(pl.Float64).log1p().alias(name)
         for name, pattern in _PATTERNS.items()

@@ -1,7 +1,7 @@
 """Word trigrams as 64-bit hashes, for thousands of texts at once, and their Jaccard similarity.
 
-Words are those of words.py. A text of fewer than three has one trigram, of what it has; one
-without any is itself the word.
+Words are those of words.py. A text of one or two words has one shorter shingle; a text without
+words counts as a single word.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LENGTH = 3
 """Words in a shingle."""
 
 SKETCH = 1024
-"""Of a longer text's shingles so many of the least hashes stand for all (bottom-k sketch)."""
+"""The size of a sketch: a long text is represented by its least hashes (bottom-k sketch)."""
 
 # Odd factors: multiplying by them modulo 2**64 loses nothing.
 _PLACES = np.random.default_rng(7).integers(0, 1 << 64, 64, dtype=np.uint64) | np.uint64(1)
@@ -37,8 +37,8 @@ class Ragged:
 
 
 def shingles(texts: pl.Series) -> Ragged:
-    """The hashes of each text's trigrams in the text's order, repeats and all; at least one."""
-    # A text without a word is itself the word, or all of them would be one text.
+    """The hashes of each text's trigrams in order, with repeats; at least one per text."""
+    # A text without words counts as a word, or all such texts would be equal.
     words = pl.DataFrame({"text": texts, "words": split_words(texts)}).select(
         pl.when(pl.col("words").list.len() > 0)
         .then("words")
@@ -50,7 +50,7 @@ def shingles(texts: pl.Series) -> Ragged:
 def hash_runs(words: pl.Series, length: int) -> Ragged:
     """The hashes of every run of `length` words in each row's list of words, in order.
 
-    A row of fewer words has one hash, of what it has; one without words has none.
+    A shorter row has one hash, of all its words; a row without words has none.
     """
     counts = words.list.len().to_numpy().astype(np.int64)
     ends = np.cumsum(counts)
@@ -80,15 +80,15 @@ def mix_bits(values: np.ndarray) -> np.ndarray:
 
 
 def trigram_similarity(left: pl.Series, right: pl.Series) -> pl.Series:
-    """Row by row the exact Jaccard similarity, in [0, 1]: the distinct trigrams that both texts
-    have over all that either has."""
+    """The exact Jaccard similarity of each row's two texts, in [0, 1]: the number of distinct
+    trigrams that both have over the number that either has."""
     rows = np.arange(len(left))
     sets = [_sort_distinct(shingles(side)) for side in (left, right)]
     return pl.Series(_jaccard(sets[0], sets[1], np.stack([rows, rows], axis=1), None))
 
 
 def sketches(grams: Ragged) -> Ragged:
-    """The SKETCH least distinct hashes of each row, ascending; all of them where there are fewer.
+    """The SKETCH least distinct hashes of each row, ascending; a row with fewer keeps all.
 
     Broder's bottom-k sketch.
     """
@@ -101,14 +101,14 @@ def sketches(grams: Ragged) -> Ragged:
 def sketch_similarity(left: Ragged, right: Ragged, pairs: np.ndarray) -> np.ndarray:
     """Jaccard similarity of the sketches' rows pairs[:, 0] of `left` and pairs[:, 1] of `right`.
 
-    Exact where both texts have fewer than SKETCH distinct shingles, else estimated from the SKETCH
-    least of their union: unbiased, with a standard deviation of at most 0.016.
+    Exact where both texts have fewer than SKETCH distinct shingles. Otherwise an unbiased estimate
+    from the SKETCH least hashes of their union, with a standard deviation of at most 0.016.
     """
     return _jaccard(left, right, pairs, SKETCH)
 
 
 def _jaccard(left: Ragged, right: Ragged, pairs: np.ndarray, limit: int | None) -> np.ndarray:
-    """`limit`: rows of so many values or more are sketches of larger sets; None: none is."""
+    """`limit`: rows of at least this length are sketches of larger sets; None: no row is."""
     count = len(pairs)
     one, other = _gather(left, pairs[:, 0]), _gather(right, pairs[:, 1])
     values = np.concatenate([one.values, other.values])
@@ -116,7 +116,7 @@ def _jaccard(left: Ragged, right: Ragged, pairs: np.ndarray, limit: int | None) 
     rows = np.concatenate([np.repeat(index, one.lengths), np.repeat(index, other.lengths)])
     order = np.lexsort((values, rows))
     values, rows = values[order], rows[order]
-    # A value of both sides stands twice in a row; it is counted where it stands first.
+    # A value that both sides have stands twice; only its first occurrence counts.
     again = np.zeros(len(values), dtype=bool)
     again[1:] = (values[1:] == values[:-1]) & (rows[1:] == rows[:-1])
     shared = np.zeros(len(values), dtype=bool)

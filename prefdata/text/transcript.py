@@ -8,8 +8,8 @@ import polars as pl
 def transcript(messages: pl.Expr) -> pl.Expr:
     """The conversations (lists of role and content) as texts, as judges and embedders read them.
 
-    One turn is its content alone. Several are "System: …", "User: …" and "Assistant: …", with a
-    blank line between two turns.
+    A single turn is its content alone. Several turns are "System: …", "User: …" and
+    "Assistant: …", separated by blank lines.
     """
     role, content = pl.element().struct.field("role"), pl.element().struct.field("content")
     titled = pl.concat_str(

@@ -9,6 +9,6 @@ _WORD = rf"[{_UNSPACED}]|[\w--{_UNSPACED}]+"
 
 
 def split_words(texts: pl.Series) -> pl.Series:
-    """The words of each text, as a list: runs of letters and digits, case folded. In scripts that
-    are written without spaces every letter is a word."""
+    """The words of each text, as a list: runs of letters and digits, in lower case. In scripts
+    without spaces every letter is a word."""
     return texts.str.to_lowercase().str.extract_all(_WORD)

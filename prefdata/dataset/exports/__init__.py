@@ -1,1 +1,1 @@
-"""Exports: one consumer of preference data a file. The contract is base.py."""
+"""Exports: one file per consumer of preference data. base.py is the contract."""

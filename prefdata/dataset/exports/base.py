@@ -16,11 +16,11 @@ class ExportConfig(PartConfig):
 
 
 class Export(Part):
-    """Turns pairs with their texts into the rows of one consumer."""
+    """Turns pairs with their texts into the rows that a consumer reads."""
 
     config: ExportConfig
     record: ClassVar[type[Record]]
-    """What the rows are."""
+    """The record of its rows."""
 
     @abstractmethod
     def format_rows(self, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -19,8 +19,8 @@ class Trl(Export):
     """Conversational preferences with an explicit prompt, as TRL's trainers read them.
 
     `prompt`, `chosen` and `rejected` are all `list[{role, content}]`, the completions without the
-    prompt; the other columns are what is known of the pair. None is called `messages` or
-    `completion`, by which TRL would mistake the format.
+    prompt; the other columns describe the pair. None is called `messages` or `completion`, from
+    which TRL would infer another format.
     """
 
     config: TrlConfig

@@ -1,8 +1,7 @@
-"""What the filters of duplicates share: what is compared, and which of a group stays.
+"""The base of the filters of duplicates: which texts are compared, and which of a group is kept.
 
-Groups are connected components over the verified similar pairs, so they depend neither on the
-buckets nor on the order in which anything arrives. Of a group the text whose best pair has most
-of `best_by` stays.
+Groups are the connected components of the verified similar pairs of texts, so they depend neither
+on the buckets nor on any order. The text whose best pair has the highest `best_by` is kept.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ ROW_BITS = np.uint64(32)
 EDGES = {"one": pl.UInt64, "other": pl.UInt64, "similarity": pl.Float64}
 """Two similar texts, by their numbers."""
 UNITS = {"number": pl.UInt64, "quality": pl.Float64, "soft_label": pl.Float64}
-"""A text that some pair is about, with the most of `best_by` and of the label that a pair has."""
+"""A text of at least one pair, with the highest `best_by` and soft label of its pairs."""
 MEMBERS = {**UNITS, "content": pl.UInt64, "id": pl.String}
-"""A text of a group, with what settles a draw."""
+"""A text of a group, with the columns that break ties."""
 _SUMMARY = {
     "id": pl.String,
     "winner": pl.String,
@@ -44,7 +43,7 @@ class DuplicatesConfig(FilterConfig):
     )
     best_by: Literal["margin", "reward_chosen", "soft_label"] = Field(
         "margin",
-        description="Of a group the one whose best pair has most of it stays.",
+        description="The text of a group whose best pair has the highest value of it is kept.",
         examples=["soft_label"],
     )
     max_similarity: float
@@ -53,17 +52,17 @@ class DuplicatesConfig(FilterConfig):
 class Duplicates(ExchangeFilter):
     """A filter that groups texts and keeps the best of each group.
 
-    A text is known by a number, its bucket and the row in it: smaller numbers come first in the
-    table, however many buckets it has.
+    A text is identified by a number made of its bucket and its row there. Numbers ascend in the
+    order of the table, whatever the number of buckets.
     """
 
     config: DuplicatesConfig
     similarity: ClassVar[str]
-    """What `max_similarity` limits, as a dropped record names it."""
+    """The name of what `max_similarity` limits, for dropped records."""
 
     @property
     def subject(self) -> Subject:
-        """What is compared."""
+        """The kind of text that is compared."""
         return "prompt" if self.config.over == "prompts" else self.config.over
 
     @property
@@ -80,7 +79,7 @@ class Duplicates(ExchangeFilter):
         return pairs.with_columns(no_fault())
 
     def collect_units(self, measured: pl.DataFrame, location: Location) -> pl.DataFrame:
-        """The bucket's texts that some pair is about: UNITS, `id` and `text`."""
+        """The bucket's texts that occur in a pair: UNITS, `id` and `text`."""
         best = (
             measured.select(
                 "soft_label",
@@ -107,10 +106,10 @@ class Duplicates(ExchangeFilter):
         numbers = units["number"].to_numpy()
         buckets = (numbers >> ROW_BITS).astype(np.int64)
         for bucket in np.unique(buckets).tolist():
-            some = units.filter(pl.Series(buckets == bucket)).sort("number")
-            rows = (some["number"].to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.int64)
+            read = units.filter(pl.Series(buckets == bucket)).sort("number")
+            rows = (read["number"].to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.int64)
             texts = select_texts(location.read(bucket, self.table))[rows]
-            read = some.with_columns(texts, content=hash_contents(texts["text"]))
+            read = read.with_columns(texts, content=hash_contents(texts["text"]))
             members.append(read.select(empty.columns))
         return pl.concat(members)
 
@@ -133,7 +132,7 @@ class Duplicates(ExchangeFilter):
             "group", winner="id", winner_quality="quality"
         )
         ids = members["id"]
-        # Of each text the likest other one of its group: the figure that its dropped record names.
+        # Each text's most similar other text, which its dropped record names.
         ends = pl.concat(
             pl.DataFrame(
                 {"id": ids.gather(a), "nearest": ids.gather(b), "similarity": edges["similarity"]}

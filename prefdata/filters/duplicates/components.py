@@ -15,8 +15,8 @@ def find_components(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarra
 def join_components(one: np.ndarray, other: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Join the components that the edges (one[i], other[i]) connect.
 
-    `label`, the least node of each node's component, is brought up to date. Returned are the
-    numbers of edges that suffice, a forest.
+    `label`, the least node of each node's component, is updated in place. Returns the indices of
+    edges that suffice to connect them: a forest.
 
     Every round hooks each root that has smaller neighbouring ones under the smallest of these and
     shortens all paths: logarithmically many rounds, also along a chain (Boruvka; Shiloach and

@@ -13,30 +13,30 @@ from prefdata.text.shingles import Ragged, mix_bits
 
 PERMUTATIONS = 128
 MET = 0.997
-"""A pair right at the threshold meets in some band with at least this probability."""
+"""A pair exactly at the threshold shares some band with at least this probability."""
 
 NEAR = 16
-"""In a band that several texts share, each is compared with so many of those after it."""
+"""In a band that several texts share, each is compared with this many of those after it."""
 CROWD = 256
-"""Where more texts than this share a band, only with NEAR_IN_CROWD, and with the first."""
+"""Where more texts share a band, each is compared with NEAR_IN_CROWD others and with the first."""
 NEAR_IN_CROWD = 2
 
 _CHUNK = 1 << 16
 _RANDOM = np.random.default_rng(1)
-# Odd factors, so that multiplying modulo 2**64 permutes. They must be large: with 31-bit ones the
-# permutations resemble each other, and the estimate is half again as far off.
+# Odd factors, so that multiplying modulo 2**64 permutes. They must be large: with 31-bit
+# factors the permutations resemble each other, and the error is half again as large.
 _A = _RANDOM.integers(0, 1 << 64, PERMUTATIONS, dtype=np.uint64) | np.uint64(1)
 _B = _RANDOM.integers(0, 1 << 64, PERMUTATIONS, dtype=np.uint64)
 
 
 def choose_banding(threshold: float) -> tuple[int, int]:
-    """(bands, rows per band): the longest bands in which a pair at the threshold still meets.
+    """(bands, rows per band): the longest bands that a pair at the threshold still shares.
 
-    Longer bands mean fewer candidates that come to nothing: 0.8 gives 20 bands of 6 rows, in which
-    a pair of similarity 0.5 meets with p = 0.27 and one of 0.3 with p = 0.015.
+    Longer bands mean fewer false candidates: a threshold of 0.8 gives 20 bands of 6 rows, of which
+    a pair of similarity 0.5 shares one with p = 0.27 and a pair of 0.3 with p = 0.015.
     """
     for rows in range(PERMUTATIONS, 0, -1):
-        # Fewer bands cost less: no more of them than the promise asks for.
+        # Bands cost time: no more of them than MET needs.
         for bands in range(1, PERMUTATIONS // rows + 1):
             if 1 - (1 - threshold**rows) ** bands >= MET:
                 return bands, rows
@@ -44,7 +44,7 @@ def choose_banding(threshold: float) -> tuple[int, int]:
 
 
 def sign_texts(grams: Ragged, size: int = PERMUTATIONS) -> np.ndarray:
-    """(texts, size) uint64; every text has at least one shingle."""
+    """Signatures (texts, size), uint64. Every text must have at least one shingle."""
     signed = np.empty((size, len(grams.lengths)), dtype=np.uint64)
     first = 0
     while first < signed.shape[1]:
@@ -62,7 +62,7 @@ def sign_texts(grams: Ragged, size: int = PERMUTATIONS) -> np.ndarray:
 
 
 def hash_bands(values: np.ndarray, bands: int, rows: int) -> np.ndarray:
-    """(texts, bands) uint64: a hash of each band of the signatures, the band's number in it."""
+    """(texts, bands) uint64: a hash of each band's number and signature."""
     hashes = np.empty((len(values), bands), dtype=np.uint64)
     for band in range(bands):
         state = np.full(len(values), band + 1, dtype=np.uint64)
@@ -75,8 +75,8 @@ def hash_bands(values: np.ndarray, bands: int, rows: int) -> np.ndarray:
 def find_candidates(hashes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """(pairs, 2) numbers of texts that share a hash, the smaller first, each pair once.
 
-    Entry i says that text numbers[i] has hashes[i] in some band. Which pairs come out depends on
-    the set of entries alone, so not on how they are spread if equal hashes stay together.
+    Entry i says that text numbers[i] has hashes[i] in some band. The pairs depend on the set of
+    entries alone, so entries may be spread in any way that keeps equal hashes together.
     """
     order = np.lexsort((numbers, hashes))
     hashes, numbers = hashes[order], numbers[order]

@@ -28,7 +28,7 @@ from prefdata.filters.duplicates.minhash import (
 from prefdata.text.shingles import Ragged, shingles, sketch_similarity, sketches
 
 _BATCH = 20_000
-"""Candidate pairs compared at once."""
+"""The number of candidate pairs that are compared at once."""
 
 
 class NearDuplicatesConfig(DuplicatesConfig):
@@ -37,18 +37,18 @@ class NearDuplicatesConfig(DuplicatesConfig):
         0.8,
         gt=0.2,
         le=1,
-        description="Jaccard similarity from which on two texts are duplicates.",
+        description="Least Jaccard similarity of two duplicates.",
         examples=[1.0],
     )
 
 
 class NearDuplicates(Duplicates):
-    """Drops all but the best of prompts, or of responses, that have nearly the same words.
+    """Keeps the best of several prompts, or responses, that have nearly the same words.
 
-    MinHash with banding finds candidates (minhash.py), the Jaccard similarity of their word
-    trigrams decides (text/shingles.py). As an exchange: bands meet in partitions, which makes
-    candidates; the partition that one text of a candidate pair lies in sends its sketch on to the
-    other's, where they are compared. No step sees all texts.
+    MinHash with banding finds candidates (minhash.py), and the Jaccard similarity of their word
+    trigrams decides (text/shingles.py). In the exchange, equal bands meet in a partition, which
+    pairs their texts. The partition of a pair's first text sends its sketch to that of the second,
+    where the two are compared. No step sees all texts.
     """
 
     config: NearDuplicatesConfig
@@ -58,8 +58,8 @@ class NearDuplicates(Duplicates):
 
     def scatter(self, measured: pl.DataFrame, location: Location) -> Iterator[Parcel]:
         units = self.collect_units(measured, location)
-        own = location.number * location.partitions // location.buckets
-        yield Parcel(own, "units", units.select(list(UNITS)))
+        owner = location.number * location.partitions // location.buckets
+        yield Parcel(owner, "units", units.select(list(UNITS)))
         bands, rows = choose_banding(self.config.max_similarity)
         signatures = sign_texts(shingles(units["text"]), bands * rows)
         hashes = hash_bands(signatures, bands, rows).ravel()
@@ -73,7 +73,7 @@ class NearDuplicates(Duplicates):
         yield from step(inbox, location)
 
     def _pair_up(self, inbox: Inbox, location: Location) -> Iterator[Parcel]:
-        """Bands -> candidate pairs, to the partition of the first text."""
+        """Send the candidate pairs of bands to the partition of their first text."""
         if "units" in inbox:
             yield Parcel(location.number, "units", inbox["units"])
         if "bands" in inbox:
@@ -82,7 +82,7 @@ class NearDuplicates(Duplicates):
             yield from split_by_partition("pairs", _frame(pairs), _owners(pairs[:, 0], location))
 
     def _send_firsts(self, inbox: Inbox, location: Location) -> Iterator[Parcel]:
-        """Pairs and the sketches of their first texts, to the partition of the second text."""
+        """Send pairs and the sketches of their first texts to the partition of the second text."""
         if "units" in inbox:
             yield Parcel(location.number, "units", inbox["units"])
         if "pairs" not in inbox:
@@ -93,11 +93,11 @@ class NearDuplicates(Duplicates):
         firsts = inbox["units"].filter(_among(pairs[:, 0]))
         members, sketch = self._sketch(firsts, location)
         members = members.drop("text").with_columns(sketch=_to_lists(sketch))
-        goes = _distinct_rows(np.searchsorted(members["number"].to_numpy(), pairs[:, 0]), owners)
-        yield from split_by_partition("firsts", members[goes[:, 0]], goes[:, 1])
+        targets = _distinct_rows(np.searchsorted(members["number"].to_numpy(), pairs[:, 0]), owners)
+        yield from split_by_partition("firsts", members[targets[:, 0]], targets[:, 1])
 
     def _compare(self, inbox: Inbox, location: Location) -> Iterator[Parcel]:
-        """The pairs that are duplicates, and their texts, to `settle`."""
+        """Send the pairs that are duplicates, and their texts, to `settle`."""
         if "pairs" not in inbox:
             return
         pairs = sort_distinct(inbox["pairs"]["one"].to_numpy(), inbox["pairs"]["other"].to_numpy())
@@ -135,7 +135,7 @@ def _among(numbers: np.ndarray) -> pl.Expr:
 
 
 def _owners(numbers: np.ndarray, location: Location) -> np.ndarray:
-    """The partition in whose range of buckets each number lies."""
+    """The partition that owns each number's bucket."""
     return (numbers >> ROW_BITS).astype(np.int64) * location.partitions // location.buckets
 
 

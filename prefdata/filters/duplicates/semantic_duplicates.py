@@ -27,22 +27,22 @@ from prefdata.filters.vectors.embeddings import VECTOR, embed_texts, pack_vector
 from prefdata.inference.loop import Inference
 
 SAMPLE_SHIFT = np.uint64(60)
-"""One text in 16, by its content, is in the sample that the clusters are made from."""
+"""One text in 16, those of a content hash below 2**60, is in the sample for the clusters."""
 LARGEST_SAMPLE = 32_768
 ONE_CLUSTER = 4096
-"""Up to so many texts all are compared with all."""
+"""Up to this many texts, all are compared with all."""
 PROBES = 2
 _BLOCK = 2048
 
 
 class SemanticDuplicatesConfig(DuplicatesConfig):
     kind: Literal["semantic_duplicates"] = "semantic_duplicates"
-    model: str = Field("embedder", description="The model that embeds.", examples=["other"])
+    model: str = Field("embedder", description="The embedding model.", examples=["other"])
     max_similarity: float = Field(
         0.95,
         gt=0,
         le=1,
-        description="Cosine similarity from which on two texts are duplicates.",
+        description="Least cosine similarity of two duplicates.",
         examples=[1.0],
     )
 
@@ -50,13 +50,13 @@ class SemanticDuplicatesConfig(DuplicatesConfig):
 
 
 class SemanticDuplicates(Duplicates, SummaryExchangeFilter):
-    """Drops all but the best of prompts, or of responses, that say the same in other words: by the
+    """Keeps the best of several prompts, or responses, that say the same in other words, by the
     cosine similarity of their embeddings.
 
     As SemDeDup (Abbas et al., 2023, arXiv 2303.09540, Section 3): k-means first, then all pairs
     within a cluster, so that the cost grows with n to the power of 1.5. Here every text goes to its
-    two nearest clusters: a pair is found where the two texts share one of them. Approximate in that
-    alone; similarity is exact up to the embeddings' rounding (embeddings.py).
+    two nearest clusters, and a pair is found if its texts share one of them. Only this step is
+    approximate: similarity is exact up to the embeddings' rounding (embeddings.py).
     """
 
     config: SemanticDuplicatesConfig
@@ -82,7 +82,7 @@ class SemanticDuplicates(Duplicates, SummaryExchangeFilter):
 
     def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
         texts = measured.unique(self.id_column).select("content", "vector", count=1)
-        # The others only count: their vectors would be most of the data.
+        # Of the other texts only their number: their vectors would be most of the data.
         sampled = pl.col("content") < pl.lit(1 << int(SAMPLE_SHIFT), dtype=pl.UInt64)
         rest = texts.filter(~sampled).select(
             content=pl.lit(None, dtype=pl.UInt64),
@@ -94,7 +94,7 @@ class SemanticDuplicates(Duplicates, SummaryExchangeFilter):
     def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
         rows = pl.concat(summaries)
         count = int(rows["count"].sum())
-        # By content alone, then by the vector: equal texts have equal ones.
+        # Sorted by content, so that no id matters; equal texts have equal vectors.
         sample = rows.drop_nulls().unique("content").sort("content").head(LARGEST_SAMPLE)
         clusters = 1 if count <= ONE_CLUSTER else min(isqrt(count), max(1, sample.height // 8))
         if clusters == 1:
@@ -103,8 +103,8 @@ class SemanticDuplicates(Duplicates, SummaryExchangeFilter):
         return pl.DataFrame({"centre": pack_vectors(centres)})
 
     def assign(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
-        """`cluster`: the numbers of the clusters that a pair's text goes to; `clusters`: how many
-        there are."""
+        """Add `cluster`, the numbers of the clusters of the pair's text, and `clusters`, the number
+        of all clusters."""
         texts = measured.select("vector", id=self.id_column).unique("id")
         centres = unpack_vectors(summary["centre"])
         if len(centres):
@@ -142,10 +142,10 @@ class SemanticDuplicates(Duplicates, SummaryExchangeFilter):
 
 
 def link_similar(vectors: np.ndarray, limit: float) -> pl.DataFrame:
-    """Rows `one` and `other` with their cosine `similarity`, at least `limit`: enough of them that
-    all similar rows are connected, and of each row the most similar other one.
+    """Link rows `one` and `other` of a cosine `similarity` of at least `limit`.
 
-    Not all similar pairs: of m copies of a text there would be m²/2.
+    The links connect all similar rows and join each row to its most similar one. They are not all
+    similar pairs: m copies of a text would make m²/2.
     """
     count = len(vectors)
     label = np.arange(count)
@@ -174,7 +174,7 @@ def link_similar(vectors: np.ndarray, limit: float) -> pl.DataFrame:
 def _update_nearest(
     best: np.ndarray, nearest: np.ndarray, likeness: np.ndarray, row: int, column: int
 ) -> None:
-    """Take over what is more similar in this block, whose corner is at (row, column)."""
+    """Update `best` and `nearest` by a block of similarities whose corner is at (row, column)."""
     likest = likeness.argmax(axis=1)
     value = likeness[np.arange(len(likeness)), likest]
     rows = row + np.flatnonzero(value > best[row : row + len(value)])

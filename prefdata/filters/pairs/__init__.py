@@ -1,1 +1,1 @@
-"""Filters that look at a pair: how its two responses differ, or how it stands among others."""
+"""Filters of pairs, by how the two responses differ or how the pair ranks among others."""

@@ -24,10 +24,10 @@ class ChesConfig(FilterConfig):
         None, gt=0, le=1, description="Keep this share of all pairs, the lowest.", examples=[0.2]
     )
     max_value: float | None = Field(
-        None, description="Keep the pairs that are not above it.", examples=[-1.0]
+        None, description="Keep the pairs up to this value.", examples=[-1.0]
     )
     best_of_prompt: int | None = Field(
-        None, gt=0, description="Keep so many of each prompt, the lowest.", examples=[1]
+        None, gt=0, description="Keep this number of each prompt's pairs, the lowest.", examples=[1]
     )
 
     example: ClassVar[Mapping[str, Any]] = {"max_quantile": 0.8}
@@ -42,11 +42,12 @@ class ChesConfig(FilterConfig):
 
 
 class Ches(SummaryFilter):
-    """Drops pairs whose responses look so alike to the policy that DPO would push the chosen one
-    down: the higher CHES (Razin et al., 2024, arXiv 2410.08847, Definition 2), the likelier.
+    """Drops pairs whose responses look so alike to the policy that DPO would lower the probability
+    of the chosen one: the higher CHES (Razin et al., 2024, arXiv 2410.08847, Definition 2), the
+    likelier.
 
-    What goes is what lies above a value, above a quantile of all pairs (exact: the values of all
-    buckets are gathered, eight bytes per pair), or behind a prompt's `best_of_prompt` lowest.
+    It drops pairs above a value, above a quantile of all pairs (exact: the values of all buckets
+    are gathered, eight bytes per pair), or beyond the `best_of_prompt` lowest of a prompt.
     """
 
     config: ChesConfig
@@ -76,7 +77,7 @@ class Ches(SummaryFilter):
     def decide(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
         name = self.config.measure
         if self.config.best_of_prompt is not None:
-            # By id where values are equal, so that a prompt's pairs may come in any order.
+            # Equal values are ranked by id, so that a prompt's pairs may come in any order.
             rank = pl.struct(name, "pair_id").rank("ordinal").over("prompt_id")
             ranked = measured.with_columns(rank=rank)
             return ranked.with_columns(

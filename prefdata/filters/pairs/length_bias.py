@@ -1,4 +1,4 @@
-"""Length bias: longer responses win, whatever they say."""
+"""Length bias: longer responses win because they are longer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class LengthBiasConfig(FilterConfig):
     method: Literal["matched", "reweighted"] = Field(
         "matched", description="Drop pairs, or give them weights.", examples=["reweighted"]
     )
-    bins: int = Field(10, ge=1, description="Bins of the difference in length.", examples=[2])
+    bins: int = Field(10, ge=1, description="Bins of the length difference.", examples=[2])
     max_weight: float = Field(
         5.0,
         gt=1,
-        description="Reweighted: no pair counts for more than this, even if bias stays.",
+        description="With reweighted: the largest weight of a pair, even if some bias remains.",
         examples=[2.0],
     )
 
@@ -33,21 +33,21 @@ class LengthBiasConfig(FilterConfig):
 class LengthBias(SummaryFilter):
     """Matches or reweights pairs so that the longer response wins as often as the shorter one.
 
-    Pairs are put into bins by how much the lengths differ, |log(characters of chosen / of
-    rejected)|, each bin holding about as many pairs. In every bin the pairs whose longer response
-    won and those whose shorter one did are made to count the same: `matched` drops the least
-    decided of the more frequent kind, `reweighted` gives `weight`s. Where a bin has pairs of one
-    kind only, matching drops them all and weights can't mend it.
+    Pairs are binned by how much the lengths differ, |log(characters of chosen / of rejected)|,
+    with about equally many pairs per bin. In every bin, the pairs whose longer response won and
+    those whose shorter one won are made to count the same: `matched` drops the pairs of the more
+    frequent kind with the least confident labels, `reweighted` sets `weight`. Where a bin has
+    pairs of one kind only, matching drops them all, and weights can't remove the bias.
 
     The figures are the bias before and after, by a regression of the label on length: P(a ≻ b) =
-    sigmoid(slope * log(length a / length b)), without an intercept, as it has to be for either
-    order of a pair; slope 0 is no bias.
+    sigmoid(slope * log(length a / length b)), without an intercept, because swapping a and b must
+    not change it. Slope 0 is no bias.
     """
 
     config: LengthBiasConfig
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        # An empty response has a logarithm, too.
+        # Plus one, so that an empty response has a logarithm too.
         lengths = join_texts(pairs, texts.responses).select(
             log_ratio=(
                 (pl.col("chosen").str.len_chars() + 1) / (pl.col("rejected").str.len_chars() + 1)
@@ -69,10 +69,10 @@ class LengthBias(SummaryFilter):
             longer=(pl.col("kind") > 0).sum().over("bin"),
             shorter=(pl.col("kind") < 0).sum().over("bin"),
         )
-        own, other = pl.col("longer"), pl.col("shorter")
+        longer, shorter = pl.col("longer"), pl.col("shorter")
         balanced = balanced.with_columns(
-            own=pl.when(pl.col("kind") > 0).then(own).otherwise(other),
-            other=pl.when(pl.col("kind") > 0).then(other).otherwise(own),
+            own=pl.when(pl.col("kind") > 0).then(longer).otherwise(shorter),
+            other=pl.when(pl.col("kind") > 0).then(shorter).otherwise(longer),
         )
         if self.config.method == "matched":
             weighted = self._match(balanced)
@@ -92,7 +92,7 @@ class LengthBias(SummaryFilter):
         )
 
     def _match(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Weight 1 stays, 0 goes: of the more frequent kind of a bin the least decided."""
+        """Weight 0 for the surplus of a bin's more frequent kind, least confident first; else 1."""
         order = ["soft_label", "margin", "pair_id"]
         ranked = pairs.sort(order, descending=[True, True, False], nulls_last=True).with_columns(
             rank=pl.int_range(pl.len()).over("bin", "kind")
@@ -101,7 +101,7 @@ class LengthBias(SummaryFilter):
         return ranked.with_columns(weight=stays.cast(pl.Float64)).sort("pair_id")
 
     def _reweight(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Both kinds of a bin together weigh as many pairs as it has, half of that each."""
+        """Give each kind of a bin half of the bin's total weight, which is its number of pairs."""
         both = pl.col("own") + pl.col("other")
         balanced = (pl.col("kind") != 0) & (pl.col("other") > 0)
         weight = pl.when(balanced).then(both / (2 * pl.col("own"))).otherwise(1.0)

@@ -1,4 +1,4 @@
-"""At most so many pairs."""
+"""A limit on the number of pairs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _DESCENDING = [False, True, False]
 class LimitConfig(FilterConfig):
     kind: Literal["limit"] = "limit"
     per_prompt: int | None = Field(
-        None, gt=0, description="Pairs of each prompt, at most.", examples=[1]
+        None, gt=0, description="Most pairs per prompt.", examples=[1]
     )
-    pairs: int | None = Field(None, gt=0, description="Pairs in all, at most.", examples=[1])
+    pairs: int | None = Field(None, gt=0, description="Most pairs in all.", examples=[1])
 
     example: ClassVar[Mapping[str, Any]] = {"pairs": 60}
 
@@ -32,11 +32,11 @@ class LimitConfig(FilterConfig):
 
 
 class Limit(SummaryFilter):
-    """Keeps at most so many pairs: the most decided of each prompt, and of all.
+    """Keeps a limited number of pairs: those with the most confident labels.
 
-    Every prompt's best pair comes before any prompt's second; among equals the more decided label
-    (P(chosen ≻ rejected)) goes first, and then the pair's content id, so that the choice depends
-    neither on the order of the pairs nor on how they are bucketed.
+    Every prompt's best pair comes before any prompt's second. Pairs of equal rank are ordered by
+    the label's P(chosen ≻ rejected), and then by their content id, so the choice depends neither
+    on the order of the pairs nor on the buckets.
     """
 
     config: LimitConfig
@@ -48,7 +48,7 @@ class Limit(SummaryFilter):
         return _rank(measured, self.config).head(self.config.pairs or 0)
 
     def merge(self, summaries: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        """The last pair that stays; no row where there are fewer."""
+        """The last pair that is kept; no row where there are fewer pairs than the limit."""
         rows = pl.concat(summaries).sort(_ORDER, descending=_DESCENDING)
         pairs = self.config.pairs or 0
         return rows[pairs - 1 : pairs] if pairs else rows.clear()
@@ -74,8 +74,8 @@ class Limit(SummaryFilter):
 
 
 def _rank(pairs: pl.DataFrame, config: LimitConfig) -> pl.DataFrame:
-    """rank (0 for a prompt's best), decided, pair_id; in order, without what is over per_prompt."""
-    # Rounded: the last bits of a label depend on which response's id comes first.
+    """rank (0 for a prompt's best), decided and pair_id, sorted; without pairs over per_prompt."""
+    # Rounded: the last bits of a label depend on the order of the two ids.
     rows = pairs.select("prompt_id", "pair_id", decided=pl.col("soft_label").round(12))
     rows = rows.sort(["decided", "pair_id"], descending=[True, False])
     rows = rows.with_columns(rank=pl.int_range(pl.len()).over("prompt_id"))

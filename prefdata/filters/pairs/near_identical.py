@@ -25,7 +25,7 @@ class NearIdenticalConfig(FilterConfig):
 
 
 class NearIdentical(RowFilter):
-    """Drops pairs whose responses are too alike to teach anything: by the Jaccard similarity of
+    """Drops pairs whose responses are too alike to teach anything, by the Jaccard similarity of
     their word trigrams."""
 
     config: NearIdenticalConfig

@@ -16,7 +16,7 @@ from prefdata.inference.loop import Inference
 
 class SimilarResponsesConfig(FilterConfig):
     kind: Literal["similar_responses"] = "similar_responses"
-    model: str = Field("embedder", description="The model that embeds.", examples=["other"])
+    model: str = Field("embedder", description="The embedding model.", examples=["other"])
     max_similarity: float = Field(
         0.95,
         gt=0,
@@ -29,7 +29,7 @@ class SimilarResponsesConfig(FilterConfig):
 
 
 class SimilarResponses(RowFilter):
-    """Drops pairs whose responses say the same in other words: by the cosine similarity of their
+    """Drops pairs whose responses say the same in other words, by the cosine similarity of their
     embeddings."""
 
     config: SimilarResponsesConfig

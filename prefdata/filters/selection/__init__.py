@@ -1,1 +1,1 @@
-"""Filters that keep a budget of diverse records."""
+"""Filters that keep a diverse selection of a given size."""

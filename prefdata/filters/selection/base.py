@@ -1,5 +1,4 @@
-"""The base of selections under a budget: of all prompts, or all pairs, so many stay that are
-diverse together."""
+"""The base of selections: filters that keep a budget of diverse prompts or pairs."""
 
 from __future__ import annotations
 
@@ -23,21 +22,21 @@ from prefdata.records.figure import Figure
 _ROWS = 4096
 _ID_COLUMN = {"prompts": "prompt_id", "pairs": "pair_id"}
 _FIGURE = "figure: "
-"""What the summary's columns of figures begin with."""
+"""The prefix of the summary's columns that hold figures."""
 
 
 class SelectionConfig(FilterConfig):
-    budget: int = Field(gt=0, description="So many prompts, or pairs, stay.", examples=[10])
+    budget: int = Field(gt=0, description="Number of prompts, or pairs, to keep.", examples=[10])
     over: Literal["prompts", "pairs"] = Field(
         "prompts",
         description="What is selected: prompts with all their pairs, or pairs by their prompt and "
         "chosen response.",
         examples=["pairs"],
     )
-    model: str = Field("embedder", description="The model that embeds.", examples=["other"])
+    model: str = Field("embedder", description="The embedding model.", examples=["other"])
     best_by: Literal["margin", "reward_chosen", "soft_label"] = Field(
         "margin",
-        description="Of what is equal in diversity, the one with most of it stays.",
+        description="Of equally diverse ones, the one with the highest value is kept.",
         examples=["soft_label"],
     )
 
@@ -48,30 +47,30 @@ class SelectionConfig(FilterConfig):
 class Selection(SummaryFilter):
     """A filter that keeps a diverse part of all prompts or pairs.
 
-    What the selections share: the embeddings, the order (by content, so that no table's order
-    matters), the nearest one that stays, and the figures of diversity. The embeddings of all
-    buckets meet in one place, at 2 bytes per number: 1 million of 384 numbers take 0.8 GB, and
-    1.5 GB more while they are worked on.
+    All selections share the embeddings, the order (by content, so that no table's order matters),
+    the nearest kept neighbour and the figures of diversity. The embeddings of all buckets are
+    gathered in one place, at 2 bytes per number: 1 million embeddings of 384 numbers take 0.8 GB,
+    and 1.5 GB more during the selection.
     """
 
     config: SelectionConfig
 
     @abstractmethod
     def select(self, vectors: np.ndarray, quality: np.ndarray, budget: int) -> np.ndarray:
-        """The rows that stay, `budget` of them, budget < n.
+        """Choose the `budget` rows to keep, budget < n.
 
         Args:
             vectors: (n, d) float32, of unit length.
-            quality: (n,) each one's `best_by`, -inf where it has none; of two rows that are equal
-                in all the earlier one goes first.
-            budget: How many stay.
+            quality: (n,) `best_by` of each row, -inf where it has none. Of equal rows the
+                earlier one comes first.
+            budget: The number of rows to keep.
         """
 
     def requirements(self) -> list[Requirement]:
         return [Requirement.of(self.config.model, "embed")]
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        own = _ID_COLUMN[self.config.over]
+        id_column = _ID_COLUMN[self.config.over]
         prompts = select_texts(texts.prompts)
         if self.config.over == "prompts":
             asked = prompts.with_columns(prompt_id="id").join(
@@ -89,7 +88,9 @@ class Selection(SummaryFilter):
             )
         vectors = embed_texts(self.config.model, asked, inference)
         vectors = vectors.with_columns(content=hash_contents(asked["text"]))
-        return pairs.join(vectors, left_on=own, right_on="id", how="left", maintain_order="left")
+        return pairs.join(
+            vectors, left_on=id_column, right_on="id", how="left", maintain_order="left"
+        )
 
     def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:
         return measured.group_by(id=_ID_COLUMN[self.config.over]).agg(
@@ -142,7 +143,7 @@ class Selection(SummaryFilter):
 
 
 def find_nearest(vectors: np.ndarray, selected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each row its distance to the nearest one of `selected`, and that one's index there."""
+    """Each row's distance to the nearest row of `selected`, and the index of that in `selected`."""
     distance = np.empty(len(vectors))
     nearest = np.empty(len(vectors), dtype=np.int64)
     targets = vectors[selected].T

@@ -12,15 +12,15 @@ from prefdata.records.figure import Figure
 from prefdata.statistics.vendi import vendi_score
 
 CLUSTERS = 256
-"""At most so many clusters for the coverage; few texts have the square root of their number."""
+"""Most clusters for the coverage; n texts have at most the square root of n."""
 SAMPLE = 2048
-"""Nearest neighbours are looked up for so many of a set, spread evenly over it."""
+"""Nearest neighbours are looked up for this many rows of a set, spread evenly over it."""
 _ROWS = 4096
 
 
 def neighbour_distance(vectors: np.ndarray) -> float:
-    """Mean distance to the nearest other vector, over SAMPLE of them (all, where there are fewer);
-    0 where there is no other."""
+    """Mean distance to the nearest other vector, over SAMPLE vectors (or all, if fewer); 0 for a
+    single vector."""
     if len(vectors) < 2:
         return 0.0
     asked = np.unique(np.linspace(0, len(vectors) - 1, SAMPLE).astype(np.int64))
@@ -34,7 +34,7 @@ def neighbour_distance(vectors: np.ndarray) -> float:
 
 
 def cluster_coverage(vectors: np.ndarray, sets: list[np.ndarray]) -> list[float]:
-    """For each set of rows the share of the vectors' clusters in which it has at least one."""
+    """For each set of rows, the share of the vectors' clusters that it has a row in."""
     count = max(1, min(CLUSTERS, int(len(vectors) ** 0.5)))
     sample = np.unique(np.linspace(0, len(vectors) - 1, 64 * count).astype(np.int64))
     cluster = rank_centres(vectors, find_centres(vectors[sample], count), 1)[:, 0]
@@ -44,7 +44,7 @@ def cluster_coverage(vectors: np.ndarray, sets: list[np.ndarray]) -> list[float]
 
 def compare_diversity(vectors: np.ndarray, selected: np.ndarray) -> list[Figure]:
     """The three figures of all vectors (before), of the rows `selected` (after), and of as many
-    rows at random."""
+    random rows."""
     drawn = np.random.default_rng(0).permutation(len(vectors))[: len(selected)]
     sets = {"before": np.arange(len(vectors)), "after": selected, "random": np.sort(drawn)}
     values = {

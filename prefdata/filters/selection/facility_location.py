@@ -24,14 +24,14 @@ class FacilityLocation(Selection):
     """Keeps the prompts or pairs that represent all others best.
 
     Maximises the sum over all texts of their cosine similarity (0 where it is negative) to the
-    most similar one that stays. The sum counts every text, so what is common gets more of the
-    budget than what is rare: a small set in place of the large one. For the most diverse set take
-    k_center.
+    most similar one that is kept. The sum counts every text, so common texts get more of the
+    budget than rare ones: the result is a small set that stands for the large one. For the most
+    diverse set use k_center.
 
     Exact lazy greedy (Minoux, 1978), within (1 - 1/e) of the best possible (Nemhauser et al.,
     1978), of that sum with one simplification: a text is represented only by texts of its own
-    k-means cluster, of LARGEST at most. So the clusters don't touch each other, and the greedy
-    order of all is the merge of theirs; without it the cost would grow with the square of n.
+    k-means cluster, of LARGEST at most. So clusters are independent, and the greedy order of
+    all texts is the merge of theirs; without this the cost would grow with the square of n.
     """
 
     config: FacilityLocationConfig
@@ -67,8 +67,8 @@ def split_neighbourhoods(vectors: np.ndarray) -> Iterator[np.ndarray]:
 def rank_by_gain(
     vectors: np.ndarray, rows: np.ndarray, quality: np.ndarray
 ) -> Iterator[tuple[float, int]]:
-    """(gain, row) in the order of the greedy, lazily; of equal gains the one of better quality,
-    then the earlier row. Gains never rise, so one that was computed earlier is an upper bound."""
+    """(gain, row) in the order of the greedy algorithm; of equal gains the row of better quality,
+    then the earlier one. Lazy: gains never rise, so a gain computed earlier is an upper bound."""
     likeness = np.maximum(vectors @ vectors.T, 0).astype(np.float64)
     covered = np.zeros(len(vectors))
     heap = [(-gain, -quality[i], i, 0) for i, gain in enumerate(likeness.sum(axis=0).tolist())]
@@ -78,7 +78,7 @@ def rank_by_gain(
     while heap:
         bound, worse, i, seen = heapq.heappop(heap)
         if seen == taken:
-            # Rounding may leave a gain a last digit above the one before; the merge needs order.
+            # Rounding may lift a gain slightly above the one before; the merge needs order.
             last = min(last, -bound)
             yield last, int(rows[i])
             covered = np.maximum(covered, likeness[i])

@@ -1,4 +1,4 @@
-"""k-center: the prompts or pairs that leave nothing far from what stays."""
+"""k-center: prompts or pairs such that no other one is far from all of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class KCenterConfig(SelectionConfig):
 
 
 class KCenter(Selection):
-    """Keeps the prompts or pairs that leave nothing far from what stays.
+    """Keeps prompts or pairs such that no dropped one is far from all of them.
 
-    Gonzalez' farthest-first traversal (1985), exact: begins with the one of the best quality and
-    takes what lies farthest from all taken so far. The largest distance left is at most twice the
-    least possible one (in the angle's chord, of which cosine distance is half the square).
+    Gonzalez' farthest-first traversal (1985), exact: starts with the row of the best quality and
+    repeatedly takes the row farthest from all taken so far. The largest remaining distance is at
+    most twice the least possible one (as chord length; cosine distance is half its square).
     """
 
     config: KCenterConfig
@@ -30,11 +30,11 @@ class KCenter(Selection):
 
 
 def take_farthest(vectors: np.ndarray, first: int, count: int) -> np.ndarray:
-    """`count` rows in the order in which they are taken; of equally far ones the earliest.
+    """`count` rows in the order in which they are taken; of equally far rows the earliest.
 
-    Lazily: a distance to the nearest taken one only ever falls, so one that was computed earlier
-    is an upper bound, and only rows whose bound is among the largest are brought up to date, many
-    at once. The picks are those of the plain traversal.
+    Lazy: the distance to the nearest taken row never rises, so a distance computed earlier is an
+    upper bound. Only the rows with the largest bounds are updated, many at once. The result is
+    that of the plain traversal.
     """
     taken = [first]
     bound = 1 - vectors @ vectors[first]
@@ -44,21 +44,21 @@ def take_farthest(vectors: np.ndarray, first: int, count: int) -> np.ndarray:
         front = _find_front(bound)
         outside = np.delete(bound, front).max(initial=-np.inf)
         _refresh(vectors, bound, seen, front, taken)
-        near, own = vectors[front], bound[front]
+        near, distance = vectors[front], bound[front]
         while len(taken) < count:
-            farthest = int(own.argmax())
-            if own[farthest] <= outside:
+            farthest = int(distance.argmax())
+            if distance[farthest] <= outside:
                 break
             taken.append(int(front[farthest]))
-            own = np.minimum(own, 1 - near @ near[farthest])
-            own[farthest] = -np.inf
-        bound[front] = own
+            distance = np.minimum(distance, 1 - near @ near[farthest])
+            distance[farthest] = -np.inf
+        bound[front] = distance
         seen[front] = len(taken)
     return np.array(taken)
 
 
 def _find_front(bound: np.ndarray) -> np.ndarray:
-    """The rows of the largest bounds, ascending; all that share the least of these."""
+    """The rows with the largest bounds, ascending, including all ties of the least one."""
     if len(bound) <= _FRONT:
         return np.arange(len(bound))
     return np.flatnonzero(bound >= np.partition(bound, -_FRONT)[-_FRONT])
@@ -67,12 +67,12 @@ def _find_front(bound: np.ndarray) -> np.ndarray:
 def _refresh(
     vectors: np.ndarray, bound: np.ndarray, seen: np.ndarray, rows: np.ndarray, taken: list[int]
 ) -> None:
-    """Bring the rows' bounds up to date with all that were taken since."""
+    """Update the rows' bounds by all rows that were taken since their last update."""
     for since in np.unique(seen[rows]):
-        # Rows that were brought up to date together are so again: few products, and large ones.
-        some = rows[seen[rows] == since]
-        for start in range(0, len(some), _FRONT):
-            block = some[start : start + _FRONT]
+        # Rows last updated together are updated together again: few large matrix products.
+        stale = rows[seen[rows] == since]
+        for start in range(0, len(stale), _FRONT):
+            block = stale[start : start + _FRONT]
             new = vectors[taken[since:]]
             if len(new):
                 distance = 1 - (vectors[block] @ new.T).max(axis=1)

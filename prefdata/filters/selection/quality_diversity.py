@@ -1,4 +1,4 @@
-"""A quality-diversity archive: cells of the embedding space, of each cell the best."""
+"""A quality-diversity archive: the best of each cell of the embedding space."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class QualityDiversity(Selection):
     As QDHF (Ding et al., 2023, arXiv 2310.12103) lays MAP-Elites' archive (Mouret and Clune, 2015)
     over a low-dimensional projection of embeddings: here a random one, or the principal components
     of the texts at hand (QDHF learns it from human judgments of similarity, which prefdata does not
-    have). Each axis is cut where it makes bins of equally many texts. First the best of every cell
-    stays, then the second of every cell, and so on until the budget is spent; of equal rank the one
-    of better quality.
+    have). Each axis is cut into bins of equally many texts. First the best of every cell is kept,
+    then the second best, and so on until the budget is spent; of equal rank the one of better
+    quality.
     """
 
     config: QualityDiversityConfig
@@ -60,7 +60,7 @@ def project(vectors: np.ndarray, projection: str, axes: int) -> np.ndarray:
     centred = vectors - vectors.mean(axis=0)
     _, components = np.linalg.eigh(centred.T @ centred)
     main = components[:, ::-1][:, :axes]
-    # An axis may point either way: the larger entry decides, not the library.
+    # An axis may point either way: its largest entry is made positive, whatever the library.
     main = main * np.sign(main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])])
     return centred @ main
 

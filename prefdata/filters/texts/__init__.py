@@ -1,1 +1,1 @@
-"""Filters that look at one text at a time."""
+"""Filters that examine one text at a time."""

@@ -1,4 +1,4 @@
-"""The base of filters that look at one text at a time."""
+"""The base of filters that examine one text at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TextFilterConfig(FilterConfig):
     of: list[Subject] = Field(
         ["chosen"],
         min_length=1,
-        description="The texts that are looked at.",
+        description="The texts to examine.",
         examples=[["rejected"]],
     )
 
@@ -38,7 +38,7 @@ class TextFilter(RowFilter):
 
     @abstractmethod
     def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
-        """What is wrong with each text, with its figure and the limit; null: nothing.
+        """What is wrong with each text, with the figure and its limit; null: nothing.
 
         Args:
             rows: text, prompt_id, finished (the response ended its turn; null for a prompt).
@@ -48,18 +48,18 @@ class TextFilter(RowFilter):
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         measured = pairs.with_columns(no_fault())
         for subject in self.config.of:
-            own = ID_COLUMN[subject]
+            id_column = ID_COLUMN[subject]
             table = texts.prompts if subject == "prompt" else texts.responses
             finished = pl.lit(None, dtype=pl.Boolean) if subject == "prompt" else table["finished"]
             rows = (
                 select_texts(table)
                 .with_columns(table["prompt_id"], finished=finished)
-                .join(pairs.select(id=own), on="id", how="semi", maintain_order="left")
+                .join(pairs.select(id=id_column), on="id", how="semi", maintain_order="left")
             )
             flaws = self.describe_flaws(rows, texts).cast(pl.String).alias(_flaw(subject))
             measured = measured.join(
                 rows.select("id", flaws),
-                left_on=own,
+                left_on=id_column,
                 right_on="id",
                 how="left",
                 maintain_order="left",

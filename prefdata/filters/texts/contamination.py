@@ -26,7 +26,7 @@ class ContaminationConfig(TextFilterConfig):
     of: list[Subject] = Field(
         ["prompt", "chosen", "rejected"],
         min_length=1,
-        description="The texts that are looked at.",
+        description="The texts to examine.",
         examples=[["rejected"]],
     )
     files: list[str] = Field(
@@ -36,11 +36,11 @@ class ContaminationConfig(TextFilterConfig):
         examples=[["README.md"]],
     )
     columns: list[str] = Field(
-        [], description="Which to read; none: every text there is.", examples=[["prompt"]]
+        [], description="Columns to read; none: all texts.", examples=[["prompt"]]
     )
-    n: int = Field(13, ge=3, le=64, description="So many words in a row are a match.", examples=[9])
+    n: int = Field(13, ge=3, le=64, description="Words in a row that make a match.", examples=[9])
     min_words: int = Field(
-        6, ge=2, description="Shorter evaluation texts are left out.", examples=[9]
+        6, ge=2, description="Evaluation texts of fewer words are left out.", examples=[9]
     )
 
     example: ClassVar[Mapping[str, Any]] = {"files": ["demo/data/prompts.jsonl"]}
@@ -71,7 +71,7 @@ class Contamination(TextFilter):
             at = np.searchsorted(hashes, grams.values)
             hit = hashes[np.minimum(at, len(hashes) - 1)] == grams.values
             owner = np.repeat(np.arange(rows.height), grams.lengths)
-            # The longest match counts, and of equally long ones the first: sizes come descending.
+            # The longest match is named, and of equally long ones the first: sizes are descending.
             matched, index = np.unique(owner[hit], return_index=True)
             new = first[matched] < 0
             matched, index = matched[new], np.flatnonzero(hit)[index[new]]
@@ -96,15 +96,15 @@ def _read_runs(config: ContaminationConfig, where: str) -> Runs:
         words = _split(pl.Series(_read_texts(path, config.columns, where), dtype=pl.String))
         counts = words.list.len()
         for size in sorted({n, *range(min_words, n)}, reverse=True):
-            some = words.filter(counts >= n if size == n else counts == size)
-            if len(some):
-                hashes = np.unique(hash_runs(some, size).values)
+            matchable = words.filter(counts >= n if size == n else counts == size)
+            if len(matchable):
+                hashes = np.unique(hash_runs(matchable, size).values)
                 hashed.setdefault(size, []).append((hashes, np.full(len(hashes), number)))
     runs = {}
     for size in sorted(hashed, reverse=True):
         hashes = np.concatenate([h for h, _ in hashed[size]])
         owners = np.concatenate([o for _, o in hashed[size]])
-        # Of a run that several files have the first file is named.
+        # A run that several files contain is attributed to the first.
         hashes, first = np.unique(hashes, return_index=True)
         runs[size] = (hashes, owners[first])
     return runs

@@ -18,17 +18,17 @@ class LanguageConfig(TextFilterConfig):
     kind: Literal["language"] = "language"
     languages: list[str] = Field(
         [],
-        description="ISO 639-1 codes of the languages wanted; none: the prompt's own.",
+        description="ISO 639-1 codes of the wanted languages; none: the prompt's language.",
         examples=[["en"]],
     )
     among: list[str] = Field(
-        [], description="Codes of all that may occur; none: all 97.", examples=[["en", "de"]]
+        [], description="Codes that may occur; none: all 97.", examples=[["en", "de"]]
     )
     min_confidence: float = Field(
-        0.9, ge=0, le=1, description="Less sure, and the text passes.", examples=[1.0]
+        0.9, ge=0, le=1, description="Texts of a less confident guess pass.", examples=[1.0]
     )
     min_chars: int = Field(
-        20, ge=1, description="Fewer letters, and the text passes.", examples=[99]
+        20, ge=1, description="Texts of fewer letters pass.", examples=[99]
     )
 
     @model_validator(mode="after")
@@ -41,12 +41,11 @@ class LanguageConfig(TextFilterConfig):
 
 
 class Language(TextFilter):
-    """Drops texts in other languages than those wanted, or responses in another than their
-    prompt's.
+    """Drops texts in unwanted languages, or responses in another language than their prompt.
 
-    By py3langid (the extra `language`): 97 languages, its model inside the package. `among` narrows
-    them to what may occur. On texts of a few words it often guesses wrong, so a text of fewer than
-    `min_chars` letters, or one that it is not sure of, passes.
+    Languages are identified by py3langid (the extra `language`), which knows 97 and contains its
+    model; `among` narrows them to those that may occur. On short texts it often guesses wrong, so
+    texts of fewer than `min_chars` letters and guesses of low confidence pass.
     """
 
     code = "other_language"
@@ -89,7 +88,7 @@ class Language(TextFilter):
         return detected.select(pl.when(pl.col("sure") & other).then(flaw)).to_series()
 
     def _detect(self, texts: pl.Series) -> pl.DataFrame:
-        """One row per text: `code`, `confidence`, and whether that is `sure`."""
+        """One row per text: `code`, `confidence`, and whether the guess is `sure`."""
         rows = [self.identifier.classify(text) for text in texts]
         letters = texts.str.count_matches(r"\p{L}")
         return pl.DataFrame(

@@ -15,15 +15,15 @@ from prefdata.filters.texts.base import TextFilter, TextFilterConfig
 class OffensiveConfig(TextFilterConfig):
     kind: Literal["offensive"] = "offensive"
     max_probability: float = Field(
-        0.8, ge=0, lt=1, description="Of being offensive.", examples=[0.99]
+        0.8, ge=0, lt=1, description="Largest probability of being offensive.", examples=[0.99]
     )
 
 
 class Offensive(TextFilter):
-    """Drops texts with offensive words, by alt-profanity-check (the extra `safety`): a linear
-    model over words, its weights inside the package.
+    """Drops texts with offensive words, by alt-profanity-check (the extra `safety`): a linear model
+    over words whose weights are part of the package.
 
-    It knows English insults and swear words. It does not judge what a text flaw: politely worded
+    It knows English insults and swear words. It does not judge what a text says: politely worded
     harm passes, and quoted or harmless slang may not. For that ask a model as a judge.
     """
 

@@ -26,7 +26,7 @@ _IP = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]+)(?![\w:]|\.\w)"
 )
 _ANY = re.compile(r"@|\d\D{0,2}\d")
-"""What every one of them holds: most texts end here."""
+"""A pattern that all of these contain: most texts need no further search."""
 
 
 class PersonalDataConfig(TextFilterConfig):
@@ -34,13 +34,13 @@ class PersonalDataConfig(TextFilterConfig):
     of: list[Subject] = Field(
         ["prompt", "chosen", "rejected"],
         min_length=1,
-        description="The texts that are looked at.",
+        description="The texts to examine.",
         examples=[["rejected"]],
     )
     kinds: list[Datum] = Field(
         ["email", "phone", "card", "iban", "ip"],
         min_length=1,
-        description="What is looked for.",
+        description="The kinds of data to look for.",
         examples=[["iban"]],
     )
     region: str = Field(
@@ -55,10 +55,10 @@ class PersonalDataConfig(TextFilterConfig):
 class PersonalData(TextFilter):
     """Drops texts with mail addresses, phone and card numbers, bank accounts or IP addresses.
 
-    Phone numbers by phonenumbers (Google's libphonenumber), IBANs and card numbers by the check
-    digits that python-stdnum knows, both in the extra `privacy`; mail and IP addresses by their
-    form. Only what has a form is found, not names, birthdays, postal addresses or national numbers:
-    these need a recogniser of names with a model per language. Addresses and numbers that are set
+    Phone numbers are found by phonenumbers (Google's libphonenumber), IBANs and card numbers by
+    the check digits of python-stdnum, both in the extra `privacy`, and mail and IP addresses by
+    their form. Names, birthdays, postal addresses and national numbers are not found: they need a
+    named-entity model per language. Addresses and numbers that are set
     aside for examples (example.com, 192.0.2.1, private networks) are no personal data.
     """
 
@@ -82,7 +82,7 @@ class PersonalData(TextFilter):
         return pl.Series([self._locate_data(text) for text in rows["text"]], dtype=pl.String)
 
     def _locate_data(self, text: str) -> str | None:
-        """Where the first of each kind stands; its text would spread with the dropped record."""
+        """The position of the first of each kind; its text must not spread with the record."""
         if not _ANY.search(text):
             return None
         places = []
@@ -124,7 +124,7 @@ def _find_ibans(text: str, region: str) -> Spans:
 
     for match in _IBAN.finditer(text):
         words = match.group().split(" ")
-        # The next word may look like part of the number: the longest valid reading counts.
+        # The next word may look like part of the number: the longest valid prefix counts.
         for count in range(len(words), 0, -1):
             candidate = " ".join(words[:count])
             if iban.is_valid(candidate):

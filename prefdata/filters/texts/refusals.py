@@ -39,7 +39,7 @@ PHRASES = (
 class RefusalsConfig(TextFilterConfig):
     kind: Literal["refusals"] = "refusals"
     within: int = Field(
-        200, gt=0, description="Looks at so many characters from the start.", examples=[9]
+        200, gt=0, description="Number of leading characters to search.", examples=[9]
     )
     phrases: list[str] = Field(
         [], description="More regular expressions (Rust) of refusals.", examples=[["zzz"]]

@@ -1,4 +1,4 @@
-"""Repetition within a text, as of a policy that loops."""
+"""Repetition within a text, as by a policy that is stuck in a loop."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class RepetitionConfig(TextFilterConfig):
     max_repeated: float = Field(
         0.5, ge=0, lt=1, description="Largest share of repeated trigrams.", examples=[0.99]
     )
-    min_words: int = Field(20, ge=3, description="Shorter texts are not looked at.", examples=[9])
+    min_words: int = Field(20, ge=3, description="Texts of fewer words pass.", examples=[9])
 
 
 class Repetition(TextFilter):
     """Drops texts that say the same words over and over.
 
-    By the share of word trigrams that stood in the text before, as the repetition rules of
-    MassiveText (Rae et al., 2021, arXiv 2112.11446, Appendix A.1.1) count duplicate n-grams, by
+    It limits the share of word trigrams that occurred before in the text, as the repetition rules
+    of MassiveText (Rae et al., 2021, arXiv 2112.11446, Appendix A.1.1) count duplicate n-grams, by
     number instead of by characters.
     """
 

@@ -15,7 +15,7 @@ class TruncationConfig(TextFilterConfig):
 
 
 class Truncation(TextFilter):
-    """Drops responses that were cut off at max_tokens, so they never ended their turn."""
+    """Drops responses that were cut off at max_tokens before the turn ended."""
 
     code = "truncated"
     config: TruncationConfig

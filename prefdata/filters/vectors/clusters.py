@@ -13,8 +13,8 @@ _ROWS = 8192
 def find_centres(vectors: np.ndarray, count: int) -> np.ndarray:
     """(count, d) unit vectors; `count` at most the number of vectors.
 
-    Begins with the first `count` vectors, so these should be a fair sample. A cluster that runs
-    empty keeps its centre.
+    Starts with the first `count` vectors as centres, so these should be a fair sample. An empty
+    cluster keeps its centre.
     """
     if count == 1:
         return normalize(vectors.mean(axis=0, keepdims=True))
@@ -29,8 +29,8 @@ def find_centres(vectors: np.ndarray, count: int) -> np.ndarray:
 
 
 def rank_centres(vectors: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
-    """(n, count): each vector's most similar centres, the most similar first; of equal ones the
-    first. Fewer columns where there are fewer centres."""
+    """(n, count): each vector's most similar centres, most similar first; of equal ones the first.
+    Fewer columns where there are fewer centres."""
     count = min(count, len(centres))
     ranking = np.empty((len(vectors), count), dtype=np.int64)
     for start in range(0, len(vectors), _ROWS):

@@ -1,4 +1,4 @@
-"""Embeddings as filters carry them: unit vectors of half precision, 2 bytes per number.
+"""Embeddings in the form that filters pass on: unit vectors in half precision, 2 bytes per number.
 
 Rounding to half precision moves a cosine similarity by less than 0.001.
 """
@@ -12,11 +12,11 @@ from prefdata.engines.base import Settings
 from prefdata.inference.loop import Inference
 
 VECTOR = pl.List(pl.UInt16)
-"""The bits of float16 numbers: polars supports no such type everywhere."""
+"""The bits of float16 numbers, as polars does not support float16 everywhere."""
 
 
 def embed_texts(model: str, rows: pl.DataFrame, inference: Inference) -> pl.DataFrame:
-    """`rows` (id, text, prompt_id) as id, `vector` and `fault`, the reason where there is none."""
+    """Embed `rows` (id, text, prompt_id): id, `vector`, and `fault` where there is no vector."""
     asked = inference.ask(model, "embed", Settings(), rows.select("text", "prompt_id"))
     good = asked["error"].is_null()
     vectors = pack_vectors(_stack(asked.filter(good)["embedding"]))
@@ -42,7 +42,7 @@ def unpack_vectors(column: pl.Series) -> np.ndarray:
 
 
 def normalize(vectors: np.ndarray) -> np.ndarray:
-    """The vectors at unit length; a zero vector stays one."""
+    """The vectors scaled to unit length; a zero vector stays zero."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     return vectors / np.where(lengths > 0, lengths, 1)
 
