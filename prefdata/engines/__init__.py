@@ -1,1 +1,1 @@
-"""Engines: what runs a model. The contract is base; registry.py finds the engines there are."""
+"""Engines: what runs a model. base/ has the contract, and registry.py finds the engines."""

@@ -15,7 +15,9 @@ from prefdata.errors import ModelError
 def load_tokenizer(name: str, config: ModelConfig) -> Any:
     """The model's tokenizer.
 
-    Raises OSError or ValueError where there is none, ModelError where it has no chat template.
+    Raises:
+        OSError, ValueError: There is none.
+        ModelError: It has no chat template.
     """
     from transformers import AutoTokenizer
 
@@ -31,8 +33,8 @@ def load_tokenizer(name: str, config: ModelConfig) -> Any:
 class Prompts:
     """Token ids of each row's conversation, up to the start of the assistant's turn.
 
-    `errors` tells, by row, why a conversation could not be rendered: some templates refuse roles
-    or turns. Such a row's ids are empty.
+    `errors` maps a row to the reason why its conversation could not be rendered: some templates
+    reject certain roles or turns. The ids of such a row are empty.
     """
 
     def __init__(self, tokenizer: Any, rows: pl.DataFrame) -> None:
@@ -40,7 +42,7 @@ class Prompts:
 
         self.ids: list[list[int]] = []
         self.errors: dict[int, str] = {}
-        # All samples of a prompt are rendered and encoded once.
+        # Each distinct prompt is rendered and encoded once, whatever its number of samples.
         rendered: dict[tuple[tuple[str, str], ...], list[int] | str] = {}
         for row, messages in enumerate(rows["messages"].to_list()):
             turns = tuple((m["role"], m["content"]) for m in messages)
@@ -60,7 +62,7 @@ class Prompts:
 
 
 def encode_responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
-    """Token ids of each completion, with the end-of-turn token where it is finished."""
+    """Token ids of each completion, with the end-of-turn token if it is finished."""
     end = [tokenizer.eos_token_id]
     return [
         encode(tokenizer, text) + (end if finished else [])
@@ -69,7 +71,7 @@ def encode_responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
 
 
 def refuse_empty(prompts: Prompts, responses: Sequence[list[int]]) -> None:
-    """Note an error in `prompts` for each response without a token: it has no hidden states."""
+    """Record an error in `prompts` for each response without tokens: it has no hidden states."""
     for row, response in enumerate(responses):
         if not response:
             prompts.errors.setdefault(row, "refused: an empty response has no hidden states")
@@ -83,7 +85,7 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 def decode_responses(
     tokenizer: Any, sampled: Sequence[list[int]], stop: Sequence[str]
 ) -> list[str]:
-    """The texts of sampled tokens, each up to the first stop text, which does not belong to it."""
+    """The texts of sampled tokens, each cut before the first stop text."""
     whole = tokenizer.batch_decode(sampled, skip_special_tokens=True)
     return [_cut_at_stop(text, stop) for text in whole]
 
@@ -96,16 +98,16 @@ def split_by_length(
     model_takes: int,
     limit: int | None = None,
 ) -> tuple[list[int], list[pl.DataFrame]]:
-    """Keep what the model can take.
+    """Split off the rows that can't be run.
 
     Args:
-        lengths: Tokens of each row.
+        lengths: The number of tokens of each row.
         model_takes: The longest sequence that the model takes, in tokens.
-        limit: The longest that is run; left out, `model_takes`.
+        limit: The longest row to run; None: `model_takes`.
 
     Returns:
-        (rows that can be run, result frames of the others): of those with an error in `prompts`
-        and of those that are too long.
+        (rows that can be run, result frames of those that have an error in `prompts` or are too
+        long).
     """
     errors = dict(prompts.errors)
     for row, length in enumerate(lengths):

@@ -1,4 +1,4 @@
-"""What params.yaml says of a model: what all engines share. Each engine narrows it."""
+"""The settings of a model in params.yaml that all engines share. Each engine narrows them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ DEFAULT_ENGINE = "transformers"
 
 
 class PricesParams(BaseModel):
-    """What a model's tokens cost. Part of figures alone, of no key."""
+    """The price of a model's tokens. Used in reports only; never part of a key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input_per_million: float = Field(0.0, ge=0, description="Tokens that the model reads.")
-    output_per_million: float = Field(0.0, ge=0, description="Tokens that it generates.")
-    currency: str = Field("USD", min_length=1, description="Of both prices.")
+    input_per_million: float = Field(
+        0.0, ge=0, description="The price of a million tokens that the model reads."
+    )
+    output_per_million: float = Field(
+        0.0, ge=0, description="The price of a million tokens that the model generates."
+    )
+    currency: str = Field("USD", min_length=1, description="The currency of both prices.")
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """The price of so many tokens, in `currency`."""
+        """The price of these numbers of tokens, in `currency`."""
         money = tokens_in * self.input_per_million + tokens_out * self.output_per_million
         return round(money / 1e6, 6)
 
 
 class EngineOptions(BaseModel):
-    """An engine's own settings. This one has none."""
+    """The base of an engine's own settings. It has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _require_engine(schema: dict[str, Any]) -> None:
-    """In JSON Schema, only the default engine goes without its name."""
+    """In JSON Schema, `engine` is optional only for the default engine."""
     if schema["properties"]["engine"].get("const") != DEFAULT_ENGINE:
         schema["required"] = ["engine", *schema.get("required", [])]
 
@@ -50,8 +54,8 @@ class ModelConfig(BaseModel):
 
             engine_class = "my_package.echo:EchoEngine"
 
-    `examples` of a setting hold another value of it; the tests of all engines change each setting
-    to that.
+    `examples` of a setting hold a value other than its default; the tests of all engines change
+    each setting to it.
     """
 
     model_config = ConfigDict(
@@ -68,26 +72,26 @@ class ModelConfig(BaseModel):
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps …", examples=["cuda:1"])
     max_batch_tokens: int = Field(
-        16_384, gt=0, description="Tokens of a forward pass, padding included."
+        16_384, gt=0, description="The most tokens in a forward pass, padding included."
     )
-    max_batch_rows: int = Field(128, gt=0, description="Sequences generated at once.")
+    max_batch_rows: int = Field(128, gt=0, description="The most sequences generated at once.")
     options: EngineOptions = Field(EngineOptions(), description="The engine's own settings.")
     prices: PricesParams | None = Field(
         None,
-        description="For the summary and the manifest.",
+        description="The prices of the model's tokens, for the summary and the manifest.",
         examples=[{"input_per_million": 7.0}],
     )
 
     kind: ClassVar[str]
     """The engine's name in params.yaml, set from the default of `engine`."""
     engine_class: ClassVar[str]
-    """Where the engine's class lies: "package.module:Class"."""
+    """Where to import the engine's class from: "package.module:Class"."""
 
     example: ClassVar[Mapping[str, Any]] = {"model": "a/model"}
     """Settings that make a valid configuration. For tests and the docs."""
     asks_again: ClassVar[frozenset[str]] = frozenset({"model", "revision", "dtype"})
-    """Settings whose change asks the model anew, `options` by their dotted names: they are part of
-    its fingerprint. A change of any other setting costs no model call."""
+    """The settings that are part of the fingerprint, `options` by their dotted names: changing one
+    makes all model calls again. Changing any other setting costs no model call."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **arguments: Any) -> None:

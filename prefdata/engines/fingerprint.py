@@ -13,10 +13,8 @@ _SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model", ".bin")
 
 
 def fingerprint_model(name: str, config: ModelConfig) -> str:
-    """32 hex characters over the engine, the dtype and the model's files, or its commit on the hub.
-
-    Raises ModelError where there is no such model.
-    """
+    """A digest of the engine, the dtype and the model's files or its commit on the hub, as 32 hex
+    characters. Raises ModelError if there is no such model."""
     state = hashlib.sha256(f"{config.engine}\0{config.dtype}\0".encode())
     folder = Path(config.model)
     if folder.is_dir():
@@ -49,7 +47,7 @@ def _check_folder(name: str, folder: Path) -> None:
 
 
 def find_hub_commit(name: str, config: ModelConfig) -> str:
-    """The commit of a model's repository on the hub. Raises ModelError where there is none."""
+    """The commit of a model's repository on the hub. Raises ModelError if there is none."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

@@ -1,4 +1,4 @@
-"""The engines there are, found by their configurations, and the models of one run."""
+"""The registry of engines, which finds them by their configurations, and the models of a run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from prefdata.parts.validation import validate
 
 
 class EngineRegistry(Registry[Any]):
-    """The engines. `parts` holds their configurations, by the names of the engines.
+    """The engines. `parts` maps the name of each engine to its configuration.
 
-    A configuration lies in a module of this package, or in the module `config` of a package inside
-    it. Those of plugins come by entry points, `[project.entry-points."prefdata.engines"]
-    echo = "my_package.echo:EchoConfig"`. These modules must import nothing heavy: an engine's
-    class is imported by `load`, and what it runs on (torch, vllm) no earlier than it is needed.
+    A configuration is defined in a module of this package, or in the module `config` of a package
+    inside it. A plugin names its configuration as an entry point,
+    `[project.entry-points."prefdata.engines"] echo = "my_package.echo:EchoConfig"`. These modules
+    must import nothing heavy: `load` imports the engine's class, which imports torch or vllm only
+    when it needs them.
     """
 
     def __init__(self) -> None:
@@ -35,15 +36,15 @@ class EngineRegistry(Registry[Any]):
 
     @cached_property
     def settings(self) -> Any:
-        """The type of a model's settings in params.yaml: the union of all configurations, told
-        apart by `engine`."""
+        """The type of a model's settings in params.yaml: the union of all configurations,
+        discriminated by `engine`."""
         union = reduce(or_, self.parts.values())
         return Annotated[union, Field(discriminator="engine"), BeforeValidator(_fill_engine)]
 
     def parse(self, settings: Mapping[str, Any], where: str = "") -> ModelConfig:
         """The configuration that `{"engine": ..., "model": ...}` describes.
 
-        Raises ConfigError as params.yaml does; `where` is its place, such as models.policy.
+        Raises ConfigError as params.yaml does; `where` is its path there, such as models.policy.
         """
         engine = str(settings.get("engine", DEFAULT_ENGINE))
         if engine not in self.parts:
@@ -78,11 +79,11 @@ ENGINES = EngineRegistry()
 
 
 class Engines(Mapping[str, Engine]):
-    """The models of a run, each made when first asked for.
+    """The models of a run, each created on first access.
 
     Args:
         models: The section `models` of params.yaml.
-        stopping: The run's own event, which every engine looks at.
+        stopping: The run's own event, which every engine checks.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Engines(Mapping[str, Engine]):
             return self._made[name]
 
     def close(self) -> None:
-        """Close every engine that was made, also where one fails to."""
+        """Close every engine that was created, even if closing one of them fails."""
         with ExitStack() as closing:
             for engine in self._made.values():
                 closing.callback(engine.close)

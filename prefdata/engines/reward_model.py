@@ -25,7 +25,7 @@ class RewardModelConfig(ModelConfig):
     engine: Literal["reward_model"] = "reward_model"
     dtype: Dtype = Field(
         "auto",
-        description="auto: float32 on the CPU, elsewhere the checkpoint's.",
+        description="auto: float32 on the CPU, the checkpoint's own elsewhere.",
         examples=["bfloat16"],
     )
 
@@ -34,11 +34,11 @@ class RewardModelConfig(ModelConfig):
 
 
 class RewardModelEngine(LocalEngine):
-    """Rewards of a sequence classifier that reads a conversation with its response.
+    """Computes the rewards of responses by a sequence classifier.
 
-    One number per output of its head: one for a Bradley-Terry model, one per attribute for a
-    multi-attribute one (HelpSteer2, Wang et al., arXiv 2406.08673). The conversation is rendered
-    by the model's own chat template, as in its training.
+    There is one number per output of its head: one for a Bradley-Terry model, one per attribute
+    for a multi-attribute model (HelpSteer2, Wang et al., arXiv 2406.08673). The conversation and
+    the response are rendered by the model's own chat template, as in its training.
     """
 
     def __init__(self, name: str, config: RewardModelConfig) -> None:
@@ -62,7 +62,7 @@ class RewardModelEngine(LocalEngine):
                 f"models.{self.name}: {path} can't be loaded on {self.config.device}: {error}",
                 f"Name a sequence classifier and a device that holds it. {EXTRA}",
             ) from error
-        # A causal model has no such head: it would be random, and its rewards would mean nothing.
+        # A causal model has no such head: it would be random, and its rewards meaningless.
         missing = sorted(loading["missing_keys"])
         if missing:
             raise ModelError(
@@ -75,7 +75,7 @@ class RewardModelEngine(LocalEngine):
                 f"models.{self.name}: the tokenizer of {path} has no chat template",
                 "Put the chat_template.jinja that it was trained with beside it.",
             )
-        # The model takes the last token that is not padding for the response's end.
+        # The model reads its rewards off the last token that is not padding.
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
@@ -92,33 +92,33 @@ class RewardModelEngine(LocalEngine):
         fits = [row for row in range(rows.height) if row not in errors]
         lengths = [len(tokens) for tokens in ids]
 
-        def work(some: Sequence[int], grace: Grace) -> list[list[float]]:
-            return self._compute_rewards([ids[i] for i in some], grace)
+        def work(batch: Sequence[int], grace: Grace) -> list[list[float]]:
+            return self._compute_rewards([ids[i] for i in batch], grace)
 
-        for batch, found in self.run_by_length("reward", fits, lengths, keys, None, work):
+        for batch, rewards in self.run_by_length("reward", fits, lengths, keys, None, work):
             yield results(
                 "reward",
                 [keys[i] for i in batch],
-                rewards=found,
+                rewards=rewards,
                 n_prompt_tokens=[lengths[i] for i in batch],
             )
 
     def _render(self, rows: pl.DataFrame) -> tuple[list[list[int]], dict[int, str]]:
-        """(token ids of each row, the error of each row that has none)."""
+        """(token ids of each row, the error of each row that could not be rendered)."""
         from jinja2 import TemplateError
 
-        found: list[list[int]] = []
+        ids: list[list[int]] = []
         errors: dict[int, str] = {}
         columns = (rows[name].to_list() for name in ("messages", "completion"))
         for row, (messages, completion) in enumerate(zip(*columns, strict=True)):
             turns = [*messages, {"role": "assistant", "content": completion}]
             try:
                 text = self.tokenizer.apply_chat_template(turns, tokenize=False)
-                found.append(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+                ids.append(self.tokenizer(text, add_special_tokens=False)["input_ids"])
             except TemplateError as error:
-                found.append([])
+                ids.append([])
                 errors[row] = f"refused: the chat template says: {error}"
-        return found, errors
+        return ids, errors
 
     def _compute_rewards(self, sequences: Sequence[list[int]], grace: Grace) -> list[list[float]]:
         import torch

@@ -1,7 +1,7 @@
-"""The scripted engine: a fake model that ships, for tests, benchmarks and dry runs of a flow.
+"""The scripted engine: a fake model for tests, benchmarks and dry runs of a flow.
 
-It responds from the request's key alone, so that the same request always has the same response, and
-can do every operation. `options` of the model in params.yaml:
+It supports every operation. Its response depends on the request's key alone, so the same request
+always has the same response. `options` of the model in params.yaml:
 
     models:
       policy:
@@ -50,17 +50,23 @@ class ScriptedOptions(EngineOptions):
 
     responses: dict[str, str] = Field(
         {},
-        description="Text -> response: what a prompt that contains the text gets.",
+        description="Text -> response: a prompt that contains the text gets this response.",
         examples=[{"2 + 2": "4"}],
     )
     response_chars: int = Field(
-        200, gt=0, le=10_000, description="Length of the other responses.", examples=[7]
+        200, gt=0, le=10_000, description="The length of other responses.", examples=[7]
     )
     fail: list[str] = Field(
-        [], description="A request that contains one of these fails, alone.", examples=[["poison"]]
+        [],
+        description="A request that contains one of these texts fails, and no other.",
+        examples=[["poison"]],
     )
-    latency_seconds: float = Field(0.0, ge=0, description="Of a batch of 1,000 requests.")
-    dimension: int = Field(16, gt=0, description="Of embeddings and hidden states.", examples=[3])
+    latency_seconds: float = Field(
+        0.0, ge=0, description="The time that a batch of 1,000 requests takes."
+    )
+    dimension: int = Field(
+        16, gt=0, description="The length of embeddings and hidden states.", examples=[3]
+    )
 
 
 class ScriptedConfig(ModelConfig):
@@ -78,7 +84,7 @@ class ScriptedConfig(ModelConfig):
 
 
 class ScriptedEngine(Engine):
-    """Responds to every operation with texts and numbers that a request's key determines."""
+    """Returns texts and numbers that depend on a request's key alone."""
 
     structures = frozenset({"choice"})
 
@@ -174,7 +180,7 @@ class ScriptedEngine(Engine):
 
     def _replace_scripted(self, batch: pl.DataFrame, texts: list[str]) -> list[str]:
         for position, text in enumerate(_join_texts(batch).to_list()):
-            # Not in the order of params.yaml, which is no part of the fingerprint.
+            # Sorted, because the order in params.yaml is not part of the fingerprint.
             for pattern, response in sorted(self.options.responses.items()):
                 if pattern in text:
                     texts[position] = response
@@ -202,8 +208,8 @@ def _join_texts(batch: pl.DataFrame) -> pl.Series:
 
 
 def _count_prompt_tokens(batch: pl.DataFrame) -> pl.Series:
-    """The number of tokens of each request, at four bytes each: the texts, by far the largest thing
-    that a flow carries, are not read for it."""
+    """The number of tokens of each request, at four bytes each: it is cheap, because the texts
+    themselves, by far the largest data of a flow, are not read."""
     size = pl.element().struct.field("content").str.len_bytes()
     if "text" in batch.columns:
         sizes = [pl.col("text").str.len_bytes()]
@@ -215,7 +221,7 @@ def _count_prompt_tokens(batch: pl.DataFrame) -> pl.Series:
 
 
 def _count_tokens(texts: pl.Series) -> pl.Series:
-    """The number of words, and one for the end of the turn."""
+    """The number of words of each text, plus one for the end of the turn."""
     return texts.str.count_matches(" ", literal=True).cast(pl.Int64) + 2
 
 

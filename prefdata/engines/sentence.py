@@ -27,17 +27,17 @@ class SentenceConfig(ModelConfig):
 
     engine: Literal["sentence"] = "sentence"
     model: str = Field(
-        description="Hugging Face id or local folder; minilm: the packaged one.",
+        description="Hugging Face id or local folder; minilm: the packaged MiniLM.",
         examples=["another/model"],
     )
-    dtype: Dtype = Field("auto", description="auto: the checkpoint's.", examples=["bfloat16"])
+    dtype: Dtype = Field("auto", description="auto: the checkpoint's own.", examples=["bfloat16"])
 
     engine_class = "prefdata.engines.sentence:SentenceEngine"
     example: ClassVar[Mapping[str, Any]] = {"model": "sentence-transformers/all-MiniLM-L6-v2"}
 
 
 class SentenceEngine(Engine):
-    """Embeds texts; a text longer than the model takes is cut there, as the model does."""
+    """Embeds texts; a text longer than the model takes is truncated, as the model does."""
 
     def __init__(self, name: str, config: SentenceConfig) -> None:
         self.name = name
@@ -62,7 +62,7 @@ class SentenceEngine(Engine):
                 self.config.model,
                 device=device,
                 revision=self.config.revision,
-                # Left out where it is `auto`: the library then takes the checkpoint's own.
+                # For `auto` it is left out: the library then takes the checkpoint's own.
                 model_kwargs={} if self.config.dtype == "auto" else {"dtype": self.config.dtype},
             )
         except (OSError, ValueError, RuntimeError) as error:

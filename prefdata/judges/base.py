@@ -22,7 +22,7 @@ class JudgeConfig(PartConfig):
     """The settings that every judge has; a judge adds its own."""
 
     name: str | None = Field(
-        None, description="What its judgments go by; null: its kind.", examples=["second"]
+        None, description="The judge's name in its judgments; null: its kind.", examples=["second"]
     )
     dimension: str = Field(
         HELPFULNESS,
@@ -34,11 +34,11 @@ class JudgeConfig(PartConfig):
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is judged: whole prompts with all their responses.
+    """What a judge is given: whole prompts with all their responses.
 
     Args:
         prompts: prompt_id, messages, ground_truth (what verifiers check against), responses and
-            annotations (those that the sources brought); the last three may be null or absent.
+            annotations (both from the sources); the last three may be null or absent.
         responses: prompt_id, response_id, text, finished.
         comparisons: prompt_id, response_a, response_b, with response_a < response_b.
         demonstrations: For the judges that take them, from the second cycle on.
@@ -50,15 +50,15 @@ class Candidates:
     demonstrations: Demonstrations | None = None
 
     def slices(self, comparisons: int) -> Iterator[Candidates]:
-        """The same in parts of whole prompts, with about so many comparisons each."""
+        """Split into slices of whole prompts, with about this many comparisons each."""
         if self.comparisons.height <= comparisons:
             yield self
             return
         prompts = max(1, comparisons * self.prompts.height // self.comparisons.height)
-        for some in self.prompts.iter_slices(prompts):
-            ids = some.select("prompt_id")
+        for part in self.prompts.iter_slices(prompts):
+            ids = part.select("prompt_id")
             yield Candidates(
-                some,
+                part,
                 self.responses.join(ids, on="prompt_id", how="semi", maintain_order="left"),
                 self.comparisons.join(ids, on="prompt_id", how="semi", maintain_order="left"),
                 self.demonstrations,
@@ -76,7 +76,7 @@ class Judge(Part):
 
     @property
     def name(self) -> str:
-        """What its judgments go by: the settings' `name`, or the kind."""
+        """The judge's name in its judgments: the setting `name`, or its kind."""
         return self.config.name or self.kind
 
     @abstractmethod
@@ -89,17 +89,16 @@ class Judge(Part):
         """
 
     def judge_all(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        """The judgments of all comparisons; `dimension` is the settings' one where `judge` named
-        none."""
+        """Judge every comparison; judgments without a dimension get that of the settings."""
         dimension = pl.coalesce("dimension", pl.lit(self.config.dimension))
         return self.judge(candidates, inference).with_columns(dimension=dimension)
 
 
 def fill_judgments(judge: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows in the columns of `Judgment`; columns that they lack are null.
+    """The rows in the columns of `Judgment`; missing columns are null.
 
     A preference that is not a number in [0, 1] becomes Unscored: never a zero, never a loss. A
-    NaN in another column becomes null: it would spread through every mean.
+    NaN in another column becomes null, or it would spread through every mean.
     """
     filled = fill_columns(rows, Judgment).with_columns(judge=pl.lit(judge))
     valid = pl.col("preference").is_between(0, 1) & pl.col("unscored").is_null()
@@ -122,8 +121,8 @@ def from_rewards(
     Args:
         judge: The judge's name.
         comparisons: prompt_id, response_a, response_b.
-        rewards: response_id, reward (null where there is none; one that is infinite or NaN counts
-            as none), unscored (why there is none) and, where the judge wrote one, trace.
+        rewards: response_id, reward (null where there is none; an infinite one or NaN counts as
+            none), unscored (why there is none) and optionally trace.
         temperature: The difference of rewards that is worth one unit of log-odds.
     """
     joined = _join_both(comparisons, rewards)
@@ -132,10 +131,11 @@ def from_rewards(
 
 
 def from_chances(judge: str, comparisons: pl.DataFrame, chances: pl.DataFrame) -> pl.DataFrame:
-    """Judgments from each response's chance of being good: P(a is and b isn't), ties split evenly.
+    """Judgments from each response's probability of being good.
 
-    With r the chances, and responses good independently of one another, that is
-    (1 + r_a - r_b) / 2. `chances` is laid out as the `rewards` of `from_rewards`.
+    P(a ≻ b) is the probability that a is good and b is not, with ties split evenly. With r the
+    probabilities, taken as independent, that is (1 + r_a - r_b) / 2. `chances` has the columns of
+    the `rewards` of `from_rewards`.
     """
     joined = _join_both(comparisons, chances)
     preference = (1 + pl.col("reward_a") - pl.col("reward_b")) / 2
@@ -143,7 +143,7 @@ def from_chances(judge: str, comparisons: pl.DataFrame, chances: pl.DataFrame) -
 
 
 def _join_both(comparisons: pl.DataFrame, rewards: pl.DataFrame) -> pl.DataFrame:
-    """The comparisons with both responses' rewards, why there is none, and what was written."""
+    """The comparisons with the rewards of both responses, and their `unscored` and `trace`."""
     finite = pl.col("reward").is_finite()
     if "trace" not in rewards.columns:
         rewards = rewards.with_columns(trace=pl.lit(None, dtype=pl.String))
@@ -161,14 +161,14 @@ def _join_both(comparisons: pl.DataFrame, rewards: pl.DataFrame) -> pl.DataFrame
         )
         joined = joined.join(of_side, on=f"response_{side}", how="left", maintain_order="left")
     return joined.with_columns(
-        # Of two reasons the lesser text: which response comes first says nothing.
+        # Of two reasons the first in text order, so that swapping a and b changes nothing.
         unscored=pl.min_horizontal("unscored_a", "unscored_b"),
         trace=join_traces("trace_a", "trace_b", ("[a]", "[b]")),
     )
 
 
 def join_traces(one: str, other: str, heads: tuple[str, str]) -> pl.Expr:
-    """Two columns of written text as one, each under its head; null where both are."""
+    """Join two columns of written text, each under its heading; null where both are null."""
     parts = [
         pl.when(pl.col(column).is_not_null()).then(
             pl.concat_str(pl.lit(head + "\n"), pl.col(column))

@@ -21,7 +21,7 @@ _SPEAKER = ("annotator", "group", "dimension")
 class HumanConfig(JudgeConfig):
     kind: Literal["human"] = "human"
     annotations: AnnotationKind = Field(
-        description="Which of the annotations that the sources brought.", examples=["thumb"]
+        description="The kind of annotations to use.", examples=["thumb"]
     )
     annotators: list[str] | None = Field(
         None,
@@ -42,19 +42,19 @@ class HumanConfig(JudgeConfig):
 class HumanJudge(Judge):
     """Turns the annotations that came with the prompts into judgments.
 
-    Aligning with people who differ needs to know who said what: PAL (arXiv 2406.08469) and VPL
-    (arXiv 2408.10075) learn from each annotator's comparisons, MaxMin-RLHF (arXiv 2402.08925)
-    from each group's. So there is one row per comparison and annotator who annotated both of its
-    responses. The response with the higher rating, the better rank or the thumb up is preferred;
-    equal ones are a tie. Who annotated one response alone has said nothing of the comparison and
-    has no row. A comparison that nobody annotated in both responses is Unscored.
+    Aligning with people who disagree needs each annotator's own preference: PAL (arXiv 2406.08469)
+    and VPL (arXiv 2408.10075) learn from each annotator's comparisons, MaxMin-RLHF (arXiv
+    2402.08925) from each group's. So there is one row per comparison and annotator who annotated
+    both responses. The response with the higher rating, the better rank or the thumb up is
+    preferred; equal values are a tie. An annotator who annotated only one of the two responses has
+    no row. If nobody annotated both responses, the comparison is Unscored.
     """
 
     config: HumanConfig
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         values, ranked = self._select_values(candidates), self.config.annotations == "ranking"
-        # Ranks of one ranking say nothing of those of another; ratings and thumbs do.
+        # Ranks can be compared only within one ranking; ratings and thumbs across annotations.
         same = ["prompt_id", *_SPEAKER, *(["ranking"] if ranked else [])]
         one = values.select(*same, response_a="response_id", value_a="value")
         other = values.select(*same, response_b="response_id", value_b="value")
@@ -79,19 +79,20 @@ class HumanJudge(Judge):
             .sort(*COMPARISON, *_SPEAKER)
         )
         if ranked:
-            # A rank among some responses is no reward of one.
+            # A rank depends on the responses it was given among, so it is not a reward.
             annotated = annotated.drop("reward_a", "reward_b")
-        rest = candidates.comparisons.join(annotated, on=COMPARISON, how="anti").with_columns(
+        unannotated = candidates.comparisons.join(annotated, on=COMPARISON, how="anti")
+        unannotated = unannotated.with_columns(
             preference=pl.lit(None, dtype=pl.Float64),
             unscored=pl.lit(
                 f"{NOT_ANNOTATED}: nobody annotated both responses ({self.config.annotations})"
             ),
         )
-        return fill_judgments(self.name, pl.concat([annotated, rest], how="diagonal"))
+        return fill_judgments(self.name, pl.concat([annotated, unannotated], how="diagonal"))
 
     def _select_values(self, candidates: Candidates) -> pl.DataFrame:
         """prompt_id, annotator, group, dimension, ranking, response_id, value: one row per
-        annotator and response, of the annotators who count."""
+        annotator and response, of the selected annotators."""
         schema = polars_schema(Prompt)
         prompts = candidates.prompts
         absent = [c for c in ("responses", "annotations") if c not in prompts.columns]
@@ -110,7 +111,7 @@ class HumanJudge(Judge):
             .with_row_index("ranking")
             .explode("responses", "values", empty_as_null=False)
         )
-        # By text: a sample that reads the same, word for word, is the same response.
+        # By text: a sample with the same text is the same response.
         responses = (
             prompts.select("prompt_id", "responses")
             .drop_nulls()

@@ -1,4 +1,4 @@
-"""The judges there are, by the `kind` that params.yaml uses."""
+"""The judges, by the `kind` that params.yaml uses."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ JUDGES: Registry[Judge] = Registry(
 
 
 def build_panel(configs: Sequence[JudgeConfig], where: str = "judge.judges") -> list[Judge]:
-    """The judges of a list in params.yaml that stands at `where`, not yet set up.
+    """Build the judges of a list in params.yaml, without setting them up.
 
-    Raises ConfigError where two go by the same name.
+    Args:
+        configs: The judges' settings.
+        where: The path of the list in params.yaml.
+
+    Raises:
+        ConfigError: Two judges have the same name.
     """
     judges = JUDGES.build_all(configs, where)
     names = [judge.name for judge in judges]

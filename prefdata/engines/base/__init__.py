@@ -1,4 +1,4 @@
-"""The contract of engines: operations, the engine that does them, and what is required of one."""
+"""The contract of engines: the operations, the engine, and what parts require of one."""
 
 from prefdata.engines.base.engine import GRACE_SECONDS, Engine
 from prefdata.engines.base.operations import (

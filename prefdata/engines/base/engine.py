@@ -21,44 +21,44 @@ from prefdata.engines.base.operations import (
 from prefdata.errors import ModelError
 
 GRACE_SECONDS = 10.0
-"""How long an engine may take to finish what is in flight once its run is asked to stop."""
+"""How long an engine may take to finish requests in flight once its run is asked to stop."""
 
 REMEDY = "Name another model for this stage, or another engine for this model."
 
 
 class Engine(ABC):
-    """A model and what runs it. Making one is cheap; `start` loads the weights.
+    """A model and what runs it. Creating one is cheap; `start` loads the weights.
 
     An engine takes thousands of requests at once, as the rows of a polars frame with a `key`
-    column, and yields finished results as frames, in any order, as soon as they are done: each
-    yielded frame is committed to the memo, so work that was yielded is never asked for again. A
-    request that can't be answered comes back with its reason in `error`, and never takes others
-    with it. operations.py has the columns.
+    column. It yields results as frames, in any order, as soon as they are finished. Each yielded
+    frame is committed to the memo, so its requests are never made again. A request that fails is
+    returned with its reason in `error`, and other requests do not fail with it. operations.py has
+    the columns.
 
-    An engine is made from the model's name in params.yaml and its configuration (config.py).
+    An engine is created from the model's name in params.yaml and its configuration (config.py).
     `fingerprint` identifies everything about the model that changes its responses (weights,
-    tokenizer, chat template, dtype, the engine itself). It is known before `start`, so that a run
-    whose calls are all in the memo never loads the model.
+    tokenizer, chat template, dtype, the engine itself). It is available before `start`, so that a
+    run whose calls are all in the memo never loads the model.
     """
 
     name: str
     fingerprint: str
     structures: ClassVar[frozenset[str]] = frozenset()
-    """The fields of `Structure` that the engine can hold responses to."""
+    """The fields of `Structure` to which the engine can constrain responses."""
     concurrent: ClassVar[bool] = False
-    """Whether several threads may ask at once, each for its own rows. Where they may not, they
+    """Whether several threads may call the engine at once, each with its own rows. If not, they
     wait for one another."""
     retries: int = 0
-    """Requests that were sent again and not counted yet."""
+    """The number of requests sent again since the last `take_retries`."""
 
     @cached_property
     def stopping(self) -> threading.Event:
-        """Set when the run that the engine belongs to is asked to stop (Ctrl-C, SIGTERM). Whoever
-        makes the engine for a run puts the run's own event here, before `start`.
+        """Set when the engine's run is asked to stop (Ctrl-C, SIGTERM).
 
-        An engine looks at it before it takes up more rows. Once it is set, the engine finishes
-        what is in flight, in at most GRACE_SECONDS, yields that and returns. Rows that it never
-        took up, or gave up then, yield nothing.
+        Whoever creates the engine for a run assigns the run's own event here, before `start`. An
+        engine checks it before it starts on more rows. Once it is set, the engine finishes the
+        requests in flight, in at most GRACE_SECONDS, yields them and returns. Rows that it never
+        started or had to abandon yield nothing.
         """
         return threading.Event()
 
@@ -72,19 +72,19 @@ class Engine(ABC):
         """Load the model. Raises ModelError with the setting to change. Safe to call again."""
 
     def close(self) -> None:
-        """Release what `start` took: processes, GPU memory, connections. Safe to call twice;
-        `start` may follow."""
+        """Release what `start` acquired: processes, GPU memory, connections. Safe to call twice;
+        `start` may be called afterwards."""
 
     def capabilities(self) -> frozenset[Operation]:
-        """The operations this engine can do."""
+        """The operations that this engine supports."""
         return frozenset(
             op for op in OPERATIONS if getattr(type(self), op) is not getattr(Engine, op)
         )
 
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
-        """Why this engine can't do it with these settings, or None: it can.
+        """Why this engine can't do the operation with these settings; None if it can.
 
-        Asked before any work starts, and before `start`.
+        Called before any work starts, and before `start`.
         """
         if operation not in self.capabilities():
             can = ", ".join(sorted(self.capabilities()))
@@ -95,7 +95,7 @@ class Engine(ABC):
         return f"its engine can't hold responses to a structure ({unable})" if unable else None
 
     def require(self, operation: Operation, settings: Settings | None = None) -> None:
-        """Check that the engine can do it. Raises ModelError with its reason where it can't."""
+        """Check that the engine can do the operation. Raises ModelError with the reason if not."""
         reason = self.refusal(operation, settings)
         if reason is not None:
             raise ModelError(f"model {self.name}: {reason}", REMEDY)
@@ -121,9 +121,9 @@ class Engine(ABC):
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         """The sum of the last-layer hidden states that predict the completion's tokens.
 
-        The states are h(x, y<k) for k = 1..|y|: from the last prompt token to the last but one
-        token of y, whose last is the end-of-turn token where the response is finished
-        (arXiv 2410.08847, Definition 2). Shapes: (hidden size,) per row, as is the last state.
+        The states are h(x, y<k) for k = 1..|y|, at the positions from the last prompt token to the
+        second-to-last token of y (arXiv 2410.08847, Definition 2). If the response is finished, y
+        ends with the end-of-turn token. The sum and the last state have shape (hidden size,).
         """
         raise NotImplementedError
 

@@ -35,23 +35,23 @@ MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
 
 class Settings(BaseModel):
-    """What all requests of a call have in common; part of every request's key."""
+    """The settings that all requests of a call share; part of every request's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Structure(Settings):
-    """What every response must be: exactly one of the fields."""
+    """The structure to which every response is constrained: exactly one field is set."""
 
     json_schema: str | None = Field(None, description="A JSON Schema, as JSON text.")
     regex: str | None = None
     choice: tuple[str, ...] | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
-    def _check_one_is_given(self) -> Structure:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = ", ".join(given) or "none"
+    def _check_one_is_set(self) -> Structure:
+        names = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(names) != 1:
+            found = ", ".join(names) or "none"
             raise ValueError(f"set exactly one of json_schema, regex and choice; found {found}")
         return self
 
@@ -69,7 +69,7 @@ class Sampling(Settings):
 
 
 class LoglikelihoodSettings(Settings):
-    """What `loglikelihood` returns beside the sum."""
+    """What `loglikelihood` returns in addition to the sum."""
 
     per_token: bool = Field(False, description="Fill token_logprobs.")
 
@@ -141,27 +141,27 @@ def results(
     Args:
         operation: Decides the columns and their types.
         keys: The requests' keys.
-        columns: Lists, polars series or arrays with one row per key. A column that is not given
+        columns: Lists, polars series or arrays with one row per key. A column that is left out
             is null in every row.
     """
-    given = {"key": pl.Series("key", keys, dtype=pl.Binary)}
-    given |= {name: pl.Series(name, values, strict=False) for name, values in columns.items()}
-    count = len(given["key"])
+    series = {"key": pl.Series("key", keys, dtype=pl.Binary)}
+    series |= {name: pl.Series(name, values, strict=False) for name, values in columns.items()}
+    count = len(series["key"])
     # Series by series: a query would release the interpreter's lock and wait for it each time.
     filled = {
-        name: given[name].cast(kind) if name in given else pl.Series([None], dtype=kind)
+        name: series[name].cast(kind) if name in series else pl.Series([None], dtype=kind)
         for name, kind in result_schema(operation).items()
     }
     return pl.DataFrame(
         [
-            (each if name in given else each.new_from_index(0, count)).alias(name)
+            (each if name in series else each.new_from_index(0, count)).alias(name)
             for name, each in filled.items()
         ]
     )
 
 
 def error_code(error: pl.Expr) -> pl.Expr:
-    """The code that an error starts with; model_error where it has none."""
+    """The code that an error starts with; model_error if it has none."""
     return error.str.extract(r"^([a-z_]+): ", 1).fill_null("model_error")
 
 

@@ -1,4 +1,4 @@
-"""What stages and parts require of models, told before any work starts."""
+"""What stages and parts require of models, so that it can be checked before any work starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefdata.errors import ModelError
 
 @dataclass(frozen=True)
 class Call:
-    """An operation with its settings: what is asked of a model, whatever the requests are."""
+    """An operation with its settings: a call to a model, without its requests."""
 
     operation: Operation
     settings: Settings = field(default_factory=Settings)
@@ -22,8 +22,8 @@ class Call:
 class Requirement:
     """What a stage or a part will ask of a model: one of `calls`, the best first.
 
-    The first call that the model's engine can do is the one that will be made. `remedy` is the
-    advice of the error where it can do none of them.
+    The first call that the model's engine supports is the one that will be made. If it supports
+    none of them, `remedy` is the advice in the error.
     """
 
     model: str
@@ -32,11 +32,11 @@ class Requirement:
 
     @classmethod
     def of(cls, model: str, operation: Operation, settings: Settings | None = None) -> Requirement:
-        """A requirement that one call alone meets."""
+        """A requirement of exactly this call."""
         return cls(model, (Call(operation, settings or Settings()),))
 
     def resolve(self, engines: Mapping[str, Engine]) -> Call:
-        """The first call that the model's engine can do. Raises ModelError where it can do none."""
+        """The first call that the model's engine supports. Raises ModelError if there is none."""
         engine = engines[self.model]
         reasons = []
         for call in self.calls:

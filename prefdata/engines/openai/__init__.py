@@ -1,1 +1,1 @@
-"""Asking a model that another process serves over HTTP, by OpenAI's API."""
+"""Models that another process serves over HTTP, by OpenAI's API."""

@@ -1,4 +1,4 @@
-"""Calls: thousands of requests with bounded concurrency, retried, streamed out as they finish."""
+"""Calls: thousands of requests with bounded concurrency, retried, and yielded as they finish."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from prefdata.errors import ModelError
 FRAME_ROWS = 128
 FRAME_SECONDS = 0.5
 WAITING = 4
-"""At most so many times `concurrency` requests wait for their next attempt: a server that fails
-them all is not flooded with all the others too."""
+"""The most requests that may wait for their next attempt, as a multiple of `concurrency`: a server
+that fails them all is not sent all the others too."""
 STREAK = 32
-"""So many requests in a row that failed for good put the server itself in doubt."""
+"""After this many requests in a row that failed for good, the server itself is in doubt."""
 _KEY_OR_MODEL = (401, 403, 404)
 _DOUBT_SECONDS = 10.0
 _CANARY_TRIES = 3
@@ -65,7 +65,7 @@ class EngineCall:
         self.streak = 0
 
     def stream(self, thread: LoopThread) -> Iterator[pl.DataFrame]:
-        """Frames of finished requests, until all are finished or the run is stopping."""
+        """Yield frames of finished requests, until all are finished or the run is stopping."""
         self.closing = thread.closing
         schema = result_schema(self.client.operation)
         with thread.submit_call(self._run()) as future:
@@ -75,7 +75,7 @@ class EngineCall:
                 with suppress(CancelledError):
                     future.result()
             finally:
-                # The consumer may have left half-way; then nobody waits for its results.
+                # The consumer may have stopped half-way; then its results are discarded.
                 if future.cancel():
                     with suppress(Empty):
                         while self.frames.get(timeout=TAKE_SECONDS) is not None:
@@ -136,7 +136,7 @@ class EngineCall:
             self.over.set_result(None)
 
     async def _tick(self) -> None:
-        """Pass on what is finished, and end in time when the run is stopping."""
+        """Pass on finished requests, and end within the grace period when the run is stopping."""
         stopped_at = None
         while True:
             await asyncio.sleep(FRAME_SECONDS)
@@ -153,7 +153,7 @@ class EngineCall:
                 self.over.set_result(None)
 
     async def _work(self) -> None:
-        """One of `concurrency` workers; it ends where there is nothing to send now."""
+        """One of `concurrency` workers; it ends when there is nothing to send."""
         while not self._is_stopping():
             if self.doubting.locked():
                 async with self.doubting:
@@ -190,7 +190,7 @@ class EngineCall:
 
     async def _handle_fault(self, unit: Unit, fault: Fault) -> None:
         if fault.unreached:
-            # Nothing was sent, and the pool has taken the server out: no attempt was lost.
+            # Nothing was sent, and the pool has taken the server out: no attempt is counted.
             self.retried()
             self.again.append(unit)
             return
@@ -200,7 +200,7 @@ class EngineCall:
         if not final:
             self._postpone(unit, fault)
         elif len(unit.keys) > 1:
-            # One of them is at fault; the others must not fail with it.
+            # One of the rows is at fault; the others must not fail with it.
             self.again.extend(self.client.split(unit))
         else:
             if not fault.own:
@@ -229,9 +229,9 @@ class EngineCall:
         self.waiting.add(handle)
 
     async def _doubt(self, fault: Fault, conclusive: bool = False) -> None:
-        """Tell a bad request from a bad server by a neutral request with the same settings.
+        """Tell a bad request from a bad server, by a harmless request with the same settings.
 
-        Raises ModelError where that fails too: all the others would fail as well.
+        Raises ModelError if that fails too: all other requests would fail as well.
         """
         async with self.doubting:
             recent = time.monotonic() - self.proved_at < _DOUBT_SECONDS

@@ -1,4 +1,4 @@
-"""Settings of a served model, those that change its responses, and the key."""
+"""Settings of a served model, its fingerprint, and its API key."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COUNTING = {"server", "logprobs", "send_seed", "end_of_turn", "extra_body"}
 
 
 def _check_url(url: str) -> str:
-    # An address is repeated in errors; a key may not be part of it.
+    # Addresses appear in error messages, so they must not contain a key.
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address such as http://localhost:8000/v1 was expected")
@@ -51,11 +51,13 @@ class Timeouts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    connect: float = Field(10.0, gt=0, description="Until the connection stands.")
+    connect: float = Field(10.0, gt=0, description="Until the connection is made.")
     read: float = Field(
-        600.0, gt=0, description="Silence of the server; a reply comes as a whole, when done."
+        600.0,
+        gt=0,
+        description="Without a byte from the server, which sends a reply only when it is complete.",
     )
-    total: float = Field(1800.0, gt=0, description="Until the whole reply is there.")
+    total: float = Field(1800.0, gt=0, description="Until the whole reply has arrived.")
 
 
 class OpenAIOptions(EngineOptions):
@@ -69,7 +71,7 @@ class OpenAIOptions(EngineOptions):
         examples=[["http://elsewhere:8000/v1"]],
     )
     server: Literal["openai", "vllm"] = Field(
-        "openai", description="openai: nothing but OpenAI's API; vllm: vLLM's additions to it too."
+        "openai", description="openai: OpenAI's API only; vllm: with vLLM's additions to it."
     )
     api_key_env: str | None = Field(
         None,
@@ -77,31 +79,36 @@ class OpenAIOptions(EngineOptions):
         description="The NAME of the environment variable that holds the key.",
         examples=["SERVER_KEY"],
     )
-    concurrency: int = Field(64, gt=0, description="Requests in flight, over all addresses.")
+    concurrency: int = Field(
+        64, gt=0, description="The most requests in flight, over all addresses."
+    )
     timeout_seconds: Timeouts = Field(Timeouts(), examples=[{"read": 7.0}])
-    max_retries: int = Field(6, ge=0, description="How often one request is sent again.")
+    max_retries: int = Field(6, ge=0, description="How often a request is sent again.")
     wait_seconds: float = Field(
-        60.0, ge=0, description="How long to wait for a server to come back when all are gone."
+        60.0, ge=0, description="How long to wait for a server to return when all are gone."
     )
     logprobs: bool = Field(
-        True, description="false for a server without log-probs: cumulative_logprob is null then."
+        True, description="false for a server without log-probs; cumulative_logprob is then null."
     )
     top_logprobs: int = Field(
-        20, gt=1, description="Among how many tokens `choose` looks for its options (openai)."
+        20,
+        gt=1,
+        description="The number of likeliest tokens among which `choose` looks for its options "
+        "(server: openai).",
     )
     send_seed: bool = Field(True, description="false for a server that refuses `seed`.")
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
-        "max_tokens", description="What the server calls the longest reply."
+        "max_tokens", description="The server's name for the limit on a response's tokens."
     )
     embed_batch: int = Field(32, gt=0, description="Texts per request of `embed`.")
     end_of_turn: str | None = Field(
         None,
-        description="The end-of-turn token; found from the chat template where not given.",
+        description="The end-of-turn token; null: read off the chat template.",
         examples=["</s>"],
     )
     extra_body: dict[str, Any] = Field(
         default_factory=dict,
-        description="Sent with every request; part of the fingerprint.",
+        description="Fields sent with every request; part of the fingerprint.",
         examples=[{"reasoning_effort": "low"}],
     )
 
@@ -139,10 +146,11 @@ class OpenAIConfig(ModelConfig):
 
 
 def fingerprint_served(config: OpenAIConfig) -> str:
-    """32 hex characters over what changes the responses, as far as that can be known.
+    """A digest of everything known that changes the responses, as 32 hex characters.
 
-    The weights can't be seen from here. `model` and `revision`, a label of the user's own, stand
-    for them: serve other weights under the same name and the memo answers for the old ones.
+    A server does not show its weights. `model` and `revision`, a label that the user chooses, stand
+    for them: if other weights are served under the same name and revision, the memo returns
+    responses of the old ones.
     """
     plain = OpenAIConfig(model=config.model, revision=config.revision, options=config.options)
     content = plain.model_dump(mode="json")
@@ -151,9 +159,9 @@ def fingerprint_served(config: OpenAIConfig) -> str:
 
 
 def read_key(name: str, options: OpenAIOptions) -> SecretStr | None:
-    """The key from the environment, or None where no variable is named.
+    """The API key from the environment, or None if no variable is named.
 
-    Raises ModelError where the variable holds no key. No message holds the variable's name or its
+    Raises ModelError if the variable holds no key. No message contains the variable's name or
     value: the name may be a key that was put in the wrong place.
     """
     if options.api_key_env is None:

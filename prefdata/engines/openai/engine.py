@@ -10,11 +10,11 @@
           server: vllm
           api_key_env: SERVER_KEY                # the variable's name, never the key
 
-All options: config.py. With `server: openai` (the default) nothing but OpenAI's API is used, so
-that any server will do: generate, choose among the likeliest tokens, and embed. With `server: vllm`
-also loglikelihood, choose among any options, top_k, and structures by regex and choice. Log-probs
-are the server's: at temperature 1 and before top-k and top-p, as `generate` defines them, on vLLM
-with its default `--logprobs-mode raw_logprobs`.
+config.py has all options. With `server: openai` (the default) only OpenAI's API is used, which any
+server has: generate, choose among the likeliest tokens, and embed. `server: vllm` adds
+loglikelihood, choose among any options, top_k, and structures by regex and choice. Log-probs are
+the server's. vLLM with its default `--logprobs-mode raw_logprobs` gives those that `generate`
+defines: at temperature 1 and before top-k and top-p.
 """
 
 from __future__ import annotations
@@ -167,6 +167,6 @@ class OpenAIEngine(Engine):
             self.retries += 1
 
     def take_retries(self) -> int:
-        # Counted in the loop's thread, taken in those that ask.
+        # Counted in the loop's thread, taken by the threads that call the engine.
         with self._counting:
             return super().take_retries()

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 RETRY_AFTER_MAX = 120.0
-"""The longest that a server's Retry-After holds requests back, seconds."""
+"""The longest Retry-After that is respected, in seconds."""
 BACKOFF_FIRST = 0.5
 BACKOFF_MAX = 30.0
 _EXCERPT = 300
@@ -31,12 +31,12 @@ class Fault(Exception):
     """One request failed. `code` and `text` make up its error.
 
     Args:
-        retry: The same request may succeed later, after `after` seconds where the server said so.
-        own: The request's own fault; it tells nothing about the server.
+        retry: The same request may succeed later, after `after` seconds if the server says so.
+        own: The request itself is at fault, not the server.
         lacking: The reply lacks something that this server may never give.
         unreached: The request was never sent.
         status: The HTTP status of the reply.
-        remedy: The setting to change, where it is known.
+        remedy: The setting to change, if known.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class BadReply(Fault):
 
 
 def explain_status(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Fault:
-    """The fault that an HTTP status other than 200 stands for."""
+    """The fault behind an HTTP status other than 200."""
     message = extract_message(body, secret)
     text = f"HTTP {status}: {message}" if message else f"HTTP {status}"
     if status in _TRANSIENT or (status >= 500 and status != 501):
@@ -86,7 +86,7 @@ def explain_status(status: int, headers: Mapping[str, str], body: bytes, secret:
 
 
 def extract_message(body: bytes, secret: str) -> str:
-    """The server's error message in one line, without the key, which it may have sent back."""
+    """The server's error message in one line, without the key, which it might contain."""
     try:
         content = orjson.loads(body)
         if isinstance(content, dict):
@@ -123,5 +123,5 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def compute_backoff(attempt: int) -> float:
-    """Seconds before try number `attempt` + 1: doubled each time, jittered, capped."""
+    """Seconds to wait after attempt number `attempt`: doubled each time, jittered, capped."""
     return min(BACKOFF_MAX, BACKOFF_FIRST * 2.0**attempt) * random.uniform(0.5, 1.0)

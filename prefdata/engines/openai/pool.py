@@ -1,4 +1,4 @@
-"""One connection pool over all addresses: balance, time limits, and which server is gone."""
+"""One connection pool over all addresses: balancing, time limits, and dead servers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ KEEP_ALIVE = 4.0
 """Seconds an idle connection is kept: uvicorn, which serves vLLM, closes it after 5, and a request
 sent just then would be lost."""
 FAILURES_OUT = 5
-"""So many failures in a row take a server out, where there is another one."""
+"""The number of failures in a row after which a server is taken out, if there is another one."""
 LISTEN_SECONDS, SILENT_SECONDS, MISSED_OUT = 10.0, 30.0, 2
-"""A server that has not replied for so long, and then to none of so many requests for its list of
-models, hangs: its requests need not wait for their time limits."""
+"""A server hangs if it was silent for SILENT_SECONDS and then missed MISSED_OUT probes, one every
+LISTEN_SECONDS. Its requests need not wait for their time limits."""
 RESUME = "What was finished is kept: run the same command again to go on from there."
 
 
@@ -59,7 +59,7 @@ class Pool:
         )
 
     async def close(self) -> None:
-        """Cut all connections."""
+        """Close all connections."""
         self._listening.cancel()
         for server in self.servers:
             if server.watch:
@@ -67,10 +67,10 @@ class Pool:
         await self._session.close()
 
     async def check(self) -> None:
-        """Ask every server for its models, once; those that were given up are taken in again.
+        """Ask every server for its list of models, once, and take dead ones in again.
 
-        Raises ModelError where none can be reached, the key is refused, or one does not serve the
-        model.
+        Raises ModelError if no server can be reached, one refuses the key, or one does not serve
+        the model.
         """
         self._gone = self._all_dead_since = None
         for server in self.servers:
@@ -116,8 +116,8 @@ class Pool:
                 f"Set {where}.model to one of these, or serve the model there.",
             )
         if served[self.model].get("owned_by") == "vllm" and self.options.server == "openai":
-            # Its defaults for what OpenAI's API does not have (top_k, min_p, repetition
-            # penalty) are the model's own: responses would come from another distribution.
+            # For what OpenAI's API does not have (top_k, min_p, repetition penalty) vLLM takes
+            # the model's own defaults: responses would come from another distribution.
             raise ModelError(
                 f"{where}.options.server: {server.url} is vLLM",
                 f"Set {where}.options.server: vllm.",
@@ -132,7 +132,8 @@ class Pool:
             return response.status, await response.read()
 
     async def post(self, path: str, body: bytes, avoid: object = None) -> Any:
-        """Send a body; the reply's JSON. Raises Fault; ModelError when all servers are gone."""
+        """Send a body and return the reply's JSON. Raises Fault, or ModelError if all servers are
+        gone."""
         task = asyncio.current_task()
         assert task is not None
         async with self.slots:
@@ -141,7 +142,7 @@ class Pool:
                 server.heard = time.monotonic()
             server.asking.add(task)
             try:
-                # The key goes to the addresses that were named, and not where they redirect to.
+                # The key is sent only to the addresses in the settings, not to redirects.
                 async with self._session.post(
                     server.make_address(path), data=body, allow_redirects=False
                 ) as response:
@@ -236,7 +237,7 @@ class Pool:
     def _count_failure(self, server: Server, fault: Fault) -> Fault:
         fault.server = server
         server.failures += 1
-        # A server that fails at once would otherwise draw all requests to itself.
+        # A server that fails fast would otherwise attract all requests.
         if server.failures >= FAILURES_OUT and any(
             s is not server and not s.dead for s in self.servers
         ):

@@ -1,4 +1,4 @@
-"""Parsing replies: one that is not whole and of the right types is a fault, never a number."""
+"""Parsing replies: an incomplete reply, or one of the wrong types, is a fault, never a number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from prefdata.engines.openai.faults import BadReply, Fault
 
 PLACEHOLDER = -9999.0
-"""What OpenAI and vLLM write where they have no log-probability."""
+"""What OpenAI and vLLM write instead of a missing log-probability."""
 NO_LOGPROBS = "Use a server that gives log-probs, or set options.logprobs: false (generate only)."
 
 Generation = tuple[str, int, str, float | None, int]
@@ -19,9 +19,9 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
     """Parse the reply to a chat completion.
 
     Args:
-        logprobs: Whether it must hold log-probabilities.
-        exact: Whether the server reports the end-of-turn token's log-probability among the others.
-            OpenAI's own may leave it out; the sum then lacks it.
+        logprobs: Whether it must contain log-probabilities.
+        exact: Whether the server reports the end-of-turn token's log-probability. OpenAI's own
+            server may leave it out; the sum is then without it.
 
     Returns:
         (text, n_tokens, finish_reason, cumulative_logprob in nats, n_prompt_tokens).
@@ -69,26 +69,26 @@ def parse_top_logprobs(reply: Any, remedy: str = NO_LOGPROBS) -> tuple[dict[str,
         if not isinstance(token, str):
             raise BadReply("a log-prob without its token")
         if entry.get("logprob") != PLACEHOLDER:
-            # Of tokens with the same text the likeliest is the one that a tokenizer produces.
+            # If several tokens have the same text, the likeliest is what a tokenizer produces.
             logprobs[token] = max(parse_logprob(entry), logprobs.get(token, -math.inf))
     return logprobs, _take_usage(reply)["prompt_tokens"]
 
 
 def parse_prompt_logprobs(reply: Any, ids: Sequence[int], start: int) -> list[float]:
     """The log-probability of each of ids[start:] after those before it, in nats."""
-    given = _take_choice(reply).get("prompt_logprobs")
-    if given is None:
+    logprobs = _take_choice(reply).get("prompt_logprobs")
+    if logprobs is None:
         raise BadReply("no prompt_logprobs", lacking=True)
-    if not isinstance(given, list) or len(given) != len(ids):
+    if not isinstance(logprobs, list) or len(logprobs) != len(ids):
         raise BadReply(f"prompt_logprobs are not those of {len(ids)} tokens")
     try:
-        return [parse_logprob(given[i][str(ids[i])]) for i in range(start, len(ids))]
+        return [parse_logprob(logprobs[i][str(ids[i])]) for i in range(start, len(ids))]
     except (TypeError, KeyError):
         raise BadReply("prompt_logprobs lack a token of the prompt") from None
 
 
 def parse_logprob(entry: Any) -> float:
-    """The number in {"logprob": number}: at most zero, and no placeholder."""
+    """The number in {"logprob": number}, which must be at most zero and not a placeholder."""
     value: Any = entry.get("logprob") if isinstance(entry, dict) else None
     # A rounding error above zero is tolerated; a probability of 2 is not.
     if type(value) not in (float, int) or not PLACEHOLDER < value <= 1e-3:
@@ -105,7 +105,7 @@ def parse_token_ids(reply: Any) -> list[int]:
 
 
 def parse_embeddings(reply: Any, count: int) -> tuple[list[list[float]], int]:
-    """(one vector of unit length per text, in their order, n_prompt_tokens of all together)."""
+    """(one vector of unit length per text, in order, n_prompt_tokens of all texts)."""
     data = reply.get("data") if isinstance(reply, dict) else None
     if not isinstance(data, list) or len(data) != count:
         raise BadReply(f"not {count} embeddings for {count} texts")

@@ -1,4 +1,4 @@
-"""The servers of a pool: what is known about each."""
+"""The state of each server of a pool."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import aiohttp
 
 PROBE_FIRST, PROBE_MAX = 0.5, 15.0
-"""Seconds between the probes of a server that was taken out: doubled from the first to the last."""
+"""Seconds between the probes of a server that was taken out: they double up to the last."""
 
 
 @dataclass(eq=False)
 class Server:
-    """One address, and how it has behaved."""
+    """One address and its state."""
 
     url: str
     asking: set[asyncio.Task[Any]] = field(default_factory=set, repr=False)
     heard: float = 0.0
-    """When it last replied; `missed`: probes in a row since then that it did not answer."""
+    """When it last replied. `missed` counts the probes since then without a reply."""
     missed: int = 0
     picked: int = 0
     failures: int = 0
@@ -30,12 +30,12 @@ class Server:
     watch: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def make_address(self, path: str) -> str:
-        """`/chat/completions` lies under /v1; vLLM's own `/tokenize` beside it."""
+        """The URL of a path: all are under /v1 but vLLM's own `/tokenize`, which is beside it."""
         return (self.url.removesuffix("/v1") if path == "/tokenize" else self.url) + path
 
 
 def explain_error(error: Exception) -> str:
-    """The error in one line, without what aiohttp's exceptions tell about the request."""
+    """The error in one line, without the details of the request in aiohttp's exceptions."""
     if isinstance(error, TimeoutError):
         return "no reply in time"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

@@ -12,11 +12,11 @@ from typing import Any
 from prefdata.engines.base import GRACE_SECONDS
 
 TAKE_SECONDS = 2.0
-"""How long a thread may take to take what is finished."""
+"""How long a caller may take to collect finished results."""
 
 
 class LoopThread:
-    """An event loop in a thread of its own. `closing` is set when its calls must come to an end."""
+    """An event loop in a thread of its own. `closing` is set when its calls have to end."""
 
     def __init__(self, name: str) -> None:
         self.closing = threading.Event()
@@ -27,12 +27,12 @@ class LoopThread:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine there."""
+        """Run a coroutine in the loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     @contextmanager
     def submit_call(self, work: Coroutine[Any, Any, Any]) -> Iterator[Future[Any]]:
-        """The same for a call, which `finish` waits for until somebody has taken its results."""
+        """Run the coroutine of a call; `finish` waits until its results have been collected."""
         future = self.submit(work)
         self._calls.add(future)
         try:
@@ -43,14 +43,14 @@ class LoopThread:
                 self._taken.notify_all()
 
     def finish(self) -> None:
-        """Let other threads take what their calls have in flight: it is paid for."""
+        """Let other threads collect what their calls have in flight: it has been paid for."""
         self.closing.set()
         wait(list(self._calls), timeout=GRACE_SECONDS)
         with self._taken:
             self._taken.wait_for(lambda: not self._calls, timeout=TAKE_SECONDS)
 
     def close(self) -> None:
-        """Cancel what still runs, and end the thread."""
+        """Cancel everything that still runs, and end the thread."""
         self.submit(_cancel_all()).result()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()

@@ -1,4 +1,4 @@
-"""Batches by tokens, composed so that an interrupted run repeats exactly the batches it missed."""
+"""Batches by tokens, planned so that a resumed run makes exactly the batches that are missing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def plan_batches(
 ) -> Iterator[list[int]]:
     """Plan batches of at most `max_rows` rows and `max_tokens` tokens, padding included.
 
-    Rows are sorted by length, longest first, and then by key; a batch is closed by its first row's
-    length and its number of rows alone. So the batches do not depend on the order of the requests,
-    and taking whole batches away (those that an earlier, killed run finished) leaves the others as
-    they were: floating-point results, which vary with a batch's shape, are the same bit for bit.
+    Rows are sorted by length, longest first, and then by key. The length of a batch's first row
+    alone decides its number of rows. So the batches do not depend on the order of the requests, and
+    without the batches that an earlier, killed run finished, the others are the same as before:
+    floating-point results, which vary with a batch's shape, are the same bit for bit.
 
     Yields:
         The positions of each batch's rows.

@@ -18,7 +18,7 @@ class TransformersConfig(ModelConfig):
     engine: Literal["transformers"] = "transformers"
     dtype: Dtype = Field(
         "auto",
-        description="auto: float32 on the CPU, elsewhere the checkpoint's.",
+        description="auto: float32 on the CPU, the checkpoint's own elsewhere.",
         examples=["bfloat16"],
     )
 

@@ -31,7 +31,7 @@ class Sampled:
 
 
 class GrowingLayer(DynamicLayer):
-    """A cache layer that writes into spare room, and so need not be copied for every token."""
+    """A cache layer with spare room, which need not be copied for every token."""
 
     _room: tuple[torch.Tensor, torch.Tensor] | None = None
 
@@ -65,7 +65,7 @@ def _allocate(states: torch.Tensor, positions: int) -> torch.Tensor:
 
 
 def make_cache(config: Any) -> DynamicCache:
-    """A cache for the model; layers that are not plain (sliding windows …) stay as they are."""
+    """A cache for the model; special layers (sliding windows …) stay as they are."""
     cache = DynamicCache(config=config)
     cache.layers = [GrowingLayer() if type(x) is DynamicLayer else x for x in cache.layers]
     return cache
@@ -92,16 +92,16 @@ def sample(
     Args:
         prompts: Token ids of each distinct prompt.
         prompt_of: For each row, its prompt's position in `prompts`.
-        limits: The most tokens of each row's response.
+        limits: The longest response of each row, in tokens.
         seeds: One per row.
         ends: Token ids that end a turn.
-        decode: Gives the text of token ids, in which stop texts are looked for.
+        decode: Decodes token ids into text, to look for stop texts.
 
     Raises:
-        GivenUp: The run is stopping and the grace is over.
+        GivenUp: The run is stopping and its grace period is over.
     """
     device = model.device
-    # MPS has no float64, and in float32 a draw could fall on another token.
+    # MPS has no float64, and in float32 a draw could select another token.
     drawing = torch.device("cpu") if device.type == "mps" else device
     ids, mask, positions = pad_left(prompts, pad, device)
     cache = make_cache(model.config)
@@ -186,7 +186,7 @@ def _run_model(
 def _has_stop_text(ids: list[int], stop: Sequence[str], decode: Callable[[list[int]], str]) -> bool:
     if not stop:
         return False
-    # A stop text may begin in an earlier token. A token has a character at least; 4 tokens more
-    # for characters that take several.
+    # A stop text may begin in an earlier token. Most tokens have at least one character; the 4
+    # extra tokens are for characters that take several.
     tail = decode(ids[-(max(map(len, stop)) + 4) :])
     return any(text in tail for text in stop)

@@ -51,7 +51,7 @@ class TransformersEngine(LocalEngine):
         self.keep_model(model, tokenizer)
 
     def close(self) -> None:
-        # It refers to the model too.
+        # It holds a reference to the model.
         self.hidden = None
         super().close()
 
@@ -138,7 +138,7 @@ class TransformersEngine(LocalEngine):
         options = [chat.encode(self.tokenizer, option) for option in settings.options]
         prompts = chat.Prompts(self.tokenizer, rows)
         longest = max(map(len, options))
-        # An option's last token is predicted, not read.
+        # The last token of an option is predicted and need not be read.
         lengths = [len(p) + longest - 1 for p in prompts.ids]
         fits, errors = chat.split_by_length("choose", rows, prompts, lengths, self.max_length)
         yield from errors
@@ -177,7 +177,7 @@ class TransformersEngine(LocalEngine):
         responses = chat.encode_responses(self.tokenizer, rows)
         keys = rows["key"].to_list()
         chat.refuse_empty(prompts, responses)
-        # The last token of the response predicts nothing in it: it need not be run at all.
+        # The last token of a response predicts none of its tokens, so it is not run.
         lengths = [len(p) + len(a) - 1 for p, a in zip(prompts.ids, responses, strict=True)]
         fits, errors = chat.split_by_length("hidden_sums", rows, prompts, lengths, self.max_length)
         yield from errors

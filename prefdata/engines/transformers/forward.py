@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 LOGITS = 1 << 28
-"""Logits in memory at once (1 GiB in float32): with a large vocabulary they outgrow all else."""
+"""The most logits in memory at once (1 GiB in float32): with a large vocabulary they take more
+memory than anything else."""
 
 
 def pad_left(
@@ -80,7 +81,7 @@ def compute_hidden_sums(
 def choose_sum_dtype(device: torch.device) -> torch.dtype:
     """The dtype in which hidden states are summed: CHES is a difference that may nearly cancel.
 
-    float64 where it costs nothing; accelerators are slow at it, or lack it.
+    It is float64 on the CPU, where it costs nothing; accelerators are slow at it or lack it.
     """
     return torch.float64 if device.type == "cpu" else torch.float32
 

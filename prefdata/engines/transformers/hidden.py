@@ -1,13 +1,14 @@
 """Hidden sums, packed: one forward pass over many prompts, each read once for all its responses.
 
-The tokens of several prompts and of their responses stand one after another in a single row,
-without padding. A response's tokens attend only to their prompt's and to their own, at the
-positions that they would have after the prompt: every hidden state is that of a pass over this
-response alone. The base model runs without its head, the sums are taken on its device (in float64
-on a CPU, else in float32), and two vectors per response leave it.
+The tokens of several prompts and of their responses are packed into a single row, without padding.
+The tokens of a response attend only to its prompt and to itself, at the positions that they would
+have after the prompt, so every hidden state is the same as in a pass over this response alone. The
+base model runs without its head, the sums are computed on its device (in float64 on a CPU, else in
+float32), and only two vectors per response are copied from it.
 
-Where a model can't do that (its attention can't be replaced, or it carries state along the row),
-each response takes a row of its own, padded on the left. A model is tried on a few tokens first.
+Some models can't do that: their attention can't be replaced, or they carry state along the row. For
+them each response takes a row of its own, padded on the left. Whether a model can is tried on a few
+tokens first.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class HiddenSums:
     def __init__(self, model: Any, pad: int) -> None:
         self.model = model
         self.pad = pad
-        # Beyond a window a token's context is no longer its whole sequence.
+        # Beyond its attention window a token no longer sees its whole sequence.
         config = model.config.get_text_config()
         windows = (getattr(config, n, None) for n in ("sliding_window", "attention_chunk_size"))
         self.reach = min((int(w) for w in windows if w), default=1 << 62)
@@ -56,9 +57,10 @@ class HiddenSums:
     ) -> Iterator[list[int]]:
         """Plan forward passes of at most `max_tokens` tokens, as lists of rows.
 
-        A prompt's responses stay together, in pieces where they are too many for a pass. As in
-        `plan_batches`, pieces and passes are closed by their first one's length and their number
-        alone: taking whole passes away, finished by an earlier run, leaves the others as they were.
+        The responses to a prompt stay together, or are split into pieces if they are too many for
+        one pass. As in `plan_batches`, the length of the first row (or piece) alone decides the
+        size of a piece (or pass): without the passes that an earlier run finished, the others are
+        the same as before.
         """
         together = [r for r in rows if self._can_pack(prompts[r], responses[r])]
         by_prompt: dict[bytes, list[int]] = {}
@@ -80,7 +82,7 @@ class HiddenSums:
             yield [apart[i] for i in batch]
 
     def count_tokens(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
-        """The tokens that a pass over these rows runs, padding counted."""
+        """The number of tokens that a pass over these rows runs, padding included."""
         if self._can_pack(prompts[0], responses[0]):
             return _count_packed(prompts, responses)
         longest = max(len(p) + len(a) - 1 for p, a in zip(prompts, responses, strict=True))
@@ -110,7 +112,7 @@ class HiddenSums:
             positions += range(len(prompt_ids))
             spans.append((0, 0, start, end))
             for row in rows:
-                # The last token of a response predicts nothing in it: it need not be run at all.
+                # The last token of a response predicts none of its tokens, so it is not run.
                 own = responses[row][:-1]
                 first = len(ids)
                 ids += own
@@ -142,9 +144,9 @@ class HiddenSums:
         return compute_hidden_sums(self.model, sequences, [len(a) for a in responses], self.pad)
 
     def _try_packing(self) -> bool:
-        """Whether packed passes give what passes of one response each give, on a few tokens."""
-        some = min(7, self.model.get_input_embeddings().num_embeddings - 1)
-        tokens = [n % some + 1 for n in range(40)]
+        """Whether a packed pass over a few tokens gives the same as a pass per response."""
+        count = min(7, self.model.get_input_embeddings().num_embeddings - 1)
+        tokens = [n % count + 1 for n in range(40)]
         prompts = [tokens[:9], tokens[:9], tokens[4:9]]
         responses = [tokens[9:20], tokens[12:15], tokens[20:40]]
         try:
@@ -152,15 +154,15 @@ class HiddenSums:
         except (RuntimeError, ValueError, TypeError, AttributeError):
             return False
         kind = str(self.model.dtype).removeprefix("torch.")
-        for (found, _), prompt, response in zip(together, prompts, responses, strict=True):
-            ((wanted, _),) = self._run_padded([prompt], [response])
-            difference, size = np.linalg.norm(found - wanted), np.linalg.norm(wanted)
+        for (packed, _), prompt, response in zip(together, prompts, responses, strict=True):
+            ((padded, _),) = self._run_padded([prompt], [response])
+            difference, size = np.linalg.norm(packed - padded), np.linalg.norm(padded)
             if not difference <= _TOLERANCE.get(kind, 0.05) * size:
                 return False
         return True
 
 
 def _count_packed(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> int:
-    """Tokens of a packed pass: each prompt's once, each response's but the last."""
+    """The tokens of a packed pass: each prompt once, each response without its last token."""
     once = {tuple(p) for p in prompts}
     return sum(map(len, once)) + sum(len(a) - 1 for a in responses)

@@ -1,4 +1,4 @@
-"""Loading a causal language model: the device and dtype that are meant, and what can go wrong."""
+"""Loading a causal language model: choosing device and dtype, and explaining failures."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ EXTRA = "Install the extra: pip install prefdata[transformers]"
 
 
 def resolve_device(name: str, config: ModelConfig) -> ModelConfig:
-    """Replace `auto` by the device that will be used, and on the CPU by its dtype.
+    """Replace the device `auto` by the device in use, and on the CPU the dtype `auto` by float32.
 
-    Responses in float32 and in bfloat16 differ, so `auto` may not stand for both in a fingerprint.
+    Responses in float32 and in bfloat16 differ, so they must not share the fingerprint of `auto`.
     """
     try:
         import torch
@@ -32,7 +32,7 @@ def resolve_device(name: str, config: ModelConfig) -> ModelConfig:
 
 
 def explain_missing_device(device: str) -> str | None:
-    """Why torch can't use the device; None where it can."""
+    """Why torch can't use the device; None if it can."""
     import torch
 
     kind, _, index = device.partition(":")

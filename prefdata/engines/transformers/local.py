@@ -1,4 +1,4 @@
-"""What the engines share whose model transformers loads into this process."""
+"""What the engines that run a model in this process with transformers share."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 
 
 class LocalEngine(Engine):
-    """A model and its tokenizer, asked batch by batch; a batch that memory can't take is cut."""
+    """A model and its tokenizer, run batch by batch; a batch too large for memory is split."""
 
     remedy: str
-    """What to change where a single request does not fit into memory."""
+    """What to change if a single request does not fit into memory."""
 
     def __init__(self, name: str, config: ModelConfig) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class LocalEngine(Engine):
         return super().refusal(operation, settings) or explain_missing_device(self.config.device)
 
     def keep_model(self, model: Any, tokenizer: Any) -> None:
-        """Keep what `start` loaded."""
+        """Store the model and tokenizer that `start` loaded."""
         self.model, self.tokenizer = model, tokenizer
         limit = getattr(model.config.get_text_config(), "max_position_embeddings", 0)
         self.max_length = int(limit or 1 << 30)
@@ -63,9 +63,9 @@ class LocalEngine(Engine):
 
         Args:
             fits: The rows to run.
-            lengths: Tokens of each row, padded to the longest of its batch.
-            keys: Decide the order of rows of equal length.
-            max_rows: Rows of a batch; None: as many as max_batch_tokens allows.
+            lengths: The number of tokens of each row; a batch is padded to its longest row.
+            keys: The order of rows of equal length.
+            max_rows: The most rows of a batch; None: as many as max_batch_tokens allows.
             work: Runs a batch, or a part of one.
 
         Yields:
@@ -77,7 +77,7 @@ class LocalEngine(Engine):
         return self.run_batches(
             operation,
             ([fits[i] for i in batch] for batch in planned),
-            lambda some: len(some) * max(lengths[i] for i in some),
+            lambda batch: len(batch) * max(lengths[i] for i in batch),
             work,
         )
 
@@ -91,8 +91,8 @@ class LocalEngine(Engine):
         """Run the batches; `size` is in tokens, padding included.
 
         Yields:
-            (rows, their results) of each batch, whole or not at all, also where it had to be cut:
-            so a resumed run makes the same batches of what is left.
+            (rows, their results) of each batch. A batch is yielded whole or not at all, even if it
+            was split, so that a resumed run makes the same batches of the remaining rows.
         """
         from prefdata.engines.transformers.pieces import GivenUp, Grace, Pieces
 
@@ -102,7 +102,7 @@ class LocalEngine(Engine):
             if self.stopping.is_set():
                 return
             try:
-                found = pieces.run(batch, size, lambda some: work(some, grace), grace)
+                finished = pieces.run(batch, size, lambda piece: work(piece, grace), grace)
             except GivenUp:
                 return
-            yield batch, found
+            yield batch, finished

@@ -1,6 +1,6 @@
-"""Attention of a packed row: many prompts and their responses in one row, each span apart.
+"""Attention of a packed row: many prompts and their responses in one row, kept apart as spans.
 
-A span is a prompt, or a response's tokens, which attend to their prompt's and to their own alone.
+A span is a prompt or a response. The tokens of a response attend only to its prompt and to itself.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 NAME = "prefdata_packed"
-"""What transformers calls this attention."""
+"""The name of this attention in transformers."""
 
 _MASK_ENTRIES = 1 << 26
-"""On an accelerator spans of like length are attended to at once, up to a mask of this size."""
+"""On an accelerator, spans of similar length share an attention call, up to a mask of this size."""
 
 _BLOCK = 512
-"""Torch's attention on a CPU leaves out what a causal row hides by blocks of so many keys."""
+"""On a CPU, torch's causal attention skips hidden keys in blocks of this size."""
 
 
 @dataclass(frozen=True)
 class Spans:
-    """Spans attended to at once, as positions in the row, of shape (spans, length).
+    """Spans that share an attention call, as positions in the row, of shape (spans, length).
 
-    Without a mask attention is plainly causal.
+    Without a mask the attention is plainly causal.
     """
 
     queries: Any
@@ -34,7 +34,8 @@ class Spans:
     valid: Any
 
     def attend(self, attention: Any, query: Any, key: Any, value: Any, out: Any) -> None:
-        """Fill `out`, (tokens, heads, size), where the spans lie; else (heads, tokens, size)."""
+        """Fill the spans' positions of `out`, of shape (tokens, heads, size). The other tensors
+        have shape (heads, tokens, size)."""
         q, k, v = (
             x[:, positions].transpose(0, 1)
             for x, positions in ((query, self.queries), (key, self.keys), (value, self.keys))
@@ -44,7 +45,7 @@ class Spans:
 
 @dataclass(frozen=True)
 class Span:
-    """One span, as slices: on a CPU they are cheaper than positions."""
+    """One span, as slices, which are cheaper than positions on a CPU."""
 
     first: int
     end: int
@@ -53,7 +54,7 @@ class Span:
     mask: Any
 
     def attend(self, attention: Any, query: Any, key: Any, value: Any, out: Any) -> None:
-        """As of Spans."""
+        """Fill the span's positions of `out`; see `Spans.attend`."""
         k, v = self._with_prefix(key), self._with_prefix(value)
         q = query[:, self.own : self.last] if self.mask is not None else self._with_prefix(query)
         states = attention(q[None], k[None], v[None], self.mask)[0]
@@ -67,37 +68,36 @@ class Span:
 
 
 def plan_attention(spans: Sequence[tuple[int, int, int, int]], device: Any) -> list[Span | Spans]:
-    """The attention calls of spans, each (prefix's first, prefix's end, own first, own end)."""
+    """Plan attention calls for spans, each (prefix start, prefix end, own start, own end)."""
     calls: list[Span | Spans] = []
     on_cpu = device.type == "cpu"
-    # Behind a short prefix it is cheaper to attend from the prefix as well and drop that, because
-    # plain causal attention needs no mask and leaves out the half that it would hide: on a CPU
-    # only what fills a block.
+    # After a short prefix it is cheaper to compute the attention of the prefix too and discard it:
+    # plain causal attention needs no mask and skips the hidden half (on a CPU only whole blocks).
     spare = _BLOCK if on_cpu else 0
     for causal in (True, False):
-        some = [s for s in spans if _is_causal(*s, spare) == causal]
+        group = [s for s in spans if _is_causal(*s, spare) == causal]
         if on_cpu:
             calls += [
-                Span(*s, None if causal else _make_mask(*_measure([s]), device)) for s in some
+                Span(*s, None if causal else _make_mask(*_measure([s]), device)) for s in group
             ]
             continue
-        some.sort(key=lambda s: (s[1] - s[0] + s[3] - s[2], s[3]), reverse=True)
+        group.sort(key=lambda s: (s[1] - s[0] + s[3] - s[2], s[3]), reverse=True)
         start = 0
-        while start < len(some):
-            first, end, own, last = some[start]
+        while start < len(group):
+            first, end, own, last = group[start]
             size = max(1, _MASK_ENTRIES // (end - first + last - own) ** 2)
-            calls.append(index_spans(some[start : start + size], causal, device))
+            calls.append(index_spans(group[start : start + size], causal, device))
             start += size
     return calls
 
 
 def _is_causal(first: int, end: int, own: int, last: int, spare: int) -> bool:
-    """Whether a span needs no mask: it is attended to from its prefix as well."""
+    """Whether a span needs no mask because the attention of its prefix is computed too."""
     return first == end or end - first + spare <= last - own
 
 
 def _measure(spans: Sequence[tuple[int, int, int, int]]) -> tuple[Any, Any]:
-    """Lengths of the prefixes and of the spans' own tokens, each of shape (spans, 1)."""
+    """The lengths of the prefixes and of the spans' own tokens, each of shape (spans, 1)."""
     import torch
 
     first, end, own, last = (torch.tensor(column)[:, None] for column in zip(*spans, strict=True))
@@ -105,7 +105,7 @@ def _measure(spans: Sequence[tuple[int, int, int, int]]) -> tuple[Any, Any]:
 
 
 def _make_mask(before: Any, length: Any, device: Any) -> Any:
-    """What own tokens may attend to, of shape (spans, 1, own, prefix and own)."""
+    """Which tokens the own tokens may attend to, of shape (spans, 1, own, prefix and own)."""
     import torch
 
     position = torch.arange(int((before + length).max()))[None, None, :]
@@ -159,7 +159,8 @@ def _attend_packed(
 
 
 def make_packed_view(base: Any) -> Any:
-    """The model with the attention above, sharing its weights; None where it can't have it."""
+    """A view of the model with packed attention that shares its weights, or None if the model does
+    not support it."""
     from transformers import AttentionInterface
 
     if not getattr(base, "_supports_attention_backend", False):

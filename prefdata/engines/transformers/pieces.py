@@ -1,4 +1,4 @@
-"""Batches that memory can't take are run in halves; a run that stops has a time of grace."""
+"""Batches too large for memory are run in halves; a run that stops has a grace period."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 class GivenUp(Exception):
-    """The run is stopping, and what is in flight was not finished within the grace."""
+    """The run is stopping, and the batch in flight was not finished within the grace period."""
 
 
 class Grace:
-    """Counts the seconds since the run was asked to stop, from when it was first noticed."""
+    """The grace period, counted from the first check after the run was asked to stop."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
         self._noticed: float | None = None
 
     def check(self) -> None:
-        """Raise GivenUp once the grace is over."""
+        """Raise GivenUp once the grace period is over."""
         if not self._stopping.is_set():
             return
         now = time.monotonic()
@@ -40,9 +40,9 @@ class Grace:
 class Pieces:
     """Runs batches for one operation of one model.
 
-    Where memory runs out the batch is cut in half, and each half again. The size that was too
-    large is remembered, so that the next batch of it is cut without trying: into the same pieces,
-    and so with the same results.
+    If memory runs out, the batch is cut in half, and each half again if need be. The smallest size
+    that was too large is remembered, so that later batches of that size are cut without trying:
+    into the same pieces, and so with the same results.
     """
 
     def __init__(self, remedy: str) -> None:
@@ -58,7 +58,9 @@ class Pieces:
     ) -> list[Result]:
         """The results of `work`, one per row. `size` is in tokens, padding included.
 
-        Raises ModelError where a single row does not fit, GivenUp where the grace is over.
+        Raises:
+            ModelError: A single row does not fit into memory.
+            GivenUp: The grace period is over.
         """
         grace.check()
         if len(rows) == 1 or self.too_large is None or size(rows) < self.too_large:
@@ -79,12 +81,12 @@ class Pieces:
             self.too_large = min(size(rows), self.too_large or size(rows))
         middle = len(rows) // 2
         halves = (rows[:middle], rows[middle:])
-        return [found for half in halves for found in self.run(half, size, work, grace)]
+        return [result for half in halves for result in self.run(half, size, work, grace)]
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether the device, or the machine, had no memory left."""
-    # CUDA has a class of its own for it; MPS and the CPU only say so.
+    """Whether the device or the machine had no memory left."""
+    # CUDA has an exception class for it; MPS and the CPU only have a message.
     return isinstance(error, torch.OutOfMemoryError) or any(
         sign in str(error).lower() for sign in _SIGNS
     )

@@ -1,4 +1,4 @@
-"""Comparing two responses in both orders, so that a liking for a place cancels."""
+"""Comparing two responses in both orders, so that position bias cancels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ OPTIONS = ("A", "B")
 
 
 def lay_out_both_orders(candidates: Candidates) -> pl.DataFrame:
-    """prompt_id, prompt, first, second: one row per comparison with a first, then one with b
-    first. The texts are disarmed."""
+    """Lay out every comparison with a first, then every comparison with b first.
+
+    Returns:
+        prompt_id, prompt, first, second; the texts are disarmed.
+    """
     texts = candidates.responses.select("response_id", text=disarm(pl.col("text")))
     joined = candidates.comparisons.select(COMPARISON).join(
         disarm_prompts(candidates), on="prompt_id", how="left", maintain_order="left"
@@ -32,9 +35,9 @@ def lay_out_both_orders(candidates: Candidates) -> pl.DataFrame:
 def merge_both_orders(judge: str, candidates: Candidates, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Judgments from the verdicts on the rows of `lay_out_both_orders`.
 
-    The two log-odds are averaged: a liking for the first place, which adds the same to both,
-    cancels. Where one is infinite (a written verdict) the two probabilities are averaged: two
-    verdicts that contradict each other are a tie.
+    The two log-odds are averaged: a bias towards the first position adds the same amount to both
+    and cancels. Where one of them is infinite (a written verdict), the two probabilities are
+    averaged instead, so that two contradicting verdicts make a tie.
 
     Args:
         judge: The judge's name.

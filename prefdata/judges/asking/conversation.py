@@ -9,7 +9,7 @@ from prefdata.judges.base import Candidates
 from prefdata.text.transcript import transcript
 
 ONCE = pl.lit(0, dtype=pl.Int64).alias("sample_index")
-"""What a judge has its model write is sampled once."""
+"""The sample index of a judge's requests: each is sampled once."""
 
 
 def build_turns(*contents: pl.Expr) -> pl.Expr:

@@ -1,9 +1,9 @@
-"""Showing a judge comparisons on which the judges agreed, before the one that it is asked about.
+"""Demonstrations: labelled comparisons that a judge sees before the one it is asked about.
 
-They are earlier turns of the conversation: the same request in the same template, and the reply in
-the format in which the judge is to give its own. Their texts are disarmed like those that are
-judged. The preferred response stands first and second by turns, and both orders of a comparison
-are asked after the same turns: a liking for a place that these teach still cancels.
+They are earlier turns of the conversation: the same request in the same template, with a reply in
+the format that the judge itself has to use. Their texts are disarmed like those that are judged.
+The preferred response stands first in every other demonstration, and both orders of a comparison
+follow the same demonstrations, so any position bias that they teach still cancels.
 """
 
 from __future__ import annotations
@@ -22,19 +22,22 @@ _ANY_OTHER = ""
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """What a judge is shown.
+    """The demonstrations to choose from.
 
     Args:
         rows: The columns of `Demonstration`.
-        count: So many of them are shown, none of the prompt that is judged.
+        count: The number shown per prompt. None of them is on the prompt that is judged.
     """
 
     rows: pl.DataFrame
     count: int
 
     def choose_for(self, prompt_id: str) -> pl.DataFrame:
-        """prompt, first, second and better (A or B), disarmed, in the order of `rank`: what is
-        shown before the comparisons of a prompt."""
+        """Choose the demonstrations to show before the comparisons of a prompt.
+
+        Returns:
+            prompt, first, second and better (A or B), disarmed, in the order of `rank`.
+        """
         others = self.rows.filter(pl.col("prompt_id") != prompt_id).sort("rank").head(self.count)
         chosen, rejected = disarm(pl.col("chosen")), disarm(pl.col("rejected"))
         stands_first = pl.int_range(pl.len()) % 2 == 0
@@ -55,10 +58,10 @@ def prepend_demonstrations(
     """The rows with the demonstrations' turns before their own.
 
     Args:
-        demonstrations: What is shown; None: nothing.
+        demonstrations: The demonstrations; None: show none.
         rows: prompt_id, messages.
-        ask: From the rows of `choose_for` to their `messages`, one turn each.
-        replies: For A and B, the reply of a judge that prefers it.
+        ask: Makes `messages`, one turn each, of the rows of `choose_for`.
+        replies: The reply of a judge that prefers A, and of one that prefers B.
     """
     if demonstrations is None or not demonstrations.rows.height:
         return rows

@@ -19,7 +19,7 @@ from prefdata.judges.asking.templates import check_template, fill_template, read
 from prefdata.judges.base import Judge, JudgeConfig
 
 _BARE_CHARS = 40
-"""A verdict no longer than that holds no reasons beside it."""
+"""A written verdict up to this length is taken to hold no reasons."""
 
 
 class PromptedConfig(JudgeConfig):
@@ -31,18 +31,18 @@ class PromptedConfig(JudgeConfig):
     model: str = Field(description="The judge model's name under models.", examples=["other"])
     verdict: Literal["auto"] | FormatName = Field(
         "auto",
-        description="How the verdict is read: from log-probs (logits), from a structure that the "
-        "engine holds the reply to (choice, json_schema, regex), or from the last line of free "
-        "text; auto: the first of these that the engine can do.",
+        description="How the verdict is read: from log-probs (logits), from a structure to which "
+        "the engine constrains the reply (choice, json_schema, regex), or from the last line of "
+        "free text (text); auto: the first of these that the engine supports.",
         examples=["logits"],
     )
     verdict_tokens: int = Field(
-        256, gt=0, description="The longest written verdict.", examples=[64]
+        256, gt=0, description="The longest written verdict, in tokens.", examples=[64]
     )
     templates: dict[str, str] = Field(
         {},
-        description="Texts in place of those of prefdata/judges/prompted/prompts, by the file's "
-        "name without .txt. Each has the placeholders of the file that it replaces, in braces.",
+        description="Templates that replace those in prefdata/judges/prompted/prompts, by file "
+        "name without .txt. Each needs the placeholders of the file that it replaces, in braces.",
     )
 
     asks_again: ClassVar[frozenset[str]] = frozenset(
@@ -71,7 +71,7 @@ class PromptedJudge(Judge):
     @property
     @abstractmethod
     def reply(self) -> Reply:
-        """What the model is asked for."""
+        """The reply that the model is asked for."""
 
     @property
     def request(self) -> VerdictRequest:
@@ -85,22 +85,25 @@ class PromptedJudge(Judge):
         return [self.request.requirement()]
 
     def fill(self, name: str, **values: pl.Expr) -> pl.Expr:
-        """The template of this name, the settings' or the default, filled.
+        """Fill the template of this name: the one in the settings, or else the default.
 
-        A placeholder that `values` lack is filled with the column of its name.
+        A placeholder without a value is filled from the column of the same name.
         """
         columns = {each: pl.col(each) for each in self.config.placeholders[name]}
         template = self.config.templates.get(name, read_template(name))
         return fill_template(template, **{**columns, **values})
 
     def ask(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:
-        """The verdicts on conversations of these turns: the reply's value, unscored, written."""
+        """Ask for a verdict at the end of a conversation of these turns.
+
+        Returns:
+            The frame that `ReplyFormat.parse` returns.
+        """
         asked = rows.select("prompt_id", messages=build_turns(*contents))
         return self.request.ask(inference, asked)
 
 
 def trace_verdict(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """The verdicts with `trace`: what was written, where it could not be read or may hold
-    reasons."""
+    """The verdicts with `trace`: the written text, if it was unreadable or may hold reasons."""
     bare = pl.col("unscored").is_null() & (pl.col("written").str.len_chars() <= _BARE_CHARS)
     return verdicts.with_columns(trace=pl.when(~bare.fill_null(False)).then("written"))

@@ -22,7 +22,7 @@ class RatingConfig(PromptedConfig):
 
     rubric: Rubric = Field(
         Rubric(),
-        description="What a response is rated by, and on which scale.",
+        description="The criteria and the scale by which a response is rated.",
         examples=[{"criteria": ["It is short."]}],
     )
     rating_temperature: float = Field(
@@ -36,7 +36,7 @@ class RatingConfig(PromptedConfig):
 
 
 class RatingJudge(PromptedJudge):
-    """A judge that rates each response by a rubric; its reward is the rating it expects."""
+    """A judge that rates each response by a rubric; the reward is the expected rating."""
 
     config: RatingConfig
 
@@ -45,12 +45,17 @@ class RatingJudge(PromptedJudge):
         return Verdict(self.config.rubric.options)
 
     def criteria(self) -> pl.Expr:
-        """The rubric for a template."""
+        """The rubric as the value of the placeholder `criteria`."""
         return pl.lit(self.config.rubric.render())
 
     def merge_ratings(self, candidates: Candidates, ratings: pl.DataFrame) -> pl.DataFrame:
-        """Judgments from `ratings`: response_id, logprobs (of the ratings), trace (null where
-        nothing was written first), written, unscored."""
+        """Make judgments of ratings.
+
+        Args:
+            candidates: What was judged.
+            ratings: response_id, logprobs (of the points of the scale), trace (null where nothing
+                was written before the rating), written, unscored.
+        """
         verdicts = trace_verdict(ratings.select("unscored", "written"))["trace"]
         rewards = ratings.select(
             "response_id",
@@ -70,10 +75,10 @@ class WrittenRatingConfig(RatingConfig, WritingConfig):
 
 
 class WrittenRatingJudge(RatingJudge, WritingJudge):
-    """A judge that has its model write about a response, and then asks it for the rating.
+    """A judge whose model writes about a response and is then asked to rate it.
 
-    The template KIND asks for the text and KIND_rating for the rating, in the same conversation:
-    the rating is read from a turn of its own, never from the text.
+    The template KIND asks for the text and KIND_rating for the rating, in the same conversation.
+    The rating is read from its own turn, never from the text.
     """
 
     config: WrittenRatingConfig

@@ -1,4 +1,4 @@
-"""A request to a model for a verdict or a ranking, in the best format that its engine can do."""
+"""A request for a verdict or a ranking, in the best format that the model's engine supports."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from prefdata.judges.asking.formats.replies import Reply
 from prefdata.judges.asking.formats.text import Text
 
 FORMATS: tuple[type[ReplyFormat], ...] = (Logits, Choice, JsonSchema, Regex, Text)
-"""The best first."""
+"""All formats, the best first."""
 
 
 class VerdictRequest:
-    """What a judge asks of its model.
+    """A judge's request for a verdict or a ranking.
 
     Args:
         model: The model's name under models.
-        verdict: The setting of this name: a format, or auto.
-        max_tokens: The longest written reply.
-        reply: What is asked for.
-        where: The judge's place in params.yaml.
+        verdict: The judge's setting `verdict`: a format, or auto.
+        max_tokens: The longest written reply, in tokens.
+        reply: The reply that is asked for.
+        where: The judge's path in params.yaml.
         formats: The formats in which such a reply can be given, the best first.
-        remedies: Other settings to change where the engine can do none of them.
+        remedies: Other settings to change if the engine supports none of them.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class VerdictRequest:
         return Requirement(self.model, tuple(each.call for each in self.formats), self.remedy)
 
     def choose_format(self, inference: Inference) -> ReplyFormat:
-        """The first format that the model's engine can do."""
+        """The first format that the model's engine supports."""
         call = self.requirement().resolve(inference.engines)
         return next(each for each in self.formats if each.call == call)
 

@@ -1,4 +1,4 @@
-"""A rubric: what a response is rated by, on which scale, and what its points mean."""
+"""A rubric: the criteria and the scale by which a response is rated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefdata.judges.asking.formats.replies import share_out
 
 
 class Rubric(BaseModel):
-    """Criteria, a scale of whole points and anchors that say what points mean."""
+    """Criteria, a scale of whole points, and anchors that say what the points mean."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class Rubric(BaseModel):
             "It is clear and no longer than it has to be.",
         ),
         min_length=1,
-        description="What counts, the weightiest first.",
+        description="The criteria, the most important first.",
     )
     low: int = Field(1, ge=0, description="The worst rating.")
     high: int = Field(5, le=9, description="The best rating.")
@@ -30,7 +30,7 @@ class Rubric(BaseModel):
             3: "partly right, or right but incomplete",
             5: "right, complete and clear",
         },
-        description="What a rating means; those between may be left out.",
+        description="What each rating means; ratings may be left out.",
     )
 
     @model_validator(mode="after")
@@ -47,8 +47,8 @@ class Rubric(BaseModel):
     def options(self) -> tuple[str, ...]:
         """The ratings as texts, the worst first.
 
-        Single digits (so `high` is at most 9): where a tokenizer cuts numbers into digits, log p
-        of "1" would hold that of "10" too.
+        They are single digits (so `high` is at most 9): if a tokenizer splits numbers into digits,
+        the probability of "1" would include that of "10".
         """
         return tuple(str(point) for point in range(self.low, self.high + 1))
 
@@ -61,7 +61,7 @@ class Rubric(BaseModel):
 
     def average(self, logprobs: pl.Expr) -> pl.Expr:
         """The mean rating under the options' probabilities (G-Eval, arXiv 2303.16634, Section 2).
-        It is finer than the likeliest rating, which ties most responses."""
+        It tells apart responses that have the same likeliest rating."""
         shares = share_out(logprobs)
         points = [shares.list.get(n) * (self.low + n) for n in range(len(self.options))]
         return pl.sum_horizontal(points, ignore_nulls=False)

@@ -1,4 +1,4 @@
-"""Several requests one after the other: the next is made only where the last brought a text."""
+"""Requests that build on each other: the next is made only where the last one succeeded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WritingConfig(PromptedConfig):
     """The settings of a judge that writes before its verdict."""
 
     trace_tokens: int = Field(
-        1024, gt=0, description="The longest text before the verdict.", examples=[128]
+        1024, gt=0, description="The longest text before the verdict, in tokens.", examples=[128]
     )
     temperature: float = Field(
         0.0, ge=0, description="The temperature at which that text is sampled.", examples=[0.5]
@@ -32,7 +32,7 @@ class WritingConfig(PromptedConfig):
 
 
 class WritingJudge(PromptedJudge):
-    """A judge that has its model write before it asks for the verdict."""
+    """A judge whose model writes a text before it is asked for the verdict."""
 
     config: WritingConfig
 
@@ -41,10 +41,11 @@ class WritingJudge(PromptedJudge):
         return [writing, *super().requirements()]
 
     def write(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:
-        """Have the model write in conversations of these turns.
+        """Have the model continue conversations of these turns.
 
         Returns:
-            `trace` (what was written, without thoughts) and `unscored` (why nothing whole was).
+            `trace` (the written text, without thoughts) and `unscored` (why there is no complete
+            text).
         """
         asked = inference.ask(
             self.config.model,
@@ -52,7 +53,7 @@ class WritingJudge(PromptedJudge):
             self._sampling(),
             rows.select("prompt_id", ONCE, messages=build_turns(*contents)),
         )
-        # A text that was cut off may have said only half of what there is to say for a response.
+        # A text that was cut off may not have covered everything that counts.
         return find_unreadable(asked, f"{self.where}.trace_tokens").select(
             "unscored",
             trace=pl.when(pl.col("unscored").is_null()).then("own").otherwise("written"),
@@ -65,10 +66,10 @@ class WritingJudge(PromptedJudge):
 def ask_where_sound(
     rows: pl.DataFrame, ask: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> pl.DataFrame:
-    """The rows with the columns that `ask` returns for those without a reason in `unscored`.
+    """Call `ask` with the rows that have no reason in `unscored`, and add the columns it returns.
 
-    `ask` returns one row per row, in order, with an `unscored` of its own. The other rows keep
-    their reason and have null in its columns.
+    `ask` returns one row per row that it gets, in order, with an `unscored` of its own. The other
+    rows keep their reason and have null in the added columns.
     """
     numbered = rows.with_row_index("row")
     sound = numbered.filter(pl.col("unscored").is_null())

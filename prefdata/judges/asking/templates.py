@@ -1,4 +1,4 @@
-"""The texts that judges send: defaults in prompted/prompts/, which the settings can replace."""
+"""The templates of judges: defaults in prompted/prompts/, which the settings can replace."""
 
 from __future__ import annotations
 
@@ -28,8 +28,12 @@ def find_placeholders(text: str) -> set[str]:
 
 
 def check_template(text: str, placeholders: Collection[str]) -> None:
-    """Raise ValueError where the text lacks one of the placeholders or has another, or where a
-    block in it has a title that a response could write to close it."""
+    """Check a template.
+
+    Raises:
+        ValueError: It lacks a placeholder, has an unknown one, or has a block whose title a
+            response could imitate to close the block.
+    """
     found = find_placeholders(text)
     known = ", ".join(f"{{{name}}}" for name in placeholders) or "none"
     lacking = [f"{{{name}}}" for name in placeholders if name not in found]
@@ -47,12 +51,12 @@ def check_template(text: str, placeholders: Collection[str]) -> None:
 
 
 def fill_template(template: str, **values: pl.Expr) -> pl.Expr:
-    """The template with each `{name}` replaced, in one pass: values are never read again."""
+    """Replace each `{name}` in one pass, so that placeholders inside a value stay as they are."""
     parts: list[pl.Expr] = []
     rest = template
     while rest:
-        found = [(rest.find("{" + name + "}"), name) for name in values]
-        position, name = min((f for f in found if f[0] >= 0), default=(-1, ""))
+        positions = [(rest.find("{" + name + "}"), name) for name in values]
+        position, name = min((p for p in positions if p[0] >= 0), default=(-1, ""))
         if position < 0:
             break
         parts += [pl.lit(rest[:position]), values[name]]

@@ -1,4 +1,4 @@
-"""What a model wrote: its own text after its thoughts, and why there may be none to read."""
+"""Reading what a model wrote: its text without its thoughts, or why there is none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 
 
 def strip_thoughts(text: pl.Expr) -> pl.Expr:
-    """What the model wrote after its thoughts; empty where it never left them."""
+    """The text after the model's thoughts; empty if they were never closed."""
     after = text.str.replace(r"(?s)\A.*</think>", "")
     return (
         pl.when(after.str.contains("<think>", literal=True)).then(pl.lit("")).otherwise(after)
@@ -14,15 +14,15 @@ def strip_thoughts(text: pl.Expr) -> pl.Expr:
 
 
 def find_unreadable(asked: pl.DataFrame, setting: str) -> pl.DataFrame:
-    """Sort the results of `generate` into those that can be read and those that can't.
+    """Find the results of `generate` that can't be read, and why.
 
     Args:
         asked: The results: text, finish_reason, error.
         setting: The setting that allows longer texts, for the message.
 
     Returns:
-        One row per result: `own` (the text without thoughts), `written` (all of it) and
-        `unscored` (why there is nothing to read; null: there is).
+        One row per result: `own` (the text without thoughts), `written` (the whole text) and
+        `unscored` (why it can't be read; null where it can).
     """
     own = asked.with_columns(own=strip_thoughts(pl.col("text").fill_null("")))
     return own.select(

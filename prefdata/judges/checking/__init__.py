@@ -1,1 +1,1 @@
-"""What verifiers share: patterns, final answers, the sandbox."""
+"""What the verifiers share: patterns, final answers, the sandbox."""

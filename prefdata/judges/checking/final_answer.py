@@ -1,9 +1,9 @@
 """The number that a worked answer ends in, as an exact fraction.
 
-Where it stands, in order of how explicitly it is marked: `#### 18` (GSM8K, arXiv 2110.14168),
-`\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18", "the answer is 18"; the last of these that holds a
-number counts. Without one it is the last number of the text, if the text came to its end. Numbers,
-no algebra: `2x`, `2\\pi`, `3:5` and `5 or 6` are none.
+The marks are `#### 18` (GSM8K, arXiv 2110.14168), `\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18"
+and "the answer is 18"; the last of them that holds a number counts. Without a mark it is the last
+number of the text, if the text is finished. Only numbers are read, no algebra: `2x`, `2\\pi`, `3:5`
+and `5 or 6` are not numbers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Number:
     """A number in a text.
 
     Args:
-        written: As it stands there.
-        value: What stands before a percent sign, where there is one.
-        percent: Whether there is one.
+        written: The number as the text has it.
+        value: Its value, without regard to a percent sign.
+        percent: Whether a percent sign follows.
     """
 
     written: str
@@ -29,11 +29,13 @@ class Number:
     percent: bool
 
     def equals(self, other: Number, tolerance: float) -> bool:
-        """Whether both are one number. `tolerance` is relative, between numbers that aren't both
-        whole.
+        """Whether both are the same number.
 
-        A percentage is equal to its number, with the sign or without ("50%" and "50"), and to its
-        share ("50%" and "0.5"); two percentages are compared by their numbers alone.
+        A percentage equals the bare number ("50%" and "50") and the fraction ("50%" and "0.5").
+
+        Args:
+            other: The other number.
+            tolerance: The relative tolerance; it does not apply between two whole numbers.
         """
         pairs = [(self.value, other.value)]
         if self.percent != other.percent:
@@ -100,7 +102,7 @@ _MARK = re.compile(
     r"|\b(?i:answers?)\b(?:[^\n.=]{0,80}?(?i:\bis\b|\bare\b|\bequals\b|:|=)|[^\w\n]{0,8}\n))"
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;")
-# What makes the number before it a part of something else: a choice, a range, a calculation.
+# What follows a number that is part of something else: a choice, a range, a calculation.
 _MORE = re.compile(
     r"[^\d\n.;,()]{0,20}?(?:\bor\b|\band/or\b|[-+*/]|\bto\b|\bx\b)\s?[-+]?[$€£¥₹]?\.?\d"
 )
@@ -112,10 +114,10 @@ _REGION_CHARS = 400
 
 
 def find_final_number(text: str, finished: bool = True) -> Number | None:
-    """The number that the text ends in, or None; a text that was cut off has to mark it."""
+    """The number that the text ends in, or None; an unfinished text has to mark it."""
     cleaned = _clean(text)
     for region, phrase in reversed(_regions(cleaned)):
-        # "The answer is 5 or 6" is an answer and no number: the last number there is not meant.
+        # "The answer is 5 or 6" is an answer but not one number, so the search ends here.
         if any(c.isdecimal() for c in region):
             return _first(region, phrase)
     if not finished:
@@ -124,9 +126,10 @@ def find_final_number(text: str, finished: bool = True) -> Number | None:
 
 
 def parse_ground_truth(ground_truth: str) -> Number | None:
-    """The number that a ground truth is, with its unit or at the end of a worked solution, or None.
+    """The one number of a ground truth, which may have a unit or end a worked solution, or None.
 
-    What holds more than that one number and a unit is None: nothing may be checked by half of it.
+    A ground truth with more than one number and its unit gives None: a response must not be
+    checked against half of it.
     """
     cleaned = _clean(ground_truth)
     marked = _regions(cleaned)
@@ -142,7 +145,7 @@ def parse_ground_truth(ground_truth: str) -> Number | None:
 
 
 def _clean(text: str) -> str:
-    """Notations of one and the same number made alike."""
+    """Bring different notations of the same number into one form."""
     text = re.sub(r"(?<=\d)[\u00a0\u202f\u2009](?=\d{3}(?!\d))", "", text)
     text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + m.group().translate(_SUPERSCRIPTS), text)
@@ -153,36 +156,36 @@ def _clean(text: str) -> str:
 
 
 def _regions(text: str) -> list[tuple[str, bool]]:
-    """What stands behind each mark, in order; True where it may be a sentence."""
-    found = []
+    """The text after each mark, in order; True if it may be a sentence."""
+    regions = []
     for match in _MARK.finditer(text):
         if match["boxed"]:
-            found.append((_braced(text, match.end()), False))
+            regions.append((_braced(text, match.end()), False))
             continue
-        # The number may stand in the next line, or in one of its own.
+        # The number may be on the next line.
         line = text[match.end() : match.end() + _REGION_CHARS].lstrip().partition("\n")[0]
         if match["hashes"]:
             number = _NUMBER.match(line)
             # "#### 3. Conclusion" is a heading.
             if number and not _HEADING.match(line, number.end()):
-                found.append((line, False))
+                regions.append((line, False))
         elif not _NOT.match(line):
-            found.append((_SENTENCE_END.split(line, maxsplit=1)[0], True))
-    return found
+            regions.append((_SENTENCE_END.split(line, maxsplit=1)[0], True))
+    return regions
 
 
 def _braced(text: str, start: int) -> str:
-    """What stands from `start` to the brace that closes it."""
+    """The text from `start` to the closing brace."""
     depth = 1
-    for place in range(start, min(len(text), start + _REGION_CHARS)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
+    for position in range(start, min(len(text), start + _REGION_CHARS)):
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
         if depth == 0:
-            return text[start:place]
+            return text[start:position]
     return ""
 
 
 def _first(region: str, phrase: bool) -> Number | None:
-    """The region's number, behind its last "="; None where there is none or more than one."""
+    """The region's number, after its last "="; None if there is none or more than one."""
     last = region.rpartition("=")[2]
     match = _NUMBER.search(last)
     if match is None or _MORE.match(last, match.end()):

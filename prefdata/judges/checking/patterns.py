@@ -1,7 +1,7 @@
 """Regular expressions in a judge's settings, checked before any work.
 
-They are those of Rust's regex crate: they have no look-around, and matching takes time linear in
-the text, whoever wrote it.
+The syntax is that of Rust's regex crate: it has no look-around, and matching takes time linear in
+the length of the text, so a hostile text can't stall it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 
 
 def check_pattern(pattern: str) -> str:
-    """The pattern. Raises ValueError where it is none."""
+    """Return the pattern. Raises ValueError if it is not a regular expression."""
     try:
         pl.Series([""]).str.contains(pattern)
     except pl.exceptions.ComputeError as error:

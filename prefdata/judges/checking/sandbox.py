@@ -4,10 +4,10 @@ What it is: a subprocess in an empty folder of its own, without the parent's env
 limits on CPU time, wall time, memory, file size, open files and new processes, cut off from the
 network where Linux lets an unprivileged process do that, and killed with its process group.
 
-What it is not: a wall against code that means harm. It can read every file that the user can read
-and write where the user can write; as root it can start processes, and leave its process group;
-and it shares an interpreter with the tests, which code that looks for them can cheat. Run responses
-that nobody may trust in a container or a virtual machine around prefdata.
+What it is not: a wall against malicious code. The code can read every file that the user can read,
+and write where the user can write. As root it can start processes and leave its process group. It
+shares an interpreter with the tests, so code that looks for them can cheat. If responses can't be
+trusted, run prefdata in a container or a virtual machine.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from dataclasses import dataclass
 import orjson
 
 RESULT_BYTES = 1 << 20
-"""Files that the code writes may be no larger; what it prints goes nowhere."""
+"""The largest file that the code may write. What it prints is discarded."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """CPU seconds (four times as many on the clock) and megabytes of address space."""
+    """Limits on a run of the code: CPU seconds (wall time: four times that) and megabytes of
+    address space."""
 
     seconds: int = 5
     memory_mb: int = 1024
@@ -37,11 +38,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the code.
+    """The outcome of running the code and its tests.
 
     Args:
-        tests: The error of each test, "" where it passed.
-        stopped: Why no test was run to its end; None: they were.
+        tests: The error of each test, "" if it passed.
+        stopped: Why the tests did not run to the end; None if they did.
         isolated: Whether the code was cut off from the network.
     """
 

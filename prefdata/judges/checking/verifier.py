@@ -13,19 +13,19 @@ from prefdata.judges.base import Candidates, Judge, from_chances
 QUOTED_CHARS = 80
 
 CHECKED = {"reward": pl.Float64, "unscored": pl.String, "trace": pl.String}
-"""What `verify` returns."""
+"""The columns that `verify` returns."""
 
 
 class Verifier(Judge):
-    """A judge that rewards a response by how far it passes a check, from 0 to 1.
+    """A judge that rewards a response, from 0 to 1, for how well it passes a check.
 
     A pass beats a failure with certainty.
     """
 
     @property
     def by_ground_truth(self) -> bool:
-        """Whether responses are checked against their prompt's ground truth. If so, responses to a
-        prompt without one are Unscored."""
+        """Whether responses are checked against their prompt's ground truth. If they are, responses
+        to a prompt without one are Unscored."""
         return True
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
@@ -36,9 +36,9 @@ class Verifier(Judge):
             "response_id", "prompt_id", "finished", text=strip_thoughts(pl.col("text"))
         ).join(prompts.select("prompt_id", "ground_truth"), on="prompt_id", how="left")
         checkable = pl.col("ground_truth").is_not_null() if self.by_ground_truth else pl.lit(True)
-        some = responses.filter(checkable)
-        checked = pl.concat([some.select("response_id"), self.verify(some)], how="horizontal")
-        none = responses.filter(~checkable).select(
+        checked = responses.filter(checkable)
+        checked = pl.concat([checked.select("response_id"), self.verify(checked)], how="horizontal")
+        unchecked = responses.filter(~checkable).select(
             "response_id",
             reward=pl.lit(None, dtype=pl.Float64),
             unscored=pl.lit(
@@ -47,7 +47,7 @@ class Verifier(Judge):
             ),
             trace=pl.lit(None, dtype=pl.String),
         )
-        return from_chances(self.name, candidates.comparisons, pl.concat([checked, none]))
+        return from_chances(self.name, candidates.comparisons, pl.concat([checked, unchecked]))
 
     @abstractmethod
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:

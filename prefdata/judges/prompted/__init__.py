@@ -1,1 +1,1 @@
-"""Judges that prompt a model; the texts they send lie in prompts/."""
+"""Judges that prompt a model; their templates are in prompts/."""

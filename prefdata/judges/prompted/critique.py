@@ -13,8 +13,8 @@ class CritiqueConfig(WrittenRatingConfig):
     kind: Literal["critique"] = "critique"
     templates: dict[str, str] = Field(
         {},
-        description="Texts in place of the defaults. critique: {criteria}, {prompt}, {response}; "
-        "critique_rating: none.",
+        description="Templates that replace the defaults. critique: {criteria}, {prompt}, "
+        "{response}; critique_rating: none.",
         examples=[{"critique_rating": "Reply with your rating as one digit."}],
     )
 
@@ -26,7 +26,7 @@ class CritiqueConfig(WrittenRatingConfig):
 
 
 class CritiqueJudge(WrittenRatingJudge):
-    """Has the model criticise each response and then rate it; the critique becomes the trace.
+    """Has the model critique each response and then rate it; the critique becomes the trace.
 
     MM-RLHF (arXiv 2502.10391): a critique-based reward model critiques before it scores. CUT (Xu
     et al., arXiv 2312.14591): the critique names what in the response is inappropriate.

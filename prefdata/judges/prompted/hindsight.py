@@ -1,4 +1,4 @@
-"""A judge that simulates what follows from acting on the response, and then rates it by that."""
+"""A judge that simulates the consequences of acting on a response and rates it by them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class HindsightConfig(WrittenRatingConfig):
     kind: Literal["hindsight"] = "hindsight"
     rubric: Rubric = Field(
         _UTILITY,
-        description="What the consequences are rated by, and on which scale.",
+        description="The criteria and the scale by which the consequences are rated.",
         examples=[{"criteria": ["The user was glad of it."]}],
     )
     templates: dict[str, str] = Field(
         {},
-        description="Texts in place of the defaults. hindsight: {prompt}, {response}; "
+        description="Templates that replace the defaults. hindsight: {prompt}, {response}; "
         "hindsight_rating: {criteria}.",
         examples=[{"hindsight_rating": "Rate it by:\n{criteria}\n\nReply with one digit."}],
     )
@@ -45,10 +45,10 @@ class HindsightConfig(WrittenRatingConfig):
 
 
 class HindsightJudge(WrittenRatingJudge):
-    """Has the model imagine what acting on a response led to, and then rate how well it served.
+    """Has the model imagine the consequences of acting on a response, and then rate them.
 
-    RLHS (arXiv 2501.08617): feedback on foresight rewards responses that only please. Asked after
-    the consequences, even simulated ones, the same judge rewards what helped.
+    RLHS (arXiv 2501.08617): feedback given before the consequences are known rewards responses that
+    only please. Feedback given after them, even after simulated ones, rewards what helped.
     """
 
     config: HindsightConfig

@@ -30,7 +30,7 @@ class ListwiseConfig(PromptedConfig):
         4,
         ge=2,
         multiple_of=2,
-        description="The orders in which the responses of a prompt are shown.",
+        description="The number of orders in which the responses to a prompt are shown.",
         examples=[6],
     )
     max_responses: int = Field(
@@ -38,7 +38,7 @@ class ListwiseConfig(PromptedConfig):
     )
     templates: dict[str, str] = Field(
         {},
-        description="Texts in place of the defaults. listwise (a whole ranking is written), "
+        description="Templates that replace the defaults. listwise (a whole ranking is written), "
         "listwise_best (log-probs of the best are read): {prompt}, {responses}, {letters}.",
         examples=[{"listwise": "Rank {letters}, best first.\n\n{prompt}\n\n{responses}"}],
     )
@@ -60,15 +60,16 @@ class ListwiseConfig(PromptedConfig):
 class ListwiseJudge(PromptedJudge):
     """Shows all responses to a prompt at once and asks for their ranking, or for the best.
 
-    They are shown in `permutations` orders, each followed by its reverse, so that a liking for
-    early or late places weighs on all alike. The orders follow from the texts, never from ids.
+    They are shown in `permutations` orders, half of which are the reverse of the other half, so
+    that a bias towards early or late positions affects all responses alike. The orders follow from
+    the texts, never from ids.
 
     Where the engine gives logits, the model says which response is best: P(first = i) of the
     Plackett-Luce model is proportional to exp(u_i), so the mean over the orders of
-    log P(first = i) is u_i, and P(a ≻ b) = sigmoid(u_a - u_b). Elsewhere it writes the whole
-    ranking: a response's Borda score is the share of the others that it stands before, averaged
-    over the orders, and P(a ≻ b) = (1 + s_a - s_b) / 2. A ranking that can't be read leaves the
-    whole prompt Unscored.
+    log P(first = i) is u_i up to a constant, and P(a ≻ b) = sigmoid(u_a - u_b). Elsewhere the model
+    writes the whole ranking: a response's Borda score s is the share of the others that it ranks
+    above, averaged over the orders, and P(a ≻ b) = (1 + s_a - s_b) / 2. A ranking that can't be
+    read leaves the whole prompt Unscored.
     """
 
     config: ListwiseConfig
@@ -76,7 +77,7 @@ class ListwiseJudge(PromptedJudge):
 
     @property
     def reply(self) -> Ranking:
-        """The longest ranking there may be."""
+        """The longest ranking that is asked for."""
         return Ranking(self.config.max_responses)
 
     @property
@@ -96,15 +97,15 @@ class ListwiseJudge(PromptedJudge):
         chosen = type(self.request.choose_format(inference))
         lists = self._lay_out(candidates)
         ranked = [_leave_out(lists.clear())]
-        for (count,), some in lists.group_by("count", maintain_order=True):
+        for (count,), of_count in lists.group_by("count", maintain_order=True):
             assert isinstance(count, int)
             if count > self.config.max_responses:
-                ranked.append(_leave_out(some, self._too_many()))
+                ranked.append(_leave_out(of_count, self._too_many()))
             elif count > 1:
                 setting = f"{self.where}.verdict_tokens"
                 reply_format = chosen(Ranking(count), self.config.verdict_tokens, setting)
                 demonstrations = candidates.demonstrations
-                ranked.append(self._rank(some, reply_format, inference, demonstrations))
+                ranked.append(self._rank(of_count, reply_format, inference, demonstrations))
         standings = (
             pl.concat(ranked)
             .explode("texts", "standings", empty_as_null=True)
@@ -203,7 +204,7 @@ def _enclose(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
 
 
 def _leave_out(lists: pl.DataFrame, reason: pl.Expr | None = None) -> pl.DataFrame:
-    """The lists as `_rank` returns them, none of them ranked, for this reason."""
+    """The lists in the columns that `_rank` returns, unranked for this reason."""
     nothing = pl.lit(None, dtype=pl.String)
     return lists.with_columns(
         standings=_NO_STANDINGS,

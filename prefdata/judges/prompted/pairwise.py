@@ -1,4 +1,4 @@
-"""The policy, or any model, as pairwise judge: which of two responses is better, in both orders."""
+"""A model that says which of two responses is better, asked in both orders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PairwiseConfig(PromptedConfig):
     kind: Literal["pairwise"] = "pairwise"
     templates: dict[str, str] = Field(
         {},
-        description="Texts in place of the defaults. pairwise: {prompt}, {response_a}, "
+        description="Templates that replace the defaults. pairwise: {prompt}, {response_a}, "
         "{response_b}.",
         examples=[{"pairwise": "A or B?\n\n{prompt}\n\nA: {response_a}\n\nB: {response_b}"}],
     )
@@ -32,10 +32,10 @@ class PairwiseConfig(PromptedConfig):
 
 
 class PairwiseJudge(PromptedJudge):
-    """Asks which of two responses is better, in both orders: a liking for the first place cancels.
+    """Asks which of two responses is better, in both orders, so that position bias cancels.
 
-    LLM-as-a-judge (Zheng et al., arXiv 2306.05685), with no text to parse where the engine gives
-    logits: P(A) and P(B) come from the next-token distribution.
+    LLM-as-a-judge (Zheng et al., arXiv 2306.05685). Where the engine gives logits, no text is
+    parsed: P(A) and P(B) come from the next-token distribution.
     """
 
     config: PairwiseConfig

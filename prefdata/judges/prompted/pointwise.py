@@ -1,4 +1,4 @@
-"""A model that rates each response by a rubric; the reward is the rating that it expects."""
+"""A model that rates each response by a rubric; the reward is the expected rating."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class PointwiseConfig(RatingConfig):
     kind: Literal["pointwise"] = "pointwise"
     templates: dict[str, str] = Field(
         {},
-        description="Texts in place of the defaults. pointwise: {criteria}, {prompt}, {response}.",
+        description="Templates that replace the defaults. pointwise: {criteria}, {prompt}, "
+        "{response}.",
         examples=[{"pointwise": "Rate by:\n{criteria}\n\n{prompt}\n\n{response}"}],
     )
 
@@ -30,9 +31,9 @@ class PointwiseConfig(RatingConfig):
 class PointwiseJudge(RatingJudge):
     """Asks for a rating of each response; the reward is the expected rating.
 
-    Read off the ratings' log-probs it tells responses apart that the likeliest rating would tie
-    (G-Eval, Liu et al., arXiv 2303.16634, Section 2). Where the engine gives no log-probs the
-    reward is the rating itself.
+    The expected rating comes from the log-probs of the ratings and tells apart responses that have
+    the same likeliest rating (G-Eval, Liu et al., arXiv 2303.16634, Section 2). Where the engine
+    gives no log-probs, the reward is the rating itself.
     """
 
     config: PointwiseConfig

@@ -21,13 +21,13 @@ class ReasoningConfig(WritingConfig):
     kind: Literal["reasoning"] = "reasoning"
     first: Literal["rubric", "solution"] = Field(
         "rubric",
-        description="What it writes about the prompt alone; solution: where there is a right "
-        "answer.",
+        description="What the model writes about the prompt before it sees the responses; "
+        "solution: for prompts with a right answer.",
         examples=["solution"],
     )
     templates: dict[str, str] = Field(
         {},
-        description="Texts in place of the defaults. reasoning_rubric, reasoning_solution: "
+        description="Templates that replace the defaults. reasoning_rubric, reasoning_solution: "
         "{prompt}; reasoning: {prompt}, {title}, {guide}, {response_a}, {response_b}; "
         "reasoning_verdict: none.",
         examples=[{"reasoning_verdict": "Which is better? Reply with A or B."}],
@@ -46,10 +46,10 @@ class ReasoningConfig(WritingConfig):
 class ReasoningJudge(WritingJudge):
     """Has the model write a rubric or a solution, compare both responses by it, and then decide.
 
-    RM-R1 (Chen et al., arXiv 2505.02387): for chat the judge writes a rubric for the prompt, and a
-    problem with a right answer it solves. Either is written once per prompt and from the prompt
-    alone, so that no response has a say in it. Both orders are compared, each in a text of its
-    own. All that was written becomes the trace.
+    RM-R1 (Chen et al., arXiv 2505.02387): for a chat prompt the judge writes a rubric, and a
+    problem with a right answer it solves. Either is written once per prompt, from the prompt
+    alone, so that no response can influence it. Both orders are compared, each in its own
+    conversation. Everything written becomes the trace.
     """
 
     config: ReasoningConfig

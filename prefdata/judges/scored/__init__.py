@@ -1,1 +1,1 @@
-"""Judges that take a model's number for each response as its reward."""
+"""Judges whose reward for a response is a number computed by a model."""

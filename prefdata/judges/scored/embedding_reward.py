@@ -35,8 +35,8 @@ class EmbeddingRewardConfig(JudgeConfig):
 class EmbeddingRewardJudge(Judge):
     """Rewards responses by a linear head over the embeddings of prompt and response.
 
-    Reusing Embeddings (arXiv 2502.04357): embeddings are computed once, a small head is trained on
-    preference pairs in seconds, on a CPU and reproducibly.
+    Reusing Embeddings (arXiv 2502.04357): embeddings are computed once, and a small head is trained
+    on preference pairs in seconds, reproducibly and on a CPU.
     """
 
     config: EmbeddingRewardConfig
@@ -63,7 +63,7 @@ class EmbeddingRewardJudge(Judge):
             response=of_responses["embedding"], error=of_responses["error"]
         ).join(embedded, on="prompt_id", how="left", maintain_order="left")
         usable = joined.filter(pl.col("response").is_not_null() & pl.col("prompt").is_not_null())
-        # No rows make a matrix without a width, which fits no head.
+        # Without rows the matrix has no width and fits no head.
         reward = pl.Series(dtype=pl.Float64)
         if usable.height:
             vectors = matrix(usable["prompt"]), matrix(usable["response"])

@@ -18,17 +18,17 @@ class ImplicitRewardConfig(JudgeConfig):
     reference: str = Field(
         "reference", description="The name of the model it was tuned from.", examples=["other"]
     )
-    beta: float = Field(
-        0.1, gt=0, description="The reward of one nat of log ratio.", examples=[0.5]
+    beta: float = Field(0.1, gt=0, description="The reward per nat of log ratio.", examples=[0.5])
+    per_token: bool = Field(
+        False, description="Divide by the number of the response's tokens.", examples=[True]
     )
-    per_token: bool = Field(False, description="Divide by the response's tokens.", examples=[True])
 
     asks_again: ClassVar[frozenset[str]] = frozenset({"policy", "reference"})
 
 
 class ImplicitRewardJudge(Judge):
-    """Takes a policy that was tuned from a reference as the reward model that it is (Direct
-    Preference Optimization, arXiv 2305.18290, Section 4). No text is generated and none is parsed.
+    """Rewards responses by the reward model that a tuned policy and its reference define (Direct
+    Preference Optimization, arXiv 2305.18290, Section 4). No text is generated or parsed.
     """
 
     config: ImplicitRewardConfig

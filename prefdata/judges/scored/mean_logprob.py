@@ -18,7 +18,7 @@ class MeanLogprobConfig(JudgeConfig):
     temperature: float = Field(
         0.1,
         gt=0,
-        description="The nats per token that are worth one unit of log-odds.",
+        description="The difference in nats per token that is worth one unit of log-odds.",
         examples=[2.0],
     )
 
@@ -29,8 +29,8 @@ class MeanLogprobJudge(Judge):
     """Rewards what the policy finds likely per token, as SimPO does (Meng et al., arXiv 2405.14734,
     Section 2.2).
 
-    No reference is asked, no text is generated and none is parsed. What the policy finds likely is
-    not yet good: use it as one judgment among others.
+    It needs no reference, and no text is generated or parsed. A likely response is not always a
+    good one: use this judge beside others.
     """
 
     config: MeanLogprobConfig

@@ -17,24 +17,26 @@ from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 class RewardModelConfig(JudgeConfig):
     kind: Literal["reward_model"] = "reward_model"
     models: list[str] = Field(
-        min_length=1, description="Their names; several are an ensemble.", examples=[["other"]]
+        min_length=1,
+        description="The models' names; several make an ensemble.",
+        examples=[["other"]],
     )
     heads: list[str] | None = Field(
         None,
         min_length=1,
-        description="What the outputs of the models' heads are about, in order.",
+        description="The names of the models' outputs, in order.",
         examples=[["correctness"]],
     )
     weights: list[float] | None = Field(
         None,
         min_length=1,
-        description="One per output of the models' heads; null: 1 each.",
+        description="The weight of each of the models' outputs; null: 1 each.",
         examples=[[2.0]],
     )
     apart: bool = Field(
         False,
-        description="One judgment per head, its name being the dimension, in place of one of "
-        "their weighted sum.",
+        description="Give one judgment per output, with the output's name as its dimension, "
+        "instead of one judgment from their weighted sum.",
         examples=[True],
     )
     temperature: float = Field(
@@ -66,15 +68,15 @@ class RewardModelConfig(JudgeConfig):
 
 
 class RewardModelJudge(Judge):
-    """Rewards responses by the outputs of one trained reward model or several.
+    """Rewards responses by the outputs of one or several trained reward models.
 
-    Several models are an ensemble: the preference's strength is the mean of their differences,
-    and their spread says how far it can be trusted (Secrets of RLHF in Large Language Models
-    Part II, Wang et al., arXiv 2401.06080, Section 2). The differences are in `trace`.
+    Several models make an ensemble: the mean of their reward differences is the strength of the
+    preference, and the spread says how far it can be trusted (Secrets of RLHF in Large Language
+    Models Part II, Wang et al., arXiv 2401.06080, Section 2). The differences are in `trace`.
 
-    The outputs of a model with one per attribute (helpfulness, correctness …) are summed with
-    weights, as HelpSteer2 does (Wang et al., arXiv 2406.08673); or each is a judgment of its own,
-    and a consensus weighs them.
+    A model may have one output per attribute (helpfulness, correctness …). They are summed with
+    weights, as in HelpSteer2 (Wang et al., arXiv 2406.08673), or each becomes a judgment of its
+    own and a consensus weighs them.
     """
 
     config: RewardModelConfig
@@ -107,7 +109,7 @@ class RewardModelJudge(Judge):
         )
 
     def _weigh(self, model: str, rewards: pl.Series) -> list[pl.Series]:
-        """Each output times its weight. Raises ConfigError where they don't fit."""
+        """Each output times its weight. Raises ConfigError if their numbers differ."""
         factors = self.config.factors()
         setting = "heads" if self.config.weights is None and self.config.heads else "weights"
         for count in rewards.list.len().drop_nulls().unique():
@@ -121,7 +123,7 @@ class RewardModelJudge(Judge):
     def _compare(
         self, candidates: Candidates, responses: pl.DataFrame, rewards: Sequence[pl.Series]
     ) -> pl.DataFrame:
-        """Judgments from every model's rewards, each in the order of `responses`."""
+        """Judgments from the rewards of each model, in the order of `responses`."""
         each = pl.DataFrame([s.alias(f"reward_{n}") for n, s in enumerate(rewards)])
         names = each.columns
         mean = pl.sum_horizontal(names, ignore_nulls=False) / len(names)
@@ -138,7 +140,8 @@ class RewardModelJudge(Judge):
 def _add_spread(
     judgments: pl.DataFrame, rewarded: pl.DataFrame, names: Sequence[str]
 ) -> pl.DataFrame:
-    """The judgments with the standard deviation of the models' differences; all in `trace`."""
+    """The judgments with `spread`, the standard deviation of the models' reward differences, and
+    the differences in `trace`."""
     joined = judgments.drop("spread")
     for side in ("a", "b"):
         of_side = rewarded.select(

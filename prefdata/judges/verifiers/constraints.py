@@ -1,4 +1,4 @@
-"""Verifies instructions that can be checked: length, keywords, format."""
+"""Verifies constraints that can be checked by rule: length, keywords, format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Format = Literal["json", "lowercase", "uppercase", "no_commas", "one_line", "quo
 
 
 class Constraints(BaseModel):
-    """What a response has to be; what is not set is free. Words are runs of letters and digits."""
+    """Constraints on a response. Words are runs of letters and digits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,15 +35,23 @@ class Constraints(BaseModel):
     min_bullets: int | None = _count("The fewest bullet points.")
     max_bullets: int | None = _count("The most bullet points.")
     keywords: list[str] | None = Field(
-        None, description="Words that all have to be there, in any case.", examples=[["moon"]]
+        None,
+        description="Words that the response has to contain, in any case.",
+        examples=[["moon"]],
     )
     forbidden: list[str] | None = Field(
-        None, description="Words of which none may be there, in any case.", examples=[["moon"]]
+        None,
+        description="Words that the response must not contain, in any case.",
+        examples=[["moon"]],
     )
-    starts_with: str | None = Field(None, description="Its first characters.", examples=["A"])
-    ends_with: str | None = Field(None, description="Its last characters.", examples=["z"])
+    starts_with: str | None = Field(
+        None, description="The text that the response has to begin with.", examples=["A"]
+    )
+    ends_with: str | None = Field(
+        None, description="The text that the response has to end with.", examples=["z"]
+    )
     format: list[Format] | None = Field(
-        None, description="Forms that all have to be met.", examples=[["json"]]
+        None, description="Formats that the response has to have, all of them.", examples=[["json"]]
     )
 
 
@@ -51,17 +59,17 @@ class ConstraintsConfig(JudgeConfig, Constraints):
     kind: Literal["constraints"] = "constraints"
     partial: bool = Field(
         False,
-        description="The reward is the share of the constraints that hold, not whether all do.",
+        description="Reward the share of the constraints that hold, instead of whether all do.",
         examples=[True],
     )
 
 
 class ConstraintsJudge(Verifier):
-    """Rewards a response for following all constraints, or for the share of them that it follows
+    """Rewards a response for meeting all constraints, or for the share of them that it meets
     (IFEval, Zhou et al., arXiv 2311.07911).
 
     The settings hold for every prompt. A ground truth that is a JSON object of the same settings
-    adds its own for its prompt, which go before the judge's.
+    adds constraints for its prompt and overrides the judge's.
     """
 
     config: ConstraintsConfig
@@ -126,14 +134,14 @@ class ConstraintsJudge(Verifier):
         return self.config.model_dump(include=names, exclude_none=True)
 
     def _build_rules(self, ground_truths: pl.Series) -> pl.DataFrame:
-        """ground_truth, bad (why it has no constraints), and one column per constraint."""
+        """ground_truth, bad (why its constraints can't be read), and one column per constraint."""
         rows = []
         for ground_truth in ground_truths.unique(maintain_order=True):
-            given, bad = _parse_constraints(ground_truth)
-            # Text beside constraints of the settings is for another judge.
+            constraints, bad = _parse_constraints(ground_truth)
+            # If the settings have constraints, a ground truth in another form is for another judge.
             if bad is not None and self._own() and not isinstance(_parse_json(ground_truth), dict):
                 bad = None
-            values = {**self._own(), **given.model_dump(exclude_none=True)}
+            values = {**self._own(), **constraints.model_dump(exclude_none=True)}
             rows.append({"ground_truth": ground_truth, "bad": bad, **values})
         text = dict.fromkeys(("ground_truth", "bad", "starts_with", "ends_with"), pl.String)
         lists = dict.fromkeys(("keywords", "forbidden", "format"), pl.List(pl.String))
@@ -162,9 +170,9 @@ _FORMATS: dict[str, pl.Expr] = {
 
 
 def _find_words(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> pl.DataFrame:
-    """row, COLUMN_found: whether all or any of the row's words stand in its text, as words."""
+    """row, COLUMN_found: whether the text contains all or any of the row's words, as words."""
     word = pl.col(column)
-    # A keyword such as "." or "C++" has an edge of a word on one side or none.
+    # A keyword such as "." or "C++" has a word boundary on one side or none.
     before, after = (
         pl.when(word.str.contains(edge)).then(pl.lit(r"\b")).otherwise(pl.lit(""))
         for edge in (r"\A\w", r"\w\z")
@@ -181,7 +189,7 @@ def _find_words(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> 
 
 
 def _parse_constraints(ground_truth: str | None) -> tuple[Constraints, str | None]:
-    """The constraints of a ground truth, and why there are none in it."""
+    """The constraints of a ground truth, or none and the reason why they can't be read."""
     if ground_truth is None:
         return Constraints(), None
     try:
@@ -195,7 +203,7 @@ def _parse_constraints(ground_truth: str | None) -> tuple[Constraints, str | Non
 
 
 def _parse_json(text: str | None) -> Any:
-    """The value of the JSON text, or `_parse_json` itself where it is none: null is a value too."""
+    """The value of the JSON text, or `_parse_json` itself if it is not JSON: None is a value."""
     try:
         return orjson.loads(text or "")
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Verifies that a response reads as the prompt's ground truth does, word for word."""
+"""Verifies that a response is the same text as the prompt's ground truth."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class ExactMatchConfig(JudgeConfig):
     kind: Literal["exact_match"] = "exact_match"
     extract: Pattern | None = Field(
         None,
-        description="A regular expression; its first group, or all of it, is what is compared. "
-        "Where it is not found the response is wrong.",
+        description="A regular expression; only its first group (or the whole match, if it has no "
+        "group) is compared. A response without a match is wrong.",
         examples=["moon"],
     )
-    ignore_case: bool = Field(True, description="Compare letters in any case.", examples=[False])
+    ignore_case: bool = Field(True, description="Ignore case.", examples=[False])
     ignore_punctuation: bool = Field(
-        True, description="Overlook punctuation, symbols and blanks alike.", examples=[False]
+        True, description="Ignore punctuation, symbols and blanks.", examples=[False]
     )
 
 
 class ExactMatchJudge(Verifier):
-    """Compares response and ground truth, which may be a JSON list of texts that are all right."""
+    """Compares the response with the ground truth, which may be a JSON list of accepted texts."""
 
     config: ExactMatchConfig
 
@@ -49,10 +49,10 @@ class ExactMatchJudge(Verifier):
         compared = (
             responses.join(accepted, on="ground_truth", how="left", maintain_order="left")
             .with_columns(
-                given=self._normalise(part),
+                actual=self._normalise(part),
                 wanted=pl.col("accepted").list.eval(self._normalise(pl.element())),
             )
-            .with_columns(reward=pl.col("given").is_in("wanted").fill_null(False).cast(pl.Float64))
+            .with_columns(reward=pl.col("actual").is_in("wanted").fill_null(False).cast(pl.Float64))
         )
         return compared.select(
             "reward",
@@ -65,7 +65,7 @@ class ExactMatchJudge(Verifier):
         )
 
     def _normalise(self, text: pl.Expr) -> pl.Expr:
-        """The text without what is overlooked, or whole where nothing else is in it."""
+        """The text without what is ignored, or the whole text if nothing else would be left."""
         whole = text.str.normalize("NFC")
         if self.config.ignore_case:
             whole = whole.str.to_lowercase()
@@ -79,9 +79,9 @@ class ExactMatchJudge(Verifier):
 def _parse_accepted(ground_truth: str) -> list[str]:
     if ground_truth.startswith("["):
         try:
-            found = orjson.loads(ground_truth)
+            texts = orjson.loads(ground_truth)
         except orjson.JSONDecodeError:
             return [ground_truth]
-        if found and all(isinstance(text, str) for text in found):
-            return list(found)
+        if texts and all(isinstance(text, str) for text in texts):
+            return list(texts)
     return [ground_truth]

@@ -1,4 +1,4 @@
-"""Verifies that a response is JSON that meets a JSON Schema: a file's, or the ground truth."""
+"""Verifies that a response is JSON that matches a JSON Schema: a file's, or the ground truth."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class JsonSchemaConfig(JudgeConfig):
     )
     fenced: bool = Field(
         True,
-        description="The only fenced block of a response counts as the response.",
+        description="If a response has exactly one fenced code block, check only that block.",
         examples=[False],
     )
 
@@ -61,7 +61,7 @@ class JsonSchemaJudge(Verifier):
             responses["ground_truth"] if self.schema is None else [self.schema] * responses.height
         )
         validators = {text: _build_validator(text, self.where) for text in dict.fromkeys(schemas)}
-        # No frame expression checks a schema.
+        # There is no polars expression for this.
         rows = [
             self._check(validators[schema], text)
             for schema, text in zip(schemas, responses["text"], strict=True)
@@ -79,7 +79,7 @@ class JsonSchemaJudge(Verifier):
         except orjson.JSONDecodeError as error:
             return 0.0, None, f"no JSON: {error}"
         try:
-            # The first by path and message, whichever the validator meets first.
+            # Sorted by path and message: the validator's own order is not fixed.
             errors = sorted((e.json_path, e.message) for e in validator.iter_errors(value))
         except RecursionError:
             return 0.0, None, "nested too deep to be checked"
@@ -92,7 +92,7 @@ class JsonSchemaJudge(Verifier):
 
 
 def _build_validator(text: str, where: str) -> Any:
-    """What checks a value against the schema, or why it is no schema."""
+    """A validator for the schema, or the reason why the text is not a schema."""
     try:
         from jsonschema import SchemaError
         from jsonschema.validators import validator_for
@@ -109,5 +109,5 @@ def _build_validator(text: str, where: str) -> Any:
         kind.check_schema(schema)
     except (orjson.JSONDecodeError, SchemaError) as error:
         return f"is no JSON Schema: {quote(str(error).partition(chr(10))[0])}"
-    # A registry of its own, empty: the usual one fetches what "$ref" names from the network.
+    # An empty registry: the default one fetches what "$ref" names from the network.
     return kind(schema, registry=Registry())

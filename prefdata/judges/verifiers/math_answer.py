@@ -18,23 +18,23 @@ class MathAnswerConfig(JudgeConfig):
         1e-9,
         ge=0,
         lt=1,
-        description="Relative, between numbers that aren't both whole.",
+        description="The relative tolerance; it does not apply between two whole numbers.",
         examples=[0.1],
     )
 
 
 class MathAnswerJudge(Verifier):
-    """Compares the final numbers of response and ground truth.
+    """Compares the final number of the response with that of the ground truth.
 
     Training Verifiers to Solve Math Word Problems (Cobbe et al., arXiv 2110.14168): a solution is
-    right if its final number is. A response without one is wrong.
+    right if its final number is right. A response without a final number is wrong.
     """
 
     config: MathAnswerConfig
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         expected = {text: parse_ground_truth(text) for text in responses["ground_truth"].unique()}
-        # No frame expression finds the closing brace of \boxed{} or computes with fractions.
+        # No polars expression finds the closing brace of \boxed{} or computes with fractions.
         rows = responses.select("text", "finished", "ground_truth").iter_rows()
         checked = [
             self._check(expected[ground_truth], ground_truth, text, finished)
@@ -50,9 +50,9 @@ class MathAnswerJudge(Verifier):
                 f"no_number: the ground truth {quote(ground_truth)} is not one number and its unit"
             )
             return None, reason, None
-        found = find_final_number(text, finished)
-        if found is None:
+        number = find_final_number(text, finished)
+        if number is None:
             return 0.0, None, f"no final number, expected {expected.written}"
-        right = found.equals(expected, self.config.tolerance)
-        trace = f"final number {found.written}, expected {expected.written}"
+        right = number.equals(expected, self.config.tolerance)
+        trace = f"final number {number.written}, expected {expected.written}"
         return float(right), None, trace

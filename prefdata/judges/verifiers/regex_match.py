@@ -1,4 +1,4 @@
-"""Verifies that a response matches a pattern: the settings' one, or its prompt's ground truth."""
+"""Verifies that a response matches a pattern: that of the settings, or the ground truth."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class RegexMatchConfig(JudgeConfig):
         description="A regular expression; null: the prompt's ground truth is one.",
         examples=["moon"],
     )
-    whole: bool = Field(False, description="All of the response has to match.", examples=[True])
-    ignore_case: bool = Field(False, description="Match letters in any case.", examples=[True])
+    whole: bool = Field(False, description="The whole response has to match.", examples=[True])
+    ignore_case: bool = Field(False, description="Ignore case.", examples=[True])
 
 
 class RegexMatchJudge(Verifier):
-    """Searches the response for a pattern; with `whole` all of it has to match."""
+    """Searches the response for a pattern; with `whole` the whole response has to match."""
 
     config: RegexMatchConfig
 
@@ -34,17 +34,16 @@ class RegexMatchJudge(Verifier):
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         config = self.config
-        given = pl.col("ground_truth") if config.pattern is None else pl.lit(config.pattern)
+        pattern = pl.col("ground_truth") if config.pattern is None else pl.lit(config.pattern)
         before = ("(?i)" if config.ignore_case else "") + (r"\A(?:" if config.whole else "(?:")
-        whole = pl.concat_str(pl.lit(before), given, pl.lit(r")\z" if config.whole else ")"))
-        # Of a ground truth that is no pattern the result is null.
-        found = responses.select(
-            matched=pl.col("text").str.contains(whole, strict=False), pattern=given
+        anchored = pl.concat_str(pl.lit(before), pattern, pl.lit(r")\z" if config.whole else ")"))
+        # The result is null if the ground truth is not a regular expression.
+        matches = responses.select(
+            matched=pl.col("text").str.contains(anchored, strict=False), pattern=pattern
         )
-        none = pl.col("matched").is_null()
-        return found.select(
+        return matches.select(
             reward=pl.col("matched").cast(pl.Float64),
-            unscored=pl.when(none).then(
+            unscored=pl.when(pl.col("matched").is_null()).then(
                 pl.format("bad_pattern: the ground truth {} is no regular expression", "pattern")
             ),
             trace=pl.format(

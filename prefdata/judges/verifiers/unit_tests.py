@@ -25,14 +25,14 @@ Row = tuple[float | None, str | None, str | None]
 class UnitTestsConfig(JudgeConfig):
     kind: Literal["unit_tests"] = "unit_tests"
     seconds: int = Field(
-        5, gt=0, description="CPU time of one response, tests included.", examples=[2]
+        5, gt=0, description="CPU seconds for one response, tests included.", examples=[2]
     )
     memory_mb: int = Field(
-        1024, ge=64, description="Address space of one response, in megabytes.", examples=[512]
+        1024, ge=64, description="Address space for one response, in megabytes.", examples=[512]
     )
     partial: bool = Field(
         False,
-        description="The reward is the share of the tests that pass, not whether all do.",
+        description="Reward the share of the tests that pass, instead of whether all do.",
         examples=[True],
     )
     require_no_network: bool = Field(
@@ -45,9 +45,9 @@ class UnitTestsConfig(JudgeConfig):
 class UnitTestsJudge(Verifier):
     """Runs the code of each response against the tests of its prompt.
 
-    Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): right is what
-    passes. The ground truth is Python text, one test, or a JSON list of such texts. What the
-    sandbox protects from, and what not, is written in checking/sandbox.py.
+    Evaluating Large Language Models Trained on Code (Chen et al., arXiv 2107.03374): code is right
+    if its tests pass. The ground truth is one test as Python text, or a JSON list of such texts.
+    checking/sandbox.py says what the sandbox protects from and what it does not.
     """
 
     config: UnitTestsConfig
@@ -59,7 +59,7 @@ class UnitTestsJudge(Verifier):
         jobs = [(text, tests[ground_truth]) for text, ground_truth in distinct.iter_rows()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked = list(pool.map(lambda job: self._check(*job), jobs))
-        rows = [(*key, *found) for key, found in zip(distinct.iter_rows(), checked, strict=True)]
+        rows = [(*key, *row) for key, row in zip(distinct.iter_rows(), checked, strict=True)]
         schema = {"text": pl.String, "ground_truth": pl.String, **CHECKED}
         return responses.join(
             pl.DataFrame(rows, schema=schema, orient="row"),
@@ -83,7 +83,7 @@ class UnitTestsJudge(Verifier):
         return share if self.config.partial else float(share == 1), None, trace
 
     def _probe(self) -> None:
-        """Raise ConfigError where code that does nothing does not pass, or isn't cut off."""
+        """Raise ConfigError if empty code fails to run, or can't be cut off from the network."""
         outcome = run_tests("", ["pass"], self._limits())
         if outcome.tests != ("",):
             raise ConfigError(
@@ -102,12 +102,12 @@ class UnitTestsJudge(Verifier):
 
 
 def extract_code(text: str) -> str:
-    """The response's longest fenced block, or all of a response without one."""
+    """The response's longest fenced code block, or the whole response if it has none."""
     return max(_FENCED.findall(text), key=len, default=text)
 
 
 def _parse_tests(ground_truth: str) -> list[str] | str:
-    """The tests of a ground truth, or why there are none."""
+    """The tests of a ground truth, or the reason why there are none."""
     tests: Any = [ground_truth]
     if ground_truth.lstrip().startswith("["):
         try:

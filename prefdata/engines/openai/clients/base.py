@@ -1,4 +1,4 @@
-"""The contract of a client, and what those of several operations share."""
+"""The contract of a client, and what the clients share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prefdata.engines.openai.config import OpenAIOptions
 from prefdata.engines.openai.replies import parse_prompt_logprobs, parse_token_ids
 
 Post = Callable[[str, bytes], Awaitable[Any]]
-"""Sends a body to a path of the server; gives the JSON of its reply."""
+"""Sends a body to a path of the server and returns the JSON of its reply."""
 Row = tuple[Any, ...]
 
 SLICE = 1024
@@ -24,7 +24,7 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 @dataclass(eq=False)
 class Unit:
-    """What is sent together, and fails together: one row, or some texts to embed."""
+    """The rows of one HTTP request, which fail together: one row, or several texts to embed."""
 
     keys: list[bytes]
     content: list[Any]
@@ -33,7 +33,7 @@ class Unit:
 
 
 class Client(ABC):
-    """Speaks to a server for one call of the engine: an operation, its settings and its rows."""
+    """Talks to a server for one call of the engine: an operation, its settings and its rows."""
 
     operation: Operation
 
@@ -46,10 +46,10 @@ class Client(ABC):
         self._width = len(result_schema(self.operation))
 
     async def prepare(self, post: Post) -> None:
-        """Find out what has to be known before the first request."""
+        """Fetch from the server what is needed before the first request."""
 
     def list_units(self) -> Iterator[Unit]:
-        """What is to be sent, in the rows' order."""
+        """The units to send, in the order of the rows."""
         names = [name for name in self.rows.columns if name not in ("key", "sample_index")]
         for part in self.rows.iter_slices(SLICE):
             for key, *content in part.select("key", *names).rows():
@@ -57,11 +57,12 @@ class Client(ABC):
 
     @abstractmethod
     async def send(self, unit: Unit, post: Post) -> list[Row]:
-        """Send a unit, once. Returns its result rows, in the schema's order; raises Fault."""
+        """Send a unit, once. Returns its result rows, as tuples in the schema's order; raises
+        Fault."""
 
     @abstractmethod
     def make_canary(self) -> Unit:
-        """A unit with the same settings in which nothing can be wrong but the server."""
+        """A harmless unit with the same settings: if it fails, the server is at fault."""
 
     def split(self, unit: Unit) -> list[Unit]:
         """A unit for each row of this one."""

@@ -18,9 +18,9 @@ _OLD_VLLM = "Use a vLLM whose chat completions take logprob_token_ids (tested wi
 class ChooseClient(Client):
     """The log-probability of each option as the next token, or tokens.
 
-    vLLM is asked for the options' own token ids and leaves none out. OpenAI's API gives only the
-    likeliest tokens: where an option is not among them, that request fails, for no number could
-    stand for it.
+    vLLM is asked for the options' own token ids and returns all of them. OpenAI's API returns only
+    the likeliest tokens: if an option is not among them, the request fails, because its
+    log-probability is unknown.
     """
 
     operation: Operation = "choose"
@@ -67,7 +67,7 @@ class ChooseClient(Client):
         return [(key, [logprobs[name] for name in self.names], n_prompt, None)]
 
     async def _send_each(self, messages: Any, post: Post) -> tuple[list[float], int]:
-        """(log-probability of each option, tokens read) where an option is of several tokens."""
+        """(log-probability of each option, tokens read), for options of several tokens."""
         prompt = await self.tokenize_chat(messages, post)
         each = [math.fsum(await self.fetch_logprobs(prompt, ids, post)) for ids in self.ids]
         return each, sum(len(prompt) + len(ids) for ids in self.ids)

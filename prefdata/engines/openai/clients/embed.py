@@ -13,7 +13,7 @@ from prefdata.engines.openai.replies import parse_embeddings
 
 
 class EmbedClient(Client):
-    """Some texts per request. Where one is refused, each is sent alone."""
+    """Several texts per request. If a request is refused, each text is sent alone."""
 
     operation: Operation = "embed"
 
@@ -33,7 +33,10 @@ class EmbedClient(Client):
 
 
 def share_out(total: int, lengths: list[int]) -> list[int]:
-    """Divide `total` by length: the server only counts the tokens of a whole request."""
+    """Divide `total` in proportion to the lengths: a server only counts a whole request's tokens.
+
+    The parts are whole numbers that sum to `total`.
+    """
     ends, whole = [0], max(1, sum(lengths))
     for length in lengths:
         ends.append(ends[-1] + length)

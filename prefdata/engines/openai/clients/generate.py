@@ -12,7 +12,7 @@ from prefdata.engines.openai.faults import BadReply
 from prefdata.engines.openai.replies import parse_generation
 
 SEED_MASK = 0x7FFF_FFFF
-"""Some servers take seeds of 32 bits, with a sign or without."""
+"""Some servers only take seeds of 32 bits, signed or unsigned."""
 
 
 class GenerateClient(Client):
@@ -35,7 +35,7 @@ class GenerateClient(Client):
         if sampling.stop:
             self.fixed["stop"] = list(sampling.stop)
         if self.vllm:
-            # What is left out here, vLLM takes from the model's generation_config.json.
+            # vLLM would take settings left out here from the model's generation_config.json.
             self.fixed |= {"top_k": sampling.top_k, "min_p": 0.0, "repetition_penalty": 1.0}
         if sampling.structure:
             self.fixed |= _describe_structure(sampling)
@@ -54,7 +54,8 @@ class GenerateClient(Client):
         return Unit([bytes(16)], [HELLO])
 
     def _check_structure(self, text: str, reason: str) -> None:
-        """A server that does not know the field ignores it."""
+        """Check that the text has the structure: a server that does not know the field ignores
+        it."""
         structure = self.settings.structure
         if structure is None or reason != "stop":
             return

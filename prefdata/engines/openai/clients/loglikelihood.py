@@ -13,7 +13,7 @@ from prefdata.engines.openai.clients.base import HELLO, Client, Post, Row, Unit
 from prefdata.engines.openai.faults import Fault
 
 CACHED_PROMPTS = 4096
-"""Prompts whose token ids are cached: the responses to a prompt are asked about in a row."""
+"""The number of prompts whose token ids are cached: a prompt's responses follow one another."""
 
 
 class LoglikelihoodClient(Client):
@@ -28,7 +28,7 @@ class LoglikelihoodClient(Client):
         self.prompts: OrderedDict[bytes, list[int]] = OrderedDict()
 
     async def prepare(self, post: Post) -> None:
-        """Find the end-of-turn token: what the chat template puts right after a response."""
+        """Find the end-of-turn token, which the chat template puts right after a response."""
         if self.options.end_of_turn is not None:
             self.end = await self.tokenize(self.options.end_of_turn, post)
         else:

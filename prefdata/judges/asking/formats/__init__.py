@@ -1,1 +1,1 @@
-"""The formats in which a judge model can reply: what is asked for, and how the reply is read."""
+"""The formats in which a judge model can reply, and how each is requested and read."""

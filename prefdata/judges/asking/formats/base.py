@@ -19,17 +19,17 @@ FormatName = Literal["logits", "choice", "json_schema", "regex", "text"]
 
 
 class ReplyFormat(ABC):
-    """One way in which a model replies: how it is asked to, and how what comes back is read.
+    """One way in which a model can reply: how to request it, and how to read it.
 
     Args:
-        reply: What is asked for.
-        max_tokens: The longest reply, where one is written.
+        reply: The reply that is asked for.
+        max_tokens: The longest written reply, in tokens.
         setting: The setting in params.yaml that raises `max_tokens`, for messages.
     """
 
     name: ClassVar[FormatName]
     weighs: ClassVar[bool] = False
-    """Whether the model gives log-probs in place of a text."""
+    """Whether the model returns log-probs instead of text."""
 
     def __init__(self, reply: Reply, max_tokens: int, setting: str) -> None:
         self.reply, self.max_tokens, self.setting = reply, max_tokens, setting
@@ -37,7 +37,7 @@ class ReplyFormat(ABC):
     @property
     @abstractmethod
     def call(self) -> Call:
-        """What the model is asked to do."""
+        """The operation that the model is asked for, with its settings."""
 
     def ask(self, inference: Inference, model: str, rows: pl.DataFrame) -> pl.DataFrame:
         """Ask the model for a reply to each conversation and read it.
@@ -48,13 +48,13 @@ class ReplyFormat(ABC):
             rows: prompt_id and messages, whose last turn asks for the reply.
 
         Returns:
-            What `parse` does.
+            The frame that `parse` returns.
         """
         asked = self.instruct(rows).with_columns(ONCE)
         return self.parse(inference.ask(model, self.call.operation, self.call.settings, asked))
 
     def instruct(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with what the model has to be told of the format at the end of `messages`."""
+        """The rows with the format's instruction at the end of `messages`, if it needs one."""
         return rows
 
     @abstractmethod
@@ -69,15 +69,15 @@ class ReplyFormat(ABC):
 
     @abstractmethod
     def write(self, ranking: Sequence[str]) -> str:
-        """What a judge replies that ranks the options so, for demonstrations."""
+        """The reply of a judge that ranks the options in this order, for demonstrations."""
 
 
 class WrittenFormat(ReplyFormat):
-    """A reply that is written: the likeliest text, held to a structure where there is one."""
+    """A written reply: the likeliest text, constrained to a structure if there is one."""
 
     @property
     def structure(self) -> Structure | None:
-        """What the engine holds the reply to."""
+        """The structure to which the engine constrains the reply."""
         return None
 
     @property
@@ -87,19 +87,19 @@ class WrittenFormat(ReplyFormat):
 
     @property
     def form(self) -> str:
-        """What was expected of the text, for messages."""
+        """The form that was expected of the text, for messages."""
         return f"no_verdict: expected {self.reply.expected} and nothing else"
 
     def extract(self, text: pl.Expr) -> pl.Expr:
-        """What stands where the reply has to; null where nothing does."""
+        """The part of the text that is the reply; null where there is none."""
         return text
 
     def reject(self, text: pl.Expr) -> pl.Expr:
-        """Why the text holds no reply whatever stands in the right place; null: it may."""
+        """Why the text as a whole can't be accepted; null where it can."""
         return pl.lit(None, dtype=pl.String)
 
     def is_well_formed(self, reply: pl.Expr) -> pl.Expr:
-        """Whether what was extracted is written as a reply is."""
+        """Whether the extracted reply has the right syntax."""
         return reply.str.contains(self.reply.pattern)
 
     def parse(self, asked: pl.DataFrame) -> pl.DataFrame:

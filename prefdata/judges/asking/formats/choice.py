@@ -1,4 +1,4 @@
-"""One of the options, which the engine holds the reply to."""
+"""One of the options, to which the engine constrains the reply."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prefdata.judges.asking.formats.base import WrittenFormat
 
 
 class Choice(WrittenFormat):
-    """The reply is an option and nothing else; it is checked all the same."""
+    """The reply is one option and nothing else. It is checked all the same."""
 
     name = "choice"
 

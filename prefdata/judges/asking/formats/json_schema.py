@@ -1,4 +1,4 @@
-"""A JSON object, which the engine holds to a schema."""
+"""A JSON object, which the engine constrains to a schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GAP = r"[ \t\r\n]*"
 
 
 class JsonSchema(WrittenFormat):
-    """The reply is an object with one key and nothing else; it is checked all the same."""
+    """The reply is an object with one key and nothing else. It is checked all the same."""
 
     name = "json_schema"
 

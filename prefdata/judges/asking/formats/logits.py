@@ -11,7 +11,7 @@ from prefdata.judges.asking.formats.base import ReplyFormat
 
 
 class Logits(ReplyFormat):
-    """The model weighs the options. Of a ranking it is asked for the best alone."""
+    """The model gives each option a log-prob. Of a ranking it is asked only for the best."""
 
     name = "logits"
     weighs = True

@@ -1,4 +1,4 @@
-"""A text that matches a regular expression, which the engine holds the reply to."""
+"""A text that matches a regular expression, to which the engine constrains the reply."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prefdata.judges.asking.formats.base import WrittenFormat
 
 
 class Regex(WrittenFormat):
-    """The reply is what is asked for and nothing else; it is checked all the same."""
+    """The reply is the verdict or ranking and nothing else. It is checked all the same."""
 
     name = "regex"
 

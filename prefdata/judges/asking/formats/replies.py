@@ -1,4 +1,4 @@
-"""What a judge model is asked for: one of some options, or a ranking of some responses."""
+"""What a judge model is asked for: one of several options, or a ranking of responses."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _GAP = r"[ \t\r\n]*"
 
 
 class Reply(ABC):
-    """What is asked for, apart from the format in which it is written.
+    """The content of a reply, whatever the format in which it is written.
 
     Args:
-        options: What there is to choose from or to rank, each as a model writes it.
+        options: The options to choose from or to rank, each as a model writes it.
     """
 
     key: ClassVar[str]
-    """The key of a JSON reply; names the instructions in prompts/ too."""
+    """The key of a JSON reply, and the prefix of the instruction files in prompts/."""
     value: ClassVar[str]
-    """The column in which `read` and `weigh` give what is asked for."""
+    """The column for the values that `read` and `weigh` return."""
     json_value: ClassVar[str]
     """A regular expression for the value of `key` in a JSON reply, with one group."""
     wrong: ClassVar[str]
-    """Why a reply is none that is not among those expected: a format of the reply and
+    """The reason given for an unexpected reply: a format string that takes the reply and
     `expected`."""
     quoted_chars: ClassVar[int]
-    """So much of a wrong reply is quoted."""
+    """The number of characters of an unexpected reply that the reason quotes."""
 
     def __init__(self, options: Sequence[str]) -> None:
         self.options = tuple(options)
@@ -39,23 +39,22 @@ class Reply(ABC):
     @property
     @abstractmethod
     def expected(self) -> str:
-        """What is expected, for messages."""
+        """The expected reply in words, for messages."""
 
     @property
     @abstractmethod
     def form(self) -> str:
-        """What is expected, for the instruction to the model."""
+        """The expected reply, for the instruction to the model."""
 
     @property
     @abstractmethod
     def pattern(self) -> str:
-        """A regular expression of what reads like such a reply, from its first to its last
-        character."""
+        """A regular expression that matches whole texts that have the syntax of such a reply."""
 
     @property
     @abstractmethod
     def regex(self) -> str:
-        """A regular expression that a reply is held to."""
+        """The regular expression to which an engine constrains the reply."""
 
     @property
     @abstractmethod
@@ -64,7 +63,7 @@ class Reply(ABC):
 
     @abstractmethod
     def fits(self, reply: pl.Expr) -> pl.Expr:
-        """Whether the reply names what it has to."""
+        """Whether the reply names exactly the options that it has to."""
 
     @abstractmethod
     def read(self, reply: pl.Expr) -> pl.Expr:
@@ -72,19 +71,22 @@ class Reply(ABC):
 
     @abstractmethod
     def weigh(self, logprobs: pl.Expr) -> pl.Expr:
-        """The values where the options' log-probs as the next tokens are known."""
+        """The values from the log-probs of the options as the next tokens."""
 
     @abstractmethod
     def write(self, ranking: Sequence[str]) -> str:
-        """The reply of a judge that ranks the options so, the best first."""
+        """The reply of a judge that ranks the options in this order, the best first."""
 
     @abstractmethod
     def write_json(self, ranking: Sequence[str]) -> Any:
-        """The value of `key` in that reply."""
+        """The value of `key` in the JSON form of that reply."""
 
 
 class Verdict(Reply):
-    """One of the options. `logprobs`: log P of each; 0 for the one written, -inf for the rest."""
+    """One of the options.
+
+    `logprobs` holds log P of each option; for a written verdict 0 for it and -inf for the rest.
+    """
 
     key = "verdict"
     value = "logprobs"
@@ -133,8 +135,9 @@ class Verdict(Reply):
 class Ranking(Reply):
     """All of the first `count` letters, the best first.
 
-    `standings`: the share of the others that each stands before (Borda, 0 to 1). Where log-probs
-    are known the model is asked for the best alone, and they are log P(best).
+    `standings` holds, for each letter, the share of the other letters that it ranks above (Borda,
+    0 to 1). Where the engine gives log-probs, the model is asked only for the best, and
+    `standings` holds log P(best).
     """
 
     key = "ranking"
@@ -197,7 +200,7 @@ class Ranking(Reply):
 
 
 def share_out(logprobs: pl.Expr) -> pl.Expr:
-    """Each option's share of the probability that the options have together."""
+    """Each option's share of the total probability of all options."""
     highest = pl.element().max()
     weights = (pl.element() - highest).exp()
     return logprobs.list.eval(weights / weights.sum())

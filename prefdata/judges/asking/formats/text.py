@@ -13,10 +13,10 @@ LAST_LINE = rf"(?:\A|\n)[ \t]*{_MARK}\s*\z"
 
 
 class Text(WrittenFormat):
-    """The model writes what it likes before the last line.
+    """The model may write anything before the last line.
 
-    No text that is judged can hold such a line (delimiters.py), so it is the judge's own also
-    where it quotes a response. Contradicting replies anywhere in the text are no reply.
+    No judged text can contain such a line (see delimiters.py), so the line is the judge's own even
+    if the judge quotes a response. A text with contradicting replies has no verdict.
     """
 
     name = "text"
