@@ -1,5 +1,5 @@
-"""Generate: data/prompts -> data/responses. n on-policy samples per prompt, beside the responses
-that its source brought."""
+"""Generate: data/prompts -> data/responses. n on-policy samples per prompt, besides the
+existing responses that came with it."""
 
 from __future__ import annotations
 
