@@ -1,1 +1,1 @@
-"""The stages as Beam pipelines: graphs and options only; flow.py holds the Beam parts."""
+"""The stages as Beam pipelines, and the code that runs them: all of prefdata that knows Beam."""

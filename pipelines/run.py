@@ -1,7 +1,7 @@
 """Running: one stage, or the whole flow in as many rounds as the wanted pairs take.
 
-A round is top-up and then all stages from generate to filter. What earlier rounds asked is in the
-memo, so a round pays for its new samples alone.
+A round is top-up and then all stages from generate to filter. The memo holds the model calls of
+earlier rounds, so a round pays only for its new samples.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from prefdata.pipelines.stages.registry import STAGES, TOP_UP, find_stage
 from prefdata.pipelines.stages.top_up import plan_samples, remove_plan
 
 FIRST_AGAIN, LAST_AGAIN = "generate", "filter"
-"""The stages of a further round, and all between them."""
+"""The first and the last stage of a further round."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Run:
     """A run under way.
 
     Attributes:
-        context: What its stages run with.
+        context: The context of its stages.
         seconds: Seconds by stage, of all rounds.
         usage: Model calls by stage, of all rounds.
     """
@@ -62,7 +62,7 @@ class Run:
         return stats
 
     def run_counted(self, stage: Stage, number: int, stages: int) -> None:
-        """Run stage `number` of so many, its usage added to that of earlier rounds.
+        """Run stage `number` of `stages`, and add its usage to that of earlier rounds.
 
         Raises:
             TooManyFaulty: More of its records were faulty than its limit allows.
@@ -80,7 +80,7 @@ class Run:
         check_faults(self.context.params, stage, stats)
 
     def run_all(self, stages: Sequence[Stage]) -> None:
-        """Run the stages, export being the last, in as many rounds as it takes."""
+        """Run the stages, export last, in as many rounds as the wanted pairs take."""
         remove_plan(self.context)
         *before, last = stages
         for number, stage in enumerate(before, 1):
@@ -97,7 +97,7 @@ class Run:
         self.run_counted(last, len(stages), len(stages))
 
     def top_up(self) -> WantedPairs:
-        """Count what each prompt got, and plan its next samples."""
+        """Count each prompt's pairs, and plan its next samples."""
         self.run_stage(TOP_UP)
         context = replace(self.context, stage=TOP_UP.name)
         return plan_samples(replace(context, buckets=TOP_UP.count_buckets(context)))
@@ -111,12 +111,12 @@ def run_flow(
     Args:
         params: All of params.yaml.
         beam_arguments: Options for Beam, such as --runner=SparkRunner.
-        progress: Who is told how it goes.
+        progress: Receives the progress of the run.
 
     Raises:
-        ConfigError: Something can't work as it is set; said before any work.
-        TooManyFaulty: A stage passed its limit; the run stops after it.
-        KeyboardInterrupt: The run was asked to stop; what was finished is in the memo.
+        ConfigError: The settings can't work; raised before any work.
+        TooManyFaulty: A stage exceeded its limit of faults; the run stops after it.
+        KeyboardInterrupt: The run was asked to stop; finished model calls are in the memo.
     """
     stages = [stage for stage in STAGES if stage.is_wanted(params)]
     with _open_run(params, beam_arguments, progress) as run:
@@ -142,7 +142,7 @@ def run_stage(
 def run_top_up(
     params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
 ) -> WantedPairs:
-    """Plan more samples for the prompts that are short of pairs; what was planned."""
+    """Plan more samples for the prompts that are short of pairs, and return the counts."""
     with _open_run(params, beam_arguments, progress) as run:
         check_stages(run.context, [TOP_UP])
         return run.top_up()
@@ -151,7 +151,7 @@ def run_top_up(
 def dry_run_filters(
     params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
 ) -> Stats:
-    """What the filters would keep and drop, counted; no table is written."""
+    """Count what the filters would keep and drop, and write no table."""
     with _open_run(params, beam_arguments, progress) as run:
         stage = FilterDryRun()
         check_stages(run.context, [stage])
@@ -159,16 +159,16 @@ def dry_run_filters(
 
 
 def check_params(params: Params, names: Sequence[str]) -> None:
-    """Refuse what can't work, before any work: settings, models and files of all stages; the
-    sources only if ingest is among `names`."""
+    """Check settings, models and files of all stages before any work; the sources only if ingest is
+    among `names`. Raises ConfigError."""
     with _open_run(params, (), None) as run:
         check_stages(run.context, [find_stage(name) for name in names])
 
 
 def check_stages(context: Context, stages: Sequence[Stage]) -> None:
-    """Refuse what can't work. Of stages that don't run now the settings are checked all the same:
-    a mistake in the last one should be said before the first one's hours. Only their files, which
-    earlier stages may still write, are not."""
+    """Check the stages, and also the settings of those that don't run now: a mistake in the last
+    stage should be reported before the first one runs for hours. Sources are checked only if
+    ingest is among the stages."""
     parse_options(context.beam_arguments)
     names = [stage.name for stage in stages]
     others = [s for s in STAGES if s.is_wanted(context.params) and s.name not in names]
@@ -181,7 +181,7 @@ def check_stages(context: Context, stages: Sequence[Stage]) -> None:
 
 
 def check_faults(params: Params, stage: Stage, stats: Stats) -> None:
-    """Raise TooManyFaulty where faulty records passed the stage's limit."""
+    """Raise TooManyFaulty where the faulty records exceed the stage's limit."""
     limit = getattr(getattr(params, stage.section), "max_faulty_fraction", None)
     if limit is None or stats.faults <= limit * stats.rows_in:
         return

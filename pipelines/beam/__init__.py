@@ -1,1 +1,1 @@
-"""What the stages share of Beam: the runner, its workers, errors, exchanges."""
+"""The Beam code that all stages share: the runner, its workers, errors and exchanges."""

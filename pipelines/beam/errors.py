@@ -26,23 +26,23 @@ def carry_errors(stopping: threading.Event) -> Iterator[None]:
         content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
         raise RuntimeError(f"PREFDATA_ERROR<{json.dumps(content)}>PREFDATA_ERROR") from error
     except KeyboardInterrupt:
-        # Ctrl-C reaches whichever code runs just then, and a runner would make an error of it.
+        # Ctrl-C interrupts whichever code is running, and a runner would report it as an error.
         raise RuntimeError(_INTERRUPTED) from None
 
 
 def read_carried(error: BaseException) -> PrefdataError | None:
     """The prefdata error in a runner's exception, or None where it is something else.
 
-    Raises KeyboardInterrupt where that is what the runner was stopped by.
+    Raises KeyboardInterrupt where a KeyboardInterrupt stopped the runner.
     """
     if isinstance(error, PrefdataError):
         return error
-    found = _MARK.search(str(error))
-    if not found and _INTERRUPTED in str(error):
+    mark = _MARK.search(str(error))
+    if not mark and _INTERRUPTED in str(error):
         raise KeyboardInterrupt from None
-    if not found:
+    if not mark:
         return None
-    content = json.loads(found.group(1))
+    content = json.loads(mark.group(1))
     kind = getattr(errors, content["kind"])
     assert issubclass(kind, PrefdataError)
     return kind(content["problem"], content["remedy"])

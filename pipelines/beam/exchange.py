@@ -1,7 +1,7 @@
 """The exchange of a filter: frames that buckets send to partitions, and partitions to partitions.
 
-Keys are partition numbers, about as many as the square root of the buckets, and values packed
-frames: so there are few parcels and they are large, however many rows there are.
+Keys are the numbers of partitions, of which there are about the square root of the number of
+buckets, and values are packed frames. So parcels are few and large, however many rows there are.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def exchange(
     step: FilterStep,
     rounds: int,
 ) -> beam.PCollection:
-    """What the filter settles, packed, as the one element of a collection.
+    """The summary that the filter settles, packed, as the only element of a collection.
 
-    `summary` is the merged one, where the filter's shape has it.
+    `summary` is the merged summary of a `SummaryExchangeFilter`, else None.
     """
     label = step.label
     scatter = partial(_scatter, step=step)
@@ -58,10 +58,10 @@ def _scatter(
     measured = unpack(state.pairs)
     if not measured.height:
         return
-    found = step.find(context)
+    exchanged = step.find(context)
     if summary is not None:
-        measured = found.assign(measured, unpack(summary))
-    yield from _pack(found.scatter(measured, _locate(context, state.bucket)))
+        measured = exchanged.assign(measured, unpack(summary))
+    yield from _pack(exchanged.scatter(measured, _locate(context, state.bucket)))
 
 
 def _relay(
@@ -96,4 +96,4 @@ def _open(contents: Iterable[Content]) -> dict[str, pl.DataFrame]:
     frames: dict[str, list[pl.DataFrame]] = {}
     for topic, content in contents:
         frames.setdefault(topic, []).append(unpack(content))
-    return {topic: pl.concat(some) for topic, some in frames.items()}
+    return {topic: pl.concat(received) for topic, received in frames.items()}

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 DEFAULT_RUNNER = "prefdata.pipelines.beam.runner.LocalRunner"
 MAX_WORKERS = 8
-"""Buckets worked on at once by default: each takes its memory, and Python's lock gets crowded."""
+"""Most buckets at once by default: each takes memory, and threads compete for Python's lock."""
 
 _LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner", "fnapirunner")
 
 
 def parse_options(arguments: Sequence[str]) -> PipelineOptions:
-    """Beam's options from the command line's unknown ones; the local runner by default.
+    """Beam's options from those of the command line that prefdata does not know.
 
-    DirectRunner means the same local runner: by itself it would first try to download another
-    one, and hang where the network is silent. It works on as many buckets at once as there are
-    cores: nearly all of the work runs outside the interpreter's lock.
+    The default is the local runner. DirectRunner means the same: Beam's own would first try to
+    download another runner, and hang where the network does not respond. The local runner works on
+    as many buckets at once as there are cores: nearly all work runs outside Python's lock.
 
     Raises:
-        ConfigError: The runner is not there, or loses rows.
+        ConfigError: The runner can't be created, or loses rows.
     """
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -40,8 +40,8 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--runner", default=DEFAULT_RUNNER)
     parser.add_argument("--direct_num_workers", type=int, default=min(_count_cores(), MAX_WORKERS))
-    given, others = parser.parse_known_args(list(arguments))
-    name = DEFAULT_RUNNER if given.runner.lower() in _LOCAL else given.runner
+    named, others = parser.parse_known_args(list(arguments))
+    name = DEFAULT_RUNNER if named.runner.lower() in _LOCAL else named.runner
     if "dask" in name.lower():
         raise ConfigError(
             f"--runner={name}: it loses and repeats rows and still reports success",
@@ -54,14 +54,14 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
             f"--runner={name}: {str(error).splitlines()[0]}",
             "Check the name; some runners need an extra, such as apache-beam[gcp].",
         ) from error
-    workers = f"--direct_num_workers={given.direct_num_workers}"
+    workers = f"--direct_num_workers={named.direct_num_workers}"
     return PipelineOptions([*others, f"--runner={name}", f"--beam_plugin={WORKER}", workers])
 
 
 def execute(build: Callable[[beam.Pipeline, Context], Any], context: Context) -> None:
-    """Run the pipeline that `build` makes, to its end.
+    """Run the pipeline that `build` makes to its end.
 
-    An error of a worker comes back as it was raised there; a run that was asked to stop ends with
+    A worker's prefdata error is raised here again; a run that was asked to stop raises
     KeyboardInterrupt.
     """
     import apache_beam as beam

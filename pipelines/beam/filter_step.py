@@ -1,4 +1,4 @@
-"""One filter over all buckets: its steps, and the state in which a bucket goes through them."""
+"""The steps of one filter over all buckets, and the state of a bucket between them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _RECORD = ("pair_id", "prompt_id", "chosen_id", "rejected_id")
 
 @dataclass(frozen=True)
 class State:
-    """A bucket on its way through the filters: the pairs that are left and the dropped records,
-    both packed."""
+    """A bucket on its way through the filters: the remaining pairs and the dropped records, both
+    packed."""
 
     bucket: int
     rows_in: int
@@ -45,12 +45,12 @@ class State:
     filters: dict[str, FilterStats] = field(default_factory=dict)
 
     def count(self, label: str, counts: FilterStats) -> State:
-        """With the counts added to those of the filter."""
+        """The state with `counts` added to those of the filter `label`."""
         total = self.filters.get(label, FilterStats()).plus(counts)
         return replace(self, filters={**self.filters, label: total})
 
     def drop(self, rows: pl.DataFrame, label: str, fault: bool) -> State:
-        """With these rows, which have reason and detail, among the dropped records."""
+        """The state with `rows`, which have reason and detail, added to the dropped records."""
         if not rows.height:
             return self
         dropped = pl.concat([unpack(self.dropped), drop_rows(rows, "filter", _RECORD, fault)])
@@ -71,8 +71,8 @@ class FilterStep:
 
     Attributes:
         config: Its configuration.
-        where: Where that stands in params.yaml.
-        label: What its counts go by.
+        where: The place of the configuration in params.yaml.
+        label: The key of its counts.
     """
 
     config: FilterConfig
@@ -82,7 +82,7 @@ class FilterStep:
     def apply(
         self, states: beam.PCollection, context: Context
     ) -> tuple[beam.PCollection, beam.PCollection | None]:
-        """The states after the filter, and its figures as `Stats`, where its shape has any."""
+        """The states after the filter, and `Stats` with its figures; None for a `RowFilter`."""
         shape = FILTERS.parts[self.config.kind]
         measured = apply_step(states, f"Measure {self.label}", context, self.measure)
         if issubclass(shape, RowFilter):
@@ -102,7 +102,7 @@ class FilterStep:
         return context.runtime.part(FILTERS, self.config, self.where)
 
     def measure(self, context: Context, state: State) -> Iterator[State]:
-        """Add the filter's columns; where a model call failed the pair falls out as a fault."""
+        """Add the filter's columns, and drop pairs as faults where a model call failed."""
         pairs = unpack(state.pairs)
         if not pairs.height:
             yield state
@@ -137,7 +137,7 @@ class FilterStep:
     def decide(
         self, context: Context, state: State, summary: bytes | None = None
     ) -> Iterator[State]:
-        """Keep or drop each pair. Of what the filter added the figures that have a column stay."""
+        """Keep or drop each pair; of the added columns keep those of `FilteredPair`."""
         measured = unpack(state.pairs)
         if not measured.height:
             yield state
@@ -151,7 +151,7 @@ class FilterStep:
         yield replace(counted.drop(dropped, self.label, fault=False), pairs=pack(left))
 
     def take_figures(self, context: Context, summary: bytes | None) -> Iterator[Stats]:
-        """What the summary says of all pairs, for the funnel."""
+        """The figures of all pairs, for the funnel."""
         if summary is not None:
             figures = self.find(context).figures(unpack(summary))
             yield Stats(filters={self.label: FilterStats(figures=figures)})

@@ -24,11 +24,11 @@ P = TypeVar("P", bound=Part)
 _RUNTIMES: dict[str, ProcessRuntime] = {}
 _LOCK = threading.Lock()
 _ENDING = threading.Event()
-"""Set in a worker process that was told to end: runs that it first meets later stop at once."""
+"""Set in a worker process that was told to end: runtimes that it makes later stop at once."""
 
 
 class ProcessRuntime(Runtime):
-    """What one run holds in one process: its models and parts, each made once."""
+    """The models and parts of one run in one process, each made once."""
 
     def __init__(self, params: Params, progress: Progress | None = None) -> None:
         super().__init__(progress)
@@ -51,7 +51,7 @@ class ProcessRuntime(Runtime):
         return [self.part(registry, c, f"{where}.{n}") for n, c in enumerate(configs)]
 
     def close(self) -> None:
-        """Give back what the models took."""
+        """Release the models."""
         self.engines.close()
 
 
@@ -67,7 +67,7 @@ def open_runtime(params: Params, progress: Progress | None = None) -> Iterator[s
         try:
             runtime.close()
         finally:
-            # Threads that work on other buckets end with the process, whatever they are at.
+            # Other threads may still be working; they end with the process.
             runtime.flush()
             with _LOCK:
                 del _RUNTIMES[run]
@@ -96,7 +96,7 @@ def stop_runs() -> None:
 
 
 def end_process() -> None:
-    """Ask every run of this process to stop, and those to come too."""
+    """Ask every run of this process to stop, now and in future."""
     _ENDING.set()
     stop_runs()
 

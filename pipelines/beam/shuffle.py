@@ -1,7 +1,7 @@
 """Frames as shuffled values: compressed Arrow IPC, few keys and large values.
 
-A runner keeps what it shuffles in memory; pickling a slice of an Arrow batch would ship its whole
-parent, and rows one by one cost a hundred times as much.
+A runner keeps what it shuffles in memory. Pickling a slice of an Arrow batch would copy the whole
+batch, and shuffling rows one by one costs a hundred times as much.
 """
 
 from __future__ import annotations

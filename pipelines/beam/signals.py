@@ -1,9 +1,9 @@
-"""Ctrl-C and SIGTERM: what is in flight is finished and kept, then the command ends.
+"""Ctrl-C and SIGTERM: model calls in flight are finished and kept, then the command ends.
 
-The first signal asks every run to stop, here and in Beam's worker processes of this machine.
-Engines then finish what they have in flight and the loop commits it. Where no model is being asked
-there is nothing to wait for. A second signal ends everything at once, and so does time: what was
-finished is in the memo within seconds anyway.
+The first signal asks every run to stop, here and in Beam's worker processes on this machine.
+Engines then finish the calls in flight, and the loop commits them. Where no model is being called,
+there is nothing to wait for. A second signal ends everything at once, and so does a deadline:
+finished calls reach the memo within seconds anyway.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ DRIVER = "PREFDATA_DRIVER"
 WORKER = "prefdata.pipelines.beam.worker"
 """The module that a worker process of this machine runs, or imports first."""
 QUIET = "quiet"
-"""A worker's argument: Beam's own log stays away."""
+"""A worker's argument that silences Beam's own log."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVE_SECONDS = 5.0
-"""What the way out may take once the engines had their time."""
+"""Seconds for the main thread to leave, after the engines' GRACE_SECONDS."""
 SAME_SECONDS = 0.5
-"""A signal this soon after the first one is the same one, sent to the group and to the process."""
+"""A signal this soon after the first is the same one, sent to both the group and the process."""
 _WORKERS = {WORKER, "apache_beam.runners.worker.sdk_worker_main"}
 
 
 class Stop:
-    """What has come of the signals so far."""
+    """The handler of the signals, and their state."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -45,11 +45,11 @@ class Stop:
         self._left = threading.Event()
 
     def exit_code(self) -> int:
-        """128 and the signal's number, as a shell has it."""
+        """128 plus the signal's number, as in a shell."""
         return 128 + (self.signal or signal.SIGINT)
 
     def receive(self, number: int, _: FrameType | None) -> None:
-        """The handler. Raises KeyboardInterrupt where the main thread has nothing to finish."""
+        """Handle a signal. Raises KeyboardInterrupt where no model call has to be finished."""
         if self._late:
             raise KeyboardInterrupt
         if self.signal is not None:
@@ -66,7 +66,7 @@ class Stop:
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
 
     def leave(self) -> None:
-        """The way out is done, but for threads that may still wait for an engine."""
+        """Record that the main thread has left; after the deadline, end the whole process."""
         self._left.set()
         if self._late:
             runtimes.flush_runs()
@@ -79,8 +79,8 @@ class Stop:
         )
         if self._left.wait(GRACE_SECONDS):
             return
-        # An engine is in the middle of something long. It may not be in the main thread, and a
-        # process ends only with all its threads: see `leave`.
+        # An engine is in a long call, perhaps in another thread. As a process ends only with all
+        # its threads, `leave` then exits.
         self._late = True
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         if not self._left.wait(LEAVE_SECONDS):
@@ -88,7 +88,7 @@ class Stop:
             self._end_now("did not end by itself")
 
     def _end_now(self, why: str) -> None:
-        """End whatever still runs, other threads included."""
+        """End the worker processes and this process, with all its threads."""
         for worker in beam_workers():
             _send(worker, signal.SIGKILL)
         _say(f"{why}. Finished model calls are kept; the same command goes on from there.")
@@ -97,7 +97,7 @@ class Stop:
 
 @contextmanager
 def graceful() -> Iterator[Stop]:
-    """Within, SIGINT and SIGTERM stop the run as the module says, with a KeyboardInterrupt."""
+    """A context in which SIGINT and SIGTERM stop the run gracefully, by a KeyboardInterrupt."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -114,16 +114,16 @@ def graceful() -> Iterator[Stop]:
 
 
 def beam_workers() -> list[Any]:
-    """The worker processes that Beam started on this machine for this one, as psutil has them."""
+    """The worker processes (psutil) that Beam started for this process on this machine."""
     import psutil
 
-    found = []
+    workers = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            # Words of their own: not those of a shell that a worker is started with.
+            # Compared by whole arguments, so that a shell that starts a worker does not match.
             if _WORKERS & set(process.cmdline()):
-                found.append(process)
-    return found
+                workers.append(process)
+    return workers
 
 
 def _send(process: Any, number: int) -> None:
@@ -134,7 +134,7 @@ def _send(process: Any, number: int) -> None:
 
 
 def _note(text: str) -> None:
-    """Say it among the bars where a run draws some: they would write over it."""
+    """Print the text among the progress bars, if any: they would overwrite it."""
     drawing = [run.progress for run in runtimes.list_runtimes() if run.progress.draws]
     if drawing:
         drawing[0].note(f"prefdata: {text}")

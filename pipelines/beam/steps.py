@@ -1,4 +1,4 @@
-"""The steps that stages are made of: a function on each element, and a gathering in one place."""
+"""The steps that stages are made of: a function on each element, and one on all of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 class Step(beam.DoFn):
-    """`function(context, element, **side_inputs)` yields what goes on. Safe to run again."""
+    """Applies `function(context, element, **side_inputs)`, which yields the results, to an element.
+
+    A runner may repeat it, so the function must be safe to run again.
+    """
 
     def __init__(self, context: Context, function: Callable[..., Iterable[Any]]) -> None:
         self.context, self.function = context, function
 
-    # Without annotations: Beam would take that of **side_inputs for the type of each.
+    # Without annotations: Beam would check each side input against that of **side_inputs.
     def process(self, element, **side_inputs):
         with carry_errors(self.context.runtime.stopping):
             yield from self.function(self.context, element, **side_inputs)
@@ -29,7 +32,7 @@ class Step(beam.DoFn):
 
 def spread_buckets(pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
     """The bucket numbers, spread over the workers."""
-    # Create spreads what it makes; every further Reshuffle would be a shuffle more per stage.
+    # Create already spreads its elements; a Reshuffle would be one more shuffle per stage.
     return pipeline | "Buckets" >> beam.Create(range(context.buckets))
 
 
@@ -40,8 +43,8 @@ def apply_step(
     function: Callable[..., Iterable[Any]],
     **side_inputs: beam.PCollection | None,
 ) -> beam.PCollection:
-    """What the function makes of each element; a side input is a collection of one element, and
-    where it is None the function gets none of that name."""
+    """Apply the function to each element. A side input is a collection of one element; one that is
+    None is not passed to the function."""
     sides = {
         name: beam.pvalue.AsSingleton(side)
         for name, side in side_inputs.items()
@@ -56,9 +59,9 @@ def gather(
     context: Context,
     function: Callable[[Context, list[Any]], Any],
 ) -> beam.PCollection:
-    """What `function(context, elements)` makes of all elements in one place, as the one element of
-    a collection, also where there are none. Their order is not fixed, so it must not matter."""
-    # As a side input, not by CombineGlobally: that takes twenty transforms, this takes three.
+    """Apply `function(context, elements)` once, to all elements, even if there are none. The result
+    is a collection of one element. The order of elements is not fixed, so it must not matter."""
+    # By a side input rather than CombineGlobally: three transforms instead of twenty.
     once = elements.pipeline | f"{label}, once" >> beam.Impulse()
     step = Step(context, partial(_gather, function=function))
     return once | label >> beam.ParDo(step, elements=beam.pvalue.AsList(elements))
@@ -74,7 +77,7 @@ def _gather(
 
 
 def keep_stats(stats: beam.PCollection, context: Context) -> beam.PCollection:
-    """Add up the counts and put them where the driver finds them, whichever runner ran."""
+    """Add up the counts and write them to a file, where the driver finds them on any runner."""
     return gather(stats, "Count", context, _write_total)
 
 

@@ -1,9 +1,9 @@
 """A worker process that Beam started on this machine: it ends with the run it belongs to.
 
 The local runner runs this module as its workers (runner.py); workers of a portable runner
-import it at their start, in their main thread (`--beam_plugin`). By itself a worker whose driver
-was killed goes on with its bundle, for hours if that is how long the models take, and dies at
-once of the Ctrl-C that its terminal sends to everyone.
+import it at their start, in their main thread (`--beam_plugin`). Without this module, a worker
+whose driver was killed would go on with its bundle, perhaps for hours, and Ctrl-C in the terminal
+would kill it at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ POLL_SECONDS = 1.0
 
 
 def install(driver: int) -> None:
-    """Obey the driver's signal, and end when it is gone."""
+    """Obey the driver's signal, and end when the driver is gone."""
     for number in SIGNALS:
         signal.signal(number, _stop)
     threading.Thread(target=_watch, args=(driver,), name="driver", daemon=True).start()
@@ -39,7 +39,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def _late() -> None:
-    """End this process where an engine is in the middle of something long."""
+    """End this process if an engine is still in a long call after GRACE_SECONDS."""
     time.sleep(GRACE_SECONDS)
     if runtimes.is_asking():
         runtimes.flush_runs()
@@ -64,7 +64,7 @@ if os.environ.get(DRIVER, str(os.getpid())) != str(os.getpid()):
 
 
 def _quiet() -> None:
-    """Beam logs what it does, and prints each error that it also sends to the driver."""
+    """Silence Beam's log, and its printing of errors that it also sends to the driver."""
     logging.getLogger().setLevel(logging.CRITICAL)
     from apache_beam.runners.worker import sdk_worker
 

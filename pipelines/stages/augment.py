@@ -1,4 +1,4 @@
-"""Augment: data/pairs, data/judgments -> data/augmented. What is known of each pair, as columns."""
+"""Augment: data/pairs, data/judgments -> data/augmented. Adds rewards and judgments to pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a stage, and what it runs with."""
+"""The contract of a stage, and the context in which it runs."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ TABLES: dict[str, type[Record]] = {
     "augmented": AugmentedPair,
     "filtered": FilteredPair,
 }
-"""Every table that a stage reads or writes, and what its rows are."""
+"""Every table that a stage reads or writes, and the record of its rows."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage runs with; it travels to every worker.
+    """The context in which a stage runs; it is sent to every worker.
 
     Attributes:
         params: All of params.yaml.
@@ -77,7 +77,7 @@ class Context:
 
     @property
     def dropped(self) -> Table:
-        """The table of what falls out of the stage."""
+        """The table of the stage's dropped records."""
         return self.catalog.dropped(self.stage)
 
     def table(self, name: str) -> Table:
@@ -96,7 +96,7 @@ class Context:
         return rows.with_columns(finished=pl.col("finish_reason") == "stop").drop("finish_reason")
 
     def inference(self) -> Inference:
-        """What the stage asks models through; one for each bucket, whose usage it counts."""
+        """A new `Inference` for the model calls of one bucket, whose usage it counts."""
         runtime = self.runtime
         memo = runtime.open_memo(self.params.memo)
         return Inference(runtime.engines, memo, runtime, self.stage, self.buckets)
@@ -104,9 +104,9 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage made of one bucket.
+    """The result of a stage for one bucket.
 
-    `rows_out` is what counts against `rows_in`, in the stage's unit: the rows where it is None.
+    `rows_out` counts in the stage's unit, like `rows_in`; None: the number of rows.
     """
 
     rows_in: int
@@ -129,29 +129,29 @@ class Stage(ABC):
     section: ClassVar[str]
     """Its section of params.yaml."""
     table: ClassVar[str | None] = None
-    """The one of TABLES that it writes."""
+    """The name in TABLES of the table that it writes."""
     unit: ClassVar[str]
     """What `rows_in` and `rows_out` count."""
     optional: ClassVar[bool] = False
-    """Whether a flow without its section leaves it out."""
+    """Whether a flow skips it where params.yaml lacks its section."""
 
     def reads(self, params: Params) -> Sequence[str]:
         """The TABLES that it reads."""
         return ()
 
     def requirements(self, params: Params) -> Sequence[Requirement]:
-        """Everything it will ask of models."""
+        """The model calls that it will make."""
         return ()
 
     def check(self, context: Context) -> None:
-        """Refuse settings that don't fit, before any work. Raises ConfigError."""
+        """Check the settings before any work. Raises ConfigError."""
 
     def is_wanted(self, params: Params) -> bool:
-        """Whether a whole run has this stage."""
+        """Whether a whole run includes this stage."""
         return not self.optional or getattr(params, self.section) is not None
 
     def count_buckets(self, context: Context) -> int:
-        """The buckets of the tables it reads. Raises TableError where they differ."""
+        """The number of buckets of the tables it reads. Raises TableError where they differ."""
         reads = self.reads(context.params)
         infos = {name: read_info(context.table(name)) for name in reads}
         counts = {info.buckets for info in infos.values()}
@@ -175,7 +175,7 @@ class Stage(ABC):
 
     @abstractmethod
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
-        """The graph; its result are `Stats`, which are added up."""
+        """Build the graph. It returns a collection of `Stats`, which are added up."""
 
     def finish(self, context: Context, stats: Stats) -> None:
         """Mark the tables whole, those of the dropped records first."""
@@ -188,7 +188,7 @@ class BucketStage(Stage):
 
     @abstractmethod
     def work(self, context: Context, bucket: int) -> Outcome:
-        """What it makes of one bucket. Safe to run again."""
+        """Process one bucket. A runner may repeat it, so it must be safe to run again."""
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         from prefdata.pipelines.beam.steps import apply_step, spread_buckets

@@ -1,7 +1,7 @@
 """CHES: data/prompts, data/responses -> data/ches. CHES of every ordered pair of responses.
 
 One call per response gives all of a prompt's n (n - 1) ordered pairs, so that pairs can be chosen
-by their CHES. The section `ches` of params.yaml may be left out: then there is no such table.
+by their CHES. Without the section `ches` in params.yaml the stage is skipped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Consensus: data/prompts, data/judgments -> data/labels. What the judgments come to.
+"""Consensus: data/prompts, data/judgments -> data/labels. One label per comparison.
 
-A comparison without a consensus is dropped with its reason. A change of the consensus' settings
-labels anew and asks no judge.
+A comparison without a consensus is dropped with its reason. Changing the settings of the consensus
+computes new labels and asks no judge.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WHERE = "consensus"
 
 @dataclass(frozen=True)
 class Labelled:
-    """A bucket's labels, and the comparisons that have none, both packed; see `Labelling`."""
+    """A bucket's labels, and the comparisons without a label, both packed; see `Labelling`."""
 
     bucket: int
     labels: bytes
@@ -40,7 +40,7 @@ class Labelled:
 
 
 class ConsensusStage(Stage):
-    """Labels each bucket; knowing all others, where the consensus asks for that."""
+    """Labels each bucket, by the summaries of all buckets where the consensus needs them."""
 
     name = "consensus"
     summary = "combine the judgments on each comparison into one label"
@@ -67,8 +67,8 @@ def make_consensus(context: Context) -> Consensus:
 
 
 def label_buckets(buckets: beam.PCollection, context: Context, suffix: str) -> beam.PCollection:
-    """A `Labelled` for each bucket number whose judgments are written. `suffix` tells the steps
-    of several uses in one pipeline apart."""
+    """A `Labelled` for each bucket number whose judgments are written. `suffix` makes
+    the names of the steps unique within a pipeline."""
     from prefdata.pipelines.beam.steps import apply_step, gather
 
     summary = None

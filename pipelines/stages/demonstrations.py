@@ -1,9 +1,9 @@
-"""Cycles of judging: what the judges agree on is shown to them before they are asked again.
+"""Cycles of judging: comparisons on which the judges agree are shown to them in the next cycle.
 
-Between two cycles the surest agreed comparisons of all buckets are written to
-data/demonstrations; they are part of every prompt of the next cycle, and so of its key. The judges
-that are shown none keep what they said. Every run of the stage chooses anew, from all responses
-there are: in rounds of samples others may be shown, and then all is asked with those.
+Between two cycles the surest agreed comparisons of all buckets are written to data/demonstrations.
+They are part of every prompt of the next cycle, and so of its key. Judges that are shown none keep
+their judgments. Every run of the stage chooses the demonstrations anew from all responses. So a
+round with new samples may choose others, and then every comparison is judged again with those.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ WHERE = "judge.demonstrations"
 
 
 def count_cycles(params: Params) -> int:
-    """How often the judges are asked."""
+    """The number of cycles; 1 without demonstrations."""
     return params.judge.demonstrations.cycles if params.judge.demonstrations else 1
 
 
 def name_learners(settings: DemonstrationsParams, panel: Sequence[Judge]) -> list[str]:
-    """The judges that are shown demonstrations.
+    """The names of the judges that are shown demonstrations.
 
     Raises:
-        ConfigError: There are none, or nobody is there to agree with.
+        ConfigError: There are none, or there is no second judge to agree with.
     """
     able = [judge.name for judge in panel if judge.takes_demonstrations]
     known = ", ".join(able) or "none"
@@ -61,18 +61,18 @@ def name_learners(settings: DemonstrationsParams, panel: Sequence[Judge]) -> lis
 
 
 def remove(context: Context) -> None:
-    """Take the demonstrations of an earlier run away."""
+    """Mark the demonstrations of an earlier run as unfinished."""
     storage.remove(context.catalog.demonstrations.info_path)
 
 
 def write_judgments(context: Context, bucket: int, judgments: pl.DataFrame) -> None:
-    """Write a bucket's judgments; the table is marked whole after the last cycle, never between."""
+    """Write a bucket's judgments. The table is marked whole only after the last cycle."""
     write_bucket(context.table("judgments"), bucket, context.buckets, judgments)
 
 
 def choose(judged: beam.PCollection, context: Context, cycle: int) -> beam.PCollection:
     """The demonstrations for a cycle, packed, from the judgments of the one before."""
-    # Late, because the consensus stage imports judge.
+    # Imported here, because the consensus stage imports the judge stage.
     from prefdata.pipelines.beam.steps import apply_step, gather
     from prefdata.pipelines.stages.consensus import label_buckets
 
@@ -93,7 +93,7 @@ def _settings(context: Context) -> DemonstrationsParams:
 
 
 def _take_agreed(context: Context, labelled: Any) -> Iterator[bytes]:
-    """The demonstrations there would be if there were this bucket alone."""
+    """The surest agreed comparisons of one bucket."""
     settings = _settings(context)
     rows = list_demonstrations(
         unpack(labelled.labels),
@@ -105,10 +105,10 @@ def _take_agreed(context: Context, labelled: Any) -> Iterator[bytes]:
 
 
 def _write(context: Context, candidates: list[Any]) -> bytes:
-    """One more than are shown: whose prompt it is that is judged is shown the others."""
+    """Write `count` + 1 demonstrations: a prompt that is itself among them is shown the others."""
     table = context.catalog.demonstrations
     begin(table)
-    rows = pl.concat(unpack(some) for some in candidates)
+    rows = pl.concat(unpack(packed) for packed in candidates)
     chosen = rank_demonstrations(rows, _settings(context).count + 1)
     write_bucket(table, 0, 1, chosen)
     finish(

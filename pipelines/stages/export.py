@@ -78,7 +78,7 @@ def _write_shards(context: Context, bucket: int) -> Iterator[Stats]:
     shards = {}
     for split in SPLITS:
         part = rows.filter(pairs["split"] == split)
-        # A folder of empty shards only would make load_dataset fail on the whole split.
+        # load_dataset fails on a split that has empty shards only.
         if part.height:
             name = folder.name_shard(split, bucket, context.buckets)
             path = storage.join(context.catalog.dataset, name)
@@ -123,7 +123,7 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
 
 
 def _counted_tables(context: Context) -> Iterator[tuple[str, Table]]:
-    """By stage, the table whose info says what the stage counted."""
+    """For each stage, a table whose info holds the stage's counts."""
     from prefdata.pipelines.stages.registry import STAGES, TOP_UP
 
     for stage in STAGES:

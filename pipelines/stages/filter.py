@@ -1,4 +1,4 @@
-"""Filter: data/augmented -> data/filtered. Each filter sees what those before it left."""
+"""Filter: data/augmented -> data/filtered. Each filter gets the pairs that earlier ones kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WHERE = "filter.filters"
 DRY_RUN = "filter-dry-run"
-"""The name under which a dry run leaves its counts, beside those of the stage."""
+"""The name of a dry run's counts, which lie beside those of the stage."""
 
 
 class FilterStage(Stage):
@@ -72,8 +72,8 @@ class FilterStage(Stage):
 
 
 class FilterDryRun(FilterStage):
-    """What the stage would do, counted by filter. Model calls are made, and remembered; no table
-    is written."""
+    """Counts what each filter would drop. Model calls are made and kept in the memo; no table is
+    written."""
 
     name = DRY_RUN
     summary = "say what each filter would drop, and write no table"

@@ -1,5 +1,5 @@
-"""Generate: data/prompts -> data/responses. n on-policy samples per prompt, beside the responses
-that its source brought."""
+"""Generate: data/prompts -> data/responses. n on-policy samples per prompt, besides the
+existing responses that came with it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class GenerateStage(BucketStage):
 
 
 def take_existing(prompts: pl.DataFrame) -> pl.DataFrame:
-    """`Response` rows of the responses that the sources brought."""
+    """`Response` rows of the responses that came with the prompts."""
     existing = prompts.select("prompt_id", "source", "responses").drop_nulls("responses")
     rows = existing.explode("responses", empty_as_null=False).unnest("responses")
     named = rows.with_columns(model=pl.coalesce("model", "source"), finish_reason=pl.lit("stop"))
@@ -83,20 +83,20 @@ def draw_samples(context: Context, bucket: int, prompts: pl.DataFrame) -> Outcom
         model=pl.lit(inference.fingerprint(config.model)),
         mean_token_logprob=pl.col("cumulative_logprob") / pl.col("n_tokens"),
     )
-    fallen = joined.filter(failed | empty).with_columns(
+    faulty = joined.filter(failed | empty).with_columns(
         reason=pl.when(failed)
         .then(error_code(pl.col("error")))
         .otherwise(pl.lit("empty_response")),
         detail=pl.coalesce("error", pl.lit("the model ended its turn without a word")),
     )
     record = ["prompt_id", "sample_index"]
-    dropped = drop_rows(fallen, context.stage, record, pl.col("error").is_not_null())
-    kept = responses.select(polars_schema(Response).names())
-    return Outcome(rows.height, kept, dropped, inference.usage)
+    dropped = drop_rows(faulty, context.stage, record, pl.col("error").is_not_null())
+    responses = responses.select(polars_schema(Response).names())
+    return Outcome(rows.height, responses, dropped, inference.usage)
 
 
 def make_sampling(config: GenerateParams) -> Sampling:
-    """The part of the stage's settings that goes into every request's key."""
+    """The sampling settings, which are part of every request's key."""
     return Sampling(
         temperature=config.temperature,
         top_p=config.top_p,
@@ -108,7 +108,7 @@ def make_sampling(config: GenerateParams) -> Sampling:
 
 
 def _read_plan(context: Context, bucket: int) -> pl.DataFrame:
-    """prompt_id and n, the samples of each prompt that top-up planned; no rows without a plan."""
+    """prompt_id and n, the number of samples that top-up planned; no rows without a plan."""
     plan = context.catalog.top_up
     if not context.params.generate.wants_pairs() or not is_finished(plan):
         return pl.DataFrame(schema={"prompt_id": pl.String, "n": pl.Int64})

@@ -1,4 +1,4 @@
-"""Ingest: source files -> data/prompts. Normalised, exact duplicates out, split by prompt id."""
+"""Ingest: source files -> data/prompts. Normalises, deduplicates, and splits by prompt id."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Packed = tuple[int, tuple[str, bytes]]
 
 
 class IngestStage(Stage):
-    """Reads every source and brings the rows of each bucket together."""
+    """Reads every source and groups the rows by bucket."""
 
     name = "ingest"
     summary = "read, normalise and deduplicate prompts; split train and test"
@@ -57,7 +57,7 @@ class IngestStage(Stage):
         positions = range(len(context.params.ingest.sources))
         sources = pipeline | "Sources" >> beam.Create(positions)
         read = apply_step(sources, "Read", context, _read)
-        # Every bucket gets a file, also one that no row falls into.
+        # So that every bucket gets a file, even without rows.
         empty = pipeline | "Every bucket" >> beam.Create(
             [(bucket, ("prompts", pack(_no_prompts()))) for bucket in range(context.buckets)],
             reshuffle=False,
@@ -87,27 +87,27 @@ def _read(context: Context, position: int) -> Iterator[Packed]:
 
 
 def _split(context: Context, kind: str, rows: pl.DataFrame, ids: pl.Series) -> Iterator[Packed]:
-    """The rows by the bucket of their id."""
+    """The rows, packed by the bucket of their id."""
     numbers = pl.Series("bucket", [bucket_of(i, context.buckets) for i in ids], dtype=pl.Int64)
     buckets = rows.with_columns(numbers).partition_by("bucket", as_dict=True, include_key=False)
-    for (bucket,), some in buckets.items():
-        yield int(bucket), (kind, pack(some))
+    for (bucket,), frame in buckets.items():
+        yield int(bucket), (kind, pack(frame))
 
 
 def _write(context: Context, grouped: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[Stats]:
-    """All that belongs in a bucket -> its file, duplicates out."""
+    """Write a bucket's prompts without duplicates, and its dropped records."""
     bucket, packed = grouped
     frames: dict[str, list[pl.DataFrame]] = {"prompts": [_no_prompts()], "dropped": [no_dropped()]}
     for kind, content in packed:
         frames[kind].append(unpack(content))
     prompts, unreadable = pl.concat(frames["prompts"]), pl.concat(frames["dropped"])
-    rows, refused, joined = join_annotations(prompts)
-    kept, again = drop_duplicates(rows)
+    rows, invalid, joined = join_annotations(prompts)
+    unique, duplicates = drop_duplicates(rows)
     outcome = Outcome(
         prompts.height + unreadable.height,
-        kept,
-        pl.concat([unreadable, refused, again]),
-        rows_out=kept.height + joined,
+        unique,
+        pl.concat([unreadable, invalid, duplicates]),
+        rows_out=unique.height + joined,
     )
     yield write_outcome(context, context.table("prompts"), bucket, outcome)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from prefdata.accounting.stats import Stats
 
 SLICE_COMPARISONS = 8_192
-"""Judged at once: a judge's prompts are many times the size of the responses they are made of."""
+"""Comparisons judged at once: a judge's prompts are many times the size of the responses."""
 WHERE = "judge.judges"
 
 _PROMPTS = ["prompt_id", "messages", "ground_truth", "responses", "annotations"]
@@ -45,14 +45,14 @@ _PROMPTS = ["prompt_id", "messages", "ground_truth", "responses", "annotations"]
 
 @dataclass(frozen=True)
 class Judged:
-    """A bucket whose judgments of a cycle are written, and what they cost so far."""
+    """A bucket whose judgments of a cycle are written, and the usage of all cycles so far."""
 
     bucket: int
     usage: dict[str, Usage]
 
 
 class JudgeStage(Stage):
-    """Asks the whole panel about each bucket."""
+    """Lets every judge judge every comparison."""
 
     name = "judge"
     summary = "judge every comparison of a prompt's responses by every judge"
@@ -80,7 +80,7 @@ class JudgeStage(Stage):
                     f"Set `annotations: {{kind: {judge.config.annotations}}}` of a source in "
                     "ingest.sources.",
                 )
-            # A head that the stage reward-head is to train need not be there yet.
+            # A head that the stage reward-head will train need not exist yet.
             if not (isinstance(judge, EmbeddingRewardJudge) and params.reward_head):
                 context.runtime.part(JUDGES, judge.config, judge.where)
         if params.judge.demonstrations:
@@ -135,15 +135,15 @@ def _judge_again(context: Context, judged: Judged, demonstrated: bytes) -> Itera
 def judge_bucket(
     context: Context, bucket: int, panel: list[Judge], shown: Demonstrations | None
 ) -> tuple[pl.DataFrame, dict[str, Usage]]:
-    """The panel's judgments of a bucket's comparisons, and what they cost."""
+    """The panel's judgments of a bucket's comparisons, and their usage."""
     prompts = context.read("prompts", bucket, _PROMPTS)
     responses = context.read_responses(bucket)
     comparisons, _ = compare_responses(responses)
     inference = context.inference()
     size = max(1, SLICE_COMPARISONS // (1 + shown.count)) if shown else SLICE_COMPARISONS
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]
-    for some in Candidates(prompts, responses, comparisons, shown).slices(size):
-        tables += [judge.judge_all(some, inference) for judge in panel]
+    for candidates in Candidates(prompts, responses, comparisons, shown).slices(size):
+        tables += [judge.judge_all(candidates, inference) for judge in panel]
     return pl.concat(tables), inference.usage
 
 
@@ -162,9 +162,10 @@ def _account(context: Context, judged: Judged) -> Iterator[Stats]:
 
 
 def compare_responses(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(comparisons to judge, those with a response that repeats another one of its prompt).
+    """(comparisons to judge, comparisons with a response that repeats another one of its prompt).
 
-    Both in the columns COMPARISON with response_a < response_b; the second with reason and detail.
+    Both have the columns COMPARISON with response_a < response_b, the second also reason and
+    detail.
     """
     repeats = pl.struct("prompt_id", "text").is_first_distinct().not_()
     marked = responses.sort("prompt_id", "response_id").with_columns(repeat=repeats)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RewardHeadStage(Stage):
-    """Trains the head in one place: there is one bucket, and it is all pairs."""
+    """Trains the head in one place: all pairs are one bucket."""
 
     name = "reward-head"
     summary = "train the linear reward head over frozen embeddings"
@@ -42,7 +42,7 @@ class RewardHeadStage(Stage):
         return apply_step(spread_buckets(pipeline, context), self.name, context, _train)
 
     def finish(self, context: Context, stats: Stats) -> None:
-        """The head was written whole, in one file."""
+        """Nothing to mark: the head is one file, written atomically."""
 
 
 def _train(context: Context, _: int) -> Iterator[Stats]:

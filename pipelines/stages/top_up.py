@@ -1,10 +1,11 @@
 """Top up: more samples for the prompts that fell short of generate.accepted_per_prompt or of
 generate.target_pairs.
 
-Reads what the stages up to `filter` wrote and writes data/top_up, by which the next `generate`
-draws: n samples for each prompt, in steps of generate.n and at most generate.max_n. Prompts that
-are short are in data/dropped/top-up, each with the reason for which most of its candidates fell
-out. The plan follows from those tables alone, so it depends on no runner, bucketing or kill.
+Reads the tables up to `filter` and writes data/top_up, the number of samples that the next
+`generate` draws for each prompt, in steps of generate.n and at most generate.max_n. Prompts that
+are short of pairs are in data/dropped/top-up, with the most frequent reason why their records fell
+out. The plan follows from those tables alone, so it is the same for any runner or number of
+buckets, and after an interruption.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from prefdata.records.dropped import drop_rows
 from prefdata.tables import Table, read_bucket, write_bucket
 
 _DROPPING = ("generate", "judge", "consensus", "pair", "filter")
-"""The stages in which candidates fall out, in their order."""
+"""The stages in which responses, comparisons and pairs fall out, in order."""
 
 
 class TopUpStage(BucketStage):
-    """Counts what each prompt got, and plans its next samples."""
+    """Counts each prompt's pairs, and plans its next samples."""
 
     name = "top-up"
     summary = "plan more samples for the prompts that are short of pairs"
@@ -63,7 +64,7 @@ class TopUpStage(BucketStage):
 
 
 def plan_samples(context: Context) -> WantedPairs:
-    """Write into the finished plan how many samples each prompt gets next; what that comes to."""
+    """Write each prompt's next number of samples into the finished plan, and return the counts."""
     config, table, reached = context.params.generate, context.catalog.top_up, _count_all(context)
     frames = [read_bucket(table, b, context.buckets) for b in range(context.buckets)]
     chosen = choose_prompts(pl.concat(frames), config, reached.wanted - reached.pairs)
@@ -78,18 +79,19 @@ def plan_samples(context: Context) -> WantedPairs:
 
 
 def remove_plan(context: Context) -> None:
-    """Take an earlier plan away: a run begins with generate.n samples for every prompt."""
+    """Discard an earlier plan: a run begins with generate.n samples for every prompt."""
     for table in (context.catalog.top_up, context.catalog.dropped(TopUpStage.name)):
         storage.remove(table.info_path)
 
 
 def choose_prompts(state: pl.DataFrame, config: GenerateParams, lacking: int) -> pl.DataFrame:
-    """The rows of `state` that get more samples, `lacking` pairs being wanted yet.
+    """The rows of `state` that get more samples while `lacking` more pairs are wanted.
 
-    With accepted_per_prompt alone, every prompt that is short. With target_pairs only as many as
-    are likely to do: the pairs that are lacking over the share of prompts that have one, and no
-    fewer than were topped up before, so that the number doubles where that was too few. Those with
-    the fewest samples come first, then those with the fewest pairs, then by id.
+    With accepted_per_prompt alone, these are all prompts that are short. With target_pairs they
+    are only as many as will probably suffice: the lacking pairs divided by the share of prompts
+    with a pair, but at least as many as were topped up before, so that the total doubles where
+    those were too few. Prompts with the fewest samples come first, then those with the fewest
+    pairs, then by id.
     """
     if lacking <= 0:
         return state.clear()
@@ -109,14 +111,14 @@ def _count_all(context: Context) -> WantedPairs:
 def _count_prompts(
     context: Context, bucket: int, prompts: pl.DataFrame, dropped: pl.DataFrame
 ) -> pl.DataFrame:
-    """`TopUp` rows of a bucket: what was drawn, what was accepted, whether more may help."""
+    """`TopUp` rows of a bucket: samples drawn, pairs accepted, whether more samples may help."""
     config = context.params.generate
     of_generate = dropped.filter(pl.col("stage") == "generate")
-    # A response that the source brought is no sample: it has no sample_index.
+    # Existing responses are no samples: they have no sample_index.
     sampled = context.read("responses", bucket, ["prompt_id", "sample_index"]).drop_nulls()
     drawn = pl.concat([sampled.select("prompt_id"), of_generate.select("prompt_id")])
     accepted = context.read("filtered", bucket, ["prompt_id"]).group_by("prompt_id")
-    # Another sample of the same prompt would fail, or be dropped, for the same reason.
+    # Faults and reasons that would recur with other samples of the prompt.
     hopeless = pl.col("fault") | pl.col("reason").is_in(_list_prompt_reasons(context.params))
     closed = dropped.filter(pl.col("stage").is_in(["generate", "filter"]) & hopeless)
     strategy = STRATEGIES.parts[context.params.pair.strategy.kind]
@@ -135,13 +137,13 @@ def _count_prompts(
 
 
 def _list_prompt_reasons(params: Params) -> list[str]:
-    """The reasons of the filters that are about the prompt itself."""
+    """The filters' reasons that concern the prompt itself."""
     kinds = [FILTERS.parts[config.kind] for config in params.filter.filters]
     return sorted({reason for kind in kinds for reason in kind.prompt_reasons})
 
 
 def _read_dropped(context: Context, bucket: int) -> pl.DataFrame:
-    """stage, prompt_id, reason and fault of all that fell out of the bucket."""
+    """stage, prompt_id, reason and fault of all dropped records of the bucket."""
     columns = ["origin", "stage", "reason", "fault"]
     return pl.concat(
         read_bucket(context.catalog.dropped(stage), bucket, context.buckets, columns)
@@ -152,8 +154,8 @@ def _read_dropped(context: Context, bucket: int) -> pl.DataFrame:
 def _explain_shortfall(
     short: pl.DataFrame, dropped: pl.DataFrame, wanted: int, config: GenerateParams
 ) -> pl.DataFrame:
-    """`Dropped` rows of the prompts that are short, each with the reason that most of its
-    candidates had in the last stage that any of them reached."""
+    """`Dropped` rows of the prompts that are short, each with the most frequent reason in the last
+    stage that dropped any of the prompt's records."""
     order = pl.col("stage").replace_strict(list(_DROPPING), list(range(len(_DROPPING))))
     reasons = (
         dropped.join(short, on="prompt_id", how="semi")

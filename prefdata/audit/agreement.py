@@ -75,10 +75,10 @@ def compare_annotators(rows: pl.DataFrame) -> list[dict[str, Any]]:
 
     Sorted by the annotators' ids; `group` and `other_group` are their groups.
     """
-    own = rows.drop_nulls(["annotator", "verdict"])
-    annotators = own.select("annotator", "group").unique().sort("annotator", "group")
+    annotated = rows.drop_nulls(["annotator", "verdict"])
+    annotators = annotated.select("annotator", "group").unique().sort("annotator", "group")
     numbered = annotators.with_row_index("who")
-    verdicts = own.join(numbered, on=["annotator", "group"], nulls_equal=True).select(
+    verdicts = annotated.join(numbered, on=["annotator", "group"], nulls_equal=True).select(
         *COMPARISON, "dimension", "who", verdict=pl.col("verdict").cast(pl.Int64)
     )
     both = (

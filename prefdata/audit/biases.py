@@ -101,20 +101,20 @@ def compare_models(rows: pl.DataFrame) -> list[dict[str, Any]]:
         length=pl.when(swapped).then(-difference).otherwise(difference),
     )
     rates = []
-    for (model, against), some in sorted(
+    for (model, against), group in sorted(
         sorted_sides.group_by("model", "against"), key=lambda g: g[0]
     ):
-        if some.height < _LEAST:
+        if group.height < _LEAST:
             continue
-        some = some.sort(some.columns)
-        design = np.column_stack([np.ones(some.height), some["length"].to_numpy()])
-        fitted = fit_intervals(design, some["p"].to_numpy(), _clusters(some))
+        group = group.sort(group.columns)
+        design = np.column_stack([np.ones(group.height), group["length"].to_numpy()])
+        fitted = fit_intervals(design, group["p"].to_numpy(), _clusters(group))
         rates.append(
             {
                 "model": model,
                 "against": against,
-                "comparisons": some.height,
-                "win_rate": _figure(some["p"].mean()),
+                "comparisons": group.height,
+                "win_rate": _figure(group["p"].mean()),
                 "length_controlled": _figure(sigmoid(fitted.coefficient)[0]),
             }
         )
@@ -155,15 +155,15 @@ def find_drivers(rows: pl.DataFrame) -> list[dict[str, Any]]:
     (Dissecting Human and LLM Preferences, arXiv 2402.11296; PROFILE, arXiv 2410.06965). The
     strongest come first.
     """
-    some = rows.drop_nulls(["preference", *NAMES])
-    names = [name for name in NAMES if (some[name] != 0).any()]
-    if some.height < _LEAST or not names:
+    rows = rows.drop_nulls(["preference", *NAMES])
+    names = [name for name in NAMES if (rows[name] != 0).any()]
+    if rows.height < _LEAST or not names:
         return []
-    some = some.sort(*COMPARISON, *SPEAKER)
-    difference = some.select(names).to_numpy()
+    rows = rows.sort(*COMPARISON, *SPEAKER)
+    difference = rows.select(names).to_numpy()
     # The root mean square, because the mean depends on the order of the ids.
     spread = np.sqrt((difference**2).mean(axis=0))
-    fitted = fit_intervals(difference / spread, some["preference"].to_numpy(), _clusters(some))
+    fitted = fit_intervals(difference / spread, rows["preference"].to_numpy(), _clusters(rows))
     drivers = [
         {"feature": name, "log_odds": _figure(w), "low": _figure(low), "high": _figure(high)}
         for name, w, low, high in zip(

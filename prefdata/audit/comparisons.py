@@ -27,8 +27,8 @@ def join_differences(judgments: pl.DataFrame, measured: pl.DataFrame) -> pl.Data
     rows = judgments
     for side in ("a", "b"):
         names = {name: f"{name}_{side}" for name in ("model", *NAMES)}
-        own = measured.rename({"response_id": f"response_{side}", **names})
-        rows = rows.join(own, on=f"response_{side}", how="left", maintain_order="left")
+        features = measured.rename({"response_id": f"response_{side}", **names})
+        rows = rows.join(features, on=f"response_{side}", how="left", maintain_order="left")
     return rows.with_columns(
         compute_verdict(pl.col("preference")).alias("verdict"),
         *[(pl.col(f"{name}_a") - pl.col(f"{name}_b")).alias(name) for name in NAMES],

@@ -26,8 +26,8 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
         SourceError: There is no such judge or file, or it holds no labels.
     """
     if name in rows["judge"].unique().to_list():
-        own = rows.filter(pl.col("judge") == name).drop_nulls("preference")
-        return _average(own.select(_COLUMNS))
+        judged = rows.filter(pl.col("judge") == name).drop_nulls("preference")
+        return _average(judged.select(_COLUMNS))
     labels = _read_file(name, ", ".join(rows["judge"].unique().sort().to_list()))
     wrong = labels.filter(~pl.col("preference").is_between(0, 1).fill_null(True))
     if wrong.height:

@@ -42,9 +42,9 @@ def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, 
         rows = rows.filter(pl.col("prompt_id") <= last)
     figures = {}
     for name in rows["judge"].unique().sort().to_list():
-        own = rows.filter(pl.col("judge") == name)
-        shares = biases.count_unscored(own)
-        position, length = biases.measure_position(own), biases.measure_length(own)
+        judged = rows.filter(pl.col("judge") == name)
+        shares = biases.count_unscored(judged)
+        position, length = biases.measure_position(judged), biases.measure_length(judged)
         figures[name] = {
             "comparisons": shares["comparisons"],
             "unscored": shares["unscored"],

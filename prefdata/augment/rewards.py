@@ -67,9 +67,9 @@ def turn_judgments(pairs: pl.DataFrame, judgments: pl.DataFrame) -> pl.DataFrame
         response_b=pl.max_horizontal("chosen_id", "rejected_id"),
         chosen_is_a=pl.col("chosen_id") < pl.col("rejected_id"),
     )
-    both = keys.join(judgments, on=COMPARISON)
+    rows = keys.join(judgments, on=COMPARISON)
     is_a = pl.col("chosen_is_a")
-    return both.select(
+    return rows.select(
         "pair_id",
         *SPEAKER,
         "spread",

@@ -58,16 +58,16 @@ def measure_pairs(
     fault = errors[0].zip_with(errors[0].is_not_null(), errors[1])
     sound = fault.is_null()
     measures = _measure(states, *(side.filter(sound).to_numpy() for side in sides))
-    rows = pl.Series("pair", np.flatnonzero(sound.to_numpy()), dtype=pl.UInt32)
+    numbers = pl.Series("pair", np.flatnonzero(sound.to_numpy()), dtype=pl.UInt32)
     measured = pl.DataFrame(dict(zip(COLUMNS, measures.T, strict=True))).with_columns(
-        rows, finite=pl.all_horizontal(pl.col(*COLUMNS).is_finite())
+        numbers, finite=pl.all_horizontal(pl.col(*COLUMNS).is_finite())
     )
-    both = (
+    rows = (
         pl.DataFrame({"fault": fault})
         .with_row_index("pair")
         .join(measured, on="pair", how="left", maintain_order="left")
     )
-    columns = both.select(
+    columns = rows.select(
         *(pl.when("finite").then(name).alias(name) for name in COLUMNS),
         fault=pl.when(pl.col("finite").not_()).then(pl.lit(NOT_FINITE)).otherwise("fault"),
     )

@@ -64,10 +64,10 @@ class Hierarchical(Consensus):
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         tally = tally_judgments(judgments)
         for n, criterion in enumerate(self.config.criteria):
-            own = judgments.filter(pl.col("judge") == criterion.judge)
+            judged = judgments.filter(pl.col("judge") == criterion.judge)
             if criterion.dimension is not None:
-                own = own.filter(pl.col("dimension") == criterion.dimension)
-            means = own.group_by(COMPARISON).agg(mean_if_complete().alias(f"p{n}"))
+                judged = judged.filter(pl.col("dimension") == criterion.dimension)
+            means = judged.group_by(COMPARISON).agg(mean_if_complete().alias(f"p{n}"))
             tally = tally.join(means, on=COMPARISON, how="left", maintain_order="left")
         preference, missing = pl.lit(0.5), pl.lit(False)
         for n, criterion in reversed(list(enumerate(self.config.criteria))):

@@ -51,9 +51,11 @@ class LogSigmoidSum(Consensus):
         tally = tally_judgments(judgments)
         utilities = self._sum_utilities(judgments)
         for side in ("a", "b"):
-            own = utilities.rename({"response": f"response_{side}", "utility": f"utility_{side}"})
+            utility = utilities.rename(
+                {"response": f"response_{side}", "utility": f"utility_{side}"}
+            )
             tally = tally.join(
-                own, on=["prompt_id", f"response_{side}"], how="left", maintain_order="left"
+                utility, on=["prompt_id", f"response_{side}"], how="left", maintain_order="left"
             )
         difference = pl.col("utility_a") - pl.col("utility_b")
         reason = pl.when(difference.is_null()).then(pl.lit("missing_reward"))

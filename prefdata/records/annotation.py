@@ -10,7 +10,7 @@ AnnotationKind = Literal["rating", "ranking", "thumb"]
 
 
 class ExistingResponse(BaseModel):
-    """A response that the source brought."""
+    """A response that came with the prompt, not from the policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

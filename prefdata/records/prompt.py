@@ -42,7 +42,7 @@ class Prompt(Record):
         "answer, tests, constraints. No model sees it."
     )
     responses: list[ExistingResponse] | None = Field(
-        description="Responses that the sources brought, sorted by text; null: none."
+        description="Existing responses, from the sources, sorted by text; null: none."
     )
     annotations: list[Annotation] | None = Field(
         description="Annotators' judgments of them, one per source row, sorted by annotator; null: "

@@ -117,9 +117,9 @@ class NearDuplicates(Duplicates):
         alike = similarity >= self.config.max_similarity
         if alike.any():
             edges = _frame(pairs[alike]).with_columns(similarity=similarity[alike])
-            both = pl.concat([firsts.select(list(MEMBERS)), members.select(list(MEMBERS))])
+            texts = pl.concat([firsts.select(list(MEMBERS)), members.select(list(MEMBERS))])
             yield Parcel(0, "edges", edges.select(list(EDGES)))
-            yield Parcel(0, "members", both.filter(_among(pairs[alike].ravel())))
+            yield Parcel(0, "members", texts.filter(_among(pairs[alike].ravel())))
 
     def _sketch(self, units: pl.DataFrame, location: Location) -> tuple[pl.DataFrame, Ragged]:
         members = self.read_members(units, location)

@@ -102,9 +102,9 @@ class LengthBias(SummaryFilter):
 
     def _reweight(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Give each kind of a bin half of the bin's total weight, which is its number of pairs."""
-        both = pl.col("own") + pl.col("other")
+        total = pl.col("own") + pl.col("other")
         balanced = (pl.col("kind") != 0) & (pl.col("other") > 0)
-        weight = pl.when(balanced).then(both / (2 * pl.col("own"))).otherwise(1.0)
+        weight = pl.when(balanced).then(total / (2 * pl.col("own"))).otherwise(1.0)
         return pairs.with_columns(weight=weight.clip(upper_bound=self.config.max_weight))
 
     def decide(self, measured: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:

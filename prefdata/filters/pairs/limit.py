@@ -17,9 +17,7 @@ _DESCENDING = [False, True, False]
 
 class LimitConfig(FilterConfig):
     kind: Literal["limit"] = "limit"
-    per_prompt: int | None = Field(
-        None, gt=0, description="Most pairs per prompt.", examples=[1]
-    )
+    per_prompt: int | None = Field(None, gt=0, description="Most pairs per prompt.", examples=[1])
     pairs: int | None = Field(None, gt=0, description="Most pairs in all.", examples=[1])
 
     example: ClassVar[Mapping[str, Any]] = {"pairs": 60}

@@ -48,10 +48,10 @@ class SimilarResponses(RowFilter):
             for side in ("chosen", "rejected")
         ]
         fault = pl.coalesce(side["fault"] for side in sides)
-        both = sides[0]["vector"].is_not_null() & sides[1]["vector"].is_not_null()
-        left, right = (unpack_vectors(side["vector"].filter(both)) for side in sides)
+        embedded = sides[0]["vector"].is_not_null() & sides[1]["vector"].is_not_null()
+        left, right = (unpack_vectors(side["vector"].filter(embedded)) for side in sides)
         cosine = np.full(pairs.height, np.nan)
-        cosine[both.to_numpy()] = np.einsum("ij,ij->i", left, right) if len(left) else []
+        cosine[embedded.to_numpy()] = np.einsum("ij,ij->i", left, right) if len(left) else []
         return pairs.with_columns(fault=fault, cosine_similarity=pl.Series(cosine).fill_nan(None))
 
     def decide(self, measured: pl.DataFrame) -> pl.DataFrame:

@@ -27,8 +27,8 @@ def neighbour_distance(vectors: np.ndarray) -> float:
     best = np.full(len(asked), -1.0)
     for start in range(0, len(vectors), _ROWS):
         likeness = vectors[asked] @ vectors[start : start + _ROWS].T
-        own = np.flatnonzero((asked >= start) & (asked < start + _ROWS))
-        likeness[own, asked[own] - start] = -1.0
+        inside = np.flatnonzero((asked >= start) & (asked < start + _ROWS))
+        likeness[inside, asked[inside] - start] = -1.0
         best = np.maximum(best, likeness.max(axis=1))
     return float(np.mean(1 - best))
 

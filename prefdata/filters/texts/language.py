@@ -27,9 +27,7 @@ class LanguageConfig(TextFilterConfig):
     min_confidence: float = Field(
         0.9, ge=0, le=1, description="Texts of a less confident guess pass.", examples=[1.0]
     )
-    min_chars: int = Field(
-        20, ge=1, description="Texts of fewer letters pass.", examples=[99]
-    )
+    min_chars: int = Field(20, ge=1, description="Texts of fewer letters pass.", examples=[99])
 
     @model_validator(mode="after")
     def _check_languages(self) -> LanguageConfig:
