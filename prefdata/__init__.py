@@ -1,7 +1,7 @@
 """prefdata makes preference data for aligning language models.
 
-For notebooks and scripts: `run` a flow, `read` its tables, `judge` and `measure_ches` on frames of
-your own. Importing the package loads none of its dependencies; each function loads what it needs.
+For notebooks and scripts: `run` a flow, `read` its tables, `judge` and `measure_ches` on your own
+frames. Importing the package loads none of its dependencies; each function loads what it needs.
 
 >>> import prefdata
 >>> rows = [{"prompt": "2 + 2?", "response_a": "4", "response_b": "5", "ground_truth": "4"}]

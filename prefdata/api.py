@@ -1,5 +1,5 @@
-"""What a notebook needs: runs, their tables, one judge or CHES on frames of your own. Two runs in
-one process don't meet: each has its own models, parts and progress."""
+"""The functions for notebooks: run a flow, read its tables, judge or measure CHES on your own
+frames. Runs in one process are independent: each has its own models, parts and progress."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = ["judge", "load_params", "measure_ches", "read", "run", "run_stage"]
 Rows = pl.DataFrame | Sequence[Mapping[str, Any]]
 """A frame, or its rows as dicts."""
 Models = Mapping[str, ModelConfig | Mapping[str, Any] | str]
-"""By name: settings as under `models` of params.yaml, or a Hugging Face id or folder alone."""
+"""By name: settings as under `models` of params.yaml, or just a Hugging Face id or folder."""
 
 _COMPARED = ("response_a", "response_b", "ground_truth")
 _JUDGED = ("preference", "reward_a", "reward_b", "unscored", "trace")
@@ -52,19 +52,19 @@ def run(
     progress: bool | Progress = True,
     beam_arguments: Sequence[str] = (),
 ) -> Funnel:
-    """Run a flow as `prefdata run` does. What is finished stays finished: run it again to go on.
+    """Run a flow, as `prefdata run` does. Run it again to continue after an interruption.
 
     Args:
         params: A configuration, or the path of a params.yaml.
         stages: The stages to run, in this order; None: all.
-        progress: Whether to show progress on standard error, or who shows it.
+        progress: Whether to show progress on standard error, or an object to report it to.
         beam_arguments: Options for Beam, such as "--runner=SparkRunner".
 
     Returns:
-        What each stage made, dropped and cost; `print` shows it as tables.
+        What each stage wrote, dropped and cost; `print` shows it as tables.
 
     Raises:
-        PrefdataError: With what was found and the setting to change.
+        PrefdataError: Names what is wrong and the setting to change.
 
     >>> funnel = prefdata.run("params.yaml", progress=False)
     >>> funnel.stages["generate"].rows_out
@@ -95,7 +95,7 @@ def run_stage(
     progress: bool | Progress = True,
     beam_arguments: Sequence[str] = (),
 ) -> Funnel:
-    """Run one stage as `prefdata STAGE` does; see `run`.
+    """Run one stage, as `prefdata STAGE` does; see `run`.
 
     >>> prefdata.run_stage("params.yaml", "pair", progress=False).stages["pair"].rows_out
     20
@@ -109,7 +109,7 @@ def read(run: Params | str | Path, table: str) -> pl.DataFrame:
     Args:
         run: The run's configuration, or its data folder.
         table: "prompts", "responses", "judgments", "labels", "ches", "pairs", "augmented" or
-            "filtered"; "dropped/STAGE" for what fell out of a stage.
+            "filtered"; "dropped/STAGE" for the records that a stage dropped.
 
     Raises:
         ConfigError: There is no table of this name.
@@ -145,8 +145,8 @@ def judge(
             for verifiers.
         settings: The judge's settings, as under judge.judges of params.yaml.
         models: The models that the judge asks.
-        memo: The folder of finished model calls; None: none are kept.
-        progress: Whether to show progress on standard error, or who shows it.
+        memo: The folder of finished model calls; None: keep none.
+        progress: Whether to show progress on standard error, or an object to report it to.
 
     Returns:
         The rows, in their order, with `preference` (the probability that response_a is better),
@@ -166,7 +166,7 @@ def judge(
     frame = _check_columns(rows, ("prompt", "response_a", "response_b"))
     part = JUDGES.parse(settings, "settings")
     part.setup()
-    # Each row is a prompt of its own: a judge that compares all candidates sees these two.
+    # Each row is a prompt of its own, so that a listwise judge sees just these two responses.
     row_id = pl.format("{}{}", pl.col("prompt_id").str.head(24), "row")
     row = pl.int_range(pl.len()).cast(pl.String).str.zfill(8)
     asked = _add_prompts(frame, _COMPARED).with_columns(row=row).with_columns(prompt_id=row_id)
@@ -212,12 +212,12 @@ def measure_ches(
         rows: prompt (a text, or messages of {role, content}), chosen, rejected.
         model: The model that is to be trained: a Hugging Face id or folder, or settings as under
             `models` of params.yaml.
-        memo: The folder of finished model calls; None: none are kept.
-        progress: Whether to show progress on standard error, or who shows it.
+        memo: The folder of finished model calls; None: keep none.
+        progress: Whether to show progress on standard error, or an object to report it to.
 
     Returns:
-        The rows, in their order, with `ches`, `ches_normalized` (per token; the one to filter by),
-        `last_hidden_inner_product`, and `fault`, why a pair has none.
+        The rows, in their order, with `ches`, `ches_normalized` (length-normalised),
+        `last_hidden_inner_product` and `fault` (why a pair could not be measured).
 
     >>> rows = [{"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}]
     >>> policy = {"engine": "scripted", "model": "policy"}
@@ -249,13 +249,13 @@ def _check_columns(rows: Rows, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _add_prompts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """messages, prompt_id, and those of `columns` that there are."""
+    """messages, prompt_id, and those of `columns` that the frame has."""
     if frame.schema["prompt"] == pl.String:
         messages = pl.concat_list(pl.struct(role=pl.lit("user"), content="prompt"))
     else:
         messages = pl.col("prompt")
-    found = [column for column in columns if column in frame.columns]
-    added = frame.select(*found, messages=messages.cast(MESSAGES))
+    present = [column for column in columns if column in frame.columns]
+    added = frame.select(*present, messages=messages.cast(MESSAGES))
     ids = [prompt_id((turn["role"], turn["content"]) for turn in m) for m in added["messages"]]
     return added.with_columns(prompt_id=pl.Series(ids, dtype=pl.String))
 
@@ -264,7 +264,7 @@ def _add_prompts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 def _open_inference(
     models: Models, memo: str | None, progress: bool | Progress
 ) -> Iterator[Inference]:
-    """What one call of this module asks models through; they are closed at its end."""
+    """An inference over these models, which are closed at the end."""
     named = {n: {"model": m} if isinstance(m, str) else m for n, m in models.items()}
     settings = {
         name: model if isinstance(model, ModelConfig) else ENGINES.parse(model, f"models.{name}")
@@ -289,7 +289,7 @@ def _progress(wanted: bool | Progress) -> Iterator[Progress]:
 
 
 def _silence_beam() -> None:
-    """Load Beam without its warnings, which concern none of our runs."""
+    """Load Beam without its warnings, which are of no concern to our runs."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -69,7 +69,7 @@ def _take_version(
         ),
     ] = False,
 ) -> None:
-    """What comes before a command."""
+    """Options before a command."""
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ prefdata ches --model demo/policy --data pairs.jsonl --columns prompt=q,chosen=g
 """
 
 _DATASET = "Of a preference dataset"
-_FILTER = "What stays, as in the filter ches"
+_FILTER = "The pairs to keep, as in the filter ches"
 _MODEL = "The model"
 
 
@@ -33,56 +33,57 @@ def measure_ches(
         str | None,
         _option("Measure its pairs, without params.yaml: a file, a folder or a hub id.", _DATASET),
     ] = None,
-    split: Annotated[str | None, _option("Of a hub dataset or folder.", _DATASET)] = None,
-    subset: Annotated[str | None, _option("Of a hub dataset.", _DATASET)] = None,
-    revision: Annotated[str | None, _option("Of a hub dataset.", _DATASET)] = None,
+    split: Annotated[str | None, _option("The split of a hub dataset or folder.", _DATASET)] = None,
+    subset: Annotated[str | None, _option("The configuration of a hub dataset.", _DATASET)] = None,
+    revision: Annotated[str | None, _option("The revision of a hub dataset.", _DATASET)] = None,
     columns: Annotated[
         str | None,
         _option(
-            "Where names are unusual: prompt=…,chosen=…,rejected=…",
+            "Columns with unusual names: prompt=…,chosen=…,rejected=…",
             _DATASET,
             metavar="NAME=COLUMN,…",
         ),
     ] = None,
-    limit: Annotated[int | None, _option("Read so many rows and no more.", _DATASET)] = None,
+    limit: Annotated[int | None, _option("Read at most this many rows.", _DATASET)] = None,
     out: Annotated[
         str | None,
         _option(
-            "The folder for scores.parquet (one row for each of the dataset), report.json, the "
+            "The folder for scores.parquet (one row per row of the dataset), report.json, the "
             "flow's tables and, with a limit, the filtered copy in the dataset's own form.",
             _DATASET,
         ),
     ] = None,
     add_columns: Annotated[
-        bool, _option("Put the measures into the copy.", _DATASET, "--add-columns")
+        bool, _option("Add the measures to the filtered copy.", _DATASET, "--add-columns")
     ] = False,
-    examples: Annotated[int, _option("How many of the riskiest pairs to show.", _DATASET)] = 5,
+    examples: Annotated[int, _option("The number of riskiest pairs to show.", _DATASET)] = 5,
     memo: Annotated[
-        str, _option("Finished calls: another limit asks the model nothing.", _DATASET)
+        str,
+        _option("The folder of finished calls; another limit makes no model call.", _DATASET),
     ] = "data/memo",
     max_faulty_fraction: Annotated[
-        float, _option("More faulty rows than this make exit code 3.", _DATASET)
+        float,
+        _option("Exit with code 3 if a larger fraction of the rows is faulty.", _DATASET),
     ] = 0.01,
     measure: Annotated[
-        Literal["ches", "ches_normalized"], _option("What limits and rankings go by.", _FILTER)
+        Literal["ches", "ches_normalized"],
+        _option("The measure for limits and rankings.", _FILTER),
     ] = "ches_normalized",
     max_quantile: Annotated[
         float | None, _option("Keep this share of the pairs, the lowest.", _FILTER)
     ] = None,
-    max_value: Annotated[
-        float | None, _option("Keep the pairs that are not above it.", _FILTER)
-    ] = None,
+    max_value: Annotated[float | None, _option("Keep the pairs up to this value.", _FILTER)] = None,
     best_of_prompt: Annotated[
-        int | None, _option("Keep so many of each prompt, the lowest.", _FILTER)
+        int | None, _option("Keep this many pairs of each prompt, the lowest.", _FILTER)
     ] = None,
     model: Annotated[
         str | None, _option("The model that is to be trained: a hub id or a folder.", _MODEL)
     ] = None,
-    engine: Annotated[str, _option("What runs it.", _MODEL)] = "transformers",
+    engine: Annotated[str, _option("The engine that runs it.", _MODEL)] = "transformers",
     model_revision: Annotated[str | None, _option("Its revision on the hub.", _MODEL)] = None,
     dtype: Annotated[str, _option("auto, float32, bfloat16 or float16.", _MODEL)] = "auto",
     device: Annotated[str, _option("auto, cpu, cuda, cuda:1, mps …", _MODEL)] = "auto",
-    max_batch_tokens: Annotated[int, _option("Tokens of one forward pass.", _MODEL)] = 8192,
+    max_batch_tokens: Annotated[int, _option("The most tokens in a forward pass.", _MODEL)] = 8192,
 ) -> None:
     """`prefdata ches`."""
     if data is None:
@@ -127,7 +128,7 @@ def measure_ches(
 
 
 def parse_columns(given: str | None) -> dict[str, str]:
-    """`prompt=question,chosen=good` as a mapping; the names on the left are fixed."""
+    """Parse `prompt=question,chosen=good` into a mapping; the names on the left are fixed."""
     columns = {}
     for part in given.split(",") if given else []:
         name, sign, column = part.partition("=")

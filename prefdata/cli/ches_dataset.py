@@ -1,7 +1,7 @@
 """CHES of a preference dataset: a flow over it, a report of its pairs, a filtered copy.
 
-The flow is `ches_params`; its tables say which pairs were measured and which stay. Rows of the
-dataset find their pairs by content: the prompt and both responses.
+The flow is `ches_params`; its tables say which pairs were measured and which are kept. Rows of the
+dataset are matched with pairs by content: the prompt and both responses.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from prefdata.sources.preferences import PreferencesConfig
 from prefdata.tables.catalog import Catalog
 
 SUGGESTED = 0.9
-"""Where no limit is asked for, the report shows what keeping this share would drop."""
+"""If no limit is asked for, the report shows what keeping this share would drop."""
 
 SCORES, REPORT, TABLES = "scores.parquet", "report.json", "tables"
 
@@ -70,27 +70,33 @@ def run_ches(
     Args:
         data: A file, a folder of data files, or a hub id.
         model: The model that is to be trained; a hub id or a folder.
-        split: Which split of a folder or hub dataset; so `subset` and `revision`.
-        columns: The columns of prompt, chosen and rejected, where they have unusual names.
-        limit: Read so many rows and no more.
-        engine: What runs the model; so `model_revision`, `dtype`, `device`, `max_batch_tokens`.
-        measure: What limits and rankings go by: ches or ches_normalized.
-        max_quantile: Keep this share of the pairs, the lowest. At most one of the three limits.
-        max_value: Keep the pairs that are not above it.
-        best_of_prompt: Keep so many of each prompt, the lowest.
+        split: The split of a folder or hub dataset.
+        subset: The configuration of a hub dataset.
+        revision: The revision of a hub dataset.
+        columns: The columns of prompt, chosen and rejected, if they have unusual names.
+        limit: Read at most this many rows.
+        engine: The engine that runs the model.
+        model_revision: The model's revision on the hub.
+        dtype: As in the model's settings in params.yaml, like the next two.
+        device: The device to run the model on.
+        max_batch_tokens: The most tokens in a forward pass.
+        measure: The measure for limits and rankings: ches or ches_normalized.
+        max_quantile: Keep this share of the pairs, the lowest. At most one limit may be set.
+        max_value: Keep the pairs up to this value.
+        best_of_prompt: Keep this many pairs of each prompt, the lowest.
         out: The folder for scores, report, the flow's tables and, with a limit, the filtered copy
             in the dataset's own format and columns.
-        add_columns: Put the measures into the copy too.
+        add_columns: Add the measures to the filtered copy.
         memo: The folder of finished model calls.
-        examples: How many of the riskiest pairs the report shows.
-        progress: Who is told how the flow goes.
+        examples: The number of riskiest pairs in the report.
+        progress: Receives the progress of the flow.
         beam_arguments: Options for Beam.
 
     Raises:
         ConfigError: An argument is out of range, or does not fit another.
         SourceError: The data can't be read, or holds no pair.
         ModelError: The model can't be asked, or no pair could be measured.
-        StorageError: `out` can't be written, or is where the dataset lies.
+        StorageError: `out` can't be written, or the copy would replace the dataset.
     """
     limits = {
         "max_quantile": max_quantile,
@@ -163,7 +169,7 @@ def run_ches(
 
 
 def check_faults(report: ChesReport, max_faulty_fraction: float) -> None:
-    """Raise TooManyFaulty where more rows than that were at fault."""
+    """Raise TooManyFaulty if a larger fraction of the rows was at fault."""
     if report.faults > max_faulty_fraction * report.rows:
         raise TooManyFaulty(
             f"{report.data}: {report.faults} of {report.rows} rows could not be measured; "
@@ -190,7 +196,7 @@ def _run(
 
 @contextmanager
 def _open_folder(out: str | None) -> Iterator[str]:
-    """The folder of the flow's tables: in `out`, or one that is removed in the end."""
+    """The folder of the flow's tables: inside `out`, or a temporary one."""
     if out:
         storage.make_folder(out)
         yield storage.join(out, TABLES)
@@ -220,8 +226,8 @@ def _write(
     out: str,
     add_columns: bool,
 ) -> dict[str, str]:
-    """Scores, the filtered copy where there is a dataset to copy, and last the report. Returns
-    the paths."""
+    """Write the scores, the filtered copy if there is a dataset to copy, and last the report.
+    Returns the paths."""
     scores = pairs.select("row", *COLUMNS, "tokens_chosen", "tokens_rejected", "margin", "keep")
     paths = {"scores": storage.join(out, SCORES)}
     if dataset is None:
@@ -236,7 +242,7 @@ def _write(
     pl.concat([scores, none], how="diagonal").sort("row").write_parquet(sink, compression="zstd")
     storage.write_bytes(paths["scores"], sink.getvalue())
     paths["report"] = storage.join(out, REPORT)
-    # Without what varies between runs of the same.
+    # Without the fields that vary between equal runs.
     figures = report.model_dump(exclude={"models", "written"})
     content = orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n"
     storage.write_bytes(paths["report"], content)

@@ -1,4 +1,4 @@
-"""The rows of a preference dataset, and what the tables of a flow say of their pairs."""
+"""The rows of a preference dataset, matched with the tables of a flow over it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REASONS: dict[str, Any] = {
     "fault": pl.Boolean,
 }
 _MAX_KINDS = 12
-"""A column of more values than these says nothing of the kind of a pair."""
+"""A column with more distinct values than this is not taken for a kind of pair."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class DatasetRows:
     """The rows of a dataset.
 
     Attributes:
-        dataset: What they were read from.
+        dataset: The dataset.
         form: The form of the rows.
-        count: How many there are.
-        pairs: One row for each that is a pair: its place from 0 (`row`), its origin in the tables,
-            the ids of prompt and responses, the texts, the dataset's own margin, and the dataset's
-            short columns of few values under names that start with `KIND`.
-        reasons: The others: row, reason, detail, fault.
+        count: The number of rows.
+        pairs: One row per row that is a pair: its position from 0 (`row`), its origin in the
+            tables, the ids of prompt and responses, the texts, the dataset's own margin, and the
+            dataset's columns of few values, under names that start with `KIND`.
+        reasons: The other rows: row, reason, detail, fault.
     """
 
     dataset: Dataset
@@ -61,11 +61,11 @@ class DatasetRows:
 
 
 def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> DatasetRows:
-    """All rows of the dataset.
+    """Read all rows of the dataset.
 
     Args:
         config: The dataset.
-        copied_to: The folder that is to get a copy of it under its own name.
+        copied_to: The folder to which the filtered copy will be written under the same name.
 
     Raises:
         SourceError: It can't be read, or none of its rows is a pair.
@@ -82,7 +82,7 @@ def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> Dat
     reasons: list[tuple[int, str, str, bool]] = []
     columns: dict[str, list[Any]] = {}
     count = 0
-    for place, row in enumerate(source.rows()):
+    for position, row in enumerate(source.rows()):
         count += 1
         try:
             if isinstance(row.value, DropRecord):
@@ -90,7 +90,7 @@ def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> Dat
             pair = source.read_pair(row.value, MAX_PROMPT_CHARS)
         except DropRecord as drop:
             fault = not isinstance(drop, NoFault)
-            reasons.append((place, drop.reason, drop.problem, fault))
+            reasons.append((position, drop.reason, drop.problem, fault))
             continue
         if not pairs:
             columns = {name: [] for name in row.value if form and name not in form.columns}
@@ -99,7 +99,7 @@ def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> Dat
         prompt = prompt_id(pair.prompt)
         ids = (prompt, response_id(prompt, pair.chosen), response_id(prompt, pair.rejected))
         texts = (pair.prompt[-1][1], pair.chosen, pair.rejected)
-        pairs.append((place, f"{source.name}:{row.number}", *ids, *texts, pair.margin))
+        pairs.append((position, f"{source.name}:{row.number}", *ids, *texts, pair.margin))
     if form is None or not pairs:
         first = f"; the first: {reasons[0][1]}, {reasons[0][2]}" if reasons else ""
         raise SourceError(f"{source.name}: holds no pair in {count} rows{first}")
@@ -120,7 +120,7 @@ def _tells_kinds(values: list[Any]) -> bool:
 
 
 def join_pairs(pairs: pl.DataFrame, catalog: Catalog, filtered: bool) -> pl.DataFrame:
-    """The rows whose pair was measured, in their order, with `Ches`' columns and, where the flow
+    """The rows whose pair was measured, in order, with the columns of `Ches` and, if the flow
     filtered, `keep`."""
     made = read_table(catalog.table("pairs", Pair)).select(_IDS)
     measured = read_table(catalog.table("ches", Ches)).join(made, on=_IDS)
@@ -136,8 +136,8 @@ def join_pairs(pairs: pl.DataFrame, catalog: Catalog, filtered: bool) -> pl.Data
 def find_reasons(rows: DatasetRows, measured: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
     """Why the other rows were not measured: row, reason, detail, fault; sorted by row.
 
-    A row that is a pair may have been dropped when its prompt's rows were merged, where it
-    contradicts another; or its responses may have failed to be measured.
+    A row that is a pair may have been dropped because it contradicts another row of its prompt, or
+    because measuring its responses failed.
     """
     others = rows.pairs.join(measured.select("row"), on="row", how="anti")
     ingest, ches = (
@@ -149,15 +149,15 @@ def find_reasons(rows: DatasetRows, measured: pl.DataFrame, catalog: Catalog) ->
         )
         for stage, keys in (("ingest", ["origin"]), ("ches", _IDS))
     )
-    found = others.join(ingest.unique("origin"), on="origin", how="left").join(
+    explained = others.join(ingest.unique("origin"), on="origin", how="left").join(
         ches.unique(_IDS), on=_IDS, how="left", suffix="_ches"
     )
     named = [
         pl.coalesce(name, f"{name}_ches").alias(name) for name in ("reason", "detail", "fault")
     ]
-    without = found.select("row", *named).with_columns(
+    unmeasured = explained.select("row", *named).with_columns(
         pl.col("reason").fill_null("no_pair"),
         pl.col("detail").fill_null("the flow made no pair of it"),
         pl.col("fault").fill_null(False),
     )
-    return pl.concat([rows.reasons, without]).sort("row")
+    return pl.concat([rows.reasons, unmeasured]).sort("row")

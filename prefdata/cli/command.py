@@ -1,4 +1,4 @@
-"""What all commands have in common: shared options, errors, exit codes, how a result is printed."""
+"""What all commands share: common options, errors, exit codes and printing of results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INTERRUPTED = "interrupted. Finished model calls are kept; the same command goes
 
 @dataclass(frozen=True)
 class Given:
-    """The options that all commands share, and what is left over for Beam.
+    """The options that all commands share, and the remaining options for Beam.
 
     Attributes:
         command: The command's name, such as "memo stats".
@@ -58,7 +58,7 @@ class Given:
 
 
 Run = Callable[..., None]
-"""A command: `run(given, **its own options)`."""
+"""A command: `run(given, **options)`, with the command's own options."""
 
 
 def add_command(
@@ -78,10 +78,10 @@ def add_command(
     Args:
         app: The app, or one of its groups.
         name: The command's name.
-        run: What it does. Its parameters after the first, `given`, are its own options.
+        run: The function to call. Its parameters after the first, `given`, are its own options.
         summary: One line that says what it does, without a full stop.
         examples: Command lines, one per line.
-        group: The group's name, where `app` is one, such as "memo".
+        group: The group's name, such as "memo", if `app` is a group.
         panel: The heading under which `prefdata --help` lists it.
         takes_params: Whether it takes --params and --set.
         takes_beam: Whether options that prefdata does not know go to Beam.
@@ -120,10 +120,10 @@ def add_command(
 
 
 def prepare_logging(verbose: bool) -> None:
-    """Keep the libraries' own bars and warnings away, unless `verbose`: they would bury ours.
+    """Silence the progress bars and warnings of libraries, unless `verbose`: they would bury ours.
 
-    OpenMP threads must sleep while they wait: spinning, two workers on two cores are twenty times
-    slower than one.
+    OpenMP threads are made to sleep while they wait: if they spin, two workers on two cores are
+    twenty times slower than one.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if verbose:
@@ -138,21 +138,21 @@ def prepare_logging(verbose: bool) -> None:
 
 
 def import_beam() -> None:
-    """Import Beam, before a run: half a million objects, which the collector, switched on again
-    for the run, passes over from here on."""
+    """Import Beam before a run, and hide its half million objects from the garbage collector, which
+    is switched on again for the run."""
     importlib.import_module("prefdata.pipelines.beam.steps")
     gc.freeze()
     gc.enable()
 
 
 def print_error(command: str, problem: object) -> None:
-    """Say on standard error why the command ends."""
+    """Print to standard error why the command ends."""
     print(f"prefdata {command}: {problem}".replace("prefdata :", "prefdata:"), file=sys.stderr)
 
 
 def _run(work: Callable[[], None], given: Given, takes_beam: bool) -> int:
-    """Do the work; errors go to standard error and into the exit code."""
-    # A command's imports are many objects that all live to its end: there is nothing to collect.
+    """Do the work, print errors to standard error, and return the exit code."""
+    # The many objects of a command's imports live until its end: there is nothing to collect.
     gc.disable()
     from prefdata.pipelines.beam.signals import graceful
 

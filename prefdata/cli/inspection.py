@@ -1,4 +1,4 @@
-"""`prefdata status` and `prefdata audit`: what there is, read from the tables."""
+"""`prefdata status` and `prefdata audit`: reports on what the tables hold."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def run_audit(
 
 
 def _find_fingerprints(params: Params) -> dict[str, list[str]]:
-    """By judge, the fingerprints of the models that it asks."""
+    """For each judge, the fingerprints of the models that it asks."""
     from prefdata.engines.registry import Engines
     from prefdata.judges.registry import build_panel
 

@@ -1,4 +1,4 @@
-"""`prefdata memo`: what the memo of finished model calls holds; merging it; dropping a model."""
+"""`prefdata memo`: show the memo of finished model calls, merge its segments, drop a model."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ def drop(
 
 
 def _find_fingerprints(params: Params) -> dict[str, str]:
-    """By name in params.yaml, each model's fingerprint.
+    """The fingerprint of each model, by its name in params.yaml.
 
-    A model that is not there now is left out: it may have been when the memo was written.
+    A model that is not available is left out; it may have been when the memo was written.
     """
     from prefdata.engines.registry import Engines
     from prefdata.errors import PrefdataError
 
-    engines, found = Engines(params.models), {}
+    engines, fingerprints = Engines(params.models), {}
     for name in params.models:
         try:
-            found[name] = engines[name].fingerprint
+            fingerprints[name] = engines[name].fingerprint
         except PrefdataError:
             continue
-    return found
+    return fingerprints

@@ -30,7 +30,9 @@ def add_commands(app: typer.Typer) -> None:
 
 def write(
     given: Given,
-    out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to.")] = "schemas",
+    out: Annotated[
+        str, typer.Option(metavar="FOLDER", help="The folder to write them to.")
+    ] = "schemas",
 ) -> None:
     """`prefdata schemas`."""
     from prefdata.config.json_schema import write_schemas

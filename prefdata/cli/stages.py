@@ -25,8 +25,8 @@ SUMMARIES = {
     "filter": "drop pairs that teach the wrong thing, or nothing",
     "export": "write the versioned dataset",
 }
-"""The stages' names and summaries. A copy, held to STAGES by a test: importing the stages takes
-longer than `prefdata --help` may."""
+"""The stages' names and summaries. It is a copy that a test compares with STAGES, because importing
+the stages takes too long for `prefdata --help`."""
 
 _RUN_EXAMPLES = """
 prefdata run
@@ -132,7 +132,7 @@ def run_one(given: Given) -> None:
 
 
 def print_funnel(given: Given, params: Params, seconds: dict[str, float]) -> None:
-    """Print what the tables say of all stages; `seconds` are those of this run's stages."""
+    """Print the figures of all stages; `seconds` are those of the stages of this run."""
     from prefdata.pipelines.stages.base import TABLES
     from prefdata.pipelines.stages.registry import STAGES
     from prefdata.reports.funnel import report_funnel

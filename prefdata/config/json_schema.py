@@ -16,7 +16,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def render_schemas() -> dict[str, str]:
-    """Every schema's file name and text: one per record, and that of params.yaml."""
+    """The file name and text of every schema: one per record, and one of params.yaml."""
     texts = {
         name_schema(record): _render(record, schema_version=SCHEMA_VERSION) for record in RECORDS
     }

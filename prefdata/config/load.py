@@ -1,4 +1,4 @@
-"""Reading params.yaml, with errors that name the key and what it may be."""
+"""Reading params.yaml, with errors that name the key and its valid values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from prefdata.parts.validation import validate
 
 
 def load_params(path: str | Path, overrides: Sequence[str] = ()) -> Params:
-    """Read and check `path`. `overrides` are `section.key=value`, the value read as YAML."""
+    """Read and check a params.yaml.
+
+    Args:
+        path: The file.
+        overrides: `section.key=value`, with the value as YAML.
+
+    Raises:
+        ConfigError: The file can't be read, or a setting is wrong.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -46,13 +46,13 @@ class Section(BaseModel):
 
 
 class IngestParams(Section):
-    """Reading of prompts, and of the responses and annotations that come with them."""
+    """Reading prompts, and the responses and annotations that come with them."""
 
     sources: list[SourceSettings] = Field(
         min_length=1, description="A source without a `kind` is of the kind prompts."
     )
     test_fraction: float = Field(
-        0.1, ge=0, lt=1, description="The share of prompts in the split test; their ids decide."
+        0.1, ge=0, lt=1, description="The share of prompts in the split test, chosen by their ids."
     )
     max_prompt_chars: int = Field(
         100_000, gt=0, description="The longest prompt, in characters over all turns."
@@ -63,30 +63,33 @@ class IngestParams(Section):
 
 
 class GenerateParams(Section):
-    """Sampling of the policy's responses."""
+    """Sampling responses from the policy."""
 
     model: str = Field("policy", description="The policy's name under models.")
     n: int = Field(
-        4, ge=0, description="Samples per prompt; 0: only the responses that the sources brought."
+        4, ge=0, description="Samples per prompt; 0: use only the responses from the sources."
     )
     temperature: float = Field(1.0, ge=0, description="0: always the likeliest token.")
     top_p: float = Field(
-        1.0, gt=0, le=1, description="Sample from the likeliest tokens with this probability."
+        1.0,
+        gt=0,
+        le=1,
+        description="Sample from the likeliest tokens with this total probability.",
     )
-    top_k: int = Field(0, ge=0, description="Sample from so many likeliest tokens; 0: all.")
+    top_k: int = Field(0, ge=0, description="Sample from this many likeliest tokens; 0: all.")
     max_tokens: int = Field(512, gt=0, description="The longest response, in tokens.")
     stop: list[str] = Field(
-        default_factory=list, description="Texts that end a response; they are no part of it."
+        default_factory=list, description="Texts that end a response and are not part of it."
     )
     seed: int = Field(0, description="Part of every request's key, from which its seed comes.")
     accepted_per_prompt: int | None = Field(
-        None, gt=0, description="The pairs that every prompt shall have in the end, no more."
+        None, gt=0, description="The number of pairs to reach for every prompt, and no more."
     )
     target_pairs: int | None = Field(
-        None, gt=0, description="The pairs that there shall be in the end, no more."
+        None, gt=0, description="The number of pairs to reach in all, and no more."
     )
     max_n: int | None = Field(
-        None, gt=0, description="The most samples of a prompt to reach these; not set: 4 n."
+        None, gt=0, description="The most samples per prompt to reach them; null: 4 n."
     )
     max_faulty_fraction: float = Field(
         0.01, ge=0, le=1, description="The largest fraction of samples that may be at fault."
@@ -108,31 +111,40 @@ class GenerateParams(Section):
         return self
 
     def wants_pairs(self) -> bool:
-        """Whether samples are drawn until there are as many pairs as wanted."""
+        """Whether samples are drawn until a number of pairs is reached."""
         return self.accepted_per_prompt is not None or self.target_pairs is not None
 
     def max_samples(self) -> int:
-        """The samples that a prompt gets at most."""
+        """The most samples that a prompt gets."""
         return self.max_n or 4 * self.n
 
 
 class DemonstrationsParams(Section):
-    """Agreed comparisons that judges are shown before the one they are asked about."""
+    """Labelled comparisons that judges see before the one they are asked about."""
 
-    cycles: int = Field(2, ge=2, description="How often judges are asked; the first shows none.")
-    count: int = Field(4, gt=0, description="Comparisons shown, each of another prompt.")
-    max_chars: int = Field(2_000, gt=0, description="Of a shown question and its two responses.")
+    cycles: int = Field(
+        2, ge=2, description="The number of times judges are asked; the first time without any."
+    )
+    count: int = Field(
+        4, gt=0, description="The number of demonstrations shown, each on another prompt."
+    )
+    max_chars: int = Field(
+        2_000, gt=0, description="The longest prompt with its two responses, in characters."
+    )
     judges: list[str] | None = Field(
-        None, min_length=1, description="Judges that are shown them; not set: all that can be."
+        None, min_length=1, description="The judges that see them; null: all that support it."
     )
 
 
 class JudgeParams(Section):
-    """Judging of every two responses to a prompt."""
+    """Judging every two responses to a prompt."""
 
-    judges: list[JudgeSettings] = Field(min_length=1, description="All are asked.")
+    judges: list[JudgeSettings] = Field(
+        min_length=1, description="The judges; each judges every comparison."
+    )
     demonstrations: DemonstrationsParams | None = Field(
-        None, description="Judging in cycles, with agreed comparisons as examples; left out: none."
+        None,
+        description="Judge in cycles, with labelled comparisons as examples; null: judge once.",
     )
     max_faulty_fraction: float = Field(
         0.01, ge=0, le=1, description="The largest fraction of comparisons that may be at fault."
@@ -149,24 +161,25 @@ class ChesParams(Section):
 
 
 class PairParams(Section):
-    """Choosing of pairs among the labelled comparisons."""
+    """Choosing pairs among the labelled comparisons."""
 
-    strategy: StrategySettings = Field(description="Which of them become pairs.")
+    strategy: StrategySettings = Field(description="Chooses which comparisons become pairs.")
 
 
 class AugmentParams(Section):
-    """What is known of a pair, put beside it."""
+    """Adding rewards, margins and judgments to the pairs."""
 
     augmentations: list[AugmentationSettings] = Field(
-        default=[RewardsConfig()], description="Done in this order."
+        default=[RewardsConfig()], description="The augmentations, run in this order."
     )
 
 
 class FilterParams(Section):
-    """Dropping of pairs."""
+    """Dropping pairs."""
 
     filters: list[FilterSettings] = Field(
-        default_factory=list, description="Run in this order, each on what those before it left."
+        default_factory=list,
+        description="The filters, run in this order, each on the pairs that the last one kept.",
     )
     max_faulty_fraction: float = Field(
         0.01, ge=0, le=1, description="The largest fraction of pairs that may be at fault."
@@ -176,10 +189,10 @@ class FilterParams(Section):
 class ExportParams(Section):
     """The published dataset."""
 
-    format: ExportSettings = Field(TrlConfig(), description="Whom the rows are written for.")
+    format: ExportSettings = Field(TrlConfig(), description="The trainer to write the rows for.")
     name: str = Field("preferences", description="The dataset's name on its card.")
     license: str = Field(
-        "other", description="The licence on the card; that of the prompts decides."
+        "other", description="The licence on the card; it depends on that of the prompts."
     )
 
 
@@ -189,28 +202,30 @@ class Params(Section):
     data: str = Field("data", description="The folder of all tables.")
     memo: str | None = Field("data/memo", description="Finished model calls; null: keep none.")
     buckets: Literal["auto"] | int = Field(
-        "auto", description="Files of every table, a power of two; auto: by the number of prompts."
+        "auto",
+        description="The number of files of every table, a power of two; auto: by the number of "
+        "prompts.",
     )
     models: dict[str, ModelSettings] = Field(
         description="Every model, by the name that the other sections use."
     )
     ingest: IngestParams
     reward_head: RewardHeadParams | None = Field(
-        None, description="Training of the reward head; left out: none is trained."
+        None, description="Training the reward head; null: none is trained."
     )
     generate: GenerateParams
     judge: JudgeParams
     consensus: ConsensusSettings = Field(
-        description="What makes one label of all judgments on a comparison."
+        description="Makes one label of all judgments on a comparison."
     )
-    ches: ChesParams | None = Field(None, description="CHES for pairing; left out: none.")
+    ches: ChesParams | None = Field(None, description="CHES for pairing; null: not measured.")
     pair: PairParams
     augment: AugmentParams = AugmentParams()
     filter: FilterParams = FilterParams()
     export: ExportParams = ExportParams()
 
     def list_filters(self) -> list[FilterSettings]:
-        """The filters, and after them the limit to what generate is to reach."""
+        """The filters, followed by the limit that generate's wanted pairs set, if they do."""
         generate = self.generate
         if not generate.wants_pairs():
             return list(self.filter.filters)
@@ -218,5 +233,5 @@ class Params(Section):
         return [*self.filter.filters, limit]
 
     def label_filters(self) -> list[str]:
-        """What each filter's counts go by: its position and its kind."""
+        """The label of each filter in counts: its position and its kind."""
         return [f"{number} {config.kind}" for number, config in enumerate(self.list_filters())]

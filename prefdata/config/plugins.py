@@ -19,20 +19,20 @@ from prefdata.sources.registry import SOURCES
 
 
 def list_plugins(params: Params) -> dict[str, str]:
-    """ "judges.loudness" -> "package version", for every kind that a plugin brought."""
-    found = {}
+    """ "judges.loudness" -> "package version", for every kind that a plugin defines."""
+    plugins = {}
     for registry, kind in _list_kinds(params):
         if kind in registry.distributions:
             group = registry.group.removeprefix("prefdata.")
-            found[f"{group}.{kind}"] = registry.distributions[kind]
-    return {name: found[name] for name in sorted(found)}
+            plugins[f"{group}.{kind}"] = registry.distributions[kind]
+    return {name: plugins[name] for name in sorted(plugins)}
 
 
 def fingerprint_params(params: Params) -> str:
-    """32 hex characters over all settings and the versions of the plugins that they use, wherever
-    the tables lie."""
-    anywhere = params.model_copy(update={"data": "", "memo": None})
-    return fingerprint(anywhere, *map(" ".join, list_plugins(params).items()))
+    """A digest of all settings and the versions of the plugins that they use, as 32 hex characters.
+    The folders of the tables and of the memo do not matter."""
+    without_folders = params.model_copy(update={"data": "", "memo": None})
+    return fingerprint(without_folders, *map(" ".join, list_plugins(params).items()))
 
 
 def _list_kinds(params: Params) -> Iterator[tuple[Registry[Any], str]]:

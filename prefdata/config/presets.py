@@ -31,8 +31,8 @@ def ches_params(
 ) -> Params:
     """The flow that measures CHES of a preference dataset's own pairs.
 
-    The dataset's rankings are the only judgments, so its pairs come back as they were; no stage
-    stops because of faulty rows.
+    The dataset's rankings are the only judgments, so the flow reproduces its pairs. No stage stops
+    because of faulty rows.
 
     Args:
         source: The dataset.

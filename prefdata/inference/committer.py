@@ -1,4 +1,4 @@
-"""Commits while an engine works: what is finished waits a few seconds at most."""
+"""Commits results while an engine works, at most a few seconds after they are finished."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import polars as pl
 
 WAIT_SECONDS = 3.0
 """How long finished results wait for others to share their segment. At most 5 s of finished work
-are lost when the process is killed: the rest is for the write."""
+are lost if the process is killed: these seconds, and those of the write."""
 
 
 class Committer:
     """Hands the results of one call to `commit`, in a thread of its own.
 
-    An engine may yield a batch and then work for minutes on the next one: nothing runs in the
-    thread that waits for it. What waits here is referred to by the call as well, so that slow
-    storage takes no memory beyond that.
+    It needs a thread because an engine may yield a batch and then work for minutes on the next one.
+    The call keeps references to the waiting results too, so slow storage takes no extra memory.
     """
 
     def __init__(self, commit: Callable[[list[pl.DataFrame]], None]) -> None:
@@ -32,7 +31,7 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="memo", daemon=True)
 
     def add(self, results: pl.DataFrame) -> None:
-        """Add results that were just finished. Raises what went wrong with earlier ones."""
+        """Add finished results. Raises the error of an earlier commit."""
         with self._changed:
             if self._error is not None:
                 raise self._error
@@ -44,21 +43,21 @@ class Committer:
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait until all that was added is committed, or can't be."""
+        """Wait until everything added is committed, or a commit has failed."""
         with self._changed:
             self._since = -WAIT_SECONDS
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._error or not (self._waiting or self._busy))
 
     def close(self) -> None:
-        """Commit all that still waits. Raises what goes wrong, now or earlier."""
+        """Commit everything that still waits. Raises the error of this or an earlier commit."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
         if self._waiting:
-            # An earlier commit failed and stopped the thread; that may have passed.
+            # An earlier commit failed and stopped the thread; try once more.
             self._commit(self._waiting)
             self._waiting = []
         if self._error is not None:
@@ -91,7 +90,7 @@ class Committer:
         return bool(self._waiting) and self._pause() == 0
 
     def _pause(self) -> float | None:
-        """Seconds until what waits is due; None while nothing does."""
+        """Seconds until the waiting results are due; None if there are none."""
         if not self._waiting:
             return None
         return max(0.0, self._since + WAIT_SECONDS - time.monotonic())

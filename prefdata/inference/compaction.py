@@ -1,13 +1,13 @@
-"""Merging a memo's segments: few, sorted by the places of their prompts, and no entry twice.
+"""Merging a memo's segments into few, sorted by the places of their prompts, without duplicates.
 
-Safe to be killed at any point and safe beside runs that read and write, and beside another merge:
+It can be killed at any point, and is safe beside runs that read and write and beside another merge:
 
-- All merged segments are written before the first of those they replace is removed, so every
+- All merged segments are written before any of the segments they replace is removed, so every
   entry is in some segment at every moment.
-- A merged segment has a name that no earlier merge gave. So a merge that listed the folder
+- A merged segment has a name that no earlier merge used. So a merge that listed the folder
   earlier does not remove it.
-- SETTLE_SECONDS pass between the two, so that a reader that was listing the folder when the
-  merged ones came is through; one that finds a segment gone lists again.
+- SETTLE_SECONDS pass between writing and removing, so that a reader that was listing the folder
+  meanwhile is done. A reader that finds a segment gone lists the folder again.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from prefdata.inference.memo import READ_SEGMENTS, select_distinct, select_rows
 from prefdata.inference.segments import Folder, Segment
 
 SEGMENT_BYTES = 16 << 20
-"""Size of a merged segment in memory: that of a bucket of a thousand prompts, more or less."""
+"""The size of a merged segment in memory: about that of a bucket of a thousand prompts."""
 RANGE_BYTES = 128 << 20
-"""Merged at once, in memory."""
+"""The size of the rows that are merged at once, in memory."""
 ROW_GROUPS = 4
-"""Row groups of a merged segment: a reader of a few places can skip the others."""
+"""The number of row groups of a merged segment: a reader of a few places can skip the others."""
 SETTLE_SECONDS = 5.0
 STALE_SECONDS = 3600.0
 """A temporary file this old belongs to no writer that is still running."""
@@ -40,7 +40,7 @@ TRIES = 5
 
 @dataclass
 class Merged:
-    """What merging did to the segments of one operation and model; bytes are those on disk."""
+    """The result of merging the segments of one operation and model; bytes are those on disk."""
 
     operation: Operation
     model: str
@@ -54,7 +54,7 @@ class Merged:
 
 
 def list_models(root: str) -> Iterator[tuple[Operation, str]]:
-    """(operation, first 16 characters of the model's fingerprint) of all that is in the memo."""
+    """(operation, first 16 characters of the model's fingerprint) of everything in the memo."""
     for operation in OPERATIONS:
         for model in storage.list_names(storage.join(root, operation)):
             yield operation, model
@@ -88,7 +88,7 @@ def _merge(root: str, operation: Operation, model: str) -> Merged:
 
 
 def _write_merged(folder: Folder, operation: Operation, model: str) -> Merged | None:
-    """The first pass over a folder; None where a segment was removed meanwhile."""
+    """Write the merged segments of a folder; None if a segment was removed meanwhile."""
     sizes = {file.name: file.size for file in storage.list_files(folder.path)}
     listed = [s for s in map(segments.parse_name, sizes) if s is not None]
     total = sum(sizes[s.name] for s in listed)
@@ -107,10 +107,10 @@ def _write_merged(folder: Folder, operation: Operation, model: str) -> Merged | 
             return None
         entries = select_distinct(rows, "key", "place_low", "place_high").sort("place_low", "key")
         read, written = read + rows.height, written + entries.height
-        # What prompts of several places ask for would widen the range of its whole segment.
+        # An entry that several prompts asked for would widen the range of its whole segment.
         narrow = pl.col("place_low") == pl.col("place_high")
-        for some in (entries.filter(narrow), entries.filter(~narrow)):
-            for piece in _cut_evenly(some):
+        for group_entries in (entries.filter(narrow), entries.filter(~narrow)):
+            for piece in _cut_evenly(group_entries):
                 group = -(-piece.height // ROW_GROUPS)
                 name, content = segments.encode_segment(piece, merge, group)
                 folder.add(name, content)
@@ -143,7 +143,7 @@ def _split_range(
 def _read(
     folder: Folder, operation: Operation, listed: Sequence[Segment], condition: pl.Expr
 ) -> pl.DataFrame | None:
-    """The rows that meet the condition; None where a segment is gone."""
+    """The rows that meet the condition; None if a segment is gone."""
     rows = [pl.DataFrame(schema=segments.segment_schema(operation))]
     for start in range(0, len(listed), READ_SEGMENTS):
         batch = listed[start : start + READ_SEGMENTS]

@@ -1,4 +1,4 @@
-"""What is in a memo, by operation and model."""
+"""The contents of a memo, counted by operation and model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IDENTITY = ["key", "place_low", "place_high"]
 class ModelInventory:
     """The segments of one operation and model.
 
-    `entries` counts duplicates once; `unreadable` segments are left out by every run.
+    `entries` counts duplicates once; every run leaves out `unreadable` segments.
     """
 
     operation: Operation
@@ -32,7 +32,7 @@ class ModelInventory:
 
 
 def count_entries(root: str, operation: Operation, model: str) -> ModelInventory:
-    """Count what is there; of the rows only their keys are read."""
+    """Count the segments and entries; only the keys of the rows are read."""
     path = storage.join(root, operation, model)
     files = [f for f in storage.list_files(path) if segments.parse_name(f.name)]
     identities = [pl.Series(dtype=pl.UInt64)]

@@ -24,7 +24,7 @@ def request_keys(
 ) -> pl.Series:
     """The key of every row, as a Binary series named `key`.
 
-    `columns` are the request's own, of those that `rows` have.
+    `columns` are the columns of `rows` that belong to the request.
     """
     context = (fingerprint, operation, settings.model_dump_json())
     digests = row_digests(rows, columns, *context)

@@ -1,4 +1,4 @@
-"""The loop that asks an engine only for what is not in the memo."""
+"""The loop that makes only the model calls that are not in the memo."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Inference:
     Args:
         engines: The models by their names in params.yaml.
         memo: Where finished requests are kept; None: nowhere.
-        runtime: The run that this belongs to; left out, a run of its own.
+        runtime: The state of the run; None: a run of its own.
         stage: The stage that asks, for the run's progress.
-        buckets: How many buckets the stage has, of which this is for one.
+        buckets: The number of buckets of the stage, each of which has its own `Inference`.
     """
 
     def __init__(
@@ -51,24 +51,27 @@ class Inference:
         """By call, such as "generate policy"."""
 
     def fingerprint(self, model: str) -> str:
-        """The fingerprint of the model that goes by this name in params.yaml."""
+        """The fingerprint of the model of this name in params.yaml."""
         return self.engines[model].fingerprint
 
     def ask(
         self, model: str, operation: Operation, settings: Settings, rows: pl.DataFrame
     ) -> pl.DataFrame:
-        """Ask a model; what the memo has is not asked again.
+        """Ask a model for the results that the memo does not have.
 
         Args:
+            model: The model's name in params.yaml.
+            operation: The operation.
+            settings: The operation's settings.
             rows: The operation's request columns, and `prompt_id`, the prompt that a request
-                belongs to. Rows that ask the same are asked once.
+                belongs to. Equal requests are made once.
 
         Returns:
             One result per row, in the rows' order: key, the operation's columns, error.
 
         Raises:
             ModelError: The engine can't do it.
-            KeyboardInterrupt: The run is stopping and rows are left. What was finished is in the
+            KeyboardInterrupt: The run is stopping and rows are left. The finished ones are in the
                 memo by then.
         """
         engine = self.engines[model]
@@ -77,7 +80,7 @@ class Inference:
         keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
         keyed = pl.DataFrame({"key": keys, "prompt_id": rows["prompt_id"]}).with_row_index("row")
         distinct = keyed.unique("key", keep="first", maintain_order=True)
-        # Every prompt that asks for a key: tables that are bucketed anew may ask by another one.
+        # Every prompt that asks for a key: with other buckets, another of them may ask first.
         prompts = keyed.select("key", "prompt_id").unique()
         done = [pl.DataFrame(schema=result_schema(operation))]
         if self.memo is not None:
@@ -90,7 +93,7 @@ class Inference:
             self.runtime.progress.start_bucket(self.stage, call, self.buckets)
         self.runtime.progress.start_call(self.stage, call, usage.requests, usage.cached)
         if new.height:
-            # The requests' text is by far the largest thing here: copied only where it must be.
+            # The requests' text is by far the largest data here, so it is copied only if needed.
             missing = rows if new.height == rows.height else rows[new["row"]]
             missing = missing.select(spec.request).with_columns(new["key"])
             done.append(self._run(model, operation, settings, missing, prompts, usage))
@@ -139,7 +142,7 @@ class Inference:
                     self.runtime.progress.advance(self.stage, call, frame.height, usage)
                 usage.retries = engine.take_retries()
         finally:
-            # Also on Ctrl-C or an error half-way: what was finished is paid for.
+            # Also on Ctrl-C or an error half-way: finished calls have been paid for.
             try:
                 committer.close()
             finally:
@@ -152,5 +155,5 @@ class Inference:
         keys = missing.join(finished_rows, on="key", how="anti", maintain_order="left")["key"]
         usage.failed += len(keys)
         reasons = ["bad_response: the engine gave no result"] * len(keys)
-        none = results(operation, keys, error=reasons)
-        return pl.concat([finished_rows, none])
+        failed_rows = results(operation, keys, error=reasons)
+        return pl.concat([finished_rows, failed_rows])

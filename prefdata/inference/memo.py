@@ -1,9 +1,10 @@
 """The memo: every finished model call, kept by its content key.
 
-Append-only segments under MEMO/OPERATION/MODEL/, each written whole or not at all (segments.py).
-The prompt that a request belongs to only tells where to look and is no part of the key: tables can
-be bucketed anew and nothing is asked again. Any number of processes may read, write and compact a
-memo at once: a file is never changed, and one that is gone was merged into another one first.
+A memo consists of append-only segments under MEMO/OPERATION/MODEL/, each written atomically
+(segments.py). The prompt that a request belongs to only tells where to look. It is not part of the
+key, so nothing is asked again when the number of buckets changes. Any number of processes may read,
+write and compact a memo at once: a file is never changed, and before one is removed its entries are
+merged into another.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from prefdata.inference import segments
 from prefdata.inference.segments import ContentCache, Folder, Segment
 
 READ_SEGMENTS = 32
-"""How many are read before they are searched: one by one is slow where they are small, and merged
-ones have up to 8 MiB."""
+"""The number of segments to read before searching them: reading small ones one by one is slow, and
+merged ones have up to 8 MiB."""
 
 
 class Memo:
@@ -34,11 +35,18 @@ class Memo:
         self._lock = threading.Lock()
 
     def lookup(self, operation: Operation, model: str, wanted: pl.DataFrame) -> pl.DataFrame:
-        """The finished results among `wanted` (columns key, prompt_id), one row per key.
+        """Look up finished results.
 
-        `model` is a fingerprint. Of several results of a key, which an engine that is not
-        deterministic can give to two workers, the same one is taken whatever the order of the
-        segments.
+        If a key has several results, which an engine that is not deterministic can give to two
+        workers, the choice among them does not depend on the order of the segments.
+
+        Args:
+            operation: The operation.
+            model: The model's fingerprint.
+            wanted: key, prompt_id.
+
+        Returns:
+            One row per key that the memo has.
         """
         columns = result_schema(operation)
         if not wanted.height:
@@ -52,9 +60,13 @@ class Memo:
     def commit(
         self, operation: Operation, model: str, results: pl.DataFrame, prompts: pl.DataFrame
     ) -> None:
-        """Keep the results that have no error.
+        """Write the results that have no error.
 
-        `prompts` (columns key, prompt_id) tell which prompts asked for each.
+        Args:
+            operation: The operation.
+            model: The model's fingerprint.
+            results: Finished results.
+            prompts: key, prompt_id: the prompts that asked for each key.
         """
         rows = results.filter(pl.col("error").is_null()).drop("error")
         if not rows.height:
@@ -81,7 +93,7 @@ class Memo:
 
 
 def select_distinct(rows: pl.DataFrame, *by: str) -> pl.DataFrame:
-    """One row per value of `by`: of several the first by content, which no merge changes."""
+    """One row per value of `by`: the first by content, which no merge of segments changes."""
     if rows.select(by).n_unique() == rows.height:
         return rows
     values = [name for name in rows.columns if not name.startswith("place_")]
@@ -91,11 +103,11 @@ def select_distinct(rows: pl.DataFrame, *by: str) -> pl.DataFrame:
 def _find(
     folder: Folder, operation: Operation, low: int, high: int, keys: pl.Series
 ) -> pl.DataFrame:
-    """All rows with one of the keys, of the segments that meet the range."""
+    """All rows with one of the keys, from the segments that overlap the range."""
     gone: set[str] = set()
     while True:
         listed = folder.list_segments(fresh=bool(gone))
-        # Gone twice: a name without a file, such as a dangling link.
+        # A segment that is missing twice is a name without a file, such as a dangling link.
         meeting = [s for s in listed if s.meets(low, high) and s.name not in gone]
         matches = [pl.DataFrame(schema=segments.segment_schema(operation))]
         missing: set[str] = set()
@@ -108,7 +120,7 @@ def _find(
             matches += select_rows(folder, operation, batch, contents, condition)
         if not missing:
             return pl.concat(matches)
-        # Merged into another segment since it was listed: that one is there now.
+        # It was merged into another segment after the listing, so list again.
         gone |= missing
 
 
@@ -119,7 +131,7 @@ def select_rows(
     contents: Sequence[bytes | None],
     condition: pl.Expr,
 ) -> Iterator[pl.DataFrame]:
-    """The rows that meet the condition. A segment that can't be read is left out and warned of."""
+    """The rows that meet the condition; unreadable segments are left out with a warning."""
     pairs = [(s, c) for s, c in zip(batch, contents, strict=True) if c]
     if not pairs:
         return

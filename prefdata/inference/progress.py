@@ -1,4 +1,4 @@
-"""The progress of a run, as its parts report it. A display overrides these methods."""
+"""The interface through which a run reports its progress. A display overrides its methods."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from prefdata.inference.usage import Usage
 
 
 class Progress:
-    """Shows nothing. Calls come from several threads at once, one per bucket in work."""
+    """Shows nothing. Methods are called from several threads at once, one per bucket."""
 
     draws: ClassVar[bool] = False
-    """Whether it draws on the terminal, so that what others write there would be lost."""
+    """Whether it draws on the terminal, so that other output there would be overwritten."""
 
     def start_stage(self, stage: str, number: int, stages: int) -> None:
         """Stage `number` of `stages` begins, counted from 1."""
@@ -20,15 +20,13 @@ class Progress:
         """The stage is done."""
 
     def start_bucket(self, stage: str, call: str, buckets: int) -> None:
-        """One of so many buckets is about to ask a model, such as "generate policy", for the first
-        time."""
+        """One of `buckets` buckets is about to begin a call, such as "generate policy"."""
 
     def start_call(self, stage: str, call: str, requests: int, cached: int) -> None:
-        """A bucket begins a call, such as "generate policy", of `requests`, of which the memo had
-        `cached`."""
+        """A bucket begins a call of this many requests; the memo had `cached` of them."""
 
     def advance(self, stage: str, call: str, requests: int, usage: Usage) -> None:
-        """So many more requests of a bucket's call are finished; `usage` is the call's so far."""
+        """This many more requests of a bucket's call are finished; `usage` is the call's so far."""
 
     def note(self, text: str) -> None:
-        """Show a line of its own."""
+        """Show a line of text."""

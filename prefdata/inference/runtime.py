@@ -1,6 +1,6 @@
-"""What one run has in one process: whether it is to stop, its memos, and the calls it waits for.
+"""The state of a run in one process: whether it is stopping, its memos and its calls in flight.
 
-Two runs in one process, such as two cells of a notebook, have one each and don't meet.
+Two runs in one process, such as two cells of a notebook, have separate states.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ class Runtime:
     def __init__(self, progress: Progress | None = None) -> None:
         self.progress = progress or Progress()
         self.stopping = threading.Event()
-        """Set when the run is asked to stop (Ctrl-C, SIGTERM). Engines look at it."""
+        """Set when the run is asked to stop (Ctrl-C, SIGTERM). Engines check it."""
         self.in_flight: set[Committer] = set()
-        """One for each call of an engine that the run waits for just now."""
+        """The committers of all engine calls in flight."""
         self.model_lock = threading.Lock()
-        """Held while an engine that isn't `concurrent` works, whichever it is: two models that
-        compute at once only take the cores, or the GPU's memory, from each other."""
+        """Held while any engine that isn't `concurrent` works: two models that compute at once
+        would only compete for the cores or the GPU's memory."""
         self._memos: dict[str, Memo] = {}
         self._opening = threading.Lock()
 
     def open_memo(self, root: str | None) -> Memo | None:
-        """The run's memo in that folder: one for all threads, which share what it has listed and
-        read. None where no memo is kept."""
+        """The run's memo in a folder; None if no memo is kept. All threads get the same one, and so
+        share its listings and cache."""
         if root is None:
             return None
         with self._opening:
@@ -38,6 +38,6 @@ class Runtime:
             return self._memos[root]
 
     def flush(self) -> None:
-        """Commit what engines have yielded so far to the memo."""
+        """Commit everything that engines have yielded so far to the memo."""
         for committer in list(self.in_flight):
             committer.flush()

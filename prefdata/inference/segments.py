@@ -1,10 +1,11 @@
-"""Segments: the files that a memo consists of.
+"""Segments: the files of a memo.
 
 A segment is a Parquet file of results. The place of a prompt is the first 32 bits of its id; each
 result has the range of places of the prompts that asked for it. A segment's name is
-`LOW-HIGH-HASH.parquet`: the range of all its rows, in hex, so that a reader opens only what can
-contain its keys, and the SHA-256 of its content, so that half a file is never taken for a whole
-one. A merged segment's name ends in `-MERGE.parquet`, another one for every merge (compaction.py).
+`LOW-HIGH-HASH.parquet`: the range of all its rows, in hex, so that a reader opens only segments
+that can contain its keys, and the start of the content's SHA-256, so that a truncated file is never
+taken for a whole one. The name of a merged segment ends in `-MERGE.parquet`, and every merge has
+another suffix (compaction.py).
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ RACY_SECONDS = 2.0
 """A folder that changed more recently than this may have changed again within the same tick of
 the file system's clock."""
 REMOTE_LISTING_SECONDS = 5.0
-"""How long a listing of a remote folder is believed: what another process added meanwhile is asked
-again, at worst."""
+"""How long a listing of a remote folder is reused: at worst, calls that another process added
+meanwhile are made again."""
 CACHE_BYTES = 128 << 20
-"""Remote segments that a memo keeps in memory, in bytes as they were read."""
+"""The size of the remote segments that a memo keeps in memory, as they were read."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment by its name; `merge` is empty for what a run wrote."""
+    """A segment, as its name describes it; `merge` is empty if a run wrote it."""
 
     name: str
     low: int
@@ -52,16 +53,16 @@ class Segment:
     merge: str
 
     def meets(self, low: int, high: int) -> bool:
-        """Whether it can contain a result for a place in the range."""
+        """Whether the segment can contain a result for a place in the range."""
         return self.low <= high and low <= self.high
 
 
 def parse_name(name: str) -> Segment | None:
     """The segment of that name, or None for any other file."""
-    found = _NAME.fullmatch(name)
-    if not found:
+    match = _NAME.fullmatch(name)
+    if not match:
         return None
-    return Segment(name, int(found[1], 16), int(found[2], 16), found[3], found[4] or "")
+    return Segment(name, int(match[1], 16), int(match[2], 16), match[3], match[4] or "")
 
 
 def segment_schema(operation: Operation) -> pl.Schema:
@@ -77,7 +78,7 @@ def encode_segment(
 
     Args:
         merge: The name of the merge that writes it; empty for a run.
-        group: Rows of a row group; left out, the writer's default.
+        group: The number of rows of a row group; None: the writer's default.
     """
     sink = io.BytesIO()
     rows.write_parquet(
@@ -92,7 +93,7 @@ def encode_segment(
 
 
 def is_whole(segment: Segment, content: bytes) -> bool:
-    """Whether the content is what the segment's writer wrote."""
+    """Whether the content has the digest in the segment's name."""
     return _compute_digest(content) == segment.digest
 
 
@@ -108,7 +109,7 @@ def _compute_digest(content: bytes) -> str:
 
 
 class ContentCache:
-    """Contents of segments by path: the last used ones, up to CACHE_BYTES."""
+    """The contents of the most recently used segments by path, up to CACHE_BYTES."""
 
     def __init__(self) -> None:
         self._contents: OrderedDict[str, bytes] = OrderedDict()
@@ -123,7 +124,7 @@ class ContentCache:
             return self._contents.get(path)
 
     def put(self, path: str, content: bytes) -> None:
-        """Cache a content; the longest unused ones make room."""
+        """Cache a content; the least recently used ones make room."""
         with self._lock:
             self._bytes -= len(self._contents.pop(path, b""))
             self._contents[path] = content
@@ -135,7 +136,7 @@ class ContentCache:
 class Folder:
     """The segments of one operation and model. Threads share it.
 
-    It is listed again when it changed. The contents of a remote folder's segments are cached.
+    The folder is listed again when it has changed. The contents of remote segments are cached.
     """
 
     def __init__(self, path: str, cache: ContentCache | None = None) -> None:
@@ -148,7 +149,7 @@ class Folder:
         self.left_out: set[str] = set()
 
     def list_segments(self, fresh: bool = False) -> list[Segment]:
-        """What is there, sorted by name; `fresh`: list it again in any case."""
+        """The segments, sorted by name; `fresh`: list the folder again in any case."""
         state = time.monotonic() if self._remote else self._read_change_time()
         with self._lock:
             listed, good = self._listed, self._good
@@ -167,12 +168,12 @@ class Folder:
         """Write a segment."""
         storage.write_bytes(storage.join(self.path, name), content)
         if self._remote:
-            # Of a local folder the time shows that it changed.
+            # A local folder's change time shows the new segment by itself.
             with self._lock:
                 self._listed = dict(sorted({**self._listed, name: parse_name(name)}.items()))
 
     def read(self, segments: Sequence[Segment]) -> list[bytes | None]:
-        """The content of each; None where it is gone, b"" where it is damaged, with a warning."""
+        """The content of each segment; None if it is gone, b"" and a warning if it is damaged."""
         paths = [storage.join(self.path, segment.name) for segment in segments]
         contents = [self._cache.get(path) if self._remote else None for path in paths]
         wanted = [n for n, content in enumerate(contents) if content is None]

@@ -1,4 +1,4 @@
-"""Usage: what a stage asked of its models, in requests, hits, tokens and seconds."""
+"""Usage: the requests, cache hits, tokens and seconds of a stage's model calls."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _TOKENS = ("tokens_in", "tokens_out")
 class Usage(BaseModel):
     """Counters of one model and operation; they add up over buckets and workers.
 
-    Of `requests` in all, the memo had `cached`. `tokens_in` and `tokens_out` are of the requests
-    that were asked anew, `cached_tokens_in` and `cached_tokens_out` of the others: their sums are
-    the same however often the run was interrupted. Tokens out are those that a model generates;
-    all others it reads.
+    The memo had `cached` of the `requests`. `tokens_in` and `tokens_out` are those of the requests
+    that were made, `cached_tokens_in` and `cached_tokens_out` those of the cached ones: the sums
+    are the same however often the run was interrupted. Tokens in are read by a model, tokens out
+    are generated.
     """
 
     requests: int = 0
@@ -35,9 +35,10 @@ class Usage(BaseModel):
         return Usage(**{k: getattr(self, k) + getattr(other, k) for k in Usage.model_fields})
 
     def add_rerun(self, later: Usage) -> Usage:
-        """The usage of a run that asked this and then, for the same, `later`, as if all at once.
+        """Combine this usage with that of a rerun, as if it had been one run.
 
-        What `later` found in the memo because this put it there does not count as cached.
+        Results that `later` found in the memo because this run put them there do not count as
+        cached.
         """
         asked = self.requests - self.cached + later.requests - later.cached
         total = {n: getattr(later, n) + getattr(later, f"cached_{n}") for n in _TOKENS}
@@ -61,11 +62,11 @@ class Usage(BaseModel):
         )
 
     def tokens_per_second(self) -> float:
-        """Tokens read and generated per second, of what was asked anew."""
+        """Tokens read and generated per second, by the requests that were made."""
         return (self.tokens_in + self.tokens_out) / self.seconds if self.seconds > 0 else 0.0
 
     def line(self) -> str:
-        """A line for people: requests, how many were cached, rates."""
+        """One line of text: requests, how many were cached, and rates."""
         asked = self.requests - self.cached
         parts = [f"{self.requests} requests", f"{self.cached} cached"]
         if self.failed:

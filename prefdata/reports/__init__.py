@@ -1,1 +1,1 @@
-"""Reports: what is known of a run, as models, and one renderer that prints them."""
+"""Reports: the figures of a run, as models, and the renderer that prints them."""

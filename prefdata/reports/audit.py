@@ -1,4 +1,4 @@
-"""The audit of judges: what moves their verdicts, whom they agree with, whether they are sure."""
+"""The audit of judges: their biases, agreement and calibration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from prefdata.reports.base import Block, Figures, Grid, Report
 from prefdata.tables.catalog import Catalog
 
 MAX_ANNOTATORS = 20
-"""Pairs of annotators in the table, those with the most comparisons first; --json has all."""
+"""The most pairs of annotators in the table; those with the most comparisons come first."""
 _MAX_DRIVERS = 4
 _BIASES = (
     "judge", "unscored", "ties", "flips", "first", "longer", "matched", "own", "labels", "ECE"
@@ -33,25 +33,29 @@ _BIASES = (
 _VERDICT = [*COMPARISON, "dimension", "annotator", "group", "verdict"]
 
 Rates = dict[str, Any]
-"""Figures by name, as the functions of prefdata.audit give them."""
+"""Figures by name, as the functions of prefdata.audit return them."""
 
 
 class JudgeFigures(Figures):
-    """All figures of one judge; a rate is null where nothing counts into it."""
+    """All figures of one judge; a rate is null if it has no comparisons."""
 
     comparisons: int
     unscored: float | None = Field(description="The share without a verdict.")
     reasons: dict[str, int] = Field(description="Why there was no verdict.")
     ties: float | None
-    position: Rates = Field(description="What swapping the order changes.")
+    position: Rates = Field(description="The effect of swapping the order.")
     ensemble: Rates
     length: Rates = Field(description="How often the longer response is preferred.")
-    win_rates: list[Rates] = Field(description="Of every two models, raw and length-controlled.")
+    win_rates: list[Rates] = Field(
+        description="Win rates of every two models, raw and length-controlled."
+    )
     self_preference: Rates
-    agreement: dict[str, Rates] = Field(description="With each other judge.")
+    agreement: dict[str, Rates] = Field(description="Agreement with each other judge.")
     annotators: list[Rates] = Field(description="Agreement of every two annotators.")
     labels: Rates | None = Field(description="Agreement with the labels.")
-    calibration: Rates | None = Field(description="Temperature, errors and curve, by the labels.")
+    calibration: Rates | None = Field(
+        description="Temperature, calibration errors and reliability curve against the labels."
+    )
     drivers: list[Rates] = Field(description="Which features of a response drive the verdicts.")
 
 
@@ -63,7 +67,7 @@ class AuditReport(Report):
     notes: list[str] = Field(exclude=True)
 
     def blocks(self) -> list[Block]:
-        """Biases, agreement, annotators, what drives verdicts, and why some are missing."""
+        """Biases, agreement, annotators, drivers of the verdicts, and reasons for missing ones."""
         blocks = [self._tabulate_biases(), *self._tabulate_agreement()]
         blocks += [*self._tabulate_annotators(), self._tabulate_drivers()]
         for name, judge in self.judges.items():
@@ -122,10 +126,10 @@ def report_audit(
 
     Args:
         params: The run's configuration.
-        own_models: By judge, the fingerprints of the models that it asks.
+        own_models: For each judge, the fingerprints of the models that it asks.
         labels: A judge of the run, or a file of labels, to compare with.
-        calibrate: Where to write each judge's temperature, fitted to the labels.
-        matrices: Where to write every P(i > j), as Parquet.
+        calibrate: The file to write each judge's temperature to, fitted to the labels.
+        matrices: The Parquet file to write every P(i > j) to.
 
     Raises:
         ConfigError: `calibrate` was asked for without labels.
@@ -136,9 +140,9 @@ def report_audit(
     catalog = Catalog(params.data)
     tables = catalog.table("judgments", Judgment), catalog.table("responses", Response)
     rows = pl.concat(compare_buckets(*tables))
-    known = None if labels is None else read_labels(labels, rows)
+    label_rows = None if labels is None else read_labels(labels, rows)
     judges = {
-        name: audit_judge(rows, name, own_models.get(name, []), known)
+        name: audit_judge(rows, name, own_models.get(name, []), label_rows)
         for name in rows["judge"].unique().sort().to_list()
     }
     notes = []
@@ -158,15 +162,15 @@ def audit_judge(
     """All figures of one judge.
 
     Args:
-        rows: All judges' comparisons, as `compare_buckets` gives them.
+        rows: The comparisons of all judges, as `compare_buckets` returns them.
         judge: The judge's name.
-        own: Fingerprints of the judge's models.
-        labels: What `read_labels` gives, where there are labels.
+        own: The fingerprints of the judge's models.
+        labels: The labels that `read_labels` returns, if there are any.
     """
     mine = rows.filter(pl.col("judge") == judge)
     others = rows.filter(pl.col("judge") != judge)
     verdicts = mine.select(_VERDICT)
-    known = None if labels is None else labels.select(*COMPARISON, "verdict")
+    label_verdicts = None if labels is None else labels.select(*COMPARISON, "verdict")
     agreement = {
         name: measure_agreement(verdicts, others.filter(pl.col("judge") == name).select(_VERDICT))
         for name in others["judge"].unique().sort().to_list()
@@ -180,7 +184,7 @@ def audit_judge(
         self_preference=biases.measure_self_preference(mine, others, own),
         agreement=agreement,
         annotators=compare_annotators(mine),
-        labels=None if known is None else measure_agreement(verdicts, known),
+        labels=None if label_verdicts is None else measure_agreement(verdicts, label_verdicts),
         calibration=None if labels is None else calibrate_judge(mine, labels),
         drivers=biases.find_drivers(mine),
     )

@@ -1,4 +1,4 @@
-"""Progress as bars, for terminals: one for each model call of the stage, one for the whole run."""
+"""Progress as bars, for terminals: one per model call of the stage, and one for the whole run."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from prefdata.reports.progress import CallTally, Tallies
 
 
 class _Console(Console):
-    """Leaves the cursor visible: a run that is ended at once could not bring it back."""
+    """Leaves the cursor visible, because a run that is killed could not restore it."""
 
     def show_cursor(self, show: bool = True) -> bool:
         return False
 
 
 class BarProgress(Progress):
-    """Draws the bars, and writes a line that stays for each finished stage."""
+    """Draws the bars, and writes a permanent line for each finished stage."""
 
     draws: ClassVar[bool] = True
 
@@ -42,7 +42,7 @@ class BarProgress(Progress):
             console=self._console,
             transient=True,
             expand=True,
-            # A run prints only after its end; until then it is not for us to catch its output.
+            # A run prints only after its end, so there is no output to redirect.
             redirect_stdout=False,
             redirect_stderr=False,
         )

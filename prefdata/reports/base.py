@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: its head, its rows, and the columns that hold numbers, which are set flush right."""
+    """A table: its head, its rows, and the columns of numbers, which are aligned right."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -23,17 +23,17 @@ Block = Grid | str
 
 
 class Figures(BaseModel):
-    """Figures of a report, or of a part of one."""
+    """The figures of a report, or of a part of one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Report(Figures, ABC):
-    """Figures that a command prints: as JSON, or as the blocks that show them to people."""
+    """Figures that a command prints, as JSON or as blocks of text."""
 
     @abstractmethod
     def blocks(self) -> list[Block]:
-        """What is shown, with an empty line between two blocks."""
+        """The blocks to print, with an empty line between two of them."""
 
     def __str__(self) -> str:
         from prefdata.reports.render import format_text
@@ -41,7 +41,7 @@ class Report(Figures, ABC):
         return format_text(self)
 
     def to_json(self) -> str:
-        """All figures as one JSON object, in one line."""
+        """All figures as one JSON object on one line."""
         return self.model_dump_json(by_alias=True)
 
 

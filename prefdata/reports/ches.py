@@ -1,4 +1,4 @@
-"""CHES of a preference dataset: its distribution, what limits leave, what goes, the riskiest."""
+"""The report on CHES of a preference dataset: distribution, limits, dropped and riskiest pairs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from prefdata.inference.usage import Usage
 from prefdata.reports.base import Block, Figures, Grid, Report
 
 LIMITS = ("max_quantile", "max_value", "best_of_prompt")
-"""The filter's settings of which exactly one is set."""
+"""The filter's settings for a limit, of which exactly one is set."""
 
 _BAR = 40
 _WIDTH = 92
 
 
 class Histogram(Figures):
-    """Counts in equal bins from the 1st to the 99th percentile; what lies outside is counted in
-    the bins at the ends."""
+    """Counts in equal bins from the 1st to the 99th percentile; values outside are counted in the
+    first and the last bin."""
 
     low: float
     high: float
@@ -28,7 +28,7 @@ class Histogram(Figures):
 
 
 class CurvePoint(Figures):
-    """What one limit leaves; means are over the pairs that stay."""
+    """The pairs that one limit keeps; means are over these pairs."""
 
     max_quantile: float
     max_value: float
@@ -40,7 +40,7 @@ class CurvePoint(Figures):
 
 
 class PairKind(Figures):
-    """How many pairs of a kind there are, and how many of them go."""
+    """The number of pairs of a kind, and the number of them that are dropped."""
 
     kind: str
     pairs: int
@@ -63,8 +63,8 @@ class RiskyPair(Figures):
 
 
 class Choice(Figures):
-    """Which pairs stay: the filter's one setting, the highest value that stays (None where it
-    depends on the prompt), and how many pairs stay and go."""
+    """Which pairs are kept: the filter's setting, the highest value that is kept (None if it
+    depends on the prompt), and the numbers of pairs kept and dropped."""
 
     max_quantile: float | None = None
     max_value: float | None = None
@@ -75,22 +75,22 @@ class Choice(Figures):
 
 
 class ChesReport(Report):
-    """What `prefdata ches` finds in a dataset.
+    """The results of `prefdata ches` for a dataset.
 
     Attributes:
         data: The dataset.
         form: The form of its rows.
-        rows: Rows that were read.
-        measured: Rows whose pair was measured.
-        unmeasured: Why the others were not: rows by reason.
-        faults: How many of those are at fault, and not ties or the like.
-        first_fault: The first of them, for the error.
+        rows: The number of rows that were read.
+        measured: The number of rows whose pair was measured.
+        unmeasured: The number of other rows, by reason.
+        faults: The number of other rows that are at fault, unlike ties.
+        first_fault: The first faulty row, for the error.
         model: The fingerprint of the model.
-        measure: What limits and rankings go by.
-        quantiles: By measure, the value at each quantile.
+        measure: The measure for limits and rankings.
+        quantiles: The value at each quantile, by measure.
         applied: Whether `choice` was asked for, or only shows what a limit would do.
-        models: Model calls of the run.
-        written: What was written, and where.
+        models: The model calls of the run.
+        written: The paths of the files that were written, by content.
     """
 
     data: str
@@ -113,7 +113,8 @@ class ChesReport(Report):
     written: dict[str, str] = Field(default_factory=dict)
 
     def blocks(self) -> list[Block]:
-        """The distribution, what each limit leaves, what goes, the riskiest pairs, the files."""
+        """The distribution, what each limit keeps, what is dropped, the riskiest pairs, the
+        files."""
         reasons = [f"  {n:,} not measured: {why}" for why, n in self.unmeasured.items()]
         head = f"{self.data}: {self.rows:,} rows, {self.form}; {self.measured:,} measured"
         about = "the higher, the likelier DPO lowers the chosen response's probability"

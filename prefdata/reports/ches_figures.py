@@ -14,7 +14,7 @@ from prefdata.reports.ches import LIMITS, Choice, CurvePoint, Histogram, PairKin
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 CURVE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 KIND = "kind "
-"""The prefix of the columns that hold what kind of pair a row is."""
+"""The prefix of the columns that tell the kind of a pair."""
 
 _IDS = ["prompt_id", "chosen_id", "rejected_id"]
 _BINS = 20
@@ -22,7 +22,7 @@ _TEXT = 160
 
 
 def find_limit(pairs: pl.DataFrame, measure: str, quantile: float) -> float:
-    """The value at the quantile over all distinct pairs, as the filter takes it."""
+    """The value at the quantile over all distinct pairs, as the filter computes it."""
     values = pairs.unique(_IDS)[measure]
     return float(values.quantile(quantile, interpolation="lower"))  # type: ignore[arg-type]
 
@@ -33,11 +33,11 @@ def compute_figures(
     """The fields of `ChesReport` that come from the measured pairs.
 
     Args:
-        pairs: One row for each measured row of the dataset: row, the ids, `Ches`' columns, prompt,
+        pairs: One row per measured row of the dataset: row, the ids, the columns of `Ches`, prompt,
             chosen, rejected, margin, columns that start with `KIND`, and `keep`.
-        settings: The filter's settings; `keep` goes by them.
-        applied: Whether they were asked for.
-        examples: How many of the riskiest pairs to show.
+        settings: The filter's settings, which decided `keep`.
+        applied: Whether the settings were asked for.
+        examples: The number of riskiest pairs to show.
     """
     measure, kept = settings.measure, pairs.filter("keep")
     limit = None if settings.best_of_prompt else settings.max_value
@@ -84,10 +84,10 @@ def _leave(pairs: pl.DataFrame, measure: str, quantile: float) -> CurvePoint:
 
 
 def _find_riskiest(pairs: pl.DataFrame, measure: str, examples: int) -> list[RiskyPair]:
-    found = pairs.sort([measure, "row"], descending=[True, False]).head(examples)
+    riskiest = pairs.sort([measure, "row"], descending=[True, False]).head(examples)
     texts = [pl.col(n).map_elements(_shorten, pl.String) for n in ("prompt", "chosen", "rejected")]
     fields = list(RiskyPair.model_fields)
-    return [RiskyPair(**row) for row in found.with_columns(texts).select(fields).to_dicts()]
+    return [RiskyPair(**row) for row in riskiest.with_columns(texts).select(fields).to_dicts()]
 
 
 def _count_kinds(pairs: pl.DataFrame) -> Iterator[PairKind]:
@@ -113,10 +113,10 @@ def _count_kinds(pairs: pl.DataFrame) -> Iterator[PairKind]:
             is_value = pl.col(name).eq_missing(pl.lit(value, pl.String))
             kinds.append((f"{name.removeprefix(KIND)} = {value}", is_value))
     for kind, belongs in kinds:
-        some = marked.filter(belongs)
-        if some.height:
-            go = some.height - int(some["keep"].sum())
-            yield PairKind(kind=kind, pairs=some.height, go=go, share=go / some.height)
+        of_kind = marked.filter(belongs)
+        if of_kind.height:
+            go = of_kind.height - int(of_kind["keep"].sum())
+            yield PairKind(kind=kind, pairs=of_kind.height, go=go, share=go / of_kind.height)
 
 
 def _shorten(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the models of each stage were asked, and what that cost."""
+"""The model calls of each stage, and their costs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _HEAD = (
 
 
 class Cost(Figures):
-    """Money, in one currency."""
+    """A cost in one currency."""
 
     currency: str
-    spent: float = Field(description="For what was asked anew.")
-    saved: float = Field(description="What the memo spared.")
+    spent: float = Field(description="The cost of the requests that were made.")
+    saved: float = Field(description="The cost of the requests that the memo saved.")
 
 
 class CallFigures(Usage):
-    """What one call, such as "generate policy", was asked in a stage's last run."""
+    """The usage of one call, such as "generate policy", in a stage's last run."""
 
     tokens_per_s: float
-    cost: Cost | None = Field(description="Null where the model has no prices.")
+    cost: Cost | None = Field(description="Null if the model has no prices.")
 
 
 def report_calls(params: Params, usage: Mapping[str, Usage]) -> dict[str, CallFigures]:
@@ -51,7 +51,7 @@ def prices_of(params: Params, call: str) -> PricesParams | None:
 
 
 def add_costs(calls: Iterable[CallFigures]) -> list[Cost]:
-    """The costs of all calls, one sum per currency, sorted by it."""
+    """The total cost of all calls per currency, sorted by currency."""
     totals: dict[str, Cost] = {}
     for cost in (call.cost for call in calls if call.cost):
         old = totals.get(cost.currency, Cost(currency=cost.currency, spent=0, saved=0))
@@ -64,7 +64,7 @@ def add_costs(calls: Iterable[CallFigures]) -> list[Cost]:
 
 
 def tabulate_calls(calls: Mapping[str, Mapping[str, CallFigures]]) -> Grid:
-    """The calls of each stage as a table, with costs where any model has prices."""
+    """The calls of each stage as a table, with costs if any model has prices."""
     listed = [(stage, *item) for stage, of_stage in calls.items() for item in of_stage.items()]
     priced = any(figures.cost for _, _, figures in listed)
     rows = []
@@ -83,7 +83,7 @@ def tabulate_calls(calls: Mapping[str, Mapping[str, CallFigures]]) -> Grid:
 
 
 def format_costs(costs: Iterable[Cost]) -> str:
-    """What everything cost, in one line."""
+    """All costs in one line."""
     return ", ".join(f"{c.spent:,.4f} {c.currency} (the memo saved {c.saved:,.4f})" for c in costs)
 
 

@@ -1,4 +1,4 @@
-"""The funnel of the filters: what each was given, kept and dropped, and what it found."""
+"""The funnel of the filters: the pairs into and out of each, and its own figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = ("filter", "in", "out", "dropped", "why", "figures")
 
 
 class FilterFigures(Figures):
-    """Counts of one filter, in pairs, and its own figures."""
+    """The counts of one filter, in pairs, and its own figures."""
 
     rows_in: int = Field(serialization_alias="in")
     rows_out: int = Field(serialization_alias="out")
@@ -32,7 +32,7 @@ class DryRun(Report):
     filters: dict[str, FilterFigures]
 
     def blocks(self) -> list[Block]:
-        """The filters, and what is left of the pairs."""
+        """The filters, and the number of pairs that are kept."""
         total = f"pairs: {self.rows_in:,} in, {self.rows_out:,} out"
         note = "dry run: no table was written; `prefdata filter` does it"
         return [tabulate_filters(self.filters), f"{total}\n{note}"]
@@ -45,9 +45,9 @@ def report_dry_run(params: Params, stats: Stats) -> DryRun:
 
 
 def report_filters(params: Params, stats: Stats) -> dict[str, FilterFigures]:
-    """The filters' counts, in the order of params.yaml; none where they were others then.
+    """The counts of the filters, in the order of params.yaml; empty if the filters have changed.
 
-    A filter that no pair reached has counted nothing, and still has its place.
+    A filter that no pair reached is listed with counts of 0.
     """
     names = params.label_filters()
     if not set(stats.filters) <= set(names):

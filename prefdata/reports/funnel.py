@@ -1,4 +1,4 @@
-"""The funnel: rows in and out of every stage, what was dropped and why, what it cost."""
+"""The funnel: rows into and out of every stage, dropped records by reason, and costs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REWARD_HEAD = "reward-head"
 
 
 class StageRow(Protocol):
-    """What a report needs of a stage: its name, and the table that it writes."""
+    """The attributes of a stage that a report uses: its name, and the table that it writes."""
 
     @property
     def name(self) -> str: ...
@@ -46,20 +46,24 @@ class StageRow(Protocol):
     def table(self) -> str | None: ...
 
     def is_wanted(self, params: Params) -> bool:
-        """Whether a whole run has this stage."""
+        """Whether a whole run includes this stage."""
         ...
 
 
 class StageFigures(Figures):
-    """Counts of a stage, in its unit, and what its last run asked of models."""
+    """The counts of a stage, in its unit, and the model calls of its last run."""
 
     unit: str
     rows_in: int = Field(serialization_alias="in")
     rows_out: int = Field(serialization_alias="out")
-    dropped: dict[str, int] = Field(description="By reason.")
-    faults: int = Field(description="Of the dropped, those at fault.")
-    models: dict[str, CallFigures] = Field(description='By call, such as "generate policy".')
-    filters: dict[str, FilterFigures] = Field({}, description="Of the stage filter.")
+    dropped: dict[str, int] = Field(description="The number of dropped records, by reason.")
+    faults: int = Field(description="The number of dropped records that are at fault.")
+    models: dict[str, CallFigures] = Field(
+        description='Usage by model call, such as "generate policy".'
+    )
+    filters: dict[str, FilterFigures] = Field(
+        {}, description="The counts of each filter, in the stage filter."
+    )
 
 
 class HeadFigures(Figures):
@@ -72,7 +76,7 @@ class HeadFigures(Figures):
     longer_wins_heldout: float
 
     def format(self) -> str:
-        """In one line."""
+        """The figures in one line."""
         sources = ", ".join(f"{s} {a:.3f}" for s, a in self.accuracy_heldout_by_source.items())
         return (
             f"reward head: held-out accuracy {self.accuracy_heldout:.3f} on {self.pairs_heldout} "
@@ -81,21 +85,23 @@ class HeadFigures(Figures):
 
 
 class WantedFigures(Figures):
-    """How far the run came to what generate.accepted_per_prompt or target_pairs asks for."""
+    """How close the run is to generate.accepted_per_prompt or generate.target_pairs."""
 
-    pairs: int = Field(description="Pairs that are wanted.")
-    got: int
-    prompts_short: dict[str, int] = Field(description="Prompts that are short, by reason.")
+    pairs: int = Field(description="The number of pairs that are wanted.")
+    got: int = Field(description="The number of pairs that there are.")
+    prompts_short: dict[str, int] = Field(
+        description="The number of prompts that are short of pairs, by reason."
+    )
     text: str = Field(exclude=True)
 
 
 class Funnel(Report):
-    """A run, as far as its stages are done."""
+    """The figures of a run, for the stages that are done."""
 
     data: str
     stages: dict[str, StageFigures]
     reward_head: HeadFigures | None = Field(serialization_alias="reward-head")
-    seconds: dict[str, float] = Field(description="By stage, of this run.")
+    seconds: dict[str, float] = Field(description="The seconds of each stage in this run.")
     cost: list[Cost]
     wanted: WantedFigures | None
     dataset: str | None = Field(description="The folder of the published dataset.")
@@ -104,7 +110,7 @@ class Funnel(Report):
     tables: list[str] = Field(exclude=True)
 
     def blocks(self) -> list[Block]:
-        """The stages, their model calls, the filters, and one line for each of the rest."""
+        """The stages, their model calls, the filters, and one line for each other figure."""
         blocks: list[Block] = [self._tabulate_stages()] if self.stages else []
         calls = {name: stage.models for name, stage in self.stages.items() if stage.models}
         if self.reward_head:
@@ -145,12 +151,12 @@ def report_funnel(
     records: Mapping[str, type[Record]],
     seconds: Mapping[str, float],
 ) -> Funnel:
-    """What the tables say of the stages that are done.
+    """Report on the stages that are done, from their tables.
 
     Args:
         params: The run's configuration.
-        stages: All stages, in their order.
-        records: What the rows of each table are.
+        stages: All stages, in order.
+        records: The record type of each table.
         seconds: How long each stage took in this run.
     """
     catalog = Catalog(params.data)
@@ -178,7 +184,7 @@ def report_funnel(
 def _list_counting_tables(
     params: Params, stages: Iterable[StageRow], records: Mapping[str, type[Record]]
 ) -> dict[str, Table]:
-    """By stage, the table whose info says what the stage counted."""
+    """For each stage, the table whose info has the stage's counts."""
     catalog = Catalog(params.data)
     tables = {}
     for stage in stages:
@@ -223,7 +229,7 @@ def _report_head(params: Params, catalog: Catalog) -> HeadFigures | None:
 
 
 def _report_wanted(params: Params, catalog: Catalog) -> WantedFigures | None:
-    """None where nothing is wanted, or nothing was counted yet."""
+    """None if no number of pairs is wanted, or none were counted yet."""
     config = params.generate
     if not config.wants_pairs() or not is_finished(catalog.dropped(_TOP_UP)):
         return None

@@ -12,7 +12,7 @@ from prefdata.reports.progress import LINE_SECONDS, Tallies
 
 
 class LineProgress(Progress):
-    """Writes a line as a stage begins and ends, and one on its model calls every few seconds."""
+    """Writes a line when a stage begins and ends, and one on its model calls every few seconds."""
 
     def __init__(self, stream: TextIO, seconds: float = LINE_SECONDS) -> None:
         self._stream = stream

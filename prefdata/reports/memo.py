@@ -1,4 +1,4 @@
-"""The memo: what it holds, merging its segments, dropping a model's entries."""
+"""Reports on the memo: its contents, merging its segments, and dropping a model's entries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefdata.reports.funnel import StageRow
 from prefdata.tables.catalog import Catalog
 
 _FOLDER_CHARS = 16
-"""A model's folders are called by so many characters of its fingerprint."""
+"""The names of a model's folders are this many characters of its fingerprint."""
 
 
 class ModelFigures(Figures):
@@ -33,7 +33,7 @@ class ModelFigures(Figures):
 
 
 class CallHits(Figures):
-    """How many requests of a call the memo had, in the last run of a stage."""
+    """The number of a call's requests that the memo had, in the last run of a stage."""
 
     stage: str
     call: str
@@ -43,7 +43,7 @@ class CallHits(Figures):
 
 
 class MemoReport(Report):
-    """What a memo holds, and what the last run of each stage found in it."""
+    """The contents of a memo, and the hits in the last run of each stage."""
 
     memo: str
     segments: int
@@ -55,7 +55,7 @@ class MemoReport(Report):
     last_runs: list[CallHits]
 
     def blocks(self) -> list[Block]:
-        """The models, the last runs, and where the memo lies."""
+        """The models, the hits of the last runs, and the memo's folder."""
         rows = [(m.operation, ", ".join(m.names), m.model, *_counts(m)) for m in self.models]
         head = ("operation", "model", "fingerprint", "segments", "entries", "duplicates", "MiB")
         blocks: list[Block] = [Grid(head, [*rows, ("all", "", "", *_counts(self))], range(3, 7))]
@@ -73,7 +73,7 @@ class MemoReport(Report):
 
 
 class MergeFigures(Figures):
-    """What merging did to one operation and model, or to all."""
+    """The result of merging segments, of one operation and model or of all."""
 
     segments_before: int
     segments_after: int
@@ -83,7 +83,7 @@ class MergeFigures(Figures):
 
 
 class ModelMerge(MergeFigures):
-    """What merging did to the segments of one operation and model."""
+    """The result of merging the segments of one operation and model."""
 
     operation: str
     model: str
@@ -91,13 +91,13 @@ class ModelMerge(MergeFigures):
 
 
 class CompactReport(MergeFigures, Report):
-    """What merging did to a memo."""
+    """The result of merging the segments of a memo."""
 
     memo: str
     models: list[ModelMerge]
 
     def blocks(self) -> list[Block]:
-        """The models, and where the memo lies."""
+        """The models, and the memo's folder."""
         rows = [
             (
                 m.operation,
@@ -117,7 +117,7 @@ class CompactReport(MergeFigures, Report):
 
 
 class DropReport(Report):
-    """What dropping a model removed."""
+    """The segments that dropping a model removed."""
 
     memo: str
     models: list[str]
@@ -125,7 +125,7 @@ class DropReport(Report):
     bytes: int
 
     def blocks(self) -> list[Block]:
-        """One line of what went, and where the memo lies."""
+        """One line on what was removed, and the memo's folder."""
         of = ", ".join(self.models)
         size = _format_mib(self.bytes)
         return [f"dropped {self.segments:,} segments of {of}, {size} MiB", f"memo: {self.memo}"]
@@ -134,12 +134,12 @@ class DropReport(Report):
 def report_memo(
     params: Params, stages: Iterable[StageRow], fingerprints: Mapping[str, str]
 ) -> MemoReport:
-    """What the memo holds.
+    """Report the contents of the memo.
 
     Args:
         params: The run's configuration.
-        stages: All stages, in their order.
-        fingerprints: By name in params.yaml, the fingerprints of the models that are there.
+        stages: All stages, in order.
+        fingerprints: The fingerprint of each available model, by its name in params.yaml.
     """
     root, names = _root(params), _names(fingerprints)
     models = [
@@ -156,7 +156,7 @@ def report_memo(
 
 
 def compact_memo(params: Params, fingerprints: Mapping[str, str]) -> CompactReport:
-    """Merge all segments."""
+    """Merge all segments of the memo."""
     root, names = _root(params), _names(fingerprints)
     models = []
     for merged in compact(root, list(list_models(root))):
@@ -174,16 +174,16 @@ def drop_model(params: Params, model: str, fingerprints: Mapping[str, str]) -> D
     """Remove all entries of a model, by its name in params.yaml or its fingerprint.
 
     Raises:
-        ConfigError: The memo holds nothing of it.
+        ConfigError: The memo has no entries of this model.
     """
     root, names = _root(params), _names(fingerprints)
     contents = list(list_models(root))
     present = sorted({folder for _, folder in contents})
     chosen = [m for m in present if m == model[:_FOLDER_CHARS] or model in names.get(m, [])]
     if not chosen:
-        there = ", ".join(", ".join(names.get(m, [m])) for m in present) or "nothing"
+        contained = ", ".join(", ".join(names.get(m, [m])) for m in present) or "nothing"
         raise ConfigError(
-            f"--model {model}: the memo {root} holds nothing of it; it holds: {there}",
+            f"--model {model}: the memo {root} holds nothing of it; it holds: {contained}",
             "Name a model of params.yaml, or a fingerprint that `prefdata memo stats` shows.",
         )
     removed = size = 0
@@ -203,7 +203,7 @@ def _root(params: Params) -> str:
 
 
 def _names(fingerprints: Mapping[str, str]) -> dict[str, list[str]]:
-    """The names in params.yaml of each model, by what its folders are called."""
+    """The names of each model in params.yaml, by the name of its folders."""
     names: dict[str, list[str]] = {}
     for name, fingerprint in fingerprints.items():
         names.setdefault(fingerprint[:_FOLDER_CHARS], []).append(name)

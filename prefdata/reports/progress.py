@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, plain lines now and then elsewhere."""
+"""Progress on standard error: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prefdata.inference.progress import Progress
 
 LINE_SECONDS = 5.0
-"""Between two lines on a call, where there is no terminal."""
+"""The seconds between two lines on a call, where there is no terminal."""
 
 
 @dataclass
@@ -22,11 +22,12 @@ class CallTally:
     """The requests of one call, such as "generate policy", over all buckets that have begun.
 
     Attributes:
-        requests: All of them.
-        cached: Those that the memo had.
-        finished: Those of the others that are done.
-        begun: Buckets that have begun.
-        buckets: All buckets.
+        requests: The number of requests.
+        cached: The number of requests that the memo had.
+        finished: The number of other requests that are done.
+        begun: The number of buckets that have begun.
+        buckets: The number of buckets.
+        started: When the call began, in seconds of the monotonic clock.
     """
 
     requests: int = 0
@@ -38,7 +39,7 @@ class CallTally:
 
     @property
     def expected(self) -> int:
-        """The requests that all buckets will have made, if they are alike."""
+        """The estimated number of requests of all buckets, if they are alike."""
         return round(self.requests * self._share)
 
     @property
@@ -47,17 +48,17 @@ class CallTally:
 
     @property
     def rate(self) -> float:
-        """Finished requests per second, what the memo had left out."""
+        """Finished requests per second, without those that the memo had."""
         return self.finished / max(time.monotonic() - self.started, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
-        """For all buckets; None where nothing is finished yet."""
+        """The estimated seconds left for all buckets; None if nothing is finished yet."""
         asked = (self.requests - self.cached) * self._share
         return (asked - self.finished) / self.rate if self.finished else None
 
     def format(self) -> str:
-        """For people: how far it is, what the memo had, rate and time left."""
+        """One line of text: finished requests, memo hits, rate and time left."""
         about = "" if self.begun == self.buckets else "~"
         parts = [f"{self.finished + self.cached:,}/{about}{self.expected:,}"]
         if self.cached:
@@ -71,26 +72,26 @@ class CallTally:
 
 
 class Tallies:
-    """The calls of the stage that runs; several threads add to them."""
+    """The calls of the running stage; several threads add to them."""
 
     def __init__(self) -> None:
         self.calls: dict[str, CallTally] = {}
         self.lock = threading.Lock()
 
     def clear(self) -> None:
-        """Forget the calls: another stage begins."""
+        """Forget the calls when another stage begins."""
         with self.lock:
             self.calls.clear()
 
     def start_bucket(self, call: str, buckets: int) -> None:
-        """Another of so many buckets begins a call."""
+        """Another of `buckets` buckets begins a call."""
         with self.lock:
             tally = self.calls.setdefault(call, CallTally())
             tally.begun += 1
             tally.buckets = buckets
 
     def start(self, call: str, requests: int, cached: int) -> CallTally:
-        """A bucket asks for so many more."""
+        """Add the requests of a bucket, and those of them that the memo had."""
         with self.lock:
             tally = self.calls.setdefault(call, CallTally())
             tally.requests += requests
@@ -98,7 +99,7 @@ class Tallies:
             return tally
 
     def advance(self, call: str, requests: int) -> CallTally:
-        """So many more of a call's requests are finished."""
+        """Add finished requests of a call."""
         with self.lock:
             tally = self.calls.setdefault(call, CallTally())
             tally.finished += requests
@@ -106,7 +107,7 @@ class Tallies:
 
 
 def format_seconds(seconds: float) -> str:
-    """0:42, 12:05 or 3:12:05."""
+    """Format seconds as 0:42, 12:05 or 3:12:05."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -116,7 +117,7 @@ def format_seconds(seconds: float) -> str:
 def open_progress(quiet: bool, stream: TextIO | None = None) -> Iterator[Progress]:
     """Progress on standard error, or on `stream`: none if `quiet`, bars on a terminal, else lines.
 
-    What the bars took of the terminal is given back at the end, however that comes.
+    The terminal is restored at the end, even after an error.
     """
     stream = stream or sys.stderr
     if quiet:

@@ -1,4 +1,4 @@
-"""The renderer: tables that fit the window of a terminal, plain text of full width elsewhere."""
+"""The renderer: tables that fit a terminal's window, and plain text of full width elsewhere."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rich.text import Text
 from prefdata.reports.base import Block, Grid, Report
 
 _GAP = 2
-"""Between two columns: one of padding, one of the box."""
+"""The characters between two columns: one of padding, one of the box."""
 _FOLD = 12
 """A column of text may be folded down to this width, or to its longest word if that is shorter."""
 _DASHES = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
 def print_report(report: Report, stream: TextIO) -> None:
-    """Print the report: for the window where the stream is a terminal, else as plain text."""
+    """Print the report, fitted to the window if the stream is a terminal, else as plain text."""
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         print_blocks(report.blocks(), console)
@@ -30,10 +30,10 @@ def print_report(report: Report, stream: TextIO) -> None:
 
 
 def print_blocks(blocks: list[Block], console: Console) -> None:
-    """Print the blocks so that they fit the console: nothing is cut off.
+    """Print the blocks so that they fit the console and nothing is cut off.
 
-    Columns of text are wrapped. A table whose numbers need more room than there is becomes a list
-    of its rows, one figure per line.
+    Columns of text are wrapped. A table whose numbers are too wide becomes a list of its rows, with
+    one figure per line.
     """
     for number, block in enumerate(blocks):
         if number:
@@ -74,7 +74,7 @@ def _table(grid: Grid, lines: box.Box) -> Table:
 
 
 def _listing(grid: Grid) -> Table:
-    """Each row as a block of its own: its first cell, then one line for each further figure."""
+    """Each row as a block of its own: its first cell, then one line for each other figure."""
     table = Table.grid(padding=(0, _GAP, 0, 0))
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
@@ -87,12 +87,12 @@ def _listing(grid: Grid) -> Table:
 
 
 def _widths(grid: Grid) -> list[int]:
-    """The width that each column takes with nothing wrapped."""
+    """The width of each column if nothing is wrapped."""
     return [max(map(cell_len, column)) for column in zip(grid.head, *grid.rows, strict=True)]
 
 
 def _narrowest(grid: Grid) -> int:
-    """The least width at which the table still reads well: numbers whole, text folded."""
+    """The least width at which the table is readable: numbers whole, text folded."""
     columns = zip(grid.head, *grid.rows, strict=True)
     least = [
         full if number in grid.numbers else min(full, _FOLD, _longest_word(column))

@@ -17,18 +17,18 @@ from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.frames import SourceRow, dropped_frame, prompt_frame
 
 DEFAULT_KIND = "prompts"
-"""The kind of a source that names none."""
+"""The kind of a source whose settings name none."""
 
 CHUNK_ROWS = 20_000
-"""Rows that are made a frame at once."""
+"""The number of rows per frame."""
 
 
 class NoFault(DropRecord):
-    """A sound row that is left out all the same, such as a tie."""
+    """The row is valid but is left out, such as a tie."""
 
 
 def _require_kind(schema: dict[str, Any]) -> None:
-    """In JSON Schema, only the default kind goes without its name."""
+    """In JSON Schema, `kind` is optional only for the default kind."""
     if schema["properties"]["kind"].get("const") != DEFAULT_KIND:
         schema["required"] = ["kind", *schema.get("required", [])]
 
@@ -39,15 +39,15 @@ class SourceConfig(PartConfig):
     model_config = ConfigDict(json_schema_extra=_require_kind)
 
     limit: int | None = Field(
-        None, gt=0, description="Read this many rows and no more.", examples=[1000]
+        None, gt=0, description="Read at most this many rows.", examples=[1000]
     )
 
 
 class Source(Part):
     """Reads prompts, and the responses and annotations that come with them.
 
-    A kind says how its rows are listed (`rows`) and what one becomes (`parse`). A row that
-    `parse` refuses is dropped with its reason and its place, and the others go on.
+    A kind implements `rows`, which lists the rows, and `parse`, which reads one row. A row that
+    `parse` refuses is dropped with its reason and origin, and reading goes on.
     """
 
     config: SourceConfig
@@ -55,46 +55,46 @@ class Source(Part):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it reads from, such as a path: heads `origin` and every error."""
+        """What the source reads, such as a path. `origin` and every error begin with it."""
 
     @property
     def annotation_kind(self) -> AnnotationKind | None:
-        """The kind of the annotations that its rows bring; None: they bring no responses."""
+        """The kind of the annotations in its rows; None: its rows hold no responses."""
         return None
 
     @abstractmethod
     def check(self) -> None:
-        """Find out, before any work, what would keep it from being read. Raises SourceError with
-        the setting to change."""
+        """Check, before any work, that the source can be read. Raises SourceError with the setting
+        to change."""
 
     @abstractmethod
     def count_rows(self) -> int:
-        """How many rows it has at most, `limit` included; cheaper than reading them."""
+        """An upper bound on the number of rows, with `limit` applied; cheaper than reading them."""
 
     @abstractmethod
     def rows(self) -> Iterator[Row]:
-        """Its rows in order, at most `limit`. Raises SourceError."""
+        """The rows in order, at most `limit`. Raises SourceError."""
 
     @abstractmethod
     def parse(self, value: Any, max_prompt_chars: int) -> SourceRow:
-        """What the value of a row becomes.
+        """Read the value of a row; `clean_conversation` normalises and checks its turns.
 
         Args:
-            value: A row's value; `clean_conversation` makes its turns a prompt's.
+            value: The row's value.
             max_prompt_chars: The longest prompt, in characters over all turns.
 
         Raises:
             DropRecord: The row is faulty.
-            NoFault: The row is sound and left out.
+            NoFault: The row is valid but is left out.
         """
 
     def read(
         self, position: int, test_fraction: float, max_prompt_chars: int
     ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-        """Its prompts and what was dropped, a chunk of rows at a time.
+        """Read the prompts and the dropped rows, a chunk at a time.
 
         Args:
-            position: Its place among all sources.
+            position: The source's position among all sources.
             test_fraction: The share of prompts that goes to the split `test`.
             max_prompt_chars: The longest prompt, in characters over all turns.
 

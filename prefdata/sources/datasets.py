@@ -1,5 +1,5 @@
-"""Whole datasets to read and to copy in part: a file, or what `datasets.load_dataset` takes, a
-folder of data files or an id on the Hugging Face hub."""
+"""Whole datasets that can be read, and copied in part: a file, a folder of data files, or an id on
+the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Dataset(ABC):
     """A dataset of rows."""
 
     name: str
-    """What errors call it."""
+    """The dataset's name in errors."""
     file: str
     """The file name of a copy."""
 
@@ -31,11 +31,11 @@ class Dataset(ABC):
 
     @abstractmethod
     def count_rows(self) -> int:
-        """How many rows it has at most."""
+        """An upper bound on the number of rows."""
 
     @abstractmethod
     def copy(self, places: Sequence[int], extra: pl.DataFrame | None) -> bytes:
-        """The file of some of its rows; the arguments are those of `copy_rows`."""
+        """The content of a file with a selection of the rows; for the arguments see `copy_rows`."""
 
 
 class FileDataset(Dataset):
@@ -57,7 +57,7 @@ class FileDataset(Dataset):
 
 
 class LoadedDataset(Dataset):
-    """A split that `datasets` loaded; a copy of it is Parquet with its schema."""
+    """A split loaded by `datasets`; a copy of it is Parquet with the same schema."""
 
     def __init__(self, name: str, file: str, table: pa.Table) -> None:
         self.name, self.file, self.table = name, file, table
@@ -101,7 +101,7 @@ def _load_split(
         )
     try:
         loaded = datasets.load_dataset(path, subset, revision=revision)
-    # `datasets` and the hub's client raise many kinds; to the user they are one: not there.
+    # `datasets` and the hub's client raise many kinds of errors; to the user they mean the same.
     except Exception as error:
         where = "this folder" if local else "the hub"
         raise SourceError(

@@ -1,4 +1,4 @@
-"""What the sources share that read one file."""
+"""What the sources that read one file share."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class FileSourceConfig(SourceConfig):
     )
     ground_truth_field: str = Field(
         "ground_truth",
-        description="What verifiers check responses against; a row need not have it.",
+        description="The field that verifiers check responses against; rows may lack it.",
         examples=["solution"],
     )
 
 
 class FileSource(Source):
-    """Rows of one file. A kind says which fields it reads."""
+    """Reads the rows of one file. A kind says which fields it reads."""
 
     config: FileSourceConfig
 
@@ -43,11 +43,11 @@ class FileSource(Source):
         return self.config.path
 
     def fields(self) -> Sequence[str]:
-        """The fields that it reads of a row; the columns that it reads of a Parquet file."""
+        """The fields to read of a row, or the columns to read of a Parquet file."""
         return ("source", self.config.ground_truth_field)
 
     def required(self) -> dict[str, str]:
-        """Fields of which a Parquet file must have one, and the settings that name them."""
+        """Field -> the setting that names it; a Parquet file needs at least one of the fields."""
         return {}
 
     def check(self) -> None:

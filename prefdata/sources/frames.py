@@ -19,22 +19,22 @@ from prefdata.records.prompt import Prompt
 from prefdata.sources.rows.conversations import Turn
 
 RECORD_CHARS = 2_000
-"""A dropped row, and what is said of it, is kept up to this length: a broken line can be as long
+"""The text of a dropped row and of its detail is cut to this length: a broken line can be as long
 as its file."""
 
 
 class SourceRow(NamedTuple):
-    """What a row of a source becomes: a prompt, and what came with it."""
+    """A row of a source, once read: a prompt, and its responses and annotation if it has any."""
 
     turns: list[Turn]
     """The conversation up to the turn to be answered, normalised."""
     source: str | None = None
-    """What the row says it comes from; None: the source's name stands for it."""
+    """The origin that the row itself names; None: the source's name is used."""
     ground_truth: str | None = None
     responses: list[dict[str, Any]] | None = None
     """In the columns of `ExistingResponse`."""
     annotation: dict[str, Any] | None = None
-    """Of these responses, in the columns of `Annotation`."""
+    """The annotation of these responses, in the columns of `Annotation`."""
 
 
 def prompt_frame(
@@ -44,14 +44,15 @@ def prompt_frame(
     position: int,
     test_fraction: float,
 ) -> pl.DataFrame:
-    """`Prompt` rows with `order`; built column by column, a fourth of the time that a dict for
-    each row takes.
+    """`Prompt` rows with `order`.
+
+    They are built column by column, in a quarter of the time that a dict per row takes.
 
     Args:
-        rows: What the rows became.
+        rows: The source's rows, once read.
         numbers: Their numbers in the source.
         name: The source's name.
-        position: The source's place among all.
+        position: The source's position among all sources.
         test_fraction: The share of prompts that goes to the split `test`.
     """
     ids = [prompt_id(row.turns) for row in rows]
@@ -66,7 +67,7 @@ def prompt_frame(
     )
 
     def nested(column: str, values: list[Any]) -> pl.Series:
-        # By Arrow: polars would make a series of each row.
+        # By Arrow: polars would make a series for each row.
         return pl.Series(pa.array(values, arrow_schema(Prompt).field(column).type))
 
     is_test = pl.Series([fraction(i) for i in ids], dtype=pl.Float64) < test_fraction
@@ -100,8 +101,8 @@ def prompt_frame(
 
 
 def dropped_frame(rows: Sequence[tuple[Row, DropRecord, bool]], name: str) -> pl.DataFrame:
-    """`Dropped` rows of rows that became no prompt, each with its reason and whether the row is at
-    fault."""
+    """`Dropped` records of rows that could not be read, each with its reason and whether the row is
+    at fault."""
     dropped = [
         {
             "stage": "ingest",

@@ -1,4 +1,4 @@
-"""HH: transcripts in the form of HH-RLHF, of which the prompts are taken."""
+"""HH: prompts taken from transcripts in the form of HH-RLHF."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class HhConfig(FileSourceConfig):
 
 
 class HhSource(FileSource):
-    r"""Transcripts under `chosen` and `rejected`; the prompt is what stands before the first
+    r"""Reads transcripts in `chosen` and `rejected`; the prompt is everything before the first
     response that differs. The kind `preferences` reads the responses too."""
 
     config: HhConfig

@@ -1,4 +1,4 @@
-"""Rows of one prompt, from all sources, become one prompt."""
+"""Merges the rows of the same prompt, from all sources, into one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ _SPEAKER = ("annotator", "group", "kind", "dimension")
 
 
 def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(first occurrences, dropped of the others) of prompts with `order`."""
+    """Drop all but the first row of each prompt.
+
+    Args:
+        prompts: `Prompt` rows with `order`.
+
+    Returns:
+        The first rows, and `Dropped` records of the others.
+    """
     ordered = prompts.sort("order")
     first = ordered.unique("prompt_id", keep="first", maintain_order=True)
     others = ordered.join(first.select("order"), on="order", how="anti").join(
@@ -29,16 +36,16 @@ def drop_duplicates(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def join_annotations(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """All responses and annotations of a prompt, at its first row.
+    """Join all responses and annotations of a prompt at its first row.
 
-    What one annotator says twice of the same responses counts once; of words that contradict each
-    other none counts, for nothing tells which one was meant.
+    If an annotator annotated the same responses twice in the same way, it counts once. If the
+    annotations contradict each other, none counts, because it is unknown which one was meant.
 
     Args:
-        prompts: `Prompt` rows with `order`, one annotation each at most.
+        prompts: `Prompt` rows with `order`, with at most one annotation each.
 
     Returns:
-        The rows, what was dropped, and how many rows were joined to another.
+        The rows, what was dropped, and the number of rows that were joined to another.
     """
     annotated = pl.col("annotations").is_not_null()
     if not prompts.filter(annotated).height:
@@ -46,7 +53,7 @@ def join_annotations(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame,
     sound, dropped = _drop_contradictions(prompts.filter(annotated))
     rows = pl.concat([prompts.filter(~annotated), sound]).sort("order")
     first = rows.unique("prompt_id", keep="first", maintain_order=True)
-    # What is neither first nor annotated is left to drop_duplicates.
+    # Rows that are neither first nor annotated are left to drop_duplicates.
     rest = rows.filter(~annotated).join(first, on="order", how="anti")
     of_first = first["annotations"].drop_nulls().len()
     first = first.drop("responses", "annotations").join(
@@ -57,7 +64,8 @@ def join_annotations(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame,
 
 
 def _drop_contradictions(annotated: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(rows whose annotation counts, dropped of the others) of rows with one annotation each."""
+    """(rows whose annotation counts, `Dropped` records of the others), of rows with one annotation
+    each."""
     annotation = pl.col("annotations").list.first().struct
     values = annotation.field("values").list.eval(pl.element().cast(pl.String)).list.join(", ")
     keys = ["prompt_id", *(f"_{name}" for name in _SPEAKER), "_responses"]
@@ -96,8 +104,7 @@ def _drop_contradictions(annotated: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
 
 
 def _gather_annotations(rows: pl.DataFrame) -> pl.DataFrame:
-    """prompt_id, responses, annotations: one row per prompt, in an order that content alone
-    decides."""
+    """prompt_id, responses, annotations: one row per prompt, with both lists sorted by content."""
     fields = ("response_id", "text", "model")
     responses = (
         rows.select("prompt_id", "responses")

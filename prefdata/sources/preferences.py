@@ -1,4 +1,4 @@
-"""Preferences: any preference dataset, its pairs as existing responses and rankings of them."""
+"""Preferences: any preference dataset, whose pairs become existing responses and rankings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prefdata.sources.rows.preference_forms import Form, PreferenceRow, detect_f
 
 
 class ColumnsParams(BaseModel):
-    """Which columns hold a pair; those that are left out are found by their usual names."""
+    """The columns of a pair; those left out are found by their usual names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,28 +37,28 @@ class PreferencesConfig(SourceConfig):
         examples=["more.jsonl"],
     )
     split: str | None = Field(
-        None, description="Which split of a folder or hub dataset.", examples=["train"]
+        None, description="The split of a folder or hub dataset.", examples=["train"]
     )
     subset: str | None = Field(
-        None, description="Which configuration of a hub dataset.", examples=["default"]
+        None, description="The configuration of a hub dataset.", examples=["default"]
     )
     revision: str | None = Field(
-        None, description="Which revision of a hub dataset.", examples=["main"]
+        None, description="The revision of a hub dataset.", examples=["main"]
     )
     columns: ColumnsParams = Field(
         ColumnsParams(),
-        description="Which columns hold the pair; left out: the usual names are tried.",
+        description="The columns of a pair; those left out are found by their usual names.",
         examples=[{"prompt": "question"}],
     )
     annotator: str = Field(
         "dataset",
         min_length=1,
-        description="The annotator that its rankings are put down to.",
+        description="The name of the annotator to whom its rankings are attributed.",
         examples=["experts"],
     )
     ground_truth_field: str = Field(
         "ground_truth",
-        description="What verifiers check responses against; a row need not have it.",
+        description="The field that verifiers check responses against; rows may lack it.",
         examples=["solution"],
     )
 
@@ -66,12 +66,12 @@ class PreferencesConfig(SourceConfig):
 
 
 class PreferencesSource(Source):
-    """Rows of a prompt, a chosen and a rejected response, in any form of
+    """Reads rows of a prompt, a chosen and a rejected response, in any form of
     `rows/preference_forms.py`.
 
     `{"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}` becomes a prompt with the responses "4"
     and "5" and a ranking that puts "4" first. So `generate.n: 0`, a judge `human` with
-    `annotations: ranking`, the consensus `mean` and the strategy `all_above_margin` give back the
+    `annotations: ranking`, the consensus `mean` and the strategy `all_above_margin` reproduce the
     dataset's own pairs.
     """
 
@@ -87,14 +87,14 @@ class PreferencesSource(Source):
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset. Raises SourceError where there is none."""
+        """The dataset. Raises SourceError if it can't be opened."""
         config = self.config
         return open_dataset(config.path, config.split, config.subset, config.revision)
 
     @cached_property
     def form(self) -> Form | None:
-        """The form of its rows, by the first that can be parsed; None where none can. Raises
-        SourceError where it is no preference dataset."""
+        """The form of the rows, from the first that can be parsed; None if none can. Raises
+        SourceError if it is not a preference dataset."""
         for row in self.dataset.rows():
             if not isinstance(row.value, DropRecord):
                 columns = self.config.columns.model_dump(exclude_none=True)
@@ -132,7 +132,7 @@ class PreferencesSource(Source):
 
         Raises:
             DropRecord: The row is faulty.
-            NoFault: The row is sound and prefers neither response.
+            NoFault: The row is valid but prefers neither response.
         """
         assert self.form is not None
         if not isinstance(value, dict):

@@ -1,5 +1,4 @@
-"""Prompts: rows of a prompt or of messages, with existing responses and annotations where the
-source has them."""
+"""Prompts: rows with a prompt or messages, and optionally existing responses and annotations."""
 
 from __future__ import annotations
 
@@ -27,14 +26,16 @@ class PromptsConfig(FileSourceConfig):
     kind_optional: ClassVar[bool] = True
 
     prompt_field: str = Field(
-        "prompt", description="A string or a list of messages.", examples=["question"]
+        "prompt",
+        description="The field of the prompt: a string or a list of messages.",
+        examples=["question"],
     )
     messages_field: str = Field(
-        "messages", description="A list of messages.", examples=["conversation"]
+        "messages", description="The field of a list of messages.", examples=["conversation"]
     )
     annotations: AnnotationsParams | None = Field(
         None,
-        description="Its rows hold existing responses and what annotators said of them.",
+        description="Set if the rows hold existing responses and annotations of them.",
         examples=[{"kind": "rating"}],
     )
 
@@ -42,7 +43,7 @@ class PromptsConfig(FileSourceConfig):
 
 
 class PromptsSource(FileSource):
-    """Rows of `prompt` or `messages`; in JSONL also bare strings.
+    """Reads rows with `prompt` or `messages`; in JSONL also bare strings.
 
     `{"prompt": "Hi\\r\\n"}` becomes the conversation `[("user", "Hi")]`.
     """

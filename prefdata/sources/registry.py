@@ -11,7 +11,7 @@ SOURCES: Registry[Source] = Registry(Source, ("prefdata.sources",), "prefdata.im
 
 
 def fill_kind(settings: Any) -> Any:
-    """A source's settings with their kind, also where params.yaml names none."""
+    """A source's settings with the default kind filled in if they name none."""
     if isinstance(settings, dict) and "kind" not in settings:
         return {"kind": DEFAULT_KIND, **settings}
     return settings

@@ -1,4 +1,4 @@
-"""An augmentation that takes the label's confidence for the margin."""
+"""An augmentation that uses the label's confidence as the margin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ConfidenceConfig(AugmentationConfig):
 
 
 class Confidence(Augmentation):
-    """`margin` becomes 2 P(chosen) - 1."""
+    """Sets `margin` to 2 P(chosen) - 1."""
 
     config: ConfidenceConfig
     columns: ClassVar[tuple[str, ...]] = ("margin",)

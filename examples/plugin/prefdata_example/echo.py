@@ -1,4 +1,4 @@
-"""An engine that says the prompt's last turn again, louder each time."""
+"""An engine that repeats the prompt's last turn, louder with each sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EchoConfig(ModelConfig):
 
 
 class EchoEngine(Engine):
-    """Sample n is the prompt with n exclamation marks."""
+    """Sample n, counted from 1, is the prompt's last turn with n exclamation marks."""
 
     def __init__(self, name: str, config: EchoConfig) -> None:
         self.name = name

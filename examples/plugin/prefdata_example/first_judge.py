@@ -1,4 +1,4 @@
-"""A consensus of one: the label is the first judge's judgment."""
+"""A consensus that follows a single judge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FirstJudgeConfig(ConsensusConfig):
 
 
 class FirstJudge(Consensus):
-    """Takes the judgments of the judge whose name comes first in the alphabet."""
+    """Labels by the judgments of the judge whose name comes first in the alphabet."""
 
     config: FirstJudgeConfig
 

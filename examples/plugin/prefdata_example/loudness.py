@@ -14,7 +14,9 @@ from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 
 class LoudnessConfig(JudgeConfig):
     kind: Literal["loudness"] = "loudness"
-    per_mark: float = Field(1.0, gt=0, description="What each mark costs.", examples=[2.0])
+    per_mark: float = Field(
+        1.0, gt=0, description="The cost of each exclamation mark.", examples=[2.0]
+    )
     example: ClassVar[Mapping[str, Any]] = {}
 
 

@@ -1,4 +1,4 @@
-"""A strategy that makes a pair of each prompt's comparison with the most agreement."""
+"""A strategy that chooses each prompt's comparison with the most agreement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class MostAgreedConfig(StrategyConfig):
 
 
 class MostAgreed(Strategy):
-    """One pair per prompt: the labelled comparison on which most judgments agree."""
+    """Chooses one pair per prompt: the labelled comparison on which most judgments agree."""
 
     config: MostAgreedConfig
     most = 1

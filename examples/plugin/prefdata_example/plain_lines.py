@@ -23,7 +23,7 @@ class PlainLinesConfig(SourceConfig):
 
 
 class PlainLines(Source):
-    """Every line that holds a word is a prompt."""
+    """Reads every line that is not blank as a prompt."""
 
     config: PlainLinesConfig
 

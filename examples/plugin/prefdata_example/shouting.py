@@ -1,4 +1,4 @@
-"""A filter of pairs whose chosen response shouts."""
+"""A filter that drops pairs whose chosen response shouts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prefdata.inference import Inference
 class ShoutingConfig(FilterConfig):
     kind: Literal["shouting"] = "shouting"
     max_marks: int = Field(
-        3, ge=0, description="Exclamation marks that a chosen response may have.", examples=[1]
+        3, ge=0, description="The most exclamation marks of a chosen response.", examples=[1]
     )
 
 

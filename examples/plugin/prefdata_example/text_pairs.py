@@ -1,4 +1,4 @@
-"""An export of nothing but texts."""
+"""An export of texts only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TextPairsConfig(ExportConfig):
 
 
 class TextPairs(Export):
-    """The prompt's last turn, the chosen and the rejected text."""
+    """Writes the prompt's last turn, the chosen text and the rejected text."""
 
     config: TextPairsConfig
     record = TextPair

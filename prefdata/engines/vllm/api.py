@@ -1,4 +1,4 @@
-"""vLLM's requests and results. Only this, engine_core.py and start.py know its types."""
+"""vLLM's requests and results. Only this module, engine_core.py and start.py know its types."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from prefdata.engines.base import Sampling, Structure
 
 READABLE = 128
-"""How many tokens make_reading_params can ask for at once."""
+"""The most tokens that `make_reading_params` can ask for at once."""
 
 
 def make_sampling_params(settings: Sampling, seed: int, max_tokens: int) -> Any:
-    """Of one sampled response. Log-probabilities are the model's own, at temperature 1."""
+    """Parameters of a sampled response. Log-probs are the model's own, at temperature 1."""
     from vllm import SamplingParams
 
     return SamplingParams(
@@ -23,7 +23,7 @@ def make_sampling_params(settings: Sampling, seed: int, max_tokens: int) -> Any:
         max_tokens=max_tokens,
         seed=seed,
         stop=list(settings.stop),
-        # The tokens are decoded once, at the end; only a stop text has to be seen before.
+        # The engine decodes the tokens at the end; vLLM has to do so only to find stop texts.
         detokenize=bool(settings.stop),
         logprobs=0,
         output_kind=_import_final_only(),
@@ -32,9 +32,9 @@ def make_sampling_params(settings: Sampling, seed: int, max_tokens: int) -> Any:
 
 
 def make_reading_params(tokens: list[int], whole: bool) -> Any:
-    """Of a reading: the log-probabilities of `tokens`, each as the one after the prompt.
+    """Parameters of a reading: the log-probabilities of `tokens`, each as the next token.
 
-    With `whole` also those of the prompt's own tokens.
+    With `whole`, those of the prompt's own tokens too.
     """
     from vllm import SamplingParams
 
@@ -49,7 +49,7 @@ def make_reading_params(tokens: list[int], whole: bool) -> Any:
 
 
 def make_pooling_params(task: str) -> Any:
-    """Of one vector per text (`embed`) or per token (`token_embed`)."""
+    """Parameters of pooling: one vector per text (`embed`) or per token (`token_embed`)."""
     from vllm import PoolingParams
 
     return PoolingParams(task=task, use_activation=False)
@@ -74,7 +74,7 @@ def _import_final_only() -> Any:
 
 
 def explain_cut_off(output: Any) -> str | None:
-    """The error of a request that vLLM ended before its time; None where it finished."""
+    """The error of a request that vLLM ended early; None if it finished."""
     responses = output.outputs
     reason = responses[0].finish_reason if isinstance(responses, list) else "stop"
     return None if reason in ("stop", "length") else f"server_error: vLLM ended it: {reason}"
@@ -88,7 +88,7 @@ def take_vectors(output: Any) -> np.ndarray:
 def take_logprobs(output: Any, response: list[int]) -> list[float]:
     """The log-probability of each token of a response, in nats.
 
-    `output` is of a reading of the prompt and the response without its last token.
+    `output` is the reading of the prompt and the response without its last token.
     """
     before = output.prompt_logprobs[-(len(response) - 1) :] if len(response) > 1 else []
     inner = [each[token].logprob for each, token in zip(before, response[:-1], strict=True)]

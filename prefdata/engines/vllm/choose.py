@@ -17,7 +17,7 @@ NO_LOGPROBS = (
     "vLLM does not give the log-probs of a given text with a LoRA adapter on; merge the adapter "
     "into the model (peft's `merge_and_unload`) and name the result"
 )
-"""Its CPU build stops working where it is asked for them (vLLM 0.32)."""
+"""vLLM's CPU build stops working when asked for them (vLLM 0.32)."""
 
 
 def weigh_options(
@@ -27,7 +27,7 @@ def weigh_options(
     prompts, keys = chat.Prompts(model.tokenizer, rows), rows["key"].to_list()
     options = [chat.encode(model.tokenizer, option) for option in settings.options]
     longest = max(map(len, options))
-    # An option's last token is predicted, not read; and there must be room to predict it.
+    # An option's last token is predicted, not read, but vLLM needs room to predict it.
     lengths = [len(prompt) + longest for prompt in prompts.ids]
     fits, errors = chat.split_by_length("choose", rows, prompts, lengths, model.max_length)
     yield from errors
@@ -87,7 +87,7 @@ def _choose_sequences(
     failed: set[bytes] = set()
     for frame in model.read_logprobs("choose", [key for key in keys for _ in options], pairs, make):
         if frame["error"].is_not_null().any():
-            # One option that fails is enough: there is nothing to compare the others with.
+            # If one option fails, its row fails, once: the others have nothing to compare with.
             frame = frame.unique("key", keep="first").filter(~pl.col("key").is_in(list(failed)))
             failed.update(frame["key"])
         yield frame

@@ -43,33 +43,40 @@ _NEUTRAL = frozenset(
     "compilation_config attention_backend max_cpu_loras max_lora_rank use_tqdm_on_load "
     "safetensors_load_strategy model_loader_extra_config enable_sleep_mode shutdown_timeout".split()
 )
-"""vLLM's arguments that are about memory, speed and parallelism. Every other one in `engine_args`
-counts as changing the responses: nothing may be served stale."""
+"""vLLM's arguments for memory, speed and parallelism. Any other argument in `engine_args` is taken
+to change the responses, so that nothing is served stale."""
 
 
 class VllmOptions(EngineOptions):
     """The engine's own settings, under vLLM's names."""
 
     runner: Runner = Field(
-        "generate", description="What the model is loaded for; generate: loglikelihood, choose too."
+        "generate",
+        description="What the model is loaded for; generate includes loglikelihood and choose.",
     )
     max_num_seqs: int | None = Field(
-        None, gt=0, description="Sequences that run at once.", examples=[7]
+        None, gt=0, description="The most sequences that run at once.", examples=[7]
     )
     max_num_batched_tokens: int | None = Field(
-        None, gt=0, description="Tokens of a step.", examples=[4096]
+        None, gt=0, description="The most tokens in a step.", examples=[4096]
     )
     max_model_len: int | None = Field(
-        None, gt=0, description="Prompt and response together.", examples=[512]
+        None,
+        gt=0,
+        description="The longest prompt and response together, in tokens.",
+        examples=[512],
     )
     gpu_memory_utilization: float | None = Field(
         None, gt=0, le=1, examples=[0.5], description="The share of the GPU's memory to take."
     )
     kv_cache_memory_bytes: int | None = Field(
-        None, gt=0, description="Instead of a share.", examples=[1 << 30]
+        None,
+        gt=0,
+        description="The size of the KV cache in bytes, instead of a share of the memory.",
+        examples=[1 << 30],
     )
     cpu_offload_gb: float | None = Field(
-        None, ge=0, description="Weights kept in host memory.", examples=[2.0]
+        None, ge=0, description="Gigabytes of weights to keep in host memory.", examples=[2.0]
     )
     tensor_parallel_size: int | None = Field(
         None, gt=0, examples=[2], description="The number of GPUs that share the model."
@@ -86,16 +93,18 @@ class VllmOptions(EngineOptions):
         None, examples=[True], description="Run without CUDA graphs: less memory, slower."
     )
     enable_prefix_caching: bool | None = Field(
-        None, description="null: on, where vLLM can do it with the model.", examples=[False]
+        None,
+        description="Reuse the KV cache of shared prefixes; null: if vLLM can with the model.",
+        examples=[False],
     )
     own_process: bool | None = Field(
         None,
-        description="vLLM's core in a process of its own; null: on a GPU only.",
+        description="Run vLLM's core in a process of its own; null: on a GPU only.",
         examples=[True],
     )
     engine_args: dict[str, Any] = Field(
         default_factory=dict,
-        description="Any other argument of vLLM's.",
+        description="Any other arguments of vLLM.",
         examples=[{"kv_cache_dtype": "fp8"}],
     )
 
@@ -121,7 +130,7 @@ class VllmOptions(EngineOptions):
         return self
 
     def arguments(self) -> dict[str, Any]:
-        """What goes to vLLM as it is."""
+        """The options that are passed to vLLM unchanged."""
         ours = {"runner", "lora", "own_process", "engine_args"}
         return {**self.model_dump(exclude=ours, exclude_none=True), **self.engine_args}
 
@@ -165,7 +174,8 @@ def check_adapter(name: str, options: VllmOptions) -> None:
 
 
 def fingerprint_vllm(name: str, config: VllmConfig) -> str:
-    """32 hex characters over the model, the adapter's bytes and every setting that counts."""
+    """A digest of the model, the adapter's bytes and every setting that changes the responses, as
+    32 hex characters."""
     options = config.options
     counting = {
         key: value

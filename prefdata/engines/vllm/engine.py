@@ -1,8 +1,8 @@
 """The vLLM engine: continuous batching in this process, on GPUs or vLLM's CPU build.
 
-A model is loaded for one of three things, which `options.runner` names: `generate` (also
-loglikelihood and choose), `hidden_sums` or `embed`. Where a run needs two of them, params.yaml has
-two models with the same `model`:
+A model is loaded for one purpose, which `options.runner` names: `generate` (also loglikelihood and
+choose), `hidden_sums` or `embed`. If a run needs two of them, params.yaml has two models with the
+same `model`:
 
     models:
       policy: {engine: vllm, model: MODEL, options: {gpu_memory_utilization: 0.45}}

@@ -1,4 +1,4 @@
-"""A running vLLM. Its state is the process's, so there is some here that all runs share."""
+"""A running vLLM. vLLM's state is global to the process, so all runs in a process share it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from prefdata.engines.vllm.start import load_llm, silence_logs, take_first_line,
 from prefdata.errors import ModelError
 
 END_SECONDS = 10.0
-"""vLLM's processes that were asked to end and did not are killed after this."""
+"""vLLM's processes are killed if they have not ended this long after they were asked to."""
 
 _inside: list[VllmCore] = []
-"""The cores that run in this process and were not freed yet. vLLM's global state is that of the
-process, whichever run loaded a model: the last of them frees it."""
+"""The cores that run in this process and are not freed yet. They share vLLM's global state,
+whichever run loaded them, and the last of them frees it."""
 _working = threading.RLock()
-"""Held while a core that runs in this process works, for the same reason: vLLM keeps one forward
-context for all of them, so that two at once would read each other's caches, and write past their
-ends."""
+"""Held while a core in this process works: vLLM keeps one forward context for all cores, so two at
+once would read each other's caches and write past their ends."""
 
 
 class VllmCore:
@@ -44,7 +43,7 @@ class VllmCore:
         self._lora = _make_lora_request(options)
 
     def add(self, id: str, request: Request) -> str | None:
-        """Take a request up. Returns why not, where vLLM refuses it."""
+        """Add a request. Returns the reason if vLLM refuses it."""
         prompt = {"prompt_token_ids": request.ids}
         lora = {} if self._lora is None else {"lora_request": self._lora}
         try:
@@ -55,7 +54,7 @@ class VllmCore:
         return None
 
     def step(self) -> list[tuple[str, Any]]:
-        """Run one step of the batch. Returns (id, output) of what finished."""
+        """Run one step of the batch. Returns (id, output) of the finished requests."""
         try:
             with self._alone:
                 outputs = self._engine.step()
@@ -68,15 +67,15 @@ class VllmCore:
         return [(output.request_id, output) for output in outputs if output.finished]
 
     def abort(self, ids: list[str]) -> None:
-        """Give requests up."""
+        """Abort requests."""
         with self._alone:
             self._engine.abort_request(ids)
 
     def close(self) -> None:
         """End vLLM's processes and free its memory.
 
-        Cores in this process share vLLM's global state, which the first to end would take from
-        the others: they are freed once the last of them is closed.
+        Cores in this process share vLLM's global state, so they are freed only once the last of
+        them is closed.
         """
         with self._alone:
             self._closed = True

@@ -1,4 +1,4 @@
-"""Generate and loglikelihood: responses that are sampled, or given."""
+"""Generate and loglikelihood: sampling responses, and reading given ones."""
 
 from __future__ import annotations
 

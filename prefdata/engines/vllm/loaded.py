@@ -22,7 +22,7 @@ Logprobs = list[tuple[int, list[float]]]
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What the operations need of a started engine. `max_length` is in tokens."""
+    """The started engine, as the operations use it. `max_length` is in tokens."""
 
     tokenizer: Any
     loop: Loop
@@ -39,7 +39,8 @@ class LoadedModel:
         """Run requests, whose rows are positions in `keys`.
 
         Yields:
-            About every second, `make` of what finished, and the errors of what failed.
+            About every second, the frame that `make` makes of the finished requests, and a frame of
+            the errors of failed ones.
         """
         for finished in self.loop.ask(requests):
             errors = [each.error or api.explain_cut_off(each.output) for each in finished]
@@ -62,14 +63,14 @@ class LoadedModel:
 
         Args:
             pairs: (number, prompt, response) as token ids; numbers are positions in `keys`.
-            make: Makes a result frame of the log-probabilities of some pairs.
+            make: Makes a result frame of the log-probabilities of finished pairs.
         """
         responses = {number: response for number, _, response in pairs}
         empty = [(number, list[float]()) for number, response in responses.items() if not response]
         if empty:
             yield make(empty)
-        # The last token is asked for as the next one. So it need not be run, and a sequence may
-        # be as long as the model takes, although vLLM always wants room for one more.
+        # The last token is read as the next token. So it is not run, and a sequence may be as long
+        # as the model takes, although vLLM always needs room for one more token.
         requests = (
             Request(
                 number,

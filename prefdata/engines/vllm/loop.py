@@ -1,9 +1,9 @@
 """Continuous batching: thousands of requests go in as there is room, results come out as they
 finish, and nothing waits for the slowest of a batch.
 
-One thread loads the model and steps it; whoever asks, from whichever thread, adds requests to what
-is already running and takes its own results. So buckets that are worked on side by side share the
-batch, and the end of one is no gap.
+One thread loads the model and steps it. Any other thread can add its requests to those already
+running, and gets its own results back. So buckets that are processed side by side share the batch,
+and the end of one leaves no gap.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import Any, Protocol
 from prefdata.engines.base import GRACE_SECONDS
 
 YIELD_SECONDS = 1.0
-"""Finished results are passed on this often."""
+"""How often finished results are passed on."""
 STOP_SECONDS = GRACE_SECONDS - 2.0
-"""Once the run is stopping; the rest of the grace is for a last step and the commit."""
+"""How long running requests may take once the run is stopping; the rest of the grace period is for
+a last step and the commit."""
 AHEAD = 4
-"""Requests in the core, as a multiple of those that run at once: it never has to wait."""
+"""The most requests in the core, as a multiple of those that run at once: it never has to wait."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Token ids and what to do with them, made when it is taken up."""
+    """Token ids and their parameters; `params` makes them when the request is added to the core."""
 
     row: int
     ids: list[int]
@@ -43,22 +44,22 @@ class Finished:
 
 
 class Core(Protocol):
-    """What the loop needs of vLLM."""
+    """The interface to vLLM that the loop uses."""
 
     running: int
-    """How many requests run at once."""
+    """The number of requests that run at once."""
 
     def add(self, id: str, request: Request) -> str | None:
-        """Take the request up. Returns why not, where it is refused."""
+        """Add a request. Returns the reason if it is refused."""
 
     def step(self) -> list[tuple[str, Any]]:
         """Work on all requests. Returns (id, output) of those that finished."""
 
     def abort(self, ids: list[str]) -> None:
-        """Give requests up."""
+        """Abort requests."""
 
     def close(self) -> None:
-        """Free its memory."""
+        """Free the memory."""
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Loop:
     """A core and the thread that runs it."""
 
     def __init__(self, make: Callable[[], Core], stopping: threading.Event) -> None:
-        """Load a core by `make`, in the loop's thread; what it raises is raised here.
+        """Load a core by `make`, in the loop's thread; its exceptions are raised here.
 
         `stopping` is the run's event.
         """
@@ -102,11 +103,11 @@ class Loop:
             raise self._failure
 
     def ask(self, requests: Iterable[Request]) -> Iterator[list[Finished]]:
-        """Run all requests. Yields what finished, about every second.
+        """Run all requests, and yield the finished ones about every second.
 
-        While `stopping` is set nothing new is taken up, what does not run yet is given up, and
-        what runs has STOP_SECONDS to finish. An error of the core is raised after what had
-        finished was yielded.
+        Once `stopping` is set, no request is added, those that do not run yet are aborted, and
+        those that run have STOP_SECONDS to finish. An error of the core is raised after the
+        finished requests were yielded.
         """
         call = _Call(iter(requests))
         with self._changed:
@@ -126,7 +127,7 @@ class Loop:
             if self._failure is not None and not call.is_over:
                 raise self._failure
         finally:
-            # Also where the caller leaves early: what it no longer wants must not go on running.
+            # If the caller stops early, its remaining requests must not go on running.
             with self._changed:
                 call.left = True
                 self._changed.notify_all()
@@ -185,14 +186,14 @@ class Loop:
                 outputs = self.core.step()
                 with self._changed:
                     for id, output in outputs:
-                        # An id that is not flying was given up, and its last word came after that.
+                        # An output may still arrive for a request that was aborted.
                         if id in self._flying:
                             call, request = self._flying.pop(id)
                             call.flying -= 1
                             call.done.append(Finished(request.row, output))
 
     def _top_up(self) -> None:
-        """Take up requests while there is room, call by call in the order they came."""
+        """Add requests while there is room, call by call in the order of arrival."""
         for call in self._calls:
             while not call.taken_up and len(self._flying) < AHEAD * self.core.running:
                 request = next(call.waiting, None)

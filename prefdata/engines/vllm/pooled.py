@@ -20,7 +20,7 @@ def compute_hidden_sums(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.D
     prompts = chat.Prompts(model.tokenizer, rows)
     responses, keys = chat.encode_responses(model.tokenizer, rows), rows["key"].to_list()
     chat.refuse_empty(prompts, responses)
-    # The last token of the response predicts nothing in it: it need not be run at all.
+    # The last token of a response predicts none of its tokens, so it is not run.
     sequences = [p + r[:-1] for p, r in zip(prompts.ids, responses, strict=True)]
     lengths = [len(sequence) for sequence in sequences]
     fits, errors = chat.split_by_length("hidden_sums", rows, prompts, lengths, model.max_length)
@@ -44,7 +44,7 @@ def compute_hidden_sums(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.D
 
 
 def embed_texts(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """One vector of unit length per text; a text longer than the model takes is cut there."""
+    """One vector of unit length per text; a text longer than the model takes is truncated."""
     keys, texts = rows["key"].to_list(), rows["text"].to_list()
     ids = model.tokenizer(texts, truncation=True, max_length=model.max_length)["input_ids"]
 

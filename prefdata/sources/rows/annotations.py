@@ -1,6 +1,6 @@
-"""One row of an annotated source: its responses, and one annotator's word on them.
+"""One row of an annotated source: its responses, and one annotator's annotation of them.
 
-A row is a rating or a thumb of one response, or a ranking of several.
+An annotation is a rating or a thumb of one response, or a ranking of several.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.rows.conversations import Turn, check_encodable, read_text
 
 _THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}
-"""What a thumb may be; True is 1 and False is 0 to a dictionary."""
+"""The values of a thumb; as keys, True equals 1 and False equals 0."""
 
 AnnotatedResponses = tuple[list[dict[str, Any]], dict[str, Any]]
 """Responses in the columns of `ExistingResponse`, and one annotation of them in those of
@@ -25,8 +25,7 @@ AnnotatedResponses = tuple[list[dict[str, Any]], dict[str, Any]]
 
 
 class AnnotationsParams(BaseModel):
-    """How the rows of a source hold existing responses and what annotators said of them: one row
-    per annotator's word."""
+    """The fields of a source's existing responses and annotations: one row per annotation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,22 +34,33 @@ class AnnotationsParams(BaseModel):
         "ranking: one rank per response, the lowest is the best."
     )
     response_field: str | None = Field(
-        None, description="The response; of a ranking, the list of them. Not set: response(s)."
+        None,
+        description="The field of the response, or of the list of ranked responses; null: response "
+        "or responses.",
     )
     value_field: str | None = Field(
-        None, description="The rating, thumb or list of ranks. Not set: the kind's name."
+        None,
+        description="The field of the rating, thumb or list of ranks; null: the kind's name.",
     )
-    annotator_field: str = Field("annotator", description="Whose word it is; every row needs one.")
-    group_field: str = Field("group", description="The annotator's group; a row need not have it.")
+    annotator_field: str = Field(
+        "annotator", description="The field of the annotator's id, which every row needs."
+    )
+    group_field: str = Field(
+        "group", description="The field of the annotator's group; rows may lack it."
+    )
     model_field: str = Field(
-        "model", description="Who wrote the response, or a list of them; a row need not have it."
+        "model",
+        description="The field of the model that wrote the response, or of the list of the ranked "
+        "responses' models; rows may lack it.",
     )
     dimension: str | None = Field(
-        None, min_length=1, description="The quality it is about; not set: the judge's."
+        None,
+        min_length=1,
+        description="The quality that the annotations are about; null: the judge's dimension.",
     )
 
     def columns(self) -> dict[str, str]:
-        """What is read -> the field that holds it."""
+        """The field of the response, value, annotator, group and model."""
         several = self.kind == "ranking"
         return {
             "response": self.response_field or ("responses" if several else "response"),
@@ -121,13 +131,17 @@ def annotate(
     group: str | None = None,
     dimension: str | None = None,
 ) -> AnnotatedResponses:
-    """Responses to a prompt and an annotation of them, both in the order of the responses' ids.
+    """Build responses to a prompt and an annotation of them, both in the order of response ids.
 
     Args:
         turns: The prompt, normalised.
         texts: The responses, no two alike.
-        values: One per response, as `Annotation` has them.
-        models: Who wrote each; left out: not known.
+        values: One per response, as in `Annotation`.
+        kind: The kind of the annotation.
+        annotator: The annotator's id.
+        models: The model that wrote each response; left out: unknown.
+        group: The annotator's group.
+        dimension: The quality that the annotation is about.
     """
     prompt = prompt_id(turns)
     ids = [response_id(prompt, text) for text in texts]
@@ -194,7 +208,7 @@ def _read_thumb(value: Any, field: str) -> float:
 
 
 def _read_ranks(value: Any, field: str, responses: int) -> list[float]:
-    """Ranks without gaps, from 1: what is compared is their order alone."""
+    """The ranks as 1, 2, … without gaps: only their order counts."""
     if not isinstance(value, list):
         raise DropRecord(
             "wrong_type", f"{field} is {type(value).__name__}, expected a list of ranks"

@@ -1,4 +1,4 @@
-"""Conversations: messages of any dialect as (role, content) turns, normalised and checked."""
+"""Conversations: messages in any common form as (role, content) turns, normalised and checked."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _ROLES = {
 
 
 def clean_conversation(turns: list[Turn], max_chars: int) -> list[Turn]:
-    """The turns normalised, of which a prompt can be made.
+    """Normalise the turns and check that they make a prompt.
 
     Args:
-        turns: As the row has them.
+        turns: The turns of the row.
         max_chars: The most characters over all turns.
 
     Raises:
         DropRecord: They are too long, or no chat template could render them as a prompt.
     """
-    # Before normalising, which takes quadratic time over a long run of combining marks.
+    # Checked before normalising, which takes quadratic time on a long run of combining marks.
     size = sum(len(content) for _, content in turns)
     if size > max_chars:
         raise DropRecord(
@@ -47,16 +47,16 @@ def clean_conversation(turns: list[Turn], max_chars: int) -> list[Turn]:
 
 
 def normalize(text: str) -> str:
-    r"""NFC, `\n` line ends, no blanks at either end: "Hi\r\n" and "Hi" are one prompt."""
+    r"""Normalise to NFC and `\n`, without blanks at the ends: "Hi\r\n" and "Hi" are one prompt."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def read_ground_truth(value: Any, field: str) -> str | None:
-    """What a row gives to check responses against: text as it is, anything else as JSON."""
+    """The ground truth of a row: text as it is, anything else as JSON."""
     if value is None:
         return None
     try:
-        # Keys in order: what a Parquet file and a JSONL file say of one prompt is the same text.
+        # Sorted keys: the same value gives the same text from a Parquet and a JSONL file.
         text = (
             value
             if isinstance(value, str)
@@ -71,7 +71,7 @@ def read_ground_truth(value: Any, field: str) -> str | None:
 
 
 def check_prompt(turns: list[Turn]) -> None:
-    """Refuse what no chat template could render as a prompt. Raises DropRecord."""
+    """Check that a chat template could render the turns as a prompt. Raises DropRecord if not."""
     if not turns:
         raise DropRecord("empty_conversation", "found no message")
     for number, (role, content) in enumerate(turns, 1):
@@ -96,7 +96,7 @@ def check_prompt(turns: list[Turn]) -> None:
 
 
 def read_text(value: Any, field: str) -> str:
-    """The text of a response. Raises DropRecord where it is none, or blank."""
+    """The text of a response. Raises DropRecord if it is not text, or blank."""
     if not isinstance(value, str):
         raise DropRecord("wrong_type", f"{field} is {type(value).__name__}, expected text")
     if not value.strip():
@@ -105,7 +105,7 @@ def read_text(value: Any, field: str) -> str:
 
 
 def check_encodable(text: str, where: str) -> str:
-    """The text. Raises DropRecord where it can't be written as UTF-8."""
+    """Return the text. Raises DropRecord if it can't be encoded as UTF-8."""
     if not text.isascii():
         try:
             text.encode()

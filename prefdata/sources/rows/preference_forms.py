@@ -1,6 +1,6 @@
 """Preference datasets: a row of any form becomes a prompt, a chosen and a rejected response.
 
-Every form in which trainers take pairs today, told apart by the columns and what is in them:
+These are the forms that trainers accept, told apart by their columns and the columns' values:
 
 | form | columns |
 |---|---|
@@ -40,8 +40,8 @@ _TRANSCRIPT = re.compile(r"\s*(Human|Assistant):")
 
 @dataclass(frozen=True)
 class PreferenceRow:
-    """A pair as the dataset has it; `margin` is how much better the chosen response is by the
-    dataset's own scores, None where it has none."""
+    """A pair as the dataset has it. `margin` is the chosen response's score minus the rejected
+    one's, by the dataset's own scores; None if it has none."""
 
     prompt: list[Turn]
     chosen: str
@@ -51,7 +51,7 @@ class PreferenceRow:
 
 @dataclass(frozen=True)
 class Form:
-    """A form of preference rows: its name, the columns that make it, and how a row is read."""
+    """A form of preference rows: its name, the columns that identify it, and its reader."""
 
     name: str
     columns: tuple[str, ...]
@@ -67,7 +67,7 @@ def detect_form(row: Any, where: str, named: Mapping[str, str]) -> Form:
         named: Columns named in the settings, by prompt, chosen and rejected.
 
     Raises:
-        SourceError: It is none of the forms; names the columns found.
+        SourceError: It has none of the forms.
     """
     if not isinstance(row, dict):
         raise SourceError(f"{where}: its rows are {type(row).__name__}, expected objects")
@@ -122,7 +122,7 @@ def _describe(row: dict[str, Any], prompt: str | None, chosen: Any) -> str:
 def _read_pair(
     row: dict[str, Any], prompt: str | None, chosen: str, rejected: str
 ) -> PreferenceRow:
-    """A row with a column for each side."""
+    """Read a row with a column for each side."""
     if prompt is not None:
         _require(row, prompt)
     sides = [_require(row, chosen), _require(row, rejected)]
@@ -152,7 +152,7 @@ def _require(row: dict[str, Any], name: str) -> Any:
 
 
 def _read_prompt(row: dict[str, Any], prompt: str | None) -> list[Turn]:
-    """The prompt of its own column, with what instruction datasets put beside it."""
+    """Read the prompt of a row, with the extra columns of instruction datasets."""
     assert prompt is not None
     value = _require(row, prompt)
     if not isinstance(value, str):
@@ -167,7 +167,7 @@ def _read_prompt(row: dict[str, Any], prompt: str | None) -> list[Turn]:
 
 
 def _share_turns(one: list[Turn], other: list[Turn]) -> list[Turn]:
-    """The turns that both conversations open with, up to the last answer at most."""
+    """The turns that both conversations begin with, without the last turn of either."""
     count = 0
     for mine, yours in zip(one[:-1], other[:-1], strict=False):
         if mine != yours:
@@ -212,7 +212,7 @@ def _read_margin(row: dict[str, Any]) -> float | None:
 def _vote_reader(
     prompt: str, one: str, other: str, vote: str, middle: float
 ) -> Callable[[dict[str, Any]], PreferenceRow]:
-    """Reads a row with two responses and a number: above `middle` the second one is preferred."""
+    """A reader of rows with two responses and a number; above `middle` the second is preferred."""
 
     def read(row: dict[str, Any]) -> PreferenceRow:
         strength = row.get(vote)
@@ -230,10 +230,10 @@ def _vote_reader(
 
 
 def _read_openai(row: dict[str, Any]) -> PreferenceRow:
-    given = _require(row, "input")
-    if not isinstance(given, dict):
-        raise DropRecord("wrong_type", f"input is {type(given).__name__}, expected an object")
-    turns = read_messages(given.get("messages"), "input.messages")
+    value = _require(row, "input")
+    if not isinstance(value, dict):
+        raise DropRecord("wrong_type", f"input is {type(value).__name__}, expected an object")
+    turns = read_messages(value.get("messages"), "input.messages")
     texts = [
         _read_response(read_messages(_require(row, name), name), [])
         for name in ("preferred_output", "non_preferred_output")

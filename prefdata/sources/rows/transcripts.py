@@ -14,7 +14,7 @@ _NAMES = {"Human": "user", "Assistant": "assistant"}
 
 
 def read_turns(transcript: str) -> list[Turn]:
-    """All turns of one transcript, blanks at their ends taken off."""
+    """All turns of one transcript, stripped of blanks at the ends."""
     marks = list(_TURN.finditer(transcript))
     ends = [m.start() for m in marks[1:]] + [len(transcript)]
     return [
@@ -30,15 +30,15 @@ def read_prompt(row: Any) -> list[Turn]:
     Go away"}` becomes `[("user", " Hi")]`.
 
     Raises:
-        DropRecord: There are no transcripts, or no prompt stands before what they share.
+        DropRecord: There are no transcripts, or they share no prompt.
     """
     if not isinstance(row, dict) or not isinstance(row.get("chosen"), str):
         raise DropRecord("missing_field", "no transcript under 'chosen'", "Set the source's kind.")
     chosen, rejected = row["chosen"], row.get("rejected", row["chosen"])
     if not isinstance(rejected, str):
         raise DropRecord("wrong_type", f"rejected is {type(rejected).__name__}, expected text")
-    # The shared part may end inside a word of the first assistant turn that differs; the prompt
-    # is what stands before that turn's marker.
+    # The shared part may end inside the first assistant turn that differs; the prompt is everything
+    # before that turn's marker.
     shared = len(os.path.commonprefix([chosen, rejected]))
     marks = [m for m in _TURN.finditer(chosen) if m.start() <= shared]
     responses = [m for m in marks if m.group(1) == "Assistant"]
