@@ -90,7 +90,7 @@ def main() -> None:
             shutil.rmtree(Path(folder, "data"), ignore_errors=True)
 
         def keep() -> None:
-            """Keep the folder of the run, which `status` shows."""
+            """Do nothing: `status` shows the run that is there."""
 
         report(
             runs=times,
