@@ -1,4 +1,4 @@
-"""CHES of all ordered pairs of a prompt's candidates: prefdata against the usual way, in one run.
+"""CHES of all ordered pairs of a prompt's responses: prefdata against the usual way, in one run.
 
 The usual way is that of the paper's script: for a pair two forward passes, one sequence at a time,
 with logits and all hidden states. Of 8 candidates that is 28 unordered pairs and 56 passes, from

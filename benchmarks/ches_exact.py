@@ -1,7 +1,6 @@
 """Hidden states of a Llama in float64 throughout, from its weights, and the errors of CHES.
 
-A model of transformers is not that when it is loaded in float64: its norms and its rotary angles
-stay in float32.
+A transformers model loaded in float64 is not enough: its norms and rotary angles stay in float32.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ def texts(folder: Path, count: int, seed: int = 0) -> tuple[list[str], int]:
 
 
 def write_tables(params: Params, prompts: list[str]) -> list[str]:
-    """The tables before `filter`, one pair a prompt with margins drawn from its id; the ids."""
+    """Write the tables before `filter`, one pair per prompt with a margin drawn from its id.
+    Returns the ids."""
     ids = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in prompts]
     buckets = buckets_for(len(ids))
     order = np.argsort(np.array(ids))

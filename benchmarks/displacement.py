@@ -81,7 +81,7 @@ def read(path: str, count: int) -> pl.DataFrame:
 
 
 def responses(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Two rows a pair: response_id, prompt_id, messages, text, finished."""
+    """Two rows per pair: response_id, prompt_id, messages, text, finished."""
     sides = [
         pairs.select(
             response_id=pl.col("pair") + side, prompt_id="pair", messages="messages", text=side

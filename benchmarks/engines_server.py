@@ -60,7 +60,7 @@ def completion() -> bytes:
 
 
 class FakeServer(asyncio.Protocol):
-    """Responses every POST with the same completion, and GET with the list of models."""
+    """Replies to every POST with the same completion, and to GET with the list of models."""
 
     completion = completion()
     models = orjson.dumps({"data": [{"id": MODEL}]})

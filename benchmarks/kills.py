@@ -1,6 +1,6 @@
 """kill -9 at random moments of one run, resumed each time: what is lost, and what is asked again.
 
-The whole way, ingest to export, with a scripted model that takes its time over every batch of 25
+The whole flow, ingest to export, with a scripted model that takes its time over every batch of 25
 requests (pairwise and implicit-reward judges, CHES). A run is killed by SIGKILL and started again
 as often as it says, then it may end. Three kinds of moments, drawn by a fixed seed: when a random
 share of all requests is finished, plus a random pause; as soon as a temporary file shows that a

@@ -63,7 +63,7 @@ def compare_responses(responses: pl.DataFrame) -> pl.DataFrame:
 
 
 def build_candidates(responses: pl.DataFrame, compared: pl.DataFrame) -> Candidates:
-    """What judges are given."""
+    """The candidates that judges are given."""
     message = pl.struct(role=pl.lit("user"), content="instruction")
     prompts = responses.unique("prompt_id", maintain_order=True)
     return Candidates(

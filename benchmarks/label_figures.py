@@ -38,7 +38,7 @@ def score_judgments(p: pl.Series, label: pl.Series) -> np.ndarray:
 
 
 def compare_with_singles(test: pl.DataFrame, names: list[str]) -> dict[str, Any]:
-    """Agreement of the pairs SCIR keeps, and of as many by each judgment's own confidence."""
+    """Agreement on the pairs that SCIR keeps, and on as many chosen by each judge's confidence."""
     judgments = test.select(*COMPARISON, *names).unpivot(
         names, index=COMPARISON, variable_name="judge", value_name="preference"
     )

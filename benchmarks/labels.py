@@ -1,4 +1,4 @@
-"""How far labels can be trusted, against GPT-4 Turbo's and people's.
+"""How far labels can be trusted, compared with those of GPT-4 Turbo and of human annotators.
 
 AlpacaEval responses (39 models), HH transcripts and GSM8K solutions from --data, which are not
 shipped. Instructions are split, so every figure is on unseen ones; a pair is two models' responses

@@ -1,4 +1,4 @@
-"""What a benchmark says of the machine it ran on, and its last line."""
+"""The machine that a benchmark ran on, and the benchmark's last line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What prefdata itself costs: the whole way with a scripted engine that answers at once.
+"""What prefdata itself costs: the whole flow with a scripted engine that replies at once.
 
 N prompts x 4 responses of about 1 KB, a pairwise judge over all 6 comparisons in both orders (12
 calls a prompt), best-worst pairs, the memo on, Parquet out: ingest, generate, judge, consensus,
@@ -48,7 +48,7 @@ def write_prompts(path: Path, count: int) -> None:
 
 
 def run(count: int, more: list[str]) -> dict[str, float]:
-    """Seconds, peak memory and seconds a stage of one run in a process of its own."""
+    """Seconds, peak memory and seconds per stage of one run in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         write_prompts(Path(folder, "prompts.jsonl"), count)
         params = Path(folder, "params.yaml")

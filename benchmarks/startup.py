@@ -64,7 +64,7 @@ def children_cpu() -> float:
 def measure(
     times: int, name: str, arguments: list[str], prepare: Callable[[], None]
 ) -> dict[str, float]:
-    """The medians of so many runs after a first one; `prepare` comes before each, unmeasured."""
+    """The medians of this many runs after a first one; `prepare` runs before each, untimed."""
     measured = []
     for _ in range(times + 1):
         prepare()
@@ -90,7 +90,7 @@ def main() -> None:
             shutil.rmtree(Path(folder, "data"), ignore_errors=True)
 
         def keep() -> None:
-            """What the run left is what `status` shows."""
+            """Do nothing: `status` shows the run that is there."""
 
         report(
             runs=times,
