@@ -89,8 +89,9 @@ def test_its_bytes_count_and_where_it_lies_does_not(
     adapter: tuple[Path, Path], tmp_path: Path, policy: VllmEngine
 ) -> None:
     def fingerprint(folder: Path) -> str:
-        params = policy.params.model_copy(update={"options": {"lora": str(folder)}})
-        return VllmEngine("policy", params).fingerprint
+        options = policy.config.options.model_copy(update={"lora": str(folder)})
+        config = policy.config.model_copy(update={"options": options})
+        return VllmEngine("policy", config).fingerprint
 
     moved = tmp_path / "moved"
     shutil.copytree(adapter[0], moved)

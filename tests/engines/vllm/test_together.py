@@ -41,7 +41,7 @@ def norms(engine: VllmEngine, rows: pl.DataFrame) -> np.ndarray:
 
 
 def loaded_meanwhile(like: VllmEngine) -> None:
-    engine = VllmEngine("another", like.params)
+    engine = VllmEngine("another", like.config)
     try:
         engine.start()
     finally:
