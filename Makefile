@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Tests side by side: twice as many as two cores, because many of them wait for a process or a clock.
+WORKERS ?= 4
+
 # vLLM on the CPU: an environment of its own, because vLLM bounds numpy and transformers.
 VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
@@ -15,7 +18,7 @@ demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
 
 test: $(VENV)/dev.done
-	pytest -n auto
+	pytest -n $(WORKERS)
 
 test-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm tests/engines

@@ -65,11 +65,6 @@ def remove(context: Context) -> None:
     storage.remove(context.catalog.demonstrations.info_path)
 
 
-def write_judgments(context: Context, bucket: int, judgments: pl.DataFrame) -> None:
-    """Write a bucket's judgments. The table is marked whole only after the last cycle."""
-    write_bucket(context.table("judgments"), bucket, context.buckets, judgments)
-
-
 def choose(judged: beam.PCollection, context: Context, cycle: int) -> beam.PCollection:
     """The demonstrations for a cycle, packed, from the judgments of the one before."""
     # Imported here, because the consensus stage imports the judge stage.

@@ -7,17 +7,16 @@ dropped. With judge.demonstrations that is done in cycles (demonstrations.py).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from prefdata.accounting.stats import add_usage
+from prefdata.accounting.stats import Stats, add_usage
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
 from prefdata.errors import ConfigError
-from prefdata.inference.usage import Usage
 from prefdata.judges.asking.demonstrations import Demonstrations
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.human import HumanJudge
@@ -34,7 +33,6 @@ from prefdata.sources.registry import SOURCES
 if TYPE_CHECKING:
     import apache_beam as beam
 
-    from prefdata.accounting.stats import Stats
 
 SLICE_COMPARISONS = 8_192
 """Comparisons judged at once: a judge's prompts are many times the size of the responses."""
@@ -45,10 +43,13 @@ _PROMPTS = ["prompt_id", "messages", "ground_truth", "responses", "annotations"]
 
 @dataclass(frozen=True)
 class Judged:
-    """A bucket whose judgments of a cycle are written, and the usage of all cycles so far."""
+    """A bucket whose judgments of a cycle are written, and its counts so far.
+
+    The table is marked whole after the last cycle, never between two.
+    """
 
     bucket: int
-    usage: dict[str, Usage]
+    stats: Stats
 
 
 class JudgeStage(Stage):
@@ -99,7 +100,7 @@ class JudgeStage(Stage):
             chosen = demonstrations.choose(judged, context, cycle)
             step = f"Judge again, cycle {cycle}"
             judged = apply_step(judged, step, context, _judge_again, demonstrated=chosen)
-        return apply_step(judged, "Account", context, _account)
+        return apply_step(judged, "Counts", context, _take_stats)
 
 
 def make_panel(context: Context) -> list[Judge]:
@@ -113,9 +114,8 @@ def name_judges(params: Params) -> list[str]:
 
 
 def _judge_first(context: Context, bucket: int) -> Iterator[Judged]:
-    judgments, usage = judge_bucket(context, bucket, make_panel(context), None)
-    demonstrations.write_judgments(context, bucket, judgments)
-    yield Judged(bucket, usage)
+    outcome = judge_bucket(context, bucket, make_panel(context), None)
+    yield Judged(bucket, write_outcome(context, context.table("judgments"), bucket, outcome))
 
 
 def _judge_again(context: Context, judged: Judged, demonstrated: bytes) -> Iterator[Judged]:
@@ -127,38 +127,40 @@ def _judge_again(context: Context, judged: Judged, demonstrated: bytes) -> Itera
     others = before.filter(~pl.col("judge").is_in(learners))
     asked = [judge for judge in panel if judge.name in learners]
     shown = Demonstrations(unpack(demonstrated), settings.count)
-    judgments, usage = judge_bucket(context, judged.bucket, asked, shown)
-    demonstrations.write_judgments(context, judged.bucket, pl.concat([others, judgments]))
-    yield Judged(judged.bucket, add_usage(judged.usage, usage))
+    outcome = judge_bucket(context, judged.bucket, asked, shown)
+    whole = replace(
+        outcome,
+        rows=pl.concat([others, outcome.rows]),
+        usage=add_usage(judged.stats.usage, outcome.usage or {}),
+    )
+    table = context.table("judgments")
+    yield Judged(judged.bucket, write_outcome(context, table, judged.bucket, whole))
 
 
 def judge_bucket(
     context: Context, bucket: int, panel: list[Judge], shown: Demonstrations | None
-) -> tuple[pl.DataFrame, dict[str, Usage]]:
-    """The panel's judgments of a bucket's comparisons, and their usage."""
+) -> Outcome:
+    """The panel's judgments of a bucket's comparisons; those of identical responses are dropped."""
     prompts = context.read("prompts", bucket, _PROMPTS)
     responses = context.read_responses(bucket)
-    comparisons, _ = compare_responses(responses)
+    comparisons, identical = compare_responses(responses)
     inference = context.inference()
     size = max(1, SLICE_COMPARISONS // (1 + shown.count)) if shown else SLICE_COMPARISONS
     tables = [pl.DataFrame(schema=polars_schema(Judgment))]
     for candidates in Candidates(prompts, responses, comparisons, shown).slices(size):
         tables += [judge.judge_all(candidates, inference) for judge in panel]
-    return pl.concat(tables), inference.usage
-
-
-def _account(context: Context, judged: Judged) -> Iterator[Stats]:
-    """Count a bucket whose judgments are written, with the comparisons that were not judged."""
-    rows = context.read("judgments", judged.bucket)
-    comparisons, identical = compare_responses(context.read_responses(judged.bucket))
-    outcome = Outcome(
+    judgments = pl.concat(tables)
+    return Outcome(
         comparisons.height + identical.height,
-        rows,
+        judgments,
         drop_rows(identical, context.stage, COMPARISON, fault=False),
-        judged.usage,
-        rows_out=rows.select(COMPARISON).n_unique(),
+        inference.usage,
+        rows_out=judgments.select(COMPARISON).n_unique(),
     )
-    yield write_outcome(context, context.table("judgments"), judged.bucket, outcome)
+
+
+def _take_stats(context: Context, judged: Judged) -> Iterator[Stats]:
+    yield judged.stats
 
 
 def compare_responses(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
