@@ -1,7 +1,7 @@
 """Every error of prefdata, by what the caller should do about it.
 
-`AbortError`: stop before more is lost. `DropRecord`: set this record aside with its reason and
-go on. `RetryError`: the same call may succeed later.
+`AbortError`: stop before more is lost. `DropRecord`: set this record aside with its reason and go
+on.
 """
 
 from __future__ import annotations
@@ -64,7 +64,3 @@ class DropRecord(PrefdataError):
         super().__init__(problem, remedy)
         self.args = (reason, problem, remedy)
         self.reason = reason
-
-
-class RetryError(PrefdataError):
-    """A passing fault: the same call may succeed later."""
