@@ -14,10 +14,11 @@ import numpy as np
 import polars as pl
 
 from prefdata.config.params import Params
-from prefdata.pipelines import layout
+from prefdata.pipelines.stages.base import TABLES
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.base import polars_schema
 from prefdata.tables import TableInfo, begin, bucket_of, buckets_for, finish, write_bucket
+from prefdata.tables.catalog import Catalog
 
 DEMO = Path(__file__).resolve().parents[1] / "demo" / "data"
 MIN_WORDS = 12
@@ -77,7 +78,10 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
     bounds = np.searchsorted(
         np.array([bucket_of(ids[i], buckets) for i in order]), np.arange(buckets + 1)
     )
-    tables = {name: layout.table(params, name) for name in ("prompts", "responses", "augmented")}
+    tables = {
+        name: Catalog(params.data).table(name, TABLES[name])
+        for name in ("prompts", "responses", "augmented")
+    }
     for table in tables.values():
         begin(table)
     for bucket in range(buckets):
@@ -87,7 +91,7 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
             schema={"prompt_id": pl.String, "text": pl.String},
         )
         for name, made in _rows(frame).items():
-            record = polars_schema(layout.RECORD_OF[name])
+            record = polars_schema(TABLES[name])
             write_bucket(
                 tables[name], bucket, buckets, made.select(record.names()).cast(dict(record))
             )
@@ -95,7 +99,7 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
         finish(
             table,
             TableInfo(
-                record=layout.RECORD_OF[name].__name__,
+                record=TABLES[name].__name__,
                 schema_version=SCHEMA_VERSION,
                 buckets=buckets,
                 rows=len(ids),
@@ -137,16 +141,16 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         reward_chosen=digits / 2**24,
         reward_rejected=0.0,
         margin=digits / 2**24,
-        judgments=pl.lit([], dtype=polars_schema(layout.RECORD_OF["augmented"])["judgments"]),
+        judgments=pl.lit([], dtype=polars_schema(TABLES["augmented"])["judgments"]),
     )
-    schema = polars_schema(layout.RECORD_OF["prompts"])
+    schema = polars_schema(TABLES["prompts"])
     asked = prompts.select(
         "prompt_id",
         messages=pl.concat_list(message),
         split=pl.lit("train"),
         source=pl.lit("corpus"),
         origin=pl.lit("corpus"),
-        reference=pl.lit(None, dtype=pl.String),
-        **{name: pl.lit(None, dtype=schema[name]) for name in ("responses", "labels")},
+        ground_truth=pl.lit(None, dtype=pl.String),
+        **{name: pl.lit(None, dtype=schema[name]) for name in ("responses", "annotations")},
     )
     return {"prompts": asked, "responses": pl.concat(responses), "augmented": pairs}

@@ -99,7 +99,7 @@ def requests(count: int, turn: int) -> pl.DataFrame:
     ]
     rows = [
         {
-            "place": prompt_id([("user", text)]),
+            "prompt_id": prompt_id([("user", text)]),
             "messages": [{"role": "user", "content": text}],
             "sample_index": 0,
         }

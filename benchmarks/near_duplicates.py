@@ -44,7 +44,8 @@ memo: null
 models: {{policy: {{engine: scripted, model: policy}}}}
 ingest: {{sources: [{{path: none.jsonl}}]}}
 generate: {{}}
-judge: {{judges: [{{kind: pairwise, model: policy}}], consensus: {{kind: mean}}}}
+judge: {{judges: [{{kind: pairwise, model: policy}}]}}
+consensus: {{kind: mean}}
 pair: {{strategy: {{kind: best_worst}}}}
 filter: {{filters: [{{kind: near_duplicates, max_similarity: {limit}}}]}}
 """
@@ -122,16 +123,16 @@ def quality(data: Path, count: int) -> dict[str, float]:
         dropped = pl.read_parquet(f"{name}/data/dropped/filter/*.parquet")
     detail = pl.col("detail")
     named = dropped.select(
-        "place",
+        "origin",
         nearest=detail.str.extract(r" to (\w+),"),
         winner=detail.str.extract(r"; (\w+) stays"),
     )
     by_id = dict(zip(ids, prompts, strict=True))
     id_of = {text: i for i, text in by_id.items()}
-    winner = dict(named.select("place", "winner").iter_rows())
+    winner = dict(named.select("origin", "winner").iter_rows())
     right = [
         similarity(by_id[a], by_id[b]) >= LIMIT
-        for a, b in named.select("place", "nearest").iter_rows()
+        for a, b in named.select("origin", "nearest").iter_rows()
     ]
     due = [(id_of[a], id_of[b]) for a, b, known in planted if known >= LIMIT]
     found = [winner.get(a, a) == winner.get(b, b) for a, b in due]
