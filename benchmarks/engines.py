@@ -49,7 +49,11 @@ PARTS = 8
 def requests(prompts: list[str]) -> pl.DataFrame:
     """SAMPLES requests for each prompt, as the generate stage makes them."""
     rows = [
-        {"messages": [{"role": "user", "content": prompt}], "sample_index": n, "prompt_id": f"{i:032x}"}
+        {
+            "prompt_id": f"{i:032x}",
+            "messages": [{"role": "user", "content": prompt}],
+            "sample_index": n,
+        }
         for i, prompt in enumerate(prompts)
         for n in range(SAMPLES)
     ]
