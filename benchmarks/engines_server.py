@@ -29,13 +29,14 @@ import orjson
 import polars as pl
 from machine import report
 
-from prefdata.engines.base import MESSAGES, Sampling, request_key_seed
+from prefdata.engines.base import Sampling, request_key_seed
 from prefdata.engines.openai.clients.generate import SEED_MASK
 from prefdata.engines.openai.config import OpenAIConfig
 from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.hashing.ids import prompt_id
 from prefdata.inference import Inference, Memo
 from prefdata.inference.keys import request_keys
+from prefdata.messages.columns import MESSAGES
 
 CONCURRENCY = 64
 TOKENS = 48

@@ -14,7 +14,6 @@ import polars as pl
 
 from prefdata.ches.measure import COLUMNS, measure_pairs
 from prefdata.config import Params, load_params
-from prefdata.engines.base import MESSAGES
 from prefdata.engines.config import ModelConfig
 from prefdata.engines.registry import ENGINES, Engines
 from prefdata.errors import ConfigError
@@ -25,6 +24,7 @@ from prefdata.inference.progress import Progress
 from prefdata.inference.runtime import Runtime
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
+from prefdata.messages.columns import fill_messages
 from prefdata.records import Prompt
 from prefdata.records.base import fill_columns
 from prefdata.reports.progress import open_progress
@@ -255,8 +255,9 @@ def _add_prompts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     else:
         messages = pl.col("prompt")
     present = [column for column in columns if column in frame.columns]
-    added = frame.select(*present, messages=messages.cast(MESSAGES))
+    added = frame.select(*present, messages=messages)
     ids = [prompt_id((turn["role"], turn["content"]) for turn in m) for m in added["messages"]]
+    added = added.with_columns(fill_messages(added["messages"]))
     return added.with_columns(prompt_id=pl.Series(ids, dtype=pl.String))
 
 

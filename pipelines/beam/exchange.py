@@ -80,7 +80,7 @@ def _locate(context: Context, number: int) -> Location:
     def read(bucket: int, table: str) -> pl.DataFrame:
         if table == "responses":
             return context.read_responses(bucket)
-        return context.read("prompts", bucket, ["prompt_id", "messages"])
+        return context.read("prompts", bucket, ["prompt_id", "messages", "tools"])
 
     return Location(number, context.buckets, count_partitions(context.buckets), read)
 

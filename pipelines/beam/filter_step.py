@@ -107,7 +107,7 @@ class FilterStep:
         if not pairs.height:
             yield state
             return
-        prompts = context.read("prompts", state.bucket, ["prompt_id", "messages"])
+        prompts = context.read("prompts", state.bucket, ["prompt_id", "messages", "tools"])
         texts = Texts(prompts, context.read_responses(state.bucket))
         inference = context.inference()
         measured = self.find(context).measure(pairs, texts, inference)

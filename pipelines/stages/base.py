@@ -30,6 +30,7 @@ from prefdata.records import (
 )
 from prefdata.tables import Table, TableInfo, begin, finish, read_bucket, read_info, write_bucket
 from prefdata.tables.catalog import Catalog
+from prefdata.text.transcript import describe_response
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -89,11 +90,25 @@ class Context:
         return read_bucket(self.table(name), bucket, self.buckets, columns)
 
     def read_responses(self, bucket: int) -> pl.DataFrame:
-        """A bucket's responses as judges and filters see them: response_id, prompt_id, text, and
-        `finished`, whether the model ended its turn."""
-        columns = ["response_id", "prompt_id", "text", "finish_reason"]
-        rows = self.read("responses", bucket, columns)
-        return rows.with_columns(finished=pl.col("finish_reason") == "stop").drop("finish_reason")
+        """A bucket's responses as judges and filters see them.
+
+        Returns:
+            response_id, prompt_id, policy, `text` (the response with its calls readable, without
+            thoughts), what it was made of (`content`, `thoughts` and `tool_calls`), and `finished`,
+            whether the model ended its turn.
+        """
+        columns = ["response_id", "prompt_id", "policy", "text", "thoughts", "tool_calls"]
+        rows = self.read("responses", bucket, [*columns, "finish_reason"])
+        return rows.select(
+            "response_id",
+            "prompt_id",
+            "policy",
+            text=describe_response(pl.col("text"), pl.col("tool_calls")),
+            content="text",
+            thoughts="thoughts",
+            tool_calls="tool_calls",
+            finished=pl.col("finish_reason") == "stop",
+        )
 
     def inference(self) -> Inference:
         """A new `Inference` for the model calls of one bucket, whose usage it counts."""

@@ -37,7 +37,7 @@ class ChesStage(BucketStage):
         return [Requirement.of(_settings(params).model, "hidden_sums")]
 
     def work(self, context: Context, bucket: int) -> Outcome:
-        prompts = context.read("prompts", bucket, ["prompt_id", "messages"])
+        prompts = context.read("prompts", bucket, ["prompt_id", "messages", "tools"])
         ordered = context.read_responses(bucket).sort("prompt_id", "response_id")
         responses = ordered.join(prompts, on="prompt_id", maintain_order="left")
         ids = responses.select("prompt_id", chosen_id="response_id")

@@ -45,12 +45,12 @@ class GenerateStage(BucketStage):
             )
 
     def work(self, context: Context, bucket: int) -> Outcome:
-        columns = ["prompt_id", "messages", "source", "responses"]
+        columns = ["prompt_id", "messages", "tools", "source", "responses"]
         prompts = context.read("prompts", bucket, columns)
         existing = take_existing(prompts)
         if context.params.generate.n == 0:
             return Outcome(existing.height, existing, no_dropped())
-        drawn = draw_samples(context, bucket, prompts.select("prompt_id", "messages"))
+        drawn = draw_samples(context, bucket, prompts.select("prompt_id", "messages", "tools"))
         rows = pl.concat([existing, drawn.rows])
         return Outcome(existing.height + drawn.rows_in, rows, drawn.dropped, drawn.usage)
 
@@ -59,27 +59,31 @@ def take_existing(prompts: pl.DataFrame) -> pl.DataFrame:
     """`Response` rows of the responses that came with the prompts."""
     existing = prompts.select("prompt_id", "source", "responses").drop_nulls("responses")
     rows = existing.explode("responses", empty_as_null=False).unnest("responses")
-    named = rows.with_columns(model=pl.coalesce("model", "source"), finish_reason=pl.lit("stop"))
+    author = pl.coalesce("model", "source")
+    named = rows.with_columns(policy=author, model=author, finish_reason=pl.lit("stop"))
     return fill_columns(named, Response)
 
 
 def draw_samples(context: Context, bucket: int, prompts: pl.DataFrame) -> Outcome:
-    """Ask for the samples of a bucket's prompts, which hold prompt_id and messages."""
+    """Ask for the samples of a bucket's prompts, which hold prompt_id, messages and tools."""
     config = context.params.generate
     plan = _read_plan(context, bucket)
     counts = prompts.join(plan, on="prompt_id", how="left", maintain_order="left")
     rows = counts.select(
         "prompt_id",
         "messages",
+        "tools",
         sample_index=pl.int_ranges(pl.max_horizontal("n", config.n), dtype=pl.Int64),
     ).explode("sample_index", empty_as_null=True)
     inference = context.inference()
     results = inference.ask(config.model, "generate", make_sampling(config), rows)
     joined = pl.concat([rows.select("prompt_id", "sample_index"), results], how="horizontal")
     failed = pl.col("error").is_not_null()
-    empty = pl.col("text").str.strip_chars() == ""
+    empty = (pl.col("text").str.strip_chars() == "") & pl.col("tool_calls").is_null()
     responses = joined.filter(~failed & ~empty).with_columns(
         response_id=pl.col("key").bin.encode("hex"),
+        policy=pl.lit(config.model),
+        raw_text=pl.lit(None, dtype=pl.String),
         model=pl.lit(inference.fingerprint(config.model)),
         mean_token_logprob=pl.col("cumulative_logprob") / pl.col("n_tokens"),
     )

@@ -38,7 +38,7 @@ SLICE_COMPARISONS = 8_192
 """Comparisons judged at once: a judge's prompts are many times the size of the responses."""
 WHERE = "judge.judges"
 
-_PROMPTS = ["prompt_id", "messages", "ground_truth", "responses", "annotations"]
+_PROMPTS = ["prompt_id", "messages", "tools", "ground_truth", "responses", "annotations"]
 
 
 @dataclass(frozen=True)

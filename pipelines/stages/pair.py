@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from prefdata.ches.measure import COLUMNS
-from prefdata.comparisons.sides import join_texts, orient_labels
+from prefdata.comparisons.sides import join_forms, join_texts, orient_labels
 from prefdata.config.params import Params
 from prefdata.errors import ConfigError
 from prefdata.hashing.digests import row_digests
@@ -53,12 +53,13 @@ class PairStage(BucketStage):
         strategy = make_strategy(context)
         labels = context.read("labels", bucket)
         comparisons = orient_labels(labels)
-        texts = context.read("responses", bucket, ["response_id", "text"])
+        responses = context.read_responses(bucket)
         if strategy.needs_ches:
             on = ["chosen_id", "rejected_id"]
             ches = context.read("ches", bucket, [*on, *COLUMNS])
             comparisons = comparisons.join(ches, on=on, how="left", maintain_order="left")
-        selected = strategy.select(join_texts(comparisons, texts)).drop("chosen", "rejected")
+        comparisons = join_forms(join_texts(comparisons, responses), responses)
+        selected = strategy.select(comparisons).drop("chosen", "rejected")
         pairs = selected.filter(pl.col("reason").is_null())
         ids = row_digests(pairs, _IDS).str.head(2 * ID_BYTES)
         pairs = pairs.with_columns(pair_id=ids, strategy=pl.lit(strategy.kind))

@@ -19,6 +19,7 @@ import polars as pl
 from prefdata.engines.base import Settings
 from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
+from prefdata.messages.columns import select_completions
 
 COLUMNS = ("ches", "ches_normalized", "last_hidden_inner_product")
 """The measures of a pair. The higher its CHES, the likelier training on it lowers the chosen
@@ -37,15 +38,15 @@ def measure_pairs(
 
     Args:
         model: The model whose hidden states are summed, by its name in params.yaml.
-        responses: One row per response: response_id, prompt_id, messages (the prompt's), text and
-            finished.
+        responses: One row per response: response_id, prompt_id, the prompt's messages and tools,
+            and what `select_completions` takes.
         pairs: chosen_id and rejected_id, and any other columns.
 
     Returns:
         The pairs, in their order, with COLUMNS (float64), tokens_chosen and tokens_rejected (the
         responses' lengths in tokens) and `fault`, the reason why a pair has no measures.
     """
-    requests = responses.select("messages", "finished", "prompt_id", completion="text")
+    requests = select_completions(responses)
     states = inference.ask(model, "hidden_sums", Settings(), requests)
     positions = responses.select("response_id").with_row_index("position")
     sides = [

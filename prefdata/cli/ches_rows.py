@@ -96,7 +96,7 @@ def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> Dat
             columns = {name: [] for name in row.value if form and name not in form.columns}
         for name, values in columns.items():
             values.append(row.value.get(name))
-        prompt = prompt_id(pair.prompt)
+        prompt = prompt_id(turn[:2] for turn in pair.prompt)
         ids = (prompt, response_id(prompt, pair.chosen), response_id(prompt, pair.rejected))
         texts = (pair.prompt[-1][1], pair.chosen, pair.rejected)
         pairs.append((position, f"{source.name}:{row.number}", *ids, *texts, pair.margin))

@@ -39,3 +39,27 @@ def join_texts(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
             maintain_order="left",
         )
     return pairs
+
+
+def join_forms(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """The pairs, in their order, with chosen_policy, rejected_policy and same_form; see `Pair`.
+
+    Args:
+        pairs: Rows with chosen_id and rejected_id.
+        responses: Rows with response_id, policy, thoughts and tool_calls.
+    """
+    forms = responses.select(
+        "response_id",
+        "policy",
+        form=pl.struct(pl.col("thoughts").is_not_null(), pl.col("tool_calls").is_not_null()),
+    )
+    for side in ("chosen", "rejected"):
+        pairs = pairs.join(
+            forms.select("response_id", pl.exclude("response_id").name.prefix(f"{side}_")),
+            left_on=f"{side}_id",
+            right_on="response_id",
+            how="left",
+            maintain_order="left",
+        )
+    same = pl.col("chosen_form") == pl.col("rejected_form")
+    return pairs.with_columns(same_form=same).drop("chosen_form", "rejected_form")

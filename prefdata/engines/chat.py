@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import polars as pl
 
 from prefdata.engines.base import Operation, results
 from prefdata.engines.config import ModelConfig
 from prefdata.errors import ModelError
+from prefdata.messages.chat_form import parse_tools, to_chat
 
 
 def load_tokenizer(name: str, config: ModelConfig) -> Any:
@@ -33,28 +35,42 @@ def load_tokenizer(name: str, config: ModelConfig) -> Any:
 class Prompts:
     """Token ids of each row's conversation, up to the start of the assistant's turn.
 
+    Args:
+        tokenizer: The model's tokenizer, whose chat template renders the conversation.
+        rows: Rows with `messages`, and `tools` where some have any.
+        arguments: What the template gets besides, such as enable_thinking.
+
     `errors` maps a row to the reason why its conversation could not be rendered: some templates
     reject certain roles or turns. The ids of such a row are empty.
     """
 
-    def __init__(self, tokenizer: Any, rows: pl.DataFrame) -> None:
+    def __init__(
+        self, tokenizer: Any, rows: pl.DataFrame, arguments: Mapping[str, Any] | None = None
+    ) -> None:
         from jinja2 import TemplateError
 
         self.ids: list[list[int]] = []
         self.errors: dict[int, str] = {}
         # Each distinct prompt is rendered and encoded once, whatever its number of samples.
-        rendered: dict[tuple[tuple[str, str], ...], list[int] | str] = {}
-        for row, messages in enumerate(rows["messages"].to_list()):
-            turns = tuple((m["role"], m["content"]) for m in messages)
-            if turns not in rendered:
+        rendered: dict[bytes, list[int] | str] = {}
+        tools = rows["tools"] if "tools" in rows.columns else [None] * rows.height
+        for row, (messages, offered) in enumerate(
+            zip(rows["messages"].to_list(), tools, strict=True)
+        ):
+            name = orjson.dumps([messages, offered])
+            if name not in rendered:
                 try:
                     text = tokenizer.apply_chat_template(
-                        messages, add_generation_prompt=True, tokenize=False
+                        to_chat(messages),
+                        tools=parse_tools(offered),
+                        add_generation_prompt=True,
+                        tokenize=False,
+                        **(arguments or {}),
                     )
-                    rendered[turns] = encode(tokenizer, text) or "refused: the prompt has no token"
+                    rendered[name] = encode(tokenizer, text) or "refused: the prompt has no token"
                 except TemplateError as error:
-                    rendered[turns] = f"refused: the chat template says: {error}"
-            ids = rendered[turns]
+                    rendered[name] = f"refused: the chat template says: {error}"
+            ids = rendered[name]
             if isinstance(ids, str):
                 self.errors[row] = ids
                 ids = []

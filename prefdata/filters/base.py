@@ -40,7 +40,7 @@ class FilterConfig(PartConfig):
 class Texts:
     """The prompts and responses of a bucket.
 
-    `prompts`: prompt_id, messages. `responses`: response_id, prompt_id, text, finished.
+    `prompts`: prompt_id, messages, tools. `responses`: see `Context.read_responses`.
     """
 
     prompts: pl.DataFrame

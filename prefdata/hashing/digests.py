@@ -4,6 +4,9 @@ Different rows have different encodings: a text as its SHA-256, a number as its 
 (a float as its bits), a list as its length and its items, a struct as its fields, a null as a mark
 of its own. It all runs as one polars expression, outside the interpreter's lock, because
 a judge's prompts are far larger than all tables together.
+
+What most rows lack (a message's thoughts and calls, a prompt's tools) leaves no trace where it is
+null: a plain conversation has the digest of its roles and contents alone.
 """
 
 from __future__ import annotations
@@ -14,19 +17,49 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 from polars_hash import CryptographicHashingNameSpace
 
+from prefdata.records.message import STRUCTURE
 
-def row_digests(rows: pl.DataFrame, columns: Sequence[str], *context: str) -> pl.Series:
+
+def row_digests(
+    rows: pl.DataFrame, columns: Sequence[str], *context: str, optional: Sequence[str] = ()
+) -> pl.Series:
     """SHA-256 of the named columns of each row, as 64 hex characters.
 
     Args:
         rows: The rows.
         columns: The columns that are hashed, in this order.
         context: Texts that all rows share; hashed first.
+        optional: Further columns, which count only where they are there and not null.
     """
-    schema = rows.schema
+    there = [
+        name for name in optional if name in rows.columns and rows[name].null_count() < len(rows)
+    ]
+    plain = rows.select(_drop_empty_structure(rows[name]) for name in (*columns, *there))
+    schema = plain.schema
     parts = [_sha256(pl.lit(part)) for part in context]
     parts += [_encode(pl.col(name), schema[name]) for name in columns]
-    return rows.select(digest=_sha256(pl.concat_str(parts))).to_series()
+    parts += [_encode_optional(pl.col(name), name, schema[name]) for name in there]
+    return plain.select(digest=_sha256(pl.concat_str(parts))).to_series()
+
+
+def _drop_empty_structure(column: pl.Series) -> pl.Series:
+    """Conversations without the STRUCTURE that none of their messages has. It changes no digest,
+    and saves hashing nulls."""
+    kind = column.dtype
+    if not isinstance(kind, pl.List) or not isinstance(kind.inner, pl.Struct):
+        return column
+    messages = column.explode(empty_as_null=False)
+    empty = {
+        name
+        for name in STRUCTURE
+        if name in {field.name for field in kind.inner.fields}
+        and messages.struct.field(name).null_count() == len(messages)
+    }
+    if not empty:
+        return column
+    kept = [f.name for f in kind.inner.fields if f.name not in empty]
+    fields = pl.struct(pl.element().struct.field(name) for name in kept)
+    return column.list.eval(fields)
 
 
 def _encode(column: pl.Expr, kind: DataTypeClass | pl.DataType) -> pl.Expr:
@@ -35,7 +68,12 @@ def _encode(column: pl.Expr, kind: DataTypeClass | pl.DataType) -> pl.Expr:
         items = column.list.eval(_encode(pl.element(), kind.inner)).list.join("")
         encoded = pl.concat_str([_number(column.list.len()), items])
     elif isinstance(kind, pl.Struct):
-        fields = [_encode(column.struct.field(f.name), f.dtype) for f in kind.fields]
+        fields = [
+            _encode_optional(column.struct.field(f.name), f.name, f.dtype)
+            if f.name in STRUCTURE
+            else _encode(column.struct.field(f.name), f.dtype)
+            for f in kind.fields
+        ]
         # The mark keeps a null struct apart from one whose fields are all null.
         encoded = pl.when(column.is_not_null()).then(pl.concat_str([pl.lit("("), *fields]))
     elif kind in (pl.String, pl.Binary):
@@ -45,6 +83,12 @@ def _encode(column: pl.Expr, kind: DataTypeClass | pl.DataType) -> pl.Expr:
     else:
         encoded = _number(column)
     return encoded.fill_null("~")
+
+
+def _encode_optional(column: pl.Expr, name: str, kind: DataTypeClass | pl.DataType) -> pl.Expr:
+    """The encoding with its name, or nothing where the column is null."""
+    encoded = pl.concat_str([pl.lit(f"{name}="), _encode(column, kind)])
+    return pl.when(column.is_not_null()).then(encoded).otherwise(pl.lit(""))
 
 
 def _sha256(text: pl.Expr) -> pl.Expr:

@@ -17,9 +17,23 @@ def digest(parts: Iterable[bytes]) -> str:
     return state.hexdigest()[: 2 * ID_BYTES]
 
 
-def prompt_id(messages: Iterable[tuple[str, str]]) -> str:
-    """The id of a conversation given as (role, content) turns."""
-    return digest(part.encode() for turn in messages for part in turn)
+def prompt_id(messages: Iterable[tuple[str, str]], structure: str = "") -> str:
+    """The id of a conversation given as (role, content) turns.
+
+    `structure` is the JSON text of its tools and of what its turns hold besides; "" for a plain
+    conversation, whose id is that of its turns alone.
+    """
+    parts = [part for turn in messages for part in turn]
+    return digest(part.encode() for part in ([*parts, structure] if structure else parts))
+
+
+def response_id(prompt: str, text: str, structure: str = "") -> str:
+    """The id of an existing response: the content id of the prompt's id and the response.
+
+    `structure` is the JSON text of its thoughts and calls; "" where it has none.
+    """
+    parts = [prompt, text, structure] if structure else [prompt, text]
+    return digest(part.encode() for part in parts)
 
 
 def fraction(record_id: str) -> float:

@@ -1,7 +1,8 @@
 """Content keys of requests: everything that changes the response and nothing else.
 
 A key is the first 16 bytes of SHA-256 over the model's fingerprint, the operation, its settings
-and the request's own columns.
+and the request's own columns. What a request may lack (tools, thoughts …) is left out where it is
+null.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ def request_keys(
     settings: Settings,
     rows: pl.DataFrame,
     columns: Sequence[str],
+    optional: Sequence[str] = (),
 ) -> pl.Series:
     """The key of every row, as a Binary series named `key`.
 
-    `columns` are the columns of `rows` that belong to the request.
+    `columns` are the columns of `rows` that belong to the request, and `optional` those that belong
+    to it where they are there and not null.
     """
-    context = (fingerprint, operation, settings.model_dump_json())
-    digests = row_digests(rows, columns, *context)
+    context = (fingerprint, operation, settings.encode())
+    digests = row_digests(rows, columns, *context, optional=optional)
     return digests.str.head(2 * ID_BYTES).str.decode("hex").alias("key")

@@ -63,8 +63,8 @@ class Inference:
             model: The model's name in params.yaml.
             operation: The operation.
             settings: The operation's settings.
-            rows: The operation's request columns, and `prompt_id`, the prompt that a request
-                belongs to. Equal requests are made once.
+            rows: The operation's request columns, any of its optional ones, and `prompt_id`, the
+                prompt that a request belongs to. Equal requests are made once.
 
         Returns:
             One result per row, in the rows' order: key, the operation's columns, error.
@@ -77,14 +77,15 @@ class Inference:
         engine = self.engines[model]
         engine.require(operation, settings)
         spec = OPERATIONS[operation]
-        keys = request_keys(engine.fingerprint, operation, settings, rows, spec.request)
+        fingerprint = engine.fingerprint
+        keys = request_keys(fingerprint, operation, settings, rows, spec.request, spec.optional)
         keyed = pl.DataFrame({"key": keys, "prompt_id": rows["prompt_id"]}).with_row_index("row")
         distinct = keyed.unique("key", keep="first", maintain_order=True)
         # Every prompt that asks for a key: with other buckets, another of them may ask first.
         prompts = keyed.select("key", "prompt_id").unique()
         done = [pl.DataFrame(schema=result_schema(operation))]
         if self.memo is not None:
-            done = [self.memo.lookup(operation, engine.fingerprint, prompts)]
+            done = [self.memo.lookup(operation, fingerprint, prompts)]
         new = distinct.join(done[0], on="key", how="anti", maintain_order="left")
         usage = Usage(requests=distinct.height, cached=distinct.height - new.height)
         usage.cached_tokens_in, usage.cached_tokens_out = count_tokens(operation, done[0])
@@ -95,7 +96,8 @@ class Inference:
         if new.height:
             # The requests' text is by far the largest data here, so it is copied only if needed.
             missing = rows if new.height == rows.height else rows[new["row"]]
-            missing = missing.select(spec.request).with_columns(new["key"])
+            there = [name for name in spec.optional if name in rows.columns]
+            missing = missing.select(*spec.request, *there).with_columns(new["key"])
             done.append(self._run(model, operation, settings, missing, prompts, usage))
         self.usage[call] = self.usage.get(call, Usage()).plus(usage)
         return keyed.select("key").join(

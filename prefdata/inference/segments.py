@@ -98,9 +98,11 @@ def is_whole(segment: Segment, content: bytes) -> bool:
 
 
 def scan_segments(operation: Operation, contents: Sequence[bytes]) -> pl.LazyFrame:
-    """The rows of whole segments, in their order."""
+    """The rows of whole segments, in their order; columns that came later are null in old ones."""
     return pl.scan_parquet(
-        cast(list[IO[bytes]], list(map(io.BytesIO, contents))), schema=segment_schema(operation)
+        cast(list[IO[bytes]], list(map(io.BytesIO, contents))),
+        schema=segment_schema(operation),
+        missing_columns="insert",
     )
 
 

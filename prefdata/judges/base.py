@@ -37,9 +37,11 @@ class Candidates:
     """What a judge is given: whole prompts with all their responses.
 
     Args:
-        prompts: prompt_id, messages, ground_truth (what verifiers check against), responses and
-            annotations (both from the sources); the last three may be null or absent.
-        responses: prompt_id, response_id, text, finished.
+        prompts: prompt_id, messages, tools, ground_truth (what verifiers check against), responses
+            and annotations (both from the sources); the last four may be null or absent.
+        responses: prompt_id, response_id, text and finished, and where they were made of more
+            than text also policy, content, thoughts and tool_calls, as
+            `Context.read_responses` has them.
         comparisons: prompt_id, response_a, response_b, with response_a < response_b.
         demonstrations: For the judges that take them, from the second cycle on.
     """
@@ -48,6 +50,12 @@ class Candidates:
     responses: pl.DataFrame
     comparisons: pl.DataFrame
     demonstrations: Demonstrations | None = None
+
+    def join_prompts(self) -> pl.DataFrame:
+        """The responses, in their order, with their prompts' messages and tools."""
+        there = [name for name in ("messages", "tools") if name in self.prompts.columns]
+        prompts = self.prompts.select("prompt_id", *there)
+        return self.responses.join(prompts, on="prompt_id", how="left", maintain_order="left")
 
     def slices(self, comparisons: int) -> Iterator[Candidates]:
         """Split into slices of whole prompts, with about this many comparisons each."""

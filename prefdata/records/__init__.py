@@ -7,9 +7,10 @@ from prefdata.records.demonstration import Demonstration
 from prefdata.records.dropped import Dropped
 from prefdata.records.judgment import Judgment
 from prefdata.records.label import Label
+from prefdata.records.message import Message, ToolCall
 from prefdata.records.pair import AugmentedPair, FilteredPair, Pair, PairJudgment
 from prefdata.records.preference import Preference
-from prefdata.records.prompt import Message, Prompt
+from prefdata.records.prompt import Prompt
 from prefdata.records.response import Response
 from prefdata.records.top_up import TopUp
 
@@ -47,5 +48,6 @@ __all__ = [
     "Prompt",
     "Record",
     "Response",
+    "ToolCall",
     "TopUp",
 ]

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefdata.records.message import ToolCall
+
 AnnotationKind = Literal["rating", "ranking", "thumb"]
 
 
@@ -14,9 +16,11 @@ class ExistingResponse(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    response_id: str = Field(description="Content id of the prompt and the text.")
-    text: str
+    response_id: str = Field(description="Content id of the prompt and the response.")
+    text: str = Field(description="The response without its thoughts and calls.")
     model: str | None = Field(description="Who or what wrote it, as the source says.")
+    thoughts: str | None = Field(None, description="As in Response.")
+    tool_calls: list[ToolCall] | None = Field(None, description="As in Response.")
 
 
 class Annotation(BaseModel):

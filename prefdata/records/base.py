@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one whenever a column of any record changes its name, type or meaning."""
 
 _SCALARS: dict[type, pa.DataType] = {

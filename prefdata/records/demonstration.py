@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from prefdata.records.base import Record
-from prefdata.records.prompt import Message
+from prefdata.records.message import Message
 
 
 class Demonstration(Record):

@@ -37,6 +37,12 @@ class Pair(Record):
     prompt_id: str
     chosen_id: str
     rejected_id: str
+    chosen_policy: str = Field(description="The policy of the chosen response; see Response.")
+    rejected_policy: str = Field(description="The policy of the rejected response.")
+    same_form: bool = Field(
+        description="Whether both responses have thoughts or neither has, and both call tools or "
+        "neither does."
+    )
     strategy: str = Field(description="The kind of the strategy that made the pair.")
     soft_label: float = Field(description="The label's P(chosen ≻ rejected), above 0.5.")
     agreement: float = Field(description="Share of scored judgments that prefer the chosen one.")

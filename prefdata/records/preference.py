@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.records.base import Record
 from prefdata.records.pair import PairJudgment
-from prefdata.records.prompt import Message
+
+
+class Turn(BaseModel):
+    """One turn. It has exactly two keys: a nullable third one would reach the chat template."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 class Preference(Record):
-    """One row of data/dataset: prompt, and completions without it, all `list[Message]`."""
+    """One row of data/dataset: prompt, and completions without it, all `list[Turn]`."""
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
 
-    prompt: list[Message]
-    chosen: list[Message] = Field(description="Exactly one assistant turn.")
-    rejected: list[Message] = Field(description="Exactly one assistant turn.")
+    prompt: list[Turn]
+    chosen: list[Turn] = Field(description="Exactly one assistant turn.")
+    rejected: list[Turn] = Field(description="Exactly one assistant turn.")
     prompt_id: str
     pair_id: str
     source: str
+    chosen_policy: str = Field(description="The policy of the chosen response; see Response.")
+    rejected_policy: str = Field(description="The policy of the rejected response.")
     strategy: str
     soft_label: float
     agreement: float

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from prefdata.records.annotation import Annotation, ExistingResponse
 from prefdata.records.base import Record
-
-
-class Message(BaseModel):
-    """One turn. It has exactly two keys: a nullable third one would reach the chat template."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    role: Literal["system", "user", "assistant"]
-    content: str
+from prefdata.records.message import Message
 
 
 class Prompt(Record):
     """One row of data/prompts.
 
     `{"prompt": "Hi\\r\\n"}` in line 7 of q.jsonl becomes
-    `{"prompt_id": "1f…", "messages": [{"role": "user", "content": "Hi"}], "split": "train",
-    "source": "q.jsonl", "origin": "q.jsonl:7", "ground_truth": null, "responses": null,
-    "annotations": null}`.
+    `{"prompt_id": "1f…", "messages": [{"role": "user", "content": "Hi", "thoughts": null, …}],
+    "tools": null, "split": "train", "source": "q.jsonl", "origin": "q.jsonl:7",
+    "ground_truth": null, "responses": null, "annotations": null}`.
     """
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id",)
 
-    prompt_id: str = Field(description="Content id of the messages; 32 hex characters.")
+    prompt_id: str = Field(description="Content id of messages and tools; 32 hex characters.")
     messages: list[Message] = Field(
-        description="An optional system turn, then user and assistant in turn, ending with user."
+        description="An optional system turn, then user and assistant in turn, with the results of "
+        "tools behind the turn that calls them; the last turn is a user's or a tool's."
+    )
+    tools: str | None = Field(
+        None,
+        description="The tools that the response may call, as JSON text: a list of "
+        '{"type": "function", "function": {name, description, parameters}}; null: none.',
     )
     split: Literal["train", "test"] = Field(description="Fixed by the prompt id alone.")
     source: str = Field(description="Where it came from: the row's own source, or the file.")

@@ -7,28 +7,51 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from prefdata.records.base import Record
+from prefdata.records.message import ToolCall
 
 
 class Response(Record):
     """One row of data/responses."""
 
-    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "sample_index", "response_id")
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "policy", "sample_index", "response_id")
 
     response_id: str = Field(
         description="The content key of the request that made it; for an existing response, "
         "the content id of prompt and text."
     )
     prompt_id: str
-    sample_index: int | None = Field(
-        description="0 … n-1 within the prompt; null: an existing response."
+    policy: str = Field(
+        description="The policy's name in params.yaml; for an existing response, its author or "
+        "else the source."
     )
-    text: str = Field(description="The response without special tokens.")
+    sample_index: int | None = Field(
+        description="0 … n-1 within the prompt and policy; null: an existing response."
+    )
+    text: str = Field(
+        description="The response without special tokens, thoughts and tool calls; empty where it "
+        "is nothing but calls."
+    )
+    thoughts: str | None = Field(
+        None, description="What the model thought before it responded; null: no thoughts."
+    )
+    tool_calls: list[ToolCall] | None = Field(
+        None, description="The tools that the response calls; null: none."
+    )
+    raw_text: str | None = Field(
+        None,
+        description="Thoughts, response and calls as the model wrote them; null where `text` is "
+        "all of it, or where a server took it apart.",
+    )
     model: str = Field(
         description="Fingerprint of the model; for an existing response, its author or else the "
         "source."
     )
     n_tokens: int | None = Field(
-        description="Generated tokens, the end-of-turn token included; null: an existing response."
+        description="Generated tokens, thoughts and the end-of-turn token included; null: an "
+        "existing response."
+    )
+    n_thought_tokens: int | None = Field(
+        None, description="Those of the thoughts and their marks; null: no thoughts, or not known."
     )
     finish_reason: Literal["stop", "length"] = Field(
         description="stop: the model ended its turn; length: cut off at max_tokens. An "

@@ -6,10 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.engines.base import MESSAGES
 from prefdata.errors import DropRecord, SourceError
 from prefdata.files.rows import read_rows
 from prefdata.hashing.ids import prompt_id
+from prefdata.messages.columns import MESSAGES
 
 
 def read_pairs(path: str) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from prefdata.hashing.ids import fraction, prompt_id
 from prefdata.records.base import arrow_schema, polars_schema
 from prefdata.records.dropped import Dropped
 from prefdata.records.prompt import Prompt
-from prefdata.sources.rows.conversations import Turn
+from prefdata.sources.rows.conversations import Turn, encode_structure
 
 RECORD_CHARS = 2_000
 """The text of a dropped row and of its detail is cut to this length: a broken line can be as long
@@ -35,6 +35,13 @@ class SourceRow(NamedTuple):
     """In the columns of `ExistingResponse`."""
     annotation: dict[str, Any] | None = None
     """The annotation of these responses, in the columns of `Annotation`."""
+    tools: str | None = None
+    """The tools that the response may call, as in `Prompt`."""
+
+    def prompt_id(self) -> str:
+        """The id of its prompt."""
+        turns = ((turn.role, turn.content) for turn in self.turns)
+        return prompt_id(turns, encode_structure(self.turns, self.tools))
 
 
 def prompt_frame(
@@ -55,14 +62,18 @@ def prompt_frame(
         position: The source's position among all sources.
         test_fraction: The share of prompts that goes to the split `test`.
     """
-    ids = [prompt_id(row.turns) for row in rows]
+    ids = [row.prompt_id() for row in rows]
     turns = list(chain.from_iterable(row.turns for row in rows))
     ends = list(accumulate((len(row.turns) for row in rows), initial=0))
+    message = arrow_schema(Prompt).field("messages").type.value_type
     messages = pa.ListArray.from_arrays(
         pa.array(ends, pa.int32()),
         pa.StructArray.from_arrays(
-            [pa.array([turn[part] for turn in turns], pa.string()) for part in (0, 1)],
-            names=["role", "content"],
+            [
+                pa.array([getattr(turn, field.name) for turn in turns], field.type)
+                for field in message
+            ],
+            fields=list(message),
         ),
     )
 
@@ -76,6 +87,7 @@ def prompt_frame(
         {
             "prompt_id": ids,
             "messages": pl.Series(messages),
+            "tools": [row.tools for row in rows],
             "source": [name if row.source is None else row.source for row in rows],
             "number": numbers,
             "ground_truth": [row.ground_truth for row in rows],
@@ -85,7 +97,7 @@ def prompt_frame(
             ),
         },
         schema_overrides={
-            **dict.fromkeys(("prompt_id", "source", "ground_truth"), pl.String),
+            **dict.fromkeys(("prompt_id", "tools", "source", "ground_truth"), pl.String),
             "number": pl.Int64,
         },
     )

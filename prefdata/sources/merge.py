@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from prefdata.records.annotation import ExistingResponse
 from prefdata.records.dropped import drop_rows, no_dropped
 
 _SPEAKER = ("annotator", "group", "kind", "dimension")
@@ -105,13 +106,13 @@ def _drop_contradictions(annotated: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
 
 def _gather_annotations(rows: pl.DataFrame) -> pl.DataFrame:
     """prompt_id, responses, annotations: one row per prompt, with both lists sorted by content."""
-    fields = ("response_id", "text", "model")
+    fields = list(ExistingResponse.model_fields)
     responses = (
         rows.select("prompt_id", "responses")
         .explode("responses")
         .unnest("responses")
         .group_by("prompt_id", "response_id")
-        .agg(pl.col("text").first(), pl.col("model").min())
+        .agg(pl.col("text", "thoughts", "tool_calls").first(), pl.col("model").min())
         .sort("prompt_id", "text", "response_id")
         .group_by("prompt_id", maintain_order=True)
         .agg(responses=pl.struct(fields))

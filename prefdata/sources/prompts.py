@@ -45,7 +45,7 @@ class PromptsConfig(FileSourceConfig):
 class PromptsSource(FileSource):
     """Reads rows with `prompt` or `messages`; in JSONL also bare strings.
 
-    `{"prompt": "Hi\\r\\n"}` becomes the conversation `[("user", "Hi")]`.
+    `{"prompt": "Hi\\r\\n"}` becomes the conversation `[Turn("user", "Hi")]`.
     """
 
     config: PromptsConfig
@@ -97,4 +97,4 @@ class PromptsSource(FileSource):
                 f"{', '.join(sorted(map(str, row))) or 'no fields'}",
                 "Set prompt_field or messages_field of the source.",
             )
-        return [("user", value)] if isinstance(value, str) else read_messages(value, prompt)
+        return [Turn("user", value)] if isinstance(value, str) else read_messages(value, prompt)

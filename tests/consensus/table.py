@@ -10,7 +10,7 @@ import polars as pl
 
 from prefdata.consensus.base import Consensus, SummaryConsensus
 from prefdata.consensus.registry import CONSENSUSES
-from prefdata.engines.base import MESSAGES
+from prefdata.messages.columns import MESSAGES
 from prefdata.parts.judge_names import check_judges
 from prefdata.records import Judgment
 from prefdata.records.base import fill_columns

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.consensus.demonstrations import list_demonstrations, rank_demonstrations
-from prefdata.engines.base import MESSAGES
+from prefdata.messages.columns import MESSAGES
 from prefdata.records import Demonstration, Label
 from prefdata.records.base import polars_schema
 

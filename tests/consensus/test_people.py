@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prefdata.comparisons.win_matrix import build_win_matrices
 from prefdata.consensus.base import FAULTS, SummaryConsensus
 from prefdata.consensus.registry import CONSENSUSES
-from prefdata.engines.base import MESSAGES
+from prefdata.messages.columns import MESSAGES
 from prefdata.records import Judgment
 from prefdata.records.base import fill_columns, polars_schema
 

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.base import MESSAGES, Settings
+from prefdata.engines.base import Settings
 from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.messages.columns import MESSAGES
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra is not installed")

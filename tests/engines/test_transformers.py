@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from prefdata.engines.base import (
-    MESSAGES,
     LoglikelihoodSettings,
     Options,
     Sampling,
@@ -16,6 +15,7 @@ from prefdata.engines.base import (
 )
 from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
+from prefdata.messages.columns import MESSAGES
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 transformers = pytest.importorskip("transformers", reason="the extra is not installed")

@@ -11,7 +11,6 @@ import pytest
 
 from prefdata.engines import base
 from prefdata.engines.base import (
-    MESSAGES,
     OPERATIONS,
     LoglikelihoodSettings,
     Operation,
@@ -24,6 +23,7 @@ from prefdata.engines.registry import ENGINES
 from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.errors import ConfigError, ModelError
+from prefdata.messages.columns import MESSAGES
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.engines.base import MESSAGES
 from prefdata.filters.base import (
     CrossBucketFilter,
     ExchangeFilter,
@@ -23,6 +22,7 @@ from prefdata.filters.base import (
 )
 from prefdata.filters.registry import FILTERS
 from prefdata.inference import Inference
+from prefdata.messages.columns import MESSAGES
 from prefdata.records import AugmentedPair
 from prefdata.records.base import polars_schema
 

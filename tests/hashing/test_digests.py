@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.engines.base import MESSAGES
 from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import digest, fraction, prompt_id
+from prefdata.messages.columns import MESSAGES
 
 COLUMNS = ["text", "other", "number", "flag", "share", "messages"]
 SCHEMA: dict[str, Any] = {

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from prefdata.engines.base import MESSAGES
 from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine
 from prefdata.hashing.ids import prompt_id
+from prefdata.messages.columns import MESSAGES
 
 
 class CountingEngine(ScriptedEngine):

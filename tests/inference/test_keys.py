@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefdata.engines.base import (
-    MESSAGES,
     OPERATIONS,
     LoglikelihoodSettings,
     Operation,
@@ -20,6 +19,7 @@ from prefdata.engines.base import (
     Structure,
 )
 from prefdata.inference.keys import request_keys
+from prefdata.messages.columns import MESSAGES
 
 SCHEMA: dict[str, Any] = {
     "messages": MESSAGES,

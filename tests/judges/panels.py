@@ -10,11 +10,12 @@ import polars as pl
 from hypothesis import strategies as st
 
 from prefdata.comparisons.keys import COMPARISON
-from prefdata.engines.base import MESSAGES, Engine, LoglikelihoodSettings, Options, results
+from prefdata.engines.base import Engine, LoglikelihoodSettings, Options, results
 from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine
 from prefdata.inference import Inference
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
+from prefdata.messages.columns import MESSAGES
 
 Panel = dict[str, list[str]]
 """Prompt -> its responses."""

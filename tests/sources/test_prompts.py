@@ -19,6 +19,7 @@ from prefdata.sources.base import Source
 from prefdata.sources.frames import RECORD_CHARS
 from prefdata.sources.merge import drop_duplicates
 from prefdata.sources.registry import SOURCES
+from prefdata.sources.rows.conversations import Turn
 from prefdata.tables.write import encode
 
 
@@ -198,9 +199,12 @@ def test_the_id_depends_on_how_turns_are_cut(turns: list[tuple[str, str]]) -> No
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ([("user", "ab"), ("assistant", "c")], [("user", "a"), ("assistant", "bc")]),
-        ([("user", "a\n\nb")], [("user", "a"), ("user", "b")]),
-        ([("user", "a")], [("system", "a")]),
+        (
+            [Turn("user", "ab"), Turn("assistant", "c")],
+            [Turn("user", "a"), Turn("assistant", "bc")],
+        ),
+        ([Turn("user", "a\n\nb")], [Turn("user", "a"), Turn("user", "b")]),
+        ([Turn("user", "a")], [Turn("system", "a")]),
     ],
 )
 def test_other_turns_have_another_id(

@@ -12,7 +12,11 @@
 | hidden_sums   | messages, completion, finished | hidden_sum, last_hidden (float32), n_tokens    |
 | reward        | messages, completion           | rewards (one per output of the model's head)   |
 
-`messages` is a list of {role, content}. `finished` says that the response ended its turn, so the
+`messages` is a list of `Message`s or of {role, content} alone. A request may have more columns,
+which count where they are not null: `tools` (of the prompt), and beside `completion` its `thoughts`
+and `tool_calls`, which the chat template puts around it. `generate` also returns `thoughts` and
+`tool_calls` where the engine takes the response apart (else they stand in `text` as the model wrote
+them), and n_thought_tokens. `finished` says that the response ended its turn, so the
 end-of-turn token belongs to it. `n_tokens` counts the response's tokens. Every result also has
 `n_prompt_tokens`, the tokens that the model read for it: the prompt's; in loglikelihood and
 hidden_sums the completion's too; in choose the prompt's and the option's, for each option of
@@ -24,20 +28,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Operation = Literal["generate", "loglikelihood", "choose", "embed", "hidden_sums", "reward"]
+from prefdata.messages.columns import CALLS
 
-MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+Operation = Literal["generate", "loglikelihood", "choose", "embed", "hidden_sums", "reward"]
 
 
 class Settings(BaseModel):
     """The settings that all requests of a call share; part of every request's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+    """Settings that a key leaves out at their default. They came after the first memos, whose calls
+    they must not make again."""
+
+    def encode(self) -> str:
+        """The settings as JSON, as keys hold them."""
+        default = {
+            n for n in self.unkeyed if getattr(self, n) == type(self).model_fields[n].default
+        }
+        return self.model_dump_json(exclude=default)
 
 
 class Structure(Settings):
@@ -66,9 +81,27 @@ class Sampling(Settings):
     stop: tuple[str, ...] = ()
     seed: int = 0
     structure: Structure | None = None
+    chat_template_kwargs: str | None = Field(
+        None, description="What the chat template gets beside messages and tools, as JSON text."
+    )
+
+    unkeyed = frozenset({"chat_template_kwargs"})
 
 
-class LoglikelihoodSettings(Settings):
+Part = Literal["all", "thoughts", "response"]
+"""The tokens of a completion that count: all of them, its thoughts with their marks, or what comes
+after the thoughts, in the context of the whole completion."""
+
+
+class CompletionSettings(Settings):
+    """What is read of the given completions."""
+
+    part: Part = "all"
+
+    unkeyed = frozenset({"part"})
+
+
+class LoglikelihoodSettings(CompletionSettings):
     """What `loglikelihood` returns in addition to the sum."""
 
     per_token: bool = Field(False, description="Fill token_logprobs.")
@@ -90,9 +123,12 @@ class OperationSpec:
 
     request: tuple[str, ...]
     result: dict[str, pl.DataType]
+    optional: tuple[str, ...] = ()
+    """Columns that a request may lack, and that its key leaves out where they are null."""
 
 
 _RESPONSE = ("messages", "completion", "finished")
+_AROUND = ("tools", "thoughts", "tool_calls")
 
 OPERATIONS: dict[Operation, OperationSpec] = {
     "generate": OperationSpec(
@@ -102,7 +138,11 @@ OPERATIONS: dict[Operation, OperationSpec] = {
             "n_tokens": pl.Int64(),
             "finish_reason": pl.String(),
             "cumulative_logprob": pl.Float64(),
+            "thoughts": pl.String(),
+            "tool_calls": CALLS,
+            "n_thought_tokens": pl.Int64(),
         },
+        ("tools",),
     ),
     "loglikelihood": OperationSpec(
         _RESPONSE,
@@ -111,6 +151,7 @@ OPERATIONS: dict[Operation, OperationSpec] = {
             "n_tokens": pl.Int64(),
             "token_logprobs": pl.List(pl.Float64()),
         },
+        _AROUND,
     ),
     "choose": OperationSpec(("messages",), {"logprobs": pl.List(pl.Float64())}),
     "embed": OperationSpec(("text",), {"embedding": pl.List(pl.Float32())}),
@@ -121,8 +162,11 @@ OPERATIONS: dict[Operation, OperationSpec] = {
             "last_hidden": pl.List(pl.Float32()),
             "n_tokens": pl.Int64(),
         },
+        _AROUND,
     ),
-    "reward": OperationSpec(("messages", "completion"), {"rewards": pl.List(pl.Float64())}),
+    "reward": OperationSpec(
+        ("messages", "completion"), {"rewards": pl.List(pl.Float64())}, _AROUND
+    ),
 }
 
 
@@ -131,6 +175,13 @@ def result_schema(operation: Operation) -> pl.Schema:
     own = OPERATIONS[operation].result
     shared = {"n_prompt_tokens": pl.Int64(), "error": pl.String()}
     return pl.Schema({"key": pl.Binary(), **own, **shared})
+
+
+def fill_request(operation: Operation, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with every column that a request of the operation may have; absent ones are null."""
+    types = {"tools": pl.String(), "thoughts": pl.String(), "tool_calls": CALLS}
+    absent = [name for name in OPERATIONS[operation].optional if name not in rows.columns]
+    return rows.with_columns(pl.lit(None, dtype=types[name]).alias(name) for name in absent)
 
 
 def results(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from prefdata.engines.base import MESSAGES
 from prefdata.judges.asking.delimiters import disarm
+from prefdata.messages.columns import TURNS
 from prefdata.text.transcript import transcript
 
 _ANY_OTHER = ""
@@ -78,7 +78,7 @@ def prepend_demonstrations(
         before.append(turns.explode().to_list())
     turns_before = pl.DataFrame(
         {"judged": [_ANY_OTHER, *own], "before": before},
-        schema={"judged": pl.String, "before": MESSAGES},
+        schema={"judged": pl.String, "before": TURNS},
     )
     judged = pl.col("prompt_id")
     return (

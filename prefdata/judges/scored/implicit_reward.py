@@ -10,6 +10,7 @@ from pydantic import Field
 from prefdata.engines.base import LoglikelihoodSettings, Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
+from prefdata.messages.columns import select_completions
 
 
 class ImplicitRewardConfig(JudgeConfig):
@@ -38,9 +39,7 @@ class ImplicitRewardJudge(Judge):
         return [Requirement.of(model, "loglikelihood", LoglikelihoodSettings()) for model in models]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
-            "response_id", "prompt_id", "messages", "finished", completion="text"
-        )
+        rows = select_completions(candidates.join_prompts())
         policy, reference = (
             inference.ask(model, "loglikelihood", LoglikelihoodSettings(), rows)
             for model in (self.config.policy, self.config.reference)
@@ -48,7 +47,7 @@ class ImplicitRewardJudge(Judge):
         reward = self.config.beta * (policy["logprob"] - reference["logprob"])
         if self.config.per_token:
             reward = reward / policy["n_tokens"]
-        rewards = rows.select("response_id").with_columns(
+        rewards = candidates.responses.select("response_id").with_columns(
             reward=reward,
             unscored=pl.select(pl.coalesce(policy["error"], reference["error"])).to_series(),
         )

@@ -10,6 +10,7 @@ from pydantic import Field
 from prefdata.engines.base import LoglikelihoodSettings, Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
+from prefdata.messages.columns import select_completions
 
 
 class MeanLogprobConfig(JudgeConfig):
@@ -39,11 +40,9 @@ class MeanLogprobJudge(Judge):
         return [Requirement.of(self.config.model, "loglikelihood", LoglikelihoodSettings())]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
-            "response_id", "prompt_id", "messages", "finished", completion="text"
-        )
+        rows = select_completions(candidates.join_prompts())
         asked = inference.ask(self.config.model, "loglikelihood", LoglikelihoodSettings(), rows)
-        rewards = rows.select("response_id").with_columns(
+        rewards = candidates.responses.select("response_id").with_columns(
             reward=asked["logprob"] / asked["n_tokens"], unscored=asked["error"]
         )
         return from_rewards(

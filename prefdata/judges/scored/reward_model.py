@@ -12,6 +12,7 @@ from prefdata.engines.base import Requirement, Settings
 from prefdata.errors import ConfigError
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
+from prefdata.messages.columns import select_completions
 
 
 class RewardModelConfig(JudgeConfig):
@@ -85,15 +86,13 @@ class RewardModelJudge(Judge):
         return [Requirement.of(model, "reward") for model in self.config.models]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        rows = candidates.responses.join(candidates.prompts, on="prompt_id", how="left").select(
-            "response_id", "prompt_id", "messages", completion="text"
-        )
+        rows = select_completions(candidates.join_prompts())
         outputs, errors = [], []
         for model in self.config.models:
             asked = inference.ask(model, "reward", Settings(), rows)
             outputs.append(self._weigh(model, asked["rewards"]))
             errors.append(asked["error"])
-        responses = rows.select("response_id").with_columns(
+        responses = candidates.responses.select("response_id").with_columns(
             unscored=pl.select(pl.min_horizontal(errors)).to_series()
         )
         if not self.config.apart:

@@ -12,12 +12,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.errors import DropRecord
-from prefdata.hashing.ids import digest, prompt_id
+from prefdata.hashing.ids import prompt_id, response_id
 from prefdata.records.annotation import AnnotationKind
-from prefdata.sources.rows.conversations import Turn, check_encodable, read_text
+from prefdata.sources.rows.conversations import Turn, check_encodable, encode_structure, read_text
 
 _THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}
 """The values of a thumb; as keys, True equals 1 and False equals 0."""
+
+_NO_STRUCTURE = {"thoughts": None, "tool_calls": None}
 
 AnnotatedResponses = tuple[list[dict[str, Any]], dict[str, Any]]
 """Responses in the columns of `ExistingResponse`, and one annotation of them in those of
@@ -143,12 +145,15 @@ def annotate(
         group: The annotator's group.
         dimension: The quality that the annotation is about.
     """
-    prompt = prompt_id(turns)
+    prompt = prompt_id((turn[:2] for turn in turns), encode_structure(turns))
     ids = [response_id(prompt, text) for text in texts]
     order = sorted(range(len(texts)), key=ids.__getitem__)
     authors = models or [None] * len(texts)
     return (
-        [{"response_id": ids[n], "text": texts[n], "model": authors[n]} for n in order],
+        [
+            {**_NO_STRUCTURE, "response_id": ids[n], "text": texts[n], "model": authors[n]}
+            for n in order
+        ],
         {
             "annotator": annotator,
             "group": group,
@@ -158,11 +163,6 @@ def annotate(
             "values": [values[n] for n in order],
         },
     )
-
-
-def response_id(prompt: str, text: str) -> str:
-    """The id of an existing response: the content id of the prompt's id and the text."""
-    return digest([prompt.encode(), text.encode()])
 
 
 def _read_name(value: Any, field: str) -> str | None:

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
 from prefdata.errors import DropRecord
+from prefdata.records.message import STRUCTURE
 
-Turn = tuple[str, str]
-"""Role (system, user or assistant) and content."""
+
+class Turn(NamedTuple):
+    """One turn, in the fields of `Message`; most turns are a role and content alone."""
+
+    role: str
+    content: str
+    thoughts: str | None = None
+    tool_calls: Sequence[Mapping[str, str | None]] | None = None
+    """In the columns of `ToolCall`."""
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+def encode_structure(turns: Sequence[Turn], tools: str | None = None) -> str:
+    """The tools and what the turns hold besides role and content, as JSON text with sorted keys;
+    "" where there is nothing. It is part of a prompt's id."""
+    held = {
+        str(number): {n: getattr(turn, n) for n in STRUCTURE if getattr(turn, n) is not None}
+        for number, turn in enumerate(turns)
+        if turn[2:] != (None, None, None, None)
+    }
+    if not held and tools is None:
+        return ""
+    content = {"tools": tools, "turns": held}
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
+
 
 _ROLES = {
     "system": "system",
@@ -34,14 +60,14 @@ def clean_conversation(turns: list[Turn], max_chars: int) -> list[Turn]:
         DropRecord: They are too long, or no chat template could render them as a prompt.
     """
     # Checked before normalising, which takes quadratic time on a long run of combining marks.
-    size = sum(len(content) for _, content in turns)
+    size = sum(len(turn.content) for turn in turns)
     if size > max_chars:
         raise DropRecord(
             "too_long",
             f"{size} characters, max_prompt_chars is {max_chars}",
             "Raise ingest.max_prompt_chars if the model takes it.",
         )
-    normal = [(role, normalize(content)) for role, content in turns]
+    normal = [turn._replace(content=normalize(turn.content)) for turn in turns]
     check_prompt(normal)
     return normal
 
@@ -74,7 +100,7 @@ def check_prompt(turns: list[Turn]) -> None:
     """Check that a chat template could render the turns as a prompt. Raises DropRecord if not."""
     if not turns:
         raise DropRecord("empty_conversation", "found no message")
-    for number, (role, content) in enumerate(turns, 1):
+    for number, (role, content, *_) in enumerate(turns, 1):
         where = f"message {number} ({role})"
         if not content:
             raise DropRecord("empty_message", f"{where} holds no text")
@@ -82,7 +108,7 @@ def check_prompt(turns: list[Turn]) -> None:
             raise DropRecord("nul_character", f"{where} holds a NUL character")
         check_encodable(content, where)
     spoken = turns[1:] if turns[0][0] == "system" else turns
-    for number, (role, _) in enumerate(spoken):
+    for number, (role, *_) in enumerate(spoken):
         expected = ("user", "assistant")[number % 2]
         if role != expected:
             raise DropRecord(
@@ -138,5 +164,5 @@ def read_messages(value: Any, field: str) -> list[Turn]:
                 "wrong_type",
                 f"{field}, message {number} has content {type(content).__name__}, expected text",
             )
-        turns.append((_ROLES[role], content))
+        turns.append(Turn(_ROLES[role], content))
     return turns

@@ -157,13 +157,13 @@ def _read_prompt(row: dict[str, Any], prompt: str | None) -> list[Turn]:
     value = _require(row, prompt)
     if not isinstance(value, str):
         return read_messages(value, prompt)
-    turns = [("system", read_text(row["system"], "system"))] if row.get("system") else []
+    turns = [Turn("system", read_text(row["system"], "system"))] if row.get("system") else []
     for number, turn in enumerate(row.get("history") or [], 1):
         if not isinstance(turn, list | tuple) or [type(text) for text in turn] != [str, str]:
             raise DropRecord("wrong_type", f"history, turn {number} is no pair of texts")
-        turns += [("user", turn[0]), ("assistant", turn[1])]
+        turns += [Turn("user", turn[0]), Turn("assistant", turn[1])]
     extra = row.get("input") if prompt == "instruction" else None
-    return [*turns, ("user", f"{value}\n{extra}" if extra else value)]
+    return [*turns, Turn("user", f"{value}\n{extra}" if extra else value)]
 
 
 def _share_turns(one: list[Turn], other: list[Turn]) -> list[Turn]:
@@ -179,7 +179,7 @@ def _share_turns(one: list[Turn], other: list[Turn]) -> list[Turn]:
 def _read_response(turns: list[Turn], prompt: list[Turn]) -> str:
     rest = turns[len(prompt) :]
     if len(rest) != 1 or rest[0][0] != "assistant":
-        found = ", ".join(role for role, _ in rest) or "nothing"
+        found = ", ".join(turn.role for turn in rest) or "nothing"
         raise DropRecord(
             "several_turns", f"behind the shared prompt stands {found}, expected one response"
         )
@@ -188,7 +188,7 @@ def _read_response(turns: list[Turn], prompt: list[Turn]) -> str:
 
 def _read_transcripts(chosen: str, rejected: str) -> tuple[list[Turn], list[str]]:
     shared = transcripts.read_prompt({"chosen": chosen, "rejected": rejected})
-    turns = [(role, content.strip()) for role, content in shared]
+    turns = [turn._replace(content=turn.content.strip()) for turn in shared]
     whole = [transcripts.read_turns(text) for text in (chosen, rejected)]
     return turns, [_read_response(each, each[: len(turns)]) for each in whole]
 

@@ -18,7 +18,7 @@ def read_turns(transcript: str) -> list[Turn]:
     marks = list(_TURN.finditer(transcript))
     ends = [m.start() for m in marks[1:]] + [len(transcript)]
     return [
-        (_NAMES[m.group(1)], transcript[m.end() : end].strip())
+        Turn(_NAMES[m.group(1)], transcript[m.end() : end].strip())
         for m, end in zip(marks, ends, strict=True)
     ]
 
@@ -27,7 +27,7 @@ def read_prompt(row: Any) -> list[Turn]:
     r"""The prompt of a row: the part that both transcripts share, up to the last user turn.
 
     `{"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant:
-    Go away"}` becomes `[("user", " Hi")]`.
+    Go away"}` becomes `[Turn("user", " Hi")]`.
 
     Raises:
         DropRecord: There are no transcripts, or they share no prompt.
@@ -50,5 +50,6 @@ def read_prompt(row: Any) -> list[Turn]:
         raise DropRecord("not_a_transcript", "no Human turn stands before the responses")
     ends = [m.start() for m in marks[1:]] + [end]
     return [
-        (_NAMES[m.group(1)], chosen[m.end() : stop]) for m, stop in zip(marks, ends, strict=True)
+        Turn(_NAMES[m.group(1)], chosen[m.end() : stop])
+        for m, stop in zip(marks, ends, strict=True)
     ]

@@ -12,13 +12,13 @@ import pytest
 
 from prefdata.engines.base import (
     GRACE_SECONDS,
-    MESSAGES,
     LoglikelihoodSettings,
     Options,
     Sampling,
 )
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.engine import VllmEngine
+from prefdata.messages.columns import MESSAGES
 
 pytestmark = pytest.mark.vllm
 

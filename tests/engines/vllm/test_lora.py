@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.base import MESSAGES, LoglikelihoodSettings, Options, Sampling
+from prefdata.engines.base import LoglikelihoodSettings, Options, Sampling
 from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.engine import VllmEngine
+from prefdata.messages.columns import MESSAGES
 
 pytestmark = pytest.mark.vllm
 

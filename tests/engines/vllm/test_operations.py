@@ -14,11 +14,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.base import MESSAGES, LoglikelihoodSettings, Options, Sampling, Settings
+from prefdata.engines.base import LoglikelihoodSettings, Options, Sampling, Settings
 from prefdata.engines.sentence import _find_packaged
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.engine import VllmEngine
+from prefdata.messages.columns import MESSAGES
 
 torch = pytest.importorskip("torch", reason="the extra [transformers] is not installed")
 

@@ -20,7 +20,8 @@ RUN = """
 import sys, time
 import polars as pl
 from prefdata.engines.vllm.config import VllmConfig
-from prefdata.engines.base import MESSAGES, Sampling
+from prefdata.engines.base import Sampling
+from prefdata.messages.columns import MESSAGES
 from prefdata.engines.vllm.engine import VllmEngine
 
 options = {"enforce_eager": True, "kv_cache_memory_bytes": 64 << 20, "own_process": True}

@@ -12,11 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from prefdata.engines.base import MESSAGES, Sampling
+from prefdata.engines.base import Sampling
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.engine import VllmEngine
 from prefdata.errors import ConfigError, ModelError
+from prefdata.messages.columns import MESSAGES
 
 pytestmark = pytest.mark.vllm
 

@@ -9,8 +9,9 @@ import jsonschema
 import polars as pl
 import pytest
 
-from prefdata.engines.base import MESSAGES, Sampling, Structure
+from prefdata.engines.base import Sampling, Structure
 from prefdata.engines.vllm.engine import VllmEngine
+from prefdata.messages.columns import MESSAGES
 
 pytestmark = pytest.mark.vllm
 

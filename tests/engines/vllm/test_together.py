@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from prefdata.engines.base import MESSAGES, LoglikelihoodSettings, Settings
+from prefdata.engines.base import LoglikelihoodSettings, Settings
 from prefdata.engines.vllm.engine import VllmEngine
+from prefdata.messages.columns import MESSAGES
 
 pytestmark = pytest.mark.vllm
 

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from judges.panels import asking, build, hexid
 
-from prefdata.engines.base import MESSAGES, Engine
+from prefdata.engines.base import Engine
 from prefdata.engines.registry import ENGINES
 from prefdata.judges.base import Candidates
 from prefdata.judges.registry import JUDGES
+from prefdata.messages.columns import MESSAGES
 
 pytestmark = pytest.mark.slow
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judges.panels import Judging, Panel, asking, build, by_text, candidates, panels
 
-from prefdata.engines.base import MESSAGES
 from prefdata.inference import Inference
 from prefdata.judges.asking.delimiters import disarm
 from prefdata.judges.asking.templates import fill_template, read_template
 from prefdata.judges.base import Candidates
+from prefdata.messages.columns import MESSAGES
 from prefdata.text.transcript import transcript
 
 JUDGE = build("pairwise", model="judge")

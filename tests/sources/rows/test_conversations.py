@@ -31,13 +31,18 @@ def drop(row: Any, max_chars: int = 100) -> DropRecord:
 @pytest.mark.parametrize(
     ("row", "turns"),
     [
-        ({"prompt": "Hi"}, [("user", "Hi")]),
-        ({"prompt": [USER]}, [("user", "Hi")]),
-        ({"messages": [USER], "prompt": "not this one"}, [("user", "Hi")]),
-        ({"messages": None, "prompt": "Hi"}, [("user", "Hi")]),
+        ({"prompt": "Hi"}, [Turn("user", "Hi")]),
+        ({"prompt": [USER]}, [Turn("user", "Hi")]),
+        ({"messages": [USER], "prompt": "not this one"}, [Turn("user", "Hi")]),
+        ({"messages": None, "prompt": "Hi"}, [Turn("user", "Hi")]),
         (
             {"messages": [SYSTEM, USER, ASSISTANT, USER]},
-            [("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Hi")],
+            [
+                Turn("system", "Be brief."),
+                Turn("user", "Hi"),
+                Turn("assistant", "Hello"),
+                Turn("user", "Hi"),
+            ],
         ),
         (
             {
@@ -47,7 +52,7 @@ def drop(row: Any, max_chars: int = 100) -> DropRecord:
                     {"role": "prompter", "content": "Bye"},
                 ]
             },
-            [("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")],
+            [Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "Bye")],
         ),
     ],
 )
@@ -121,8 +126,8 @@ def test_a_missing_field_names_the_setting_to_change() -> None:
 
 def test_the_fields_are_those_that_the_source_names() -> None:
     named = {"prompt_field": "question", "messages_field": "chat"}
-    assert conversation({"question": "Hi", "prompt": "no"}, **named) == [("user", "Hi")]
-    assert conversation({"chat": [USER], "messages": []}, **named) == [("user", "Hi")]
+    assert conversation({"question": "Hi", "prompt": "no"}, **named) == [Turn("user", "Hi")]
+    assert conversation({"chat": [USER], "messages": []}, **named) == [Turn("user", "Hi")]
 
 
 def test_length_counts_all_turns_and_the_limit_itself_is_allowed() -> None:

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from prefdata.errors import DropRecord, SourceError
+from prefdata.sources.rows.conversations import Turn
 from prefdata.sources.rows.preference_forms import PreferenceRow, detect_form
 
 USER = {"role": "user", "content": "2 + 2?"}
 GOOD = {"role": "assistant", "content": "4"}
 BAD = {"role": "assistant", "content": "5"}
-ASKED = [("user", "2 + 2?")]
+ASKED = [Turn("user", "2 + 2?")]
 LONG = [USER, GOOD, {"role": "user", "content": "Sure?"}]
-LONG_ASKED = [*ASKED, ("assistant", "4"), ("user", "Sure?")]
-SYSTEM = [("system", "Be brief."), *ASKED]
+LONG_ASKED = [*ASKED, Turn("assistant", "4"), Turn("user", "Sure?")]
+SYSTEM = [Turn("system", "Be brief."), *ASKED]
 HH = "\n\nHuman: 2 + 2?\n\nAssistant: 4\n\nHuman: Sure?\n\nAssistant:"
 
 FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
@@ -88,10 +89,10 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
         "instruction (text), responses as text",
         PreferenceRow(
             [
-                ("system", "Be brief."),
-                ("user", "Hi"),
-                ("assistant", "Hello"),
-                ("user", "Add.\n2 + 2"),
+                Turn("system", "Be brief."),
+                Turn("user", "Hi"),
+                Turn("assistant", "Hello"),
+                Turn("user", "Add.\n2 + 2"),
             ],
             "4",
             "5",
@@ -146,7 +147,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
     "AlpacaFarm": (
         {"instruction": "Add.", "input": "", "output_1": "5", "output_2": "4", "preference": 2},
         "AlpacaFarm",
-        PreferenceRow([("user", "Add.")], "4", "5", 0.5),
+        PreferenceRow([Turn("user", "Add.")], "4", "5", 0.5),
     ),
 }
 
