@@ -116,7 +116,7 @@ def read(run: Params | str | Path, table: str) -> pl.DataFrame:
         TableError: The table is missing or unfinished.
 
     >>> prefdata.read("data", "responses").columns[:4]
-    ['response_id', 'prompt_id', 'sample_index', 'text']
+    ['response_id', 'prompt_id', 'policy', 'sample_index']
     """
     from prefdata.pipelines.stages.base import TABLES
 

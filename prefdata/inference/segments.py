@@ -24,7 +24,7 @@ from typing import IO, cast
 
 import polars as pl
 
-from prefdata.engines.base import Operation, result_schema
+from prefdata.engines.base import OPERATIONS, Operation, result_schema
 from prefdata.files import storage
 
 _NAME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{16})(?:-([0-9a-f]{8}))?\.parquet")
@@ -102,7 +102,7 @@ def scan_segments(operation: Operation, contents: Sequence[bytes]) -> pl.LazyFra
     return pl.scan_parquet(
         cast(list[IO[bytes]], list(map(io.BytesIO, contents))),
         schema=segment_schema(operation),
-        missing_columns="insert",
+        missing_columns="insert" if OPERATIONS[operation].later else "raise",
     )
 
 

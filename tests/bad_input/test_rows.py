@@ -165,7 +165,7 @@ def test_hh_transcripts_that_are_none_are_set_aside(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join(orjson.dumps(row) for row in (bad, good)))
     assert ingest(tmp_path, limit=0.5, kind="hh") == 0
     (prompt,) = table(tmp_path, "prompts", Prompt).to_dicts()
-    assert prompt["messages"] == [{"role": "user", "content": "A tool?"}]
+    assert [(m["role"], m["content"]) for m in prompt["messages"]] == [("user", "A tool?")]
     (row,) = table(tmp_path, "dropped/ingest", Dropped).to_dicts()
     assert (row["reason"], row["origin"]) == ("not_a_transcript", f"{path}:1")
 

@@ -17,7 +17,7 @@ import pytest
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("records",),
-    ("files", "text", "statistics", "hashing", "comparisons"),
+    ("files", "text", "statistics", "hashing", "comparisons", "messages"),
     ("tables", "engines.base"),
     ("parts",),
     ("inference",),

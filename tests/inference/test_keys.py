@@ -43,6 +43,7 @@ OTHER_SAMPLING: dict[str, Any] = {
     "stop": ("\n",),
     "seed": 1,
     "structure": Structure(choice=("A", "B")),
+    "chat_template_kwargs": '{"enable_thinking":false}',
 }
 OTHER_VALUES: dict[str, list[Any]] = {
     "messages": [

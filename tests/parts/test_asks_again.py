@@ -20,6 +20,7 @@ from prefdata.filters.base import Filter, Texts
 from prefdata.hashing.ids import prompt_id
 from prefdata.inference import Inference, loop
 from prefdata.judges.base import Candidates, Judge
+from prefdata.messages.columns import MESSAGES
 from prefdata.reward_head.config import RewardHeadParams
 from prefdata.reward_head.files import save_head
 from prefdata.reward_head.training import train_head
@@ -123,7 +124,8 @@ def make_frames() -> tuple[pl.DataFrame, pl.DataFrame]:
             {"prompt_id": own, "response_id": i, "text": t, "finished": True}
             for i, t in zip(ids, texts, strict=True)
         ]
-    return pl.DataFrame(prompts), pl.DataFrame(responses)
+    schema = {"messages": MESSAGES}
+    return pl.DataFrame(prompts, schema_overrides=schema), pl.DataFrame(responses)
 
 
 def make_pairs(responses: pl.DataFrame) -> pl.DataFrame:
@@ -134,7 +136,8 @@ def make_pairs(responses: pl.DataFrame) -> pl.DataFrame:
         for chosen, rejected in ((one, two), (one, three)):
             rows.append({
                 "pair_id": prompt_id([("p", chosen + rejected)]), "prompt_id": own,
-                "chosen_id": chosen, "rejected_id": rejected, "strategy": "best_worst",
+                "chosen_id": chosen, "rejected_id": rejected, "chosen_policy": "p",
+                "rejected_policy": "p", "same_form": True, "strategy": "best_worst",
                 "soft_label": 0.6 + number / 20, "agreement": 1.0, "flag": None,
                 "reward_chosen": 1.0 + number, "reward_rejected": 0.5, "margin": 0.5 + number,
                 "judgments": [],

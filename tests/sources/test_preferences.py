@@ -43,7 +43,7 @@ def test_a_row_is_a_prompt_two_responses_and_a_ranking(tmp_path: Path) -> None:
     assert (source.annotation_kind, source.count_rows()) == ("ranking", 1)
     ((prompt,), none) = ingest(source)
     assert not none
-    assert prompt["messages"] == [{"role": "user", "content": "2 + 2?"}]
+    assert [(m["role"], m["content"]) for m in prompt["messages"]] == [("user", "2 + 2?")]
     assert (prompt["source"], prompt["ground_truth"]) == ("school", "4")
     text = {response["response_id"]: response["text"] for response in prompt["responses"]}
     (annotation,) = prompt["annotations"]

@@ -19,7 +19,6 @@ from prefdata.sources.base import Source
 from prefdata.sources.frames import RECORD_CHARS
 from prefdata.sources.merge import drop_duplicates
 from prefdata.sources.registry import SOURCES
-from prefdata.sources.rows.conversations import Turn
 from prefdata.tables.write import encode
 
 
@@ -200,11 +199,11 @@ def test_the_id_depends_on_how_turns_are_cut(turns: list[tuple[str, str]]) -> No
     ("one", "other"),
     [
         (
-            [Turn("user", "ab"), Turn("assistant", "c")],
-            [Turn("user", "a"), Turn("assistant", "bc")],
+            [("user", "ab"), ("assistant", "c")],
+            [("user", "a"), ("assistant", "bc")],
         ),
-        ([Turn("user", "a\n\nb")], [Turn("user", "a"), Turn("user", "b")]),
-        ([Turn("user", "a")], [Turn("system", "a")]),
+        ([("user", "a\n\nb")], [("user", "a"), ("user", "b")]),
+        ([("user", "a")], [("system", "a")]),
     ],
 )
 def test_other_turns_have_another_id(

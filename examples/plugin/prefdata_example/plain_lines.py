@@ -13,6 +13,7 @@ from prefdata.errors import SourceError
 from prefdata.files.rows import Row
 from prefdata.sources.base import Source, SourceConfig
 from prefdata.sources.frames import SourceRow
+from prefdata.sources.rows.conversations import Turn
 
 
 class PlainLinesConfig(SourceConfig):
@@ -45,4 +46,4 @@ class PlainLines(Source):
             yield Row(number, line, line)
 
     def parse(self, value: Any, max_prompt_chars: int) -> SourceRow:
-        return SourceRow([("user", value)])
+        return SourceRow([Turn("user", value)])

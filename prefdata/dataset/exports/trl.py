@@ -28,8 +28,16 @@ class Trl(Export):
 
     def format_rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
         return pairs.with_columns(
-            prompt="messages", chosen=_wrap_turn("chosen"), rejected=_wrap_turn("rejected")
+            prompt=_take_turns("messages"),
+            chosen=_wrap_turn("chosen"),
+            rejected=_wrap_turn("rejected"),
         ).select(polars_schema(Preference).names())
+
+
+def _take_turns(column: str) -> pl.Expr:
+    """The conversations' roles and contents alone."""
+    turn = pl.element().struct
+    return pl.col(column).list.eval(pl.struct(turn.field("role"), turn.field("content")))
 
 
 def _wrap_turn(column: str) -> pl.Expr:

@@ -125,6 +125,8 @@ class OperationSpec:
     result: dict[str, pl.DataType]
     optional: tuple[str, ...] = ()
     """Columns that a request may lack, and that its key leaves out where they are null."""
+    later: tuple[str, ...] = ()
+    """Columns of the result that came after the first memos, whose segments lack them."""
 
 
 _RESPONSE = ("messages", "completion", "finished")
@@ -143,6 +145,7 @@ OPERATIONS: dict[Operation, OperationSpec] = {
             "n_thought_tokens": pl.Int64(),
         },
         ("tools",),
+        ("thoughts", "tool_calls", "n_thought_tokens"),
     ),
     "loglikelihood": OperationSpec(
         _RESPONSE,

@@ -177,8 +177,8 @@ def test_any_value_is_a_valid_conversation_or_dropped(value: Any) -> None:
         return
     assert turns[-1][0] == "user"
     spoken = turns[1:] if turns[0][0] == "system" else turns
-    assert [role for role, _ in spoken] == ["user", "assistant"] * (len(spoken) // 2) + ["user"]
-    assert all(content == content.strip() != "" for _, content in turns)
-    assert all("\0" not in content for _, content in turns)
-    assert sum(len(content) for _, content in turns) <= 50
-    assert all(content.encode() for _, content in turns)
+    assert [turn.role for turn in spoken] == ["user", "assistant"] * (len(spoken) // 2) + ["user"]
+    assert all(turn.content == turn.content.strip() != "" for turn in turns)
+    assert all("\0" not in turn.content for turn in turns)
+    assert sum(len(turn.content) for turn in turns) <= 50
+    assert all(turn.content.encode() for turn in turns)

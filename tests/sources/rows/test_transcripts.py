@@ -14,7 +14,7 @@ from prefdata.sources.rows.transcripts import read_prompt
 
 
 def turns(row: dict[str, str]) -> list[tuple[str, str]]:
-    return [(role, content.strip()) for role, content, *_ in read_prompt(row)]
+    return [turn._replace(content=turn.content.strip()) for turn in read_prompt(row)]
 
 
 def test_one_prompt_and_two_responses() -> None:
