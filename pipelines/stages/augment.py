@@ -14,6 +14,7 @@ from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records import AugmentedPair
 from prefdata.records.base import fill_columns
 from prefdata.records.dropped import no_dropped
+from prefdata.records.judgment import JUDGED
 
 WHERE = "augment.augmentations"
 
@@ -41,7 +42,7 @@ class AugmentStage(BucketStage):
 
     def work(self, context: Context, bucket: int) -> Outcome:
         pairs = rows = context.read("pairs", bucket)
-        judgments = context.read("judgments", bucket)
+        judgments = context.read("judgments", bucket, JUDGED)
         for part in _augmentations(context):
             rows = part.augment(rows, judgments)
         filled = fill_columns(rows, AugmentedPair).with_columns(pl.col("judgments").fill_null([]))

@@ -21,6 +21,7 @@ from prefdata.pipelines.beam.shuffle import pack, unpack
 from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
 from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records.dropped import drop_rows
+from prefdata.records.judgment import JUDGED
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -98,7 +99,7 @@ def _label(context: Context, bucket: int, summary: bytes | None = None) -> Itera
 
 def _read_inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame, pl.DataFrame]:
     prompts = context.read("prompts", bucket, ["prompt_id", "messages", "source"])
-    return make_consensus(context), context.read("judgments", bucket), prompts
+    return make_consensus(context), context.read("judgments", bucket, JUDGED), prompts
 
 
 def _write(context: Context, labelled: Labelled) -> Iterator[Stats]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from prefdata.audit import biases
 from prefdata.audit.comparisons import join_differences, measure_responses
+from prefdata.records.judgment import JUDGED
 from prefdata.tables import Table, read_bucket, read_info
 
 MAX_PROMPTS = 10_000
@@ -20,7 +21,8 @@ def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame
     buckets = read_info(judgments).buckets
     for bucket in range(buckets):
         texts = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
-        yield join_differences(read_bucket(judgments, bucket, buckets), measure_responses(texts))
+        judged = read_bucket(judgments, bucket, buckets, JUDGED)
+        yield join_differences(judged, measure_responses(texts))
 
 
 def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, Any]]:

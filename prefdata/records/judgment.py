@@ -57,3 +57,7 @@ class Judgment(Record):
         description="What the judge wrote before its verdict (a rubric, a critique …), for both "
         "responses or both orders; where it is Unscored, also what could not be read."
     )
+
+
+JUDGED = [name for name in Judgment.model_fields if name != "trace"]
+"""The columns that say what was judged. Traces are most of the table, and few need them."""
