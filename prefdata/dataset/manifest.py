@@ -15,7 +15,7 @@ from prefdata.files import storage
 from prefdata.hashing.digests import row_digests
 from prefdata.records.base import SCHEMA_VERSION
 from prefdata.tables.layout import Asked
-from prefdata.tables.write import schema_version
+from prefdata.tables.write import is_readable, schema_version
 
 MANIFEST = "manifest.json"
 COMPLETED = "COMPLETED"
@@ -110,7 +110,7 @@ def name_shard(split: str, bucket: int, buckets: int) -> str:
 
 def begin_dataset(folder: str) -> None:
     """Open the folder for writing and remove its COMPLETED mark. Raises TableError where it holds a
-    dataset of another schema version."""
+    dataset of a schema version that is not read."""
     storage.make_folder(folder)
     content = storage.read_bytes(storage.join(folder, MANIFEST))
     if content is not None:
@@ -162,7 +162,7 @@ def read_manifest(folder: str) -> Manifest:
 
 def _check_version(folder: str, content: bytes) -> None:
     version = schema_version(content)
-    if version != SCHEMA_VERSION:
+    if not is_readable(version):
         raise TableError(
             f"{folder}: holds a dataset of schema version {version}, this is {SCHEMA_VERSION}",
             "Move the folder away, set `data` to a new one, or use the version that wrote it.",

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict
 SCHEMA_VERSION = 3
 """Raised by one whenever a column of any record changes its name, type or meaning."""
 
+OLDEST_VERSION = 2
+"""The earliest schema version whose tables and datasets are read, by prefdata/tables/migrations."""
+
 _SCALARS: dict[type, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),

@@ -1,4 +1,4 @@
-"""Reading tables: only whole ones, only of this schema version."""
+"""Reading tables: only whole ones, of this schema version or one that is migrated to it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from pydantic import ValidationError
 
 from prefdata.errors import TableError
 from prefdata.files import storage
-from prefdata.records.base import SCHEMA_VERSION, polars_schema
+from prefdata.records.base import SCHEMA_VERSION, Record, polars_schema
 from prefdata.tables.layout import Table, TableInfo
-from prefdata.tables.write import schema_version
+from prefdata.tables.migrations import list_columns, migrate
+from prefdata.tables.migrations.neighbours import Neighbours, find_beside
+from prefdata.tables.write import is_readable, schema_version
 
 
 def read_info(table: Table) -> TableInfo:
     """The table's description.
 
     Raises:
-        TableError: The table is missing, unfinished, or of another record or schema version.
+        TableError: The table is missing, unfinished, of another record, or of a schema version
+            that this one does not read.
     """
     content = storage.read_bytes(table.info_path)
     if content is None:
@@ -27,7 +30,7 @@ def read_info(table: Table) -> TableInfo:
             "Run the stage that writes it; `prefdata run` runs them all in order.",
         )
     version = schema_version(content)
-    if version != SCHEMA_VERSION:
+    if not is_readable(version):
         raise TableError(
             f"{table.folder}: written with schema version {version}, this is {SCHEMA_VERSION}",
             "Write it again with this version, or read it with the one that wrote it.",
@@ -54,15 +57,37 @@ def read_bucket(
             f"{path}: missing, though the table is marked whole",
             "Restore the file, or run the stage again.",
         )
+    schema = polars_schema(table.record)
+    wanted = schema.names() if columns is None else list(columns)
     try:
-        if pl.read_parquet_schema(content) != polars_schema(table.record):
+        found = pl.read_parquet_schema(content)
+        is_current = found == schema
+        if found not in list_columns(table.record):
             raise TableError(f"{path}: its columns are not those of {table.record.__name__}")
-        return pl.read_parquet(content, columns=None if columns is None else list(columns))
+        rows = pl.read_parquet(content, columns=wanted if is_current else None)
     # Some damage makes the reader panic, which is no Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise TableError(
             f"{path}: damaged: {error}", "Restore the file, or run the stage again."
         ) from error
+    if is_current:
+        return rows
+    return migrate(rows, table.record, _list_neighbours(table, bucket, buckets)).select(wanted)
+
+
+def _list_neighbours(table: Table, bucket: int, buckets: int) -> Neighbours:
+    def read_beside(name: str, record: type[Record]) -> pl.DataFrame:
+        beside = find_beside(table, name, record)
+        found = read_info(beside).buckets
+        if found != buckets:
+            raise TableError(
+                f"{beside.folder}: {found} buckets, but {buckets} of {table.folder}, which was "
+                "written with an earlier schema version and is read with it",
+                "Run the stage that writes the latter again.",
+            )
+        return read_bucket(beside, bucket, buckets)
+
+    return Neighbours(table.folder, lambda: read_info(table), read_beside)
 
 
 def read_table(table: Table) -> pl.DataFrame:

@@ -10,21 +10,27 @@ import pyarrow.parquet as pq
 
 from prefdata.errors import TableError
 from prefdata.files import storage
-from prefdata.records.base import SCHEMA_VERSION, Record, arrow_schema, polars_schema
+from prefdata.records.base import (
+    OLDEST_VERSION,
+    SCHEMA_VERSION,
+    Record,
+    arrow_schema,
+    polars_schema,
+)
 from prefdata.tables.layout import Table, TableInfo
 
 
 def begin(table: Table) -> None:
     """Open the folder for writing; from here on the table counts as unfinished.
 
-    Refuses a folder that another schema version finished, so that nothing is overwritten by
-    mistake.
+    Refuses a folder that a schema version finished which this one does not read, so that nothing
+    is overwritten by mistake.
     """
     storage.make_folder(table.folder)
     content = storage.read_bytes(table.info_path)
     if content is not None:
         version = schema_version(content)
-        if version != SCHEMA_VERSION:
+        if not is_readable(version):
             raise TableError(
                 f"{table.folder}: written with schema version {version}, this is {SCHEMA_VERSION}",
                 "Move the folder away, or set `data` to a new one.",
@@ -93,3 +99,8 @@ def schema_version(info: bytes) -> object:
         return orjson.loads(info).get("schema_version")
     except (orjson.JSONDecodeError, AttributeError):
         return "unreadable"
+
+
+def is_readable(version: object) -> bool:
+    """Whether a table or dataset of this schema version is read: as it is, or by a migration."""
+    return isinstance(version, int) and OLDEST_VERSION <= version <= SCHEMA_VERSION

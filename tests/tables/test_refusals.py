@@ -16,6 +16,7 @@ from prefdata.cli import app as cli
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import TableError
 from prefdata.records import SCHEMA_VERSION, Prompt
+from prefdata.records.base import OLDEST_VERSION
 from prefdata.tables import Table, begin, read_bucket, read_info, read_table
 
 
@@ -57,12 +58,13 @@ def fails(capsys: pytest.CaptureFixture[str], params: str, command: str, code: i
     return said
 
 
+@pytest.mark.parametrize("version", [OLDEST_VERSION - 1, SCHEMA_VERSION + 1])
 def test_another_schema_version_is_neither_read_nor_overwritten(
-    prompts: Table, params: str, capsys: pytest.CaptureFixture[str]
+    prompts: Table, params: str, capsys: pytest.CaptureFixture[str], version: int
 ) -> None:
-    edit(Path(prompts.info_path), schema_version=SCHEMA_VERSION + 1, more="of a later version")
+    edit(Path(prompts.info_path), schema_version=version, more="of another version")
     before = {p.name: p.read_bytes() for p in Path(prompts.folder).iterdir()}
-    expected = f"written with schema version {SCHEMA_VERSION + 1}, this is {SCHEMA_VERSION}"
+    expected = f"written with schema version {version}, this is {SCHEMA_VERSION}"
 
     with pytest.raises(TableError, match=expected) as caught:
         read_table(prompts)
