@@ -4,8 +4,7 @@
 |---|---|
 | hermes | `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, once per call (Hermes, Qwen) |
 | mistral | `[TOOL_CALLS][{"name": …, "arguments": {…}}]`, or `[TOOL_CALLS]NAME[ARGS]{…}` per call |
-| llama3 | nothing but `{"name": …, "parameters": {…}}`, several separated by `;`; `<|python_tag|>` may
-stand before them |
+| llama3 | nothing but `{"name": …, "parameters": {…}}`, or that behind `<|python_tag|>` |
 | harmony | a message to `functions.NAME` on the channel `commentary` (gpt-oss) |
 
 A text without calls stays as it is.

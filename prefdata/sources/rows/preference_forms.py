@@ -14,7 +14,7 @@ These are the forms that trainers accept, told apart by their columns and the co
 | HelpSteer3 | context, response1, response2, overall_preference (below 0: response1) |
 | AlpacaFarm | instruction, input, output_1, output_2, preference (1 or 2) |
 
-`tools` may stand beside all but the transcripts. Messages may call tools, in the forms of messages.py.
+`tools` may stand beside all but the transcripts; messages may call them (messages.py).
 """
 
 from __future__ import annotations
