@@ -12,14 +12,17 @@ from prefdata.config.presets import MAX_PROMPT_CHARS
 from prefdata.errors import DropRecord, SourceError, StorageError
 from prefdata.files.storage import join
 from prefdata.hashing.ids import prompt_id
+from prefdata.messages.columns import CALLS
 from prefdata.records import Ches, FilteredPair, Pair
 from prefdata.reports.ches_figures import KIND
 from prefdata.sources.base import NoFault
 from prefdata.sources.datasets import Dataset
 from prefdata.sources.preferences import PreferencesConfig, PreferencesSource
-from prefdata.sources.rows.annotations import response_id
+from prefdata.sources.rows.annotations import identify_response
+from prefdata.sources.rows.conversations import encode_structure
 from prefdata.tables import read_table
 from prefdata.tables.catalog import Catalog
+from prefdata.text.transcript import describe_response
 
 _IDS = ["prompt_id", "chosen_id", "rejected_id"]
 _PAIRS: dict[str, Any] = {
@@ -28,6 +31,7 @@ _PAIRS: dict[str, Any] = {
     **dict.fromkeys(_IDS, pl.String),
     **dict.fromkeys(("prompt", "chosen", "rejected"), pl.String),
     "margin": pl.Float64,
+    **dict.fromkeys(("chosen_calls", "rejected_calls"), CALLS),
 }
 _REASONS: dict[str, Any] = {
     "row": pl.Int64,
@@ -96,10 +100,13 @@ def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> Dat
             columns = {name: [] for name in row.value if form and name not in form.columns}
         for name, values in columns.items():
             values.append(row.value.get(name))
-        prompt = prompt_id(turn[:2] for turn in pair.prompt)
-        ids = (prompt, response_id(prompt, pair.chosen), response_id(prompt, pair.rejected))
-        texts = (pair.prompt[-1][1], pair.chosen, pair.rejected)
-        pairs.append((position, f"{source.name}:{row.number}", *ids, *texts, pair.margin))
+        structure = encode_structure(pair.prompt, pair.tools)
+        prompt = prompt_id((turn[:2] for turn in pair.prompt), structure)
+        sides = (pair.chosen, pair.rejected)
+        ids = (prompt, *(identify_response(prompt, side) for side in sides))
+        texts = (pair.prompt[-1].content, *(side.content for side in sides))
+        calls = (side.tool_calls for side in sides)
+        pairs.append((position, f"{source.name}:{row.number}", *ids, *texts, pair.margin, *calls))
     if form is None or not pairs:
         first = f"; the first: {reasons[0][1]}, {reasons[0][2]}" if reasons else ""
         raise SourceError(f"{source.name}: holds no pair in {count} rows{first}")
@@ -108,9 +115,13 @@ def read_dataset(config: PreferencesConfig, copied_to: str | None = None) -> Dat
         dataset,
         form.name,
         count,
-        pl.DataFrame(pairs, schema=_PAIRS, orient="row").with_columns(
-            pl.Series(name, values, dtype=pl.String) for name, values in kinds.items()
-        ),
+        pl.DataFrame(pairs, schema=_PAIRS, orient="row")
+        .with_columns(pl.Series(name, values, dtype=pl.String) for name, values in kinds.items())
+        .with_columns(
+            describe_response(pl.col(side), pl.col(f"{side}_calls")).alias(side)
+            for side in ("chosen", "rejected")
+        )
+        .drop("chosen_calls", "rejected_calls"),
         pl.DataFrame(reasons, schema=_REASONS, orient="row"),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any, ClassVar, Literal
@@ -124,7 +125,9 @@ class PreferencesSource(Source):
                 [1.0, 2.0],
                 kind="ranking",
                 annotator=self.config.annotator,
+                tools=pair.tools,
             ),
+            tools=pair.tools,
         )
 
     def read_pair(self, value: Any, max_prompt_chars: int) -> PreferenceRow:
@@ -138,7 +141,7 @@ class PreferencesSource(Source):
         if not isinstance(value, dict):
             raise DropRecord("not_an_object", f"found {type(value).__name__}, expected an object")
         pair = self.form.read(value)
-        turns = clean_conversation(pair.prompt, max_prompt_chars)
+        turns = clean_conversation(pair.prompt, max_prompt_chars, pair.tools)
         if pair.chosen == pair.rejected:
             raise NoFault("identical_responses", "the chosen and the rejected response are equal")
-        return PreferenceRow(turns, pair.chosen, pair.rejected, pair.margin)
+        return replace(pair, prompt=turns)

@@ -12,12 +12,8 @@ from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.file_source import FileSource, FileSourceConfig
 from prefdata.sources.frames import SourceRow
 from prefdata.sources.rows.annotations import AnnotationsParams, read_annotation
-from prefdata.sources.rows.conversations import (
-    Turn,
-    clean_conversation,
-    read_ground_truth,
-    read_messages,
-)
+from prefdata.sources.rows.conversations import clean_conversation, read_ground_truth
+from prefdata.sources.rows.messages import Conversation, is_anthropic, read_conversation
 
 
 class PromptsConfig(FileSourceConfig):
@@ -33,6 +29,19 @@ class PromptsConfig(FileSourceConfig):
     messages_field: str = Field(
         "messages", description="The field of a list of messages.", examples=["conversation"]
     )
+    tools_field: str | None = Field(
+        "tools",
+        description="The field of the tools that a response may call: a list or its JSON text, in "
+        "the form of OpenAI, Hermes, ShareGPT or Anthropic; rows may lack it. null: none have any.",
+        examples=["functions"],
+    )
+    system_field: str | None = Field(
+        None,
+        description="The field of a system prompt beside the messages; rows may lack it. null: "
+        "only rows in Anthropic's form (blocks of content, or tools with input_schema) have one, "
+        "in `system`.",
+        examples=["instructions"],
+    )
     annotations: AnnotationsParams | None = Field(
         None,
         description="Set if the rows hold existing responses and annotations of them.",
@@ -45,7 +54,8 @@ class PromptsConfig(FileSourceConfig):
 class PromptsSource(FileSource):
     """Reads rows with `prompt` or `messages`; in JSONL also bare strings.
 
-    `{"prompt": "Hi\\r\\n"}` becomes the conversation `[Turn("user", "Hi")]`.
+    `{"prompt": "Hi\\r\\n"}` becomes the conversation `[Turn("user", "Hi")]`. Messages may call
+    tools, in the forms of `rows/messages.py`.
     """
 
     config: PromptsConfig
@@ -60,6 +70,7 @@ class PromptsSource(FileSource):
         return (
             *super().fields(),
             *self.required(),
+            *(name for name in (self.config.tools_field, self._system_field) if name),
             *(annotations.columns().values() if annotations else ()),
         )
 
@@ -72,24 +83,30 @@ class PromptsSource(FileSource):
     def parse(self, value: Any, max_prompt_chars: int) -> SourceRow:
         config = self.config
         row = {config.prompt_field: value} if isinstance(value, str) else value
-        turns = clean_conversation(self._read_turns(row), max_prompt_chars)
+        read = self._read_conversation(row)
+        turns = clean_conversation(read.turns, max_prompt_chars, read.tools)
         ground_truth = read_ground_truth(
             row.get(config.ground_truth_field), config.ground_truth_field
         )
         responses, annotation = (
-            read_annotation(row, turns, config.annotations) if config.annotations else (None, None)
+            read_annotation(row, turns, config.annotations, read.tools)
+            if config.annotations
+            else (None, None)
         )
         source = row.get("source")
         named = source if isinstance(source, str) else None
-        return SourceRow(turns, named, ground_truth, responses, annotation)
+        return SourceRow(turns, named, ground_truth, responses, annotation, read.tools)
 
-    def _read_turns(self, row: Any) -> list[Turn]:
+    @property
+    def _system_field(self) -> str:
+        return self.config.system_field or "system"
+
+    def _read_conversation(self, row: Any) -> Conversation:
         if not isinstance(row, dict):
             raise DropRecord("not_an_object", f"found {type(row).__name__}, expected an object")
         prompt, messages = self.config.prompt_field, self.config.messages_field
-        if row.get(messages) is not None:
-            return read_messages(row[messages], messages)
-        value = row.get(prompt)
+        field = prompt if row.get(messages) is None else messages
+        value = row.get(field)
         if value is None:
             raise DropRecord(
                 "missing_field",
@@ -97,4 +114,11 @@ class PromptsSource(FileSource):
                 f"{', '.join(sorted(map(str, row))) or 'no fields'}",
                 "Set prompt_field or messages_field of the source.",
             )
-        return [Turn("user", value)] if isinstance(value, str) else read_messages(value, prompt)
+        if isinstance(value, str) and field == prompt:
+            value = [{"role": "user", "content": value}]
+        tools_field = self.config.tools_field
+        tools = row.get(tools_field) if tools_field else None
+        system = None
+        if self.config.system_field or is_anthropic(value, tools):
+            system = row.get(self._system_field)
+        return read_conversation(value, field, tools, tools_field or "tools", system)

@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from prefdata.errors import DropRecord
 from prefdata.hashing.ids import prompt_id, response_id
 from prefdata.records.annotation import AnnotationKind
-from prefdata.sources.rows.conversations import Turn, check_encodable, encode_structure, read_text
+from prefdata.sources.rows.conversations import Turn, check_encodable, encode_structure
+from prefdata.sources.rows.messages import read_response
 
 _THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}
 """The values of a thumb; as keys, True equals 1 and False equals 0."""
-
-_NO_STRUCTURE = {"thoughts": None, "tool_calls": None}
 
 AnnotatedResponses = tuple[list[dict[str, Any]], dict[str, Any]]
 """Responses in the columns of `ExistingResponse`, and one annotation of them in those of
@@ -74,14 +73,18 @@ class AnnotationsParams(BaseModel):
 
 
 def read_annotation(
-    row: dict[str, Any], turns: Sequence[Turn], params: AnnotationsParams
+    row: dict[str, Any],
+    turns: Sequence[Turn],
+    params: AnnotationsParams,
+    tools: str | None = None,
 ) -> AnnotatedResponses:
-    """The responses and the annotation of a row.
+    """The responses and the annotation of a row. A response is text or an assistant's message.
 
     Args:
         row: The raw row.
         turns: Its prompt, normalised.
         params: Which fields hold what.
+        tools: Its tools.
 
     Raises:
         DropRecord: A field is missing or of another type.
@@ -104,54 +107,63 @@ def read_annotation(
             )
     value, field = row[fields["value"]], fields["value"]
     if params.kind == "ranking":
-        texts = _read_texts(row[fields["response"]], fields["response"])
-        values = _read_ranks(value, field, len(texts))
+        responses = _read_responses(row[fields["response"]], fields["response"])
+        values = _read_ranks(value, field, len(responses))
     else:
-        texts = [read_text(row[fields["response"]], fields["response"])]
+        responses = [read_response(row[fields["response"]], fields["response"])]
         values = [
             _read_rating(value, field) if params.kind == "rating" else _read_thumb(value, field)
         ]
     return annotate(
         turns,
-        texts,
+        responses,
         values,
         kind=params.kind,
         annotator=annotator,
-        models=_read_models(row.get(fields["model"]), fields["model"], len(texts)),
+        models=_read_models(row.get(fields["model"]), fields["model"], len(responses)),
         group=_read_name(row.get(fields["group"]), fields["group"]),
         dimension=params.dimension,
+        tools=tools,
     )
 
 
 def annotate(
     turns: Sequence[Turn],
-    texts: Sequence[str],
+    responses: Sequence[Turn],
     values: Sequence[float],
     kind: AnnotationKind,
     annotator: str,
     models: Sequence[str | None] = (),
     group: str | None = None,
     dimension: str | None = None,
+    tools: str | None = None,
 ) -> AnnotatedResponses:
     """Build responses to a prompt and an annotation of them, both in the order of response ids.
 
     Args:
         turns: The prompt, normalised.
-        texts: The responses, no two alike.
+        responses: The responses, no two alike.
         values: One per response, as in `Annotation`.
         kind: The kind of the annotation.
         annotator: The annotator's id.
         models: The model that wrote each response; left out: unknown.
         group: The annotator's group.
         dimension: The quality that the annotation is about.
+        tools: The prompt's tools.
     """
-    prompt = prompt_id((turn[:2] for turn in turns), encode_structure(turns))
-    ids = [response_id(prompt, text) for text in texts]
-    order = sorted(range(len(texts)), key=ids.__getitem__)
-    authors = models or [None] * len(texts)
+    prompt = prompt_id((turn[:2] for turn in turns), encode_structure(turns, tools))
+    ids = [identify_response(prompt, response) for response in responses]
+    order = sorted(range(len(responses)), key=ids.__getitem__)
+    authors = models or [None] * len(responses)
     return (
         [
-            {**_NO_STRUCTURE, "response_id": ids[n], "text": texts[n], "model": authors[n]}
+            {
+                "response_id": ids[n],
+                "text": responses[n].content,
+                "model": authors[n],
+                "thoughts": responses[n].thoughts,
+                "tool_calls": responses[n].tool_calls,
+            }
             for n in order
         ],
         {
@@ -165,6 +177,11 @@ def annotate(
     )
 
 
+def identify_response(prompt: str, response: Turn) -> str:
+    """The id of an existing response to the prompt of this id."""
+    return response_id(prompt, response.content, encode_structure([response]))
+
+
 def _read_name(value: Any, field: str) -> str | None:
     """An id as text; None where there is none."""
     if value is None or value == "":
@@ -176,15 +193,18 @@ def _read_name(value: Any, field: str) -> str | None:
     return check_encodable(str(value), field)
 
 
-def _read_texts(value: Any, field: str) -> list[str]:
+def _read_responses(value: Any, field: str) -> list[Turn]:
     if not isinstance(value, list):
         raise DropRecord("wrong_type", f"{field} is {type(value).__name__}, expected a list")
-    texts = [read_text(text, f"{field}, response {number}") for number, text in enumerate(value, 1)]
-    if len(texts) < 2:
-        raise DropRecord("too_few_responses", f"{field} holds {len(texts)}, expected 2 or more")
-    if len(set(texts)) < len(texts):
+    responses = [
+        read_response(response, f"{field}, response {number}")
+        for number, response in enumerate(value, 1)
+    ]
+    if len(responses) < 2:
+        raise DropRecord("too_few_responses", f"{field} holds {len(responses)}, expected 2 or more")
+    if any(response in responses[:number] for number, response in enumerate(responses)):
         raise DropRecord("repeated_response", f"{field} holds the same response twice")
-    return texts
+    return responses
 
 
 def _is_number(value: Any) -> bool:

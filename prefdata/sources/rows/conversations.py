@@ -1,4 +1,4 @@
-"""Conversations: messages in any common form as (role, content) turns, normalised and checked."""
+"""Conversations as turns, normalised and checked."""
 
 from __future__ import annotations
 
@@ -38,29 +38,30 @@ def encode_structure(turns: Sequence[Turn], tools: str | None = None) -> str:
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
 
 
-_ROLES = {
-    "system": "system",
-    "user": "user",
-    "assistant": "assistant",
-    "human": "user",
-    "gpt": "assistant",
-    "prompter": "user",
+_FOLLOWS = {
+    None: ("user",),
+    "user": ("assistant",),
+    "assistant": ("user", "tool"),
+    "tool": ("tool", "assistant", "user"),
 }
-"""The names that other datasets use for the same three roles."""
+"""The roles that may follow a role; None: at the start, or behind the system turn."""
 
 
-def clean_conversation(turns: list[Turn], max_chars: int) -> list[Turn]:
+def clean_conversation(
+    turns: Sequence[Turn], max_chars: int, tools: str | None = None
+) -> list[Turn]:
     """Normalise the turns and check that they make a prompt.
 
     Args:
         turns: The turns of the row.
-        max_chars: The most characters over all turns.
+        max_chars: The most characters over all turns, with their thoughts and calls, and the tools.
+        tools: The row's tools.
 
     Raises:
         DropRecord: They are too long, or no chat template could render them as a prompt.
     """
     # Checked before normalising, which takes quadratic time on a long run of combining marks.
-    size = sum(len(turn.content) for turn in turns)
+    size = len(tools or "") + sum(len(text) for turn in turns for text in _list_texts(turn))
     if size > max_chars:
         raise DropRecord(
             "too_long",
@@ -96,33 +97,103 @@ def read_ground_truth(value: Any, field: str) -> str | None:
     return text
 
 
-def check_prompt(turns: list[Turn]) -> None:
+def check_prompt(turns: Sequence[Turn]) -> None:
     """Check that a chat template could render the turns as a prompt. Raises DropRecord if not."""
     if not turns:
         raise DropRecord("empty_conversation", "found no message")
-    for number, (role, content, *_) in enumerate(turns, 1):
-        where = f"message {number} ({role})"
-        if not content:
+    for number, turn in enumerate(turns, 1):
+        where = f"message {number} ({turn.role})"
+        # A tool may return nothing.
+        if not turn.content and not turn.tool_calls and turn.role != "tool":
             raise DropRecord("empty_message", f"{where} holds no text")
-        if "\0" in content:
-            raise DropRecord("nul_character", f"{where} holds a NUL character")
-        check_encodable(content, where)
-    spoken = turns[1:] if turns[0][0] == "system" else turns
-    for number, (role, *_) in enumerate(spoken):
-        expected = ("user", "assistant")[number % 2]
-        if role != expected:
+        _check_texts(turn, where)
+    _check_calls(turns)
+    spoken = turns[1:] if turns[0].role == "system" else turns
+    before = None
+    for number, turn in enumerate(spoken, 1 + len(turns) - len(spoken)):
+        expected = _FOLLOWS[before]
+        if turn.role not in expected:
             raise DropRecord(
                 "roles_out_of_turn",
-                f"message {number + 1 + len(turns) - len(spoken)} is {role}, expected {expected}",
+                f"message {number} is {turn.role}, expected {' or '.join(expected)}",
             )
-    if not spoken or spoken[-1][0] != "user":
+        before = turn.role
+    if before not in ("user", "tool"):
         raise DropRecord(
-            "ends_without_user", "a prompt ends with a user message, this one does not"
+            "ends_without_user",
+            "a prompt ends with a user's message or a tool's result, this one does not",
         )
 
 
+def _check_calls(turns: Sequence[Turn]) -> None:
+    """Check that every call has its result right behind its turn, and every result its call.
+
+    Results without ids answer calls without ids in their order; one of them may stand for the
+    results of several calls, as in ShareGPT's form.
+    """
+    seen: set[str] = set()
+    waiting: list[str | None] = []
+    results = 0
+    for number, turn in enumerate(turns, 1):
+        where = f"message {number} ({turn.role})"
+        if turn.role == "tool":
+            if turn.tool_call_id not in waiting:
+                named = "without an id" if turn.tool_call_id is None else repr(turn.tool_call_id)
+                raise DropRecord(
+                    "result_without_call",
+                    f"{where} is the result of a call {named}, which the turn before did not make",
+                )
+            waiting.remove(turn.tool_call_id)
+            results += 1
+            continue
+        if waiting and (results == 0 or any(call_id is not None for call_id in waiting)):
+            raise _lack_result(where, waiting)
+        ids = [call["id"] for call in turn.tool_calls or ()]
+        for call_id in ids:
+            if call_id in seen:
+                raise DropRecord(
+                    "repeated_call_id", f"{where} calls with the id {call_id!r}, which is taken"
+                )
+            if call_id is not None:
+                seen.add(call_id)
+        waiting, results = (ids if number < len(turns) else []), 0
+    if any(call_id is not None for call_id in waiting):
+        raise _lack_result("the end", waiting)
+
+
+def _lack_result(where: str, waiting: Sequence[str | None]) -> DropRecord:
+    named = ", ".join(repr(call_id) for call_id in waiting if call_id is not None)
+    return DropRecord(
+        "call_without_result",
+        f"{len(waiting)} calls{f' ({named})' if named else ''} have no result before {where}",
+    )
+
+
+def check_response(turn: Turn, field: str) -> Turn:
+    """The turn of a response. Raises DropRecord if it says and calls nothing, or is no text."""
+    if not turn.content.strip() and not turn.tool_calls:
+        raise DropRecord("empty_response", f"{field} holds no text")
+    for text in _list_texts(turn):
+        check_encodable(text, field)
+    return turn
+
+
+def _list_texts(turn: Turn) -> list[str]:
+    """All that a turn says, calls and returns."""
+    calls = [text for call in turn.tool_calls or () for text in call.values()]
+    held = [turn.content, turn.thoughts, turn.tool_call_id, turn.name, *calls]
+    return [text for text in held if text is not None]
+
+
+def _check_texts(turn: Turn, where: str) -> None:
+    for text in _list_texts(turn):
+        if "\0" in text:
+            raise DropRecord("nul_character", f"{where} holds a NUL character")
+        check_encodable(text, where)
+
+
 def read_text(value: Any, field: str) -> str:
-    """The text of a response. Raises DropRecord if it is not text, or blank."""
+    """The text of a response or a system prompt. Raises DropRecord if it is not text, or blank."""
     if not isinstance(value, str):
         raise DropRecord("wrong_type", f"{field} is {type(value).__name__}, expected text")
     if not value.strip():
@@ -140,29 +211,3 @@ def check_encodable(text: str, where: str) -> str:
                 "invalid_unicode", f"{where} holds a lone surrogate at {error.start}"
             ) from error
     return text
-
-
-def read_messages(value: Any, field: str) -> list[Turn]:
-    """The (role, content) turns of a list of messages, roles renamed. Raises DropRecord."""
-    if not isinstance(value, list):
-        raise DropRecord(
-            "wrong_type", f"{field} is {type(value).__name__}, expected text or a list of messages"
-        )
-    turns = []
-    for number, message in enumerate(value, 1):
-        if not isinstance(message, dict):
-            raise DropRecord("wrong_type", f"{field}, message {number} is no object")
-        role = message.get("role", message.get("from"))
-        content = message.get("content", message.get("value"))
-        if not isinstance(role, str) or role not in _ROLES:
-            raise DropRecord(
-                "unknown_role",
-                f"{field}, message {number} has role {role!r}; known: {', '.join(_ROLES)}",
-            )
-        if not isinstance(content, str):
-            raise DropRecord(
-                "wrong_type",
-                f"{field}, message {number} has content {type(content).__name__}, expected text",
-            )
-        turns.append(Turn(_ROLES[role], content))
-    return turns

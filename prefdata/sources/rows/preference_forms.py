@@ -13,6 +13,8 @@ These are the forms that trainers accept, told apart by their columns and the co
 | HelpSteer2 | prompt, response_1, response_2, preference_strength (above 0: response_2) |
 | HelpSteer3 | context, response1, response2, overall_preference (below 0: response1) |
 | AlpacaFarm | instruction, input, output_1, output_2, preference (1 or 2) |
+
+`tools` may stand beside all but the transcripts; messages may call them (messages.py).
 """
 
 from __future__ import annotations
@@ -26,7 +28,15 @@ from typing import Any
 from prefdata.errors import DropRecord, SourceError
 from prefdata.sources.base import NoFault
 from prefdata.sources.rows import transcripts
-from prefdata.sources.rows.conversations import Turn, check_prompt, read_messages, read_text
+from prefdata.sources.rows.conversations import Turn, check_prompt, check_response, read_text
+from prefdata.sources.rows.messages import (
+    Conversation,
+    read_conversation,
+    read_messages,
+    read_response,
+    take_response,
+)
+from prefdata.sources.rows.tools import read_tools
 
 PROMPTS = ("prompt", "messages", "conversations", "context", "instruction", "question", "query")
 SIDES = {
@@ -44,9 +54,10 @@ class PreferenceRow:
     one's, by the dataset's own scores; None if it has none."""
 
     prompt: list[Turn]
-    chosen: str
-    rejected: str
+    chosen: Turn
+    rejected: Turn
     margin: float | None = None
+    tools: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,24 +136,26 @@ def _read_pair(
     """Read a row with a column for each side."""
     if prompt is not None:
         _require(row, prompt)
-    sides = [_require(row, chosen), _require(row, rejected)]
-    if prompt is None and all(isinstance(side, str) for side in sides):
-        turns, texts = _read_transcripts(*sides)
-    elif all(isinstance(side, str) for side in sides):
-        turns, texts = _read_prompt(row, prompt), sides
-    elif all(isinstance(side, dict) for side in sides):
-        turns = _read_prompt(row, prompt)
-        texts = [_read_response(read_messages([side], chosen), []) for side in sides]
+    sides = {name: _require(row, name) for name in (chosen, rejected)}
+    tools = None
+    if prompt is None and all(isinstance(side, str) for side in sides.values()):
+        turns, responses = _read_transcripts(*sides.values())
+    elif prompt is not None and all(isinstance(side, str | dict) for side in sides.values()):
+        turns, tools = _read_prompt(row, prompt)
+        responses = [read_response(side, n, tools is not None) for n, side in sides.items()]
     else:
-        both = [read_messages(side, chosen) for side in sides]
-        if any(side and side[0][0] != "assistant" for side in both) or prompt is None:
+        read = [read_conversation(side, n, row.get("tools")) for n, side in sides.items()]
+        both, tools = [each.turns for each in read], read[0].tools
+        if any(side and side[0].role != "assistant" for side in both) or prompt is None:
             turns = _share_turns(*both)
         else:
-            turns = _read_prompt(row, prompt)
+            turns, tools = _read_prompt(row, prompt)
             both = [turns + side for side in both]
-        texts = [_read_response(side, turns) for side in both]
-    _check_pair(turns, texts)
-    return PreferenceRow(turns, texts[0], texts[1], _read_margin(row))
+        responses = [
+            take_response(side[len(turns) :], n) for side, n in zip(both, sides, strict=True)
+        ]
+    _check_pair(turns, responses)
+    return PreferenceRow(turns, responses[0], responses[1], _read_margin(row), tools)
 
 
 def _require(row: dict[str, Any], name: str) -> Any:
@@ -151,19 +164,19 @@ def _require(row: dict[str, Any], name: str) -> Any:
     return row[name]
 
 
-def _read_prompt(row: dict[str, Any], prompt: str | None) -> list[Turn]:
-    """Read the prompt of a row, with the extra columns of instruction datasets."""
-    assert prompt is not None
+def _read_prompt(row: dict[str, Any], prompt: str) -> Conversation:
+    """Read the prompt of a row and its tools, with the extra columns of instruction datasets."""
     value = _require(row, prompt)
     if not isinstance(value, str):
-        return read_messages(value, prompt)
+        return read_conversation(value, prompt, row.get("tools"))
     turns = [Turn("system", read_text(row["system"], "system"))] if row.get("system") else []
     for number, turn in enumerate(row.get("history") or [], 1):
         if not isinstance(turn, list | tuple) or [type(text) for text in turn] != [str, str]:
             raise DropRecord("wrong_type", f"history, turn {number} is no pair of texts")
         turns += [Turn("user", turn[0]), Turn("assistant", turn[1])]
     extra = row.get("input") if prompt == "instruction" else None
-    return [*turns, Turn("user", f"{value}\n{extra}" if extra else value)]
+    turns.append(Turn("user", f"{value}\n{extra}" if extra else value))
+    return Conversation(turns, read_tools(row.get("tools"), "tools"))
 
 
 def _share_turns(one: list[Turn], other: list[Turn]) -> list[Turn]:
@@ -176,27 +189,19 @@ def _share_turns(one: list[Turn], other: list[Turn]) -> list[Turn]:
     return one[:count]
 
 
-def _read_response(turns: list[Turn], prompt: list[Turn]) -> str:
-    rest = turns[len(prompt) :]
-    if len(rest) != 1 or rest[0][0] != "assistant":
-        found = ", ".join(turn.role for turn in rest) or "nothing"
-        raise DropRecord(
-            "several_turns", f"behind the shared prompt stands {found}, expected one response"
-        )
-    return rest[0][1]
-
-
-def _read_transcripts(chosen: str, rejected: str) -> tuple[list[Turn], list[str]]:
+def _read_transcripts(chosen: str, rejected: str) -> tuple[list[Turn], list[Turn]]:
     shared = transcripts.read_prompt({"chosen": chosen, "rejected": rejected})
     turns = [turn._replace(content=turn.content.strip()) for turn in shared]
     whole = [transcripts.read_turns(text) for text in (chosen, rejected)]
-    return turns, [_read_response(each, each[: len(turns)]) for each in whole]
+    return turns, [
+        take_response(each[len(turns) :], n) for each, n in zip(whole, SIDES, strict=True)
+    ]
 
 
-def _check_pair(turns: list[Turn], texts: Sequence[Any]) -> None:
+def _check_pair(turns: list[Turn], responses: Sequence[Turn]) -> None:
     check_prompt(turns)
-    for side, text in zip(SIDES, texts, strict=True):
-        read_text(text, side)
+    for side, response in zip(SIDES, responses, strict=True):
+        check_response(response, side)
 
 
 def _read_margin(row: dict[str, Any]) -> float | None:
@@ -221,10 +226,13 @@ def _vote_reader(
         if strength == middle:
             raise NoFault("tie", f"{vote} is {strength:g}: neither response is preferred")
         names = (one, other) if strength < middle else (other, one)
-        texts = [row.get(name) for name in names]
-        turns = _read_prompt(row, prompt)
-        _check_pair(turns, texts)
-        return PreferenceRow(turns, str(texts[0]), str(texts[1]), abs(strength - middle))
+        turns, tools = _read_prompt(row, prompt)
+        chosen, rejected = (
+            Turn("assistant", read_text(row.get(name), side))
+            for name, side in zip(names, SIDES, strict=True)
+        )
+        check_prompt(turns)
+        return PreferenceRow(turns, chosen, rejected, abs(strength - middle), tools)
 
     return read
 
@@ -233,13 +241,15 @@ def _read_openai(row: dict[str, Any]) -> PreferenceRow:
     value = _require(row, "input")
     if not isinstance(value, dict):
         raise DropRecord("wrong_type", f"input is {type(value).__name__}, expected an object")
-    turns = read_messages(value.get("messages"), "input.messages")
-    texts = [
-        _read_response(read_messages(_require(row, name), name), [])
+    turns, tools = read_conversation(
+        value.get("messages"), "input.messages", value.get("tools"), "input.tools"
+    )
+    chosen, rejected = (
+        take_response(read_messages(_require(row, name), name, tools is not None), name)
         for name in ("preferred_output", "non_preferred_output")
-    ]
-    _check_pair(turns, texts)
-    return PreferenceRow(turns, texts[0], texts[1])
+    )
+    _check_pair(turns, [chosen, rejected])
+    return PreferenceRow(turns, chosen, rejected, tools=tools)
 
 
 def _vote_form(name: str, prompt: str, one: str, other: str, vote: str, middle: float = 0) -> Form:

@@ -75,9 +75,9 @@ def test_good_rows_become_turns(row: dict[str, Any], turns: list[tuple[str, str]
         ({"messages": ["Hi"]}, "wrong_type", "messages, message 1 is no object"),
         ({"messages": [{"role": "user"}]}, "wrong_type", "message 1 has content NoneType"),
         (
-            {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
-            "wrong_type",
-            "message 1 has content list",
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+            "images_unsupported",
+            "message 1, part 1 is of the type 'image_url': prefdata reads text only",
         ),
         ({"messages": []}, "empty_conversation", "no message"),
         ({"prompt": []}, "empty_conversation", "no message"),
@@ -94,8 +94,8 @@ def test_good_rows_become_turns(row: dict[str, Any], turns: list[tuple[str, str]
         ({"messages": [{"role": 3, "content": "Hi"}]}, "unknown_role", "role 3"),
         (
             {"messages": [{"role": "tool", "content": "Hi"}]},
-            "unknown_role",
-            "message 1 has role 'tool'; known: system, user, assistant",
+            "result_without_call",
+            "message 1 (tool) is the result of a call without an id",
         ),
         (
             {"messages": [USER, USER]},
@@ -110,8 +110,8 @@ def test_good_rows_become_turns(row: dict[str, Any], turns: list[tuple[str, str]
         ({"messages": [ASSISTANT, USER]}, "roles_out_of_turn", "message 1 is assistant"),
         ({"messages": [USER, SYSTEM, USER]}, "roles_out_of_turn", "message 2 is system"),
         ({"messages": [SYSTEM, SYSTEM, USER]}, "roles_out_of_turn", "message 2 is system"),
-        ({"messages": [USER, ASSISTANT]}, "ends_without_user", "ends with a user message"),
-        ({"messages": [SYSTEM]}, "ends_without_user", "ends with a user message"),
+        ({"messages": [USER, ASSISTANT]}, "ends_without_user", "ends with a user's message"),
+        ({"messages": [SYSTEM]}, "ends_without_user", "ends with a user's message"),
     ],
 )
 def test_bad_rows_are_dropped_with_reason_and_place(row: Any, reason: str, detail: str) -> None:

@@ -19,21 +19,28 @@ LONG_ASKED = [*ASKED, Turn("assistant", "4"), Turn("user", "Sure?")]
 SYSTEM = [Turn("system", "Be brief."), *ASKED]
 HH = "\n\nHuman: 2 + 2?\n\nAssistant: 4\n\nHuman: Sure?\n\nAssistant:"
 
+
+def pair(
+    prompt: list[Turn], chosen: str, rejected: str, margin: float | None = None
+) -> PreferenceRow:
+    return PreferenceRow(prompt, Turn("assistant", chosen), Turn("assistant", rejected), margin)
+
+
 FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
     "explicit, messages": (
         {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD], "margin": 0.5},
         "prompt (messages), responses as messages",
-        PreferenceRow(ASKED, "4", "5", 0.5),
+        pair(ASKED, "4", "5", 0.5),
     ),
     "explicit, text": (
         {"prompt": "2 + 2?", "chosen": "4", "rejected": "5"},
         "prompt (text), responses as text",
-        PreferenceRow(ASKED, "4", "5"),
+        pair(ASKED, "4", "5"),
     ),
     "messages, responses as text": (
         {"prompt": LONG, "chosen": "4", "rejected": "5"},
         "prompt (messages), responses as text",
-        PreferenceRow(LONG_ASKED, "4", "5"),
+        pair(LONG_ASKED, "4", "5"),
     ),
     "ultrafeedback_binarized": (
         {
@@ -46,27 +53,27 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
             "score_rejected": 6,
         },
         "whole conversations, prompt repeated",
-        PreferenceRow(ASKED, "4", "5", 2.5),
+        pair(ASKED, "4", "5", 2.5),
     ),
     "implicit, messages": (
         {"chosen": [*LONG, GOOD], "rejected": [*LONG, BAD]},
         "whole conversations",
-        PreferenceRow(LONG_ASKED, "4", "5"),
+        pair(LONG_ASKED, "4", "5"),
     ),
     "implicit, equal responses": (
         {"chosen": [USER, GOOD], "rejected": [USER, GOOD]},
         "whole conversations",
-        PreferenceRow(ASKED, "4", "4"),
+        pair(ASKED, "4", "4"),
     ),
     "HH": (
         {"chosen": f"{HH} Yes.", "rejected": f"{HH} No."},
         "HH transcripts",
-        PreferenceRow(LONG_ASKED, "Yes.", "No."),
+        pair(LONG_ASKED, "Yes.", "No."),
     ),
     "axolotl, one message a side": (
         {"messages": LONG, "chosen": GOOD, "rejected": BAD},
         "messages (messages), responses as a message",
-        PreferenceRow(LONG_ASKED, "4", "5"),
+        pair(LONG_ASKED, "4", "5"),
     ),
     "LLaMA-Factory, ShareGPT": (
         {
@@ -75,7 +82,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
             "rejected": {"from": "gpt", "value": "5"},
         },
         "conversations (messages), responses as a message",
-        PreferenceRow(ASKED, "4", "5"),
+        pair(ASKED, "4", "5"),
     ),
     "LLaMA-Factory, Alpaca": (
         {
@@ -87,7 +94,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
             "rejected": "5",
         },
         "instruction (text), responses as text",
-        PreferenceRow(
+        pair(
             [
                 Turn("system", "Be brief."),
                 Turn("user", "Hi"),
@@ -101,17 +108,17 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
     "axolotl RM": (
         {"system": "Be brief.", "input": "2 + 2?", "chosen": "4", "rejected": "5"},
         "input (text), responses as text",
-        PreferenceRow(SYSTEM, "4", "5"),
+        pair(SYSTEM, "4", "5"),
     ),
     "orca": (
         {"system": "", "question": "2 + 2?", "chosen": "4", "rejected": "5"},
         "question (text), responses as text",
-        PreferenceRow(ASKED, "4", "5"),
+        pair(ASKED, "4", "5"),
     ),
     "rationales": (
         {"prompt": "2 + 2?", "chosen": "4", "rejected": "5", "rationale": "Arithmetic."},
         "prompt (text), responses as text",
-        PreferenceRow(ASKED, "4", "5"),
+        pair(ASKED, "4", "5"),
     ),
     "OpenAI": (
         {
@@ -120,7 +127,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
             "non_preferred_output": [BAD],
         },
         "OpenAI",
-        PreferenceRow(ASKED, "4", "5"),
+        pair(ASKED, "4", "5"),
     ),
     "HelpSteer2": (
         {
@@ -131,7 +138,7 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
             "preference_statement": "@Response 2 is right.",
         },
         "HelpSteer2",
-        PreferenceRow(ASKED, "4", "5", 2.0),
+        pair(ASKED, "4", "5", 2.0),
     ),
     "HelpSteer3": (
         {
@@ -142,12 +149,12 @@ FORMS: dict[str, tuple[dict[str, Any], str, PreferenceRow]] = {
             "overall_preference": -3,
         },
         "HelpSteer3",
-        PreferenceRow(LONG_ASKED, "4", "5", 3.0),
+        pair(LONG_ASKED, "4", "5", 3.0),
     ),
     "AlpacaFarm": (
         {"instruction": "Add.", "input": "", "output_1": "5", "output_2": "4", "preference": 2},
         "AlpacaFarm",
-        PreferenceRow([Turn("user", "Add.")], "4", "5", 0.5),
+        pair([Turn("user", "Add.")], "4", "5", 0.5),
     ),
 }
 
@@ -163,7 +170,7 @@ def test_a_row_of_each_form(name: str) -> None:
 def test_columns_can_be_named() -> None:
     row = {"q": "2 + 2?", "good": "4", "bad": "5", "chosen": 1}
     named = {"prompt": "q", "chosen": "good", "rejected": "bad"}
-    assert detect_form(row, "d", named).read(row) == PreferenceRow(ASKED, "4", "5")
+    assert detect_form(row, "d", named).read(row) == pair(ASKED, "4", "5")
     with pytest.raises(SourceError, match="no column 'p' for prompt; it has: q, good, bad"):
         detect_form(row, "d", {"prompt": "p"})
 
