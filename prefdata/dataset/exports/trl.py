@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 import polars as pl
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from prefdata.dataset.exports.base import Export, ExportConfig
 from prefdata.messages.chat_form import to_chat_form
+from prefdata.messages.numbers import encode_numbers
 from prefdata.records.base import polars_schema
 from prefdata.records.preference import Preference, StructuredPreference
 
@@ -98,10 +99,16 @@ class Trl(Export):
         """Each message in OpenAI's form, as JSON text."""
         keys = (self.config.thoughts,)
         texts = [
-            [orjson.dumps(to_chat_form(turn, thought_keys=keys)).decode() for turn in turns]
+            [_encode_message(to_chat_form(turn, thought_keys=keys)) for turn in turns]
             for turns in conversations.to_list()
         ]
         return pl.Series(conversations.name, texts, dtype=pl.List(pl.String))
+
+
+def _encode_message(message: dict[str, Any]) -> str:
+    for call in message.get("tool_calls", ()):
+        call["function"]["arguments"] = encode_numbers(call["function"]["arguments"])
+    return orjson.dumps(message).decode()
 
 
 def _any_turn(column: str, condition: pl.Expr) -> pl.Expr:
