@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -10,7 +10,7 @@ import polars as pl
 from prefdata import __version__
 from prefdata.accounting.stats import Stats, account
 from prefdata.audit.summary import summarize_judges
-from prefdata.comparisons.sides import join_texts
+from prefdata.comparisons.sides import join_responses
 from prefdata.config.params import Params
 from prefdata.config.plugins import fingerprint_params, list_plugins
 from prefdata.dataset import manifest as folder
@@ -53,9 +53,15 @@ class ExportStage(Stage):
         begin(context.dropped)
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
-        from prefdata.pipelines.beam.steps import apply_step, spread_buckets
+        from prefdata.pipelines.beam.steps import apply_step, gather, spread_buckets
 
-        return apply_step(spread_buckets(pipeline, context), "Export", context, _write_shards)
+        buckets = spread_buckets(pipeline, context)
+        if make_export(context).structured is None:
+            return apply_step(buckets, "Export", context, _write_shards)
+        found = apply_step(buckets, "Find structure", context, _find_structure)
+        # All shards have one schema, so a bucket can't decide by itself.
+        structure = gather(found, "Gather structure", context, _merge_structure)
+        return apply_step(buckets, "Export", context, _write_shards, structure=structure)
 
     def finish(self, context: Context, stats: Stats) -> None:
         finish_table(self, context, context.dropped, stats, 0)
@@ -69,10 +75,23 @@ def make_export(context: Context) -> Export:
     return context.runtime.part(EXPORTS, context.params.export.format, "export.format")
 
 
-def _write_shards(context: Context, bucket: int) -> Iterator[Stats]:
-    pairs = _join_texts(context, bucket)
+def _find_structure(context: Context, bucket: int) -> Iterator[list[str]]:
+    pairs = context.read("filtered", bucket, ["prompt_id", "chosen_id", "rejected_id"])
+    if pairs.height:
+        yield make_export(context).list_structure(_join_texts(context, bucket, pairs))
+
+
+def _merge_structure(_: Context, found: Iterable[list[str]]) -> list[str]:
+    return sorted({name for names in found for name in names})
+
+
+def _write_shards(context: Context, bucket: int, structure: Sequence[str] = ()) -> Iterator[Stats]:
+    pairs = _join_texts(context, bucket, context.read("filtered", bucket))
     export = make_export(context)
-    rows = export.format_rows(pairs)
+    if structure and export.structured:
+        record, rows = export.structured, export.format_structured(pairs)
+    else:
+        record, rows = export.record, export.format_rows(pairs)
     dropped = no_dropped()
     stats = account(f"export, bucket {bucket}", pairs.height, rows.height, dropped)
     shards = {}
@@ -82,20 +101,21 @@ def _write_shards(context: Context, bucket: int) -> Iterator[Stats]:
         if part.height:
             name = folder.name_shard(split, bucket, context.buckets)
             path = storage.join(context.catalog.dataset, name)
-            storage.write_bytes(path, encode(export.record, part, where=path))
+            storage.write_bytes(path, encode(record, part, where=path))
             shards[name] = part.height
     write_bucket(context.dropped, bucket, context.buckets, dropped)
     digests = {f"{bucket}": f"{folder.digest_content(rows):x}"}
     counted = {"shards": shards, "digests": digests, "rows_written": rows.height}
-    yield stats.model_copy(update=counted)
+    yield stats.model_copy(update={**counted, "structure": list(structure)})
 
 
-def _join_texts(context: Context, bucket: int) -> pl.DataFrame:
-    pairs = context.read("filtered", bucket)
-    prompts = context.read("prompts", bucket, ["prompt_id", "messages", "split", "source"])
-    texts = context.read("responses", bucket, ["response_id", "text"])
+def _join_texts(context: Context, bucket: int, pairs: pl.DataFrame) -> pl.DataFrame:
+    columns = ["prompt_id", "messages", "tools", "split", "source"]
+    prompts = context.read("prompts", bucket, columns)
+    columns = ["response_id", "text", "thoughts", "tool_calls"]
+    responses = context.read("responses", bucket, columns)
     joined = pairs.join(prompts, on="prompt_id", how="left", maintain_order="left")
-    return join_texts(joined, texts)
+    return join_responses(joined, responses)
 
 
 def _make_manifest(context: Context, stats: Stats) -> Manifest:
@@ -109,6 +129,7 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
         config_fingerprint=fingerprint_params(params),
         plugins=list_plugins(params),
         models={name: engine.fingerprint for name, engine in engines.items()},
+        structure=stats.structure,
         splits={
             split: sum(n for name, n in stats.shards.items() if f"/{split}-" in name)
             for split in SPLITS

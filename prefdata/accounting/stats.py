@@ -36,7 +36,8 @@ class Stats(BaseModel):
     """Counts of a bucket or, added up, of a stage.
 
     `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table.
-    `digests` and `shards` are the export's, by bucket and by file name; `filters` are the filter
+    `digests`, `shards` and `structure` are the export's, the first two by bucket and by file name,
+    `structure` what its rows hold of tools, tool_calls and thoughts; `filters` are the filter
     stage's, by position and kind.
     """
 
@@ -48,6 +49,7 @@ class Stats(BaseModel):
     usage: dict[str, Usage] = {}
     digests: dict[str, str] = {}
     shards: dict[str, int] = {}
+    structure: list[str] = []
     filters: dict[str, FilterStats] = {}
 
     def plus(self, other: Stats) -> Stats:
@@ -62,6 +64,7 @@ class Stats(BaseModel):
             usage=add_usage(self.usage, other.usage),
             digests={**self.digests, **other.digests},
             shards={**self.shards, **other.shards},
+            structure=sorted({*self.structure, *other.structure}),
             filters={
                 name: self.filters.get(name, none).plus(other.filters.get(name, none))
                 for name in sorted({**self.filters, **other.filters}, key=_position)

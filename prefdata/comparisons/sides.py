@@ -41,6 +41,28 @@ def join_texts(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
     return pairs
 
 
+def join_responses(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """The pairs, in their order, with the texts `chosen` and `rejected`, and chosen_thoughts,
+    chosen_tool_calls, rejected_thoughts and rejected_tool_calls.
+
+    Args:
+        pairs: Rows with chosen_id and rejected_id.
+        responses: Rows with response_id, text, thoughts and tool_calls.
+    """
+    for side in ("chosen", "rejected"):
+        pairs = pairs.join(
+            responses.select(
+                pl.col("response_id").alias(f"{side}_id"),
+                pl.col("text").alias(side),
+                pl.col("thoughts", "tool_calls").name.prefix(f"{side}_"),
+            ),
+            on=f"{side}_id",
+            how="left",
+            maintain_order="left",
+        )
+    return pairs
+
+
 def join_forms(pairs: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
     """The pairs, in their order, with chosen_policy, rejected_policy and same_form; see `Pair`.
 

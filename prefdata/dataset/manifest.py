@@ -80,6 +80,11 @@ class Manifest(Entry):
         description='Kinds of plugins, such as "judges.loudness", with package and version.'
     )
     models: dict[str, str] = Field(description="The fingerprint of each model.")
+    structure: list[str] = Field(
+        default=[],
+        description="What its messages and prompts have besides role and content, of thoughts, "
+        "tool_calls and tools.",
+    )
     splits: dict[str, int] = Field(description="The number of pairs in each split.")
     stages: list[StageEntry]
     files: list[FileEntry]

@@ -225,11 +225,39 @@ def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[Row]:
 def _batch_values(batch: pa.RecordBatch) -> list[Any]:
     """The batch's rows; a DropRecord in place of one whose text is not UTF-8."""
     try:
-        return list(batch.to_pylist())
+        return list_values(batch)
     except UnicodeDecodeError as error:
         if batch.num_rows == 1:
             return [DropRecord("invalid_unicode", f"not UTF-8: {error}")]
         return [row for n in range(batch.num_rows) for row in _batch_values(batch.slice(n, 1))]
+
+
+def list_values(batch: pa.RecordBatch) -> list[Any]:
+    """The batch's rows; columns of JSON, and of lists of JSON, as the values.
+
+    Raises:
+        UnicodeDecodeError: A text is not UTF-8.
+    """
+    rows = batch.to_pylist()
+    for field in batch.schema:
+        depth, kind = 0, field.type
+        while pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            depth, kind = depth + 1, kind.value_type
+        if isinstance(kind, pa.JsonType):
+            for row in rows:
+                row[field.name] = _parse_texts(row[field.name], depth)
+    return rows
+
+
+def _parse_texts(value: Any, depth: int) -> Any:
+    """The lists of JSON texts, `depth` deep, as lists of the values."""
+    if value is None:
+        return None
+    if depth:
+        return [_parse_texts(each, depth - 1) for each in value]
+    parsed = parse_json(value.encode())
+    # A text that is no JSON stays as it is: what reads the row says what it expected.
+    return value if isinstance(parsed, DropRecord) else parsed
 
 
 def _open_parquet(path: str, file: IO[bytes]) -> pq.ParquetFile:

@@ -12,7 +12,9 @@ THOUGHT_KEYS = ("reasoning_content", "thinking")
 
 
 def to_chat_form(
-    message: Mapping[str, Any], arguments: Literal["object", "text"] = "object"
+    message: Mapping[str, Any],
+    arguments: Literal["object", "text"] = "object",
+    thought_keys: Sequence[str] = THOUGHT_KEYS,
 ) -> dict[str, Any]:
     """A message in OpenAI's form, with no key that it does not need.
 
@@ -23,10 +25,11 @@ def to_chat_form(
     Args:
         message: The fields of `Message`; those of STRUCTURE may be null or absent.
         arguments: The form of a call's arguments: an object for chat templates, text for servers.
+        thought_keys: The keys of its thoughts.
     """
     chat: dict[str, Any] = {"role": message["role"], "content": message["content"]}
     if message.get("thoughts") is not None:
-        chat |= dict.fromkeys(THOUGHT_KEYS, message["thoughts"])
+        chat |= dict.fromkeys(thought_keys, message["thoughts"])
     if message.get("tool_calls"):
         chat["tool_calls"] = [to_call_form(call, arguments) for call in message["tool_calls"]]
     for name in ("tool_call_id", "name"):

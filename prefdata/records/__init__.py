@@ -9,7 +9,7 @@ from prefdata.records.judgment import Judgment
 from prefdata.records.label import Label
 from prefdata.records.message import Message, ToolCall
 from prefdata.records.pair import AugmentedPair, FilteredPair, Pair, PairJudgment
-from prefdata.records.preference import Preference
+from prefdata.records.preference import Preference, StructuredPreference
 from prefdata.records.prompt import Prompt
 from prefdata.records.response import Response
 from prefdata.records.top_up import TopUp
@@ -24,6 +24,7 @@ RECORDS: tuple[type[Record], ...] = (
     AugmentedPair,
     FilteredPair,
     Preference,
+    StructuredPreference,
     Dropped,
     TopUp,
     Demonstration,
@@ -48,6 +49,7 @@ __all__ = [
     "Prompt",
     "Record",
     "Response",
+    "StructuredPreference",
     "ToolCall",
     "TopUp",
 ]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import types
 import typing
 from functools import cache
-from typing import Any, ClassVar, Literal, Union
+from typing import Annotated, Any, ClassVar, Literal, Union
 
 import polars as pl
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 SCHEMA_VERSION = 3
 """Raised by one whenever a column of any record changes its name, type or meaning."""
 
 OLDEST_VERSION = 2
 """The earliest schema version whose tables and datasets are read, by prefdata/tables/migrations."""
+
+JsonText = Annotated[
+    str, WithJsonSchema({"type": "string", "contentMediaType": "application/json"})
+]
+"""JSON as text. Parquet files say that it is JSON, so that `datasets` reads it as the value."""
 
 _SCALARS: dict[type, pa.DataType] = {
     str: pa.string(),
@@ -37,7 +42,13 @@ class Record(BaseModel):
 @cache
 def arrow_schema(record: type[Record]) -> pa.Schema:
     """The Arrow schema of a record; a field is nullable exactly where the record allows None."""
-    return pa.schema([_field(n, f.annotation) for n, f in record.model_fields.items()])
+    return pa.schema([_field(n, f.annotation, pa.string()) for n, f in record.model_fields.items()])
+
+
+@cache
+def parquet_schema(record: type[Record]) -> pa.Schema:
+    """The Arrow schema of a record in Parquet files: where the record has JSON, they say so."""
+    return pa.schema([_field(n, f.annotation, pa.json_()) for n, f in record.model_fields.items()])
 
 
 @cache
@@ -55,11 +66,11 @@ def fill_columns(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
     return rows.with_columns(absent).select(schema.names())
 
 
-def _field(name: str, annotation: Any) -> pa.Field:
+def _field(name: str, annotation: Any, json: pa.DataType) -> pa.Field:
     arms = [a for a in _arms(annotation) if a is not type(None)]
     if len(arms) != 1:
         raise TypeError(f"column {name}: {annotation} has no single Arrow type")
-    return pa.field(name, _type(arms[0]), nullable=len(arms) != len(_arms(annotation)))
+    return pa.field(name, _type(arms[0], json), nullable=len(arms) != len(_arms(annotation)))
 
 
 def _arms(annotation: Any) -> tuple[Any, ...]:
@@ -68,13 +79,16 @@ def _arms(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def _type(annotation: Any) -> pa.DataType:
+def _type(annotation: Any, json: pa.DataType) -> pa.DataType:
+    if annotation == JsonText:
+        return json
     origin = typing.get_origin(annotation)
     if origin is list:
         (item,) = typing.get_args(annotation)
-        return pa.list_(_field("element", item))
+        return pa.list_(_field("element", item, json))
     if origin is Literal:
         return _SCALARS[type(typing.get_args(annotation)[0])]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return pa.struct([_field(n, f.annotation) for n, f in annotation.model_fields.items()])
+        fields = annotation.model_fields.items()
+        return pa.struct([_field(n, f.annotation, json) for n, f in fields])
     return _SCALARS[annotation]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.records.base import Record
+from prefdata.records.base import JsonText, Record
 from prefdata.records.pair import PairJudgment
 
 
@@ -19,14 +19,17 @@ class Turn(BaseModel):
     content: str
 
 
-class Preference(Record):
-    """One row of data/dataset: prompt, and completions without it, all `list[Turn]`."""
+TurnT = TypeVar("TurnT", Turn, str)
+
+
+class PreferenceColumns(Record, Generic[TurnT]):
+    """The columns of a row: prompt, and completions without it, all lists of turns."""
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
 
-    prompt: list[Turn]
-    chosen: list[Turn] = Field(description="Exactly one assistant turn.")
-    rejected: list[Turn] = Field(description="Exactly one assistant turn.")
+    prompt: list[TurnT]
+    chosen: list[TurnT] = Field(description="Exactly one assistant turn.")
+    rejected: list[TurnT] = Field(description="Exactly one assistant turn.")
     prompt_id: str
     pair_id: str
     source: str
@@ -43,3 +46,21 @@ class Preference(Record):
     ches_normalized: float | None
     weight: float | None
     judgments: list[PairJudgment]
+
+
+class Preference(PreferenceColumns[Turn]):
+    """One row of data/dataset where messages are role and content, and prompts have no tools."""
+
+
+class StructuredPreference(PreferenceColumns[JsonText]):
+    """One row of data/dataset where some prompt or response of it has tools, calls or thoughts.
+
+    A turn is a message in OpenAI's form, with no key that it does not need: `{"role": "assistant",
+    "content": "", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f",
+    "arguments": {"city": "Paris"}}}]}`. As JSON, for a struct would give every turn the keys of all
+    turns, and every call the arguments of all tools, as nulls that chat templates render.
+    """
+
+    tools: str | None = Field(
+        description="The prompt's tools as JSON text; see Prompt. null: none."
+    )

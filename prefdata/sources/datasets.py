@@ -64,7 +64,7 @@ class LoadedDataset(Dataset):
 
     def rows(self) -> Iterator[Row]:
         batches = self.table.to_batches(max_chunksize=1000)
-        values = (value for batch in batches for value in batch.to_pylist())
+        values = (value for batch in batches for value in files.list_values(batch))
         return (Row(number, None, value) for number, value in enumerate(values, 1))
 
     def count_rows(self) -> int:

@@ -15,6 +15,7 @@ from prefdata.records.base import (
     SCHEMA_VERSION,
     Record,
     arrow_schema,
+    parquet_schema,
     polars_schema,
 )
 from prefdata.tables.layout import Table, TableInfo
@@ -75,7 +76,8 @@ def encode(record: type[Record], rows: pl.DataFrame, where: str) -> memoryview:
         if not field.nullable and arrow.column(field.name).null_count:
             raise TableError(f"{where}: column {field.name} of {record.__name__} holds nulls")
     sink = pa.BufferOutputStream()
-    pq.write_table(arrow, sink, compression="zstd", row_group_size=65_536)
+    stored = arrow.cast(parquet_schema(record))
+    pq.write_table(stored, sink, compression="zstd", row_group_size=65_536)
     return memoryview(sink.getvalue())
 
 

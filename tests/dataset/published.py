@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -21,11 +22,20 @@ from prefdata.dataset.manifest import (
     name_shard,
 )
 from prefdata.files import storage
+from prefdata.messages.columns import CALLS, fill_messages
 from prefdata.records import SCHEMA_VERSION, FilteredPair
 from prefdata.records.base import fill_columns
 from prefdata.tables.write import encode
 
 BUCKETS = 2
+_STRUCTURE = {
+    "tools": pl.String(),
+    **{
+        f"{side}_{name}": dtype
+        for side in ("chosen", "rejected")
+        for name, dtype in (("thoughts", pl.String()), ("tool_calls", CALLS))
+    },
+}
 
 
 def make_pairs(count: int) -> pl.DataFrame:
@@ -50,26 +60,40 @@ def make_pairs(count: int) -> pl.DataFrame:
         }
         for n in range(count)
     ]
-    texts = pl.DataFrame(rows).select("messages", "source", "split", "chosen", "rejected")
-    filled = fill_columns(pl.DataFrame(rows), FilteredPair)
+    return fill_pairs(pl.DataFrame(rows))
+
+
+def fill_pairs(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows as pairs with their texts; columns that they lack are null."""
+    texts = rows.select("source", "split", "chosen", "rejected").with_columns(
+        fill_messages(rows["messages"]),
+        *(
+            rows[name].cast(dtype) if name in rows.columns else pl.lit(None, dtype).alias(name)
+            for name, dtype in _STRUCTURE.items()
+        ),
+    )
+    filled = fill_columns(rows, FilteredPair)
     return filled.with_columns(pl.col("judgments").fill_null([])).hstack(texts)
 
 
-def publish(folder: Path, pairs: pl.DataFrame) -> Manifest:
-    """The dataset of these pairs in the folder."""
-    dataset, export = str(folder), EXPORTS.parse({"kind": "trl"})
+def publish(folder: Path, pairs: pl.DataFrame, **settings: Any) -> Manifest:
+    """The dataset of these pairs in the folder, in TRL's format with these settings."""
+    dataset, export = str(folder), EXPORTS.parse({"kind": "trl", **settings})
+    structure = export.list_structure(pairs)
+    structured = bool(structure and export.structured)
+    record = export.structured if structured else export.record
     begin_dataset(dataset)
     shards, digests = [], []
     for bucket in range(BUCKETS):
         own = pairs.filter(pl.int_range(pl.len()) % BUCKETS == bucket)
-        rows = export.format_rows(own)
+        rows = export.format_structured(own) if structured else export.format_rows(own)
         digests.append(digest_content(rows))
         for split in ("train", "test"):
             part = rows.filter(own["split"] == split)
             if part.height:
                 shards.append(name_shard(split, bucket, BUCKETS))
                 path = storage.join(dataset, shards[-1])
-                storage.write_bytes(path, encode(export.record, part, where=path))
+                storage.write_bytes(path, encode(record, part, where=path))
     stage = StageEntry(
         stage="pair",
         unit="comparisons",
@@ -88,6 +112,7 @@ def publish(folder: Path, pairs: pl.DataFrame) -> Manifest:
         prefdata_version="0",
         config_fingerprint="f" * 32,
         models={"policy": "a" * 32},
+        structure=structure,
         splits={split: pairs["split"].eq(split).sum() for split in ("train", "test")},
         stages=[stage],
         files=[describe_file(dataset, name) for name in sorted(shards)],

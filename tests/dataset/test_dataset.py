@@ -45,7 +45,8 @@ def test_the_rows_hold_the_texts_of_their_pairs(folder: Path) -> None:
     assert rows.height == len(pairs)
     for row in rows.to_dicts():
         pair = pairs[row["pair_id"]]
-        assert row["prompt"] == pair["messages"]
+        messages = pair["messages"]
+        assert row["prompt"] == [{"role": m["role"], "content": m["content"]} for m in messages]
         assert row["chosen"] == [{"role": "assistant", "content": pair["chosen"]}]
         assert row["rejected"] == [{"role": "assistant", "content": pair["rejected"]}]
         assert row["soft_label"] == pair["soft_label"]

@@ -1,37 +1,148 @@
-"""TRL's own DPO trainer takes the published dataset as it is and trains on it."""
+"""TRL's own trainers take the published dataset as it is, and train on the tokens that are scored.
+
+Without structure the messages are role and content; with tools, calls and thoughts each has the
+keys that it needs, and no other.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import datasets
+import polars as pl
 import pytest
+from blocks import ROOT
 from dataset.published import make_pairs, publish
+from dataset.structured import CASES, SIDES, TEMPLATE, make_structured, respond
+
+from prefdata.engines.chat import Prompts, encode_responses
+from prefdata.messages.chat_form import parse_tools, to_chat
 
 trl = pytest.importorskip("trl", reason="trl is not installed")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
+ARGUMENTS = {
+    "max_steps": 2,
+    "report_to": [],
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "max_length": None,
+}
 
-def test_dpo_trainer_trains_on_it(tmp_path: Path, root: Path) -> None:
-    publish(tmp_path / "dataset", make_pairs(24))
-    loaded = datasets.load_dataset(str(tmp_path / "dataset"), cache_dir=str(tmp_path / "cache"))
-    policy = str(root / "demo" / "policy")
-    trainer = trl.DPOTrainer(
+
+@pytest.fixture(scope="module")
+def policy() -> str:
+    return str(ROOT / "demo" / "policy")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(policy: str) -> Any:
+    """The demo policy's tokenizer, with a template that knows tools and thoughts."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(policy)
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def structured(tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
+    return load(tmp_path_factory.mktemp("structured"), make_structured())
+
+
+def load(folder: Path, pairs: pl.DataFrame, **settings: Any) -> datasets.Dataset:
+    """The pairs as `load_dataset` reads the published folder, sorted by pair_id."""
+    publish(folder / "dataset", pairs, **settings)
+    cache = str(folder / "cache")
+    loaded = datasets.load_dataset(str(folder / "dataset"), cache_dir=cache, split="train")
+    return loaded.sort("pair_id")
+
+
+def train(kind: str, rows: datasets.Dataset, tokenizer: Any, policy: str, folder: Path) -> Any:
+    """TRL's trainer of this kind, after two steps; its tokens are in `train_dataset`."""
+    size = {"per_device_train_batch_size": 4, "output_dir": str(folder)}
+    trainer = getattr(trl, f"{kind}Trainer")(
         model=transformers.AutoModelForCausalLM.from_pretrained(policy),
-        args=trl.DPOConfig(
-            output_dir=str(tmp_path / "trained"),
-            max_steps=2,
-            per_device_train_batch_size=4,
-            report_to=[],
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-        ),
-        train_dataset=loaded["train"],
-        processing_class=transformers.AutoTokenizer.from_pretrained(policy),
+        args=getattr(trl, f"{kind}Config")(**ARGUMENTS, **size),
+        train_dataset=rows,
+        processing_class=tokenizer,
     )
     trainer.train()
-    losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     final = trainer.state.log_history[-1]
-    assert final["train_loss"] > 0
-    assert losses or final["step"] == 2
+    assert (final["step"], final["train_loss"] > 0) == (2, True)
+    return trainer
+
+
+def encode_pairs(tokenizer: Any, pairs: pl.DataFrame) -> list[dict[str, list[int]]]:
+    """The tokens that prefdata scores: of each pair's prompt, and of both completions."""
+    prompts = Prompts(tokenizer, pairs.select("messages", "tools"))
+    assert not prompts.errors
+    encoded = []
+    for pair, prompt in zip(pairs.to_dicts(), prompts.ids, strict=True):
+        tools = parse_tools(pair["tools"])
+        row = {"prompt": prompt}
+        for side in SIDES:
+            whole = to_chat([*pair["messages"], respond(pair, side)])
+            ids = tokenizer.apply_chat_template(whole, tools=tools, return_dict=False)
+            assert ids[: len(prompt)] == prompt
+            row[side] = ids[len(prompt) :]
+        encoded.append(row)
+    return encoded
+
+
+def test_dpo_trains_on_role_and_content(tmp_path: Path, policy: str) -> None:
+    pairs = make_pairs(24).filter(split="train")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(policy)
+    rows = load(tmp_path, pairs)
+    trained = train("DPO", rows, tokenizer, policy, tmp_path).train_dataset
+    assert [set(m) for m in rows[0]["prompt"]] == [{"role", "content"}]
+    expected = pairs.sort("pair_id")
+    assert _sides_of(trained) == encode_pairs(tokenizer, expected)
+    for side in SIDES:
+        responses = expected.select(completion=side, finished=pl.lit(True))
+        assert list(trained[f"{side}_ids"]) == encode_responses(tokenizer, responses)
+
+
+def test_dpo_trains_on_the_tokens_that_are_scored(
+    structured: datasets.Dataset, tokenizer: Any, policy: str, tmp_path: Path
+) -> None:
+    trained = train("DPO", structured, tokenizer, policy, tmp_path).train_dataset
+    assert _sides_of(trained) == encode_pairs(tokenizer, make_structured())
+
+
+def _sides_of(rows: datasets.Dataset) -> list[dict[str, list[int]]]:
+    return [{name: row[f"{name}_ids"] for name in ("prompt", *SIDES)} for row in rows]
+
+
+def test_kto_unpairs_it_and_trains_on_the_same_tokens(
+    structured: datasets.Dataset, tokenizer: Any, policy: str, tmp_path: Path
+) -> None:
+    trained = train("KTO", structured, tokenizer, policy, tmp_path).train_dataset
+    encoded = encode_pairs(tokenizer, make_structured())
+    expected = [(pair["prompt"], pair[side]) for side in SIDES for pair in encoded]
+    assert [(row["prompt_ids"], row["completion_ids"]) for row in trained] == expected
+    assert trained["label"] == [side == "chosen" for side in SIDES for _ in encoded]
+
+
+def test_sft_trains_on_the_chosen_side(
+    structured: datasets.Dataset, tokenizer: Any, policy: str, tmp_path: Path
+) -> None:
+    rows = structured.select_columns(["prompt", "chosen", "tools"])
+    rows = rows.rename_column("chosen", "completion")
+    trained = train("SFT", rows, tokenizer, policy, tmp_path).train_dataset
+    for row, pair in zip(trained, encode_pairs(tokenizer, make_structured()), strict=True):
+        assert row["input_ids"] == pair["prompt"] + pair["chosen"]
+
+
+def test_each_message_has_the_keys_that_it_needs(structured: datasets.Dataset) -> None:
+    """Not those of other messages, and a call no arguments of other tools."""
+    assert structured.num_rows == 2 * len(CASES)
+    for row, pair in zip(structured, make_structured().to_dicts(), strict=True):
+        assert row["tools"] == pair["tools"]
+        assert row["prompt"] == [_with_one_key(m) for m in to_chat(pair["messages"])]
+        for side in SIDES:
+            assert row[side] == [_with_one_key(*to_chat([respond(pair, side)]))]
+
+
+def _with_one_key(message: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in message.items() if key != "thinking"}

@@ -185,6 +185,19 @@ def test_parquet_holds_texts_messages_and_nulls(tmp_path: Path) -> None:
     assert count_rows(path) == 2
 
 
+def test_json_in_parquet_is_read_as_the_value(tmp_path: Path) -> None:
+    path = str(tmp_path / "rows.parquet")
+    texts = pa.array(['{"a": 1}', None, "no JSON"]).cast(pa.json_())
+    lists = pa.array([[['{"b": null}']], [[], None], None], pa.list_(pa.list_(pa.string())))
+    nested = lists.cast(pa.list_(pa.list_(pa.json_())))
+    pq.write_table(pa.table({"one": texts, "many": nested}), path)
+    assert [row.value for row in read_rows(path)] == [
+        {"one": {"a": 1}, "many": [[{"b": None}]]},
+        {"one": None, "many": [[], None]},
+        {"one": "no JSON", "many": None},
+    ]
+
+
 def test_parquet_text_that_is_not_utf8_is_dropped_row_by_row(tmp_path: Path) -> None:
     """Writers that do not check leave such rows behind."""
     raw = pa.array([b"good", b"\xff\xfe", b"fine"], pa.binary())

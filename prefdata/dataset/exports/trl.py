@@ -2,45 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import orjson
 import polars as pl
+from pydantic import Field
 
 from prefdata.dataset.exports.base import Export, ExportConfig
+from prefdata.messages.chat_form import to_chat_form
+from prefdata.messages.numbers import encode_numbers
 from prefdata.records.base import polars_schema
-from prefdata.records.preference import Preference
+from prefdata.records.preference import Preference, StructuredPreference
+
+_TURNS = ("prompt", "chosen", "rejected")
 
 
 class TrlConfig(ExportConfig):
     kind: Literal["trl"] = "trl"
+    thoughts: Literal["reasoning_content", "thinking", "inline", "drop"] = Field(
+        "reasoning_content",
+        description="Where an assistant's thoughts go: under this key of its message, for the chat "
+        "template to render (most templates read reasoning_content, gpt-oss' thinking); inline: in "
+        "its content, as <think>…</think>, for templates that know no thoughts; drop: nowhere.",
+    )
 
 
 class Trl(Export):
     """Conversational preferences with an explicit prompt, as TRL's trainers read them.
 
-    `prompt`, `chosen` and `rejected` are all `list[{role, content}]`, the completions without the
-    prompt; the other columns describe the pair. None is called `messages` or `completion`, from
-    which TRL would infer another format.
+    `prompt`, `chosen` and `rejected` are lists of messages, the completions without the prompt; the
+    other columns describe the pair. None is called `messages` or `completion`, from which TRL would
+    infer another format.
+
+    Messages are `{role, content}`. Where some prompt or response of the dataset has tools, tool
+    calls or thoughts, they are in OpenAI's form with no more keys than each needs, and the column
+    `tools` holds a prompt's tools as JSON text.
     """
 
     config: TrlConfig
     record = Preference
+    structured = StructuredPreference
+
+    def list_structure(self, pairs: pl.DataFrame) -> list[str]:
+        turns = self._make_turns(pairs).select(
+            tools=pl.col("tools").is_not_null().any(),
+            tool_calls=pl.any_horizontal(_any_turn(c, _is_of_tools()) for c in _TURNS).any(),
+            thoughts=pl.any_horizontal(_any_turn(c, _has("thoughts")) for c in _TURNS).any(),
+        )
+        return [name for name in turns.columns if turns[name].item()]
 
     def format_rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        turn = pl.element().struct
+        plain = pl.col(_TURNS).list.eval(pl.struct(turn.field("role"), turn.field("content")))
+        columns = polars_schema(Preference).names()
+        return self._make_turns(pairs).with_columns(plain).select(columns)
+
+    def format_structured(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        rows = self._make_turns(pairs)
+        encoded = [self._encode_turns(rows[column]) for column in _TURNS]
+        return rows.with_columns(encoded).select(polars_schema(StructuredPreference).names())
+
+    def _make_turns(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """The pairs with prompt, chosen and rejected as lists of `Message`."""
+        turn = pl.element().struct
+        message = pl.struct(
+            turn.field("role"),
+            *self._place_thoughts(turn.field("content"), turn.field("thoughts")),
+            *(turn.field(name) for name in ("tool_calls", "tool_call_id", "name")),
+        )
         return pairs.with_columns(
-            prompt=_take_turns("messages"),
-            chosen=_wrap_turn("chosen"),
-            rejected=_wrap_turn("rejected"),
-        ).select(polars_schema(Preference).names())
+            pl.col("messages").list.eval(message).alias("prompt"),
+            *(self._wrap_response(side) for side in ("chosen", "rejected")),
+        )
+
+    def _wrap_response(self, side: str) -> pl.Expr:
+        """The response as a list of one assistant turn."""
+        message = pl.struct(
+            pl.lit("assistant").alias("role"),
+            *self._place_thoughts(pl.col(side), pl.col(f"{side}_thoughts")),
+            pl.col(f"{side}_tool_calls").alias("tool_calls"),
+            *(pl.lit(None, dtype=pl.String).alias(name) for name in ("tool_call_id", "name")),
+        )
+        return pl.concat_list(message).alias(side)
+
+    def _place_thoughts(self, content: pl.Expr, thoughts: pl.Expr) -> list[pl.Expr]:
+        """A message's content and thoughts."""
+        if self.config.thoughts in ("reasoning_content", "thinking"):
+            return [content.alias("content"), thoughts.alias("thoughts")]
+        if self.config.thoughts == "inline":
+            # With the line breaks of the models that think between these marks.
+            inline = pl.format("<think>\n{}\n</think>\n\n{}", thoughts, content)
+            content = pl.when(thoughts.is_null()).then(content).otherwise(inline)
+        return [content.alias("content"), pl.lit(None, dtype=pl.String).alias("thoughts")]
+
+    def _encode_turns(self, conversations: pl.Series) -> pl.Series:
+        """Each message in OpenAI's form, as JSON text."""
+        keys = (self.config.thoughts,)
+        texts = [
+            [_encode_message(to_chat_form(turn, thought_keys=keys)) for turn in turns]
+            for turns in conversations.to_list()
+        ]
+        return pl.Series(conversations.name, texts, dtype=pl.List(pl.String))
 
 
-def _take_turns(column: str) -> pl.Expr:
-    """The conversations' roles and contents alone."""
-    turn = pl.element().struct
-    return pl.col(column).list.eval(pl.struct(turn.field("role"), turn.field("content")))
+def _encode_message(message: dict[str, Any]) -> str:
+    for call in message.get("tool_calls", ()):
+        call["function"]["arguments"] = encode_numbers(call["function"]["arguments"])
+    return orjson.dumps(message).decode()
 
 
-def _wrap_turn(column: str) -> pl.Expr:
-    """The text as a list of one assistant turn."""
-    role = pl.lit("assistant").alias("role")
-    return pl.concat_list(pl.struct(role, pl.col(column).alias("content")))
+def _any_turn(column: str, condition: pl.Expr) -> pl.Expr:
+    return pl.col(column).list.eval(condition).list.any()
+
+
+def _has(field: str) -> pl.Expr:
+    return pl.element().struct.field(field).is_not_null()
+
+
+def _is_of_tools() -> pl.Expr:
+    """Whether a turn calls tools, or is the result of one."""
+    role = pl.element().struct.field("role")
+    return (role == "tool") | pl.any_horizontal(map(_has, ("tool_calls", "tool_call_id", "name")))

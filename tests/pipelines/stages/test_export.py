@@ -34,7 +34,8 @@ def test_texts_are_those_of_the_tables(data: Path) -> None:
         pair = pairs[row["pair_id"]]
         assert row["chosen"][0]["content"] == texts[pair["chosen_id"]]
         assert row["rejected"][0]["content"] == texts[pair["rejected_id"]]
-        assert row["prompt"] == prompts[pair["prompt_id"]]["messages"]
+        messages = prompts[pair["prompt_id"]]["messages"]
+        assert row["prompt"] == [{"role": m["role"], "content": m["content"]} for m in messages]
 
 
 def test_no_prompt_is_in_two_splits(data: Path) -> None:
