@@ -57,6 +57,8 @@ class Row(NamedTuple):
     """The line as it stands in the file; None in formats without lines."""
     value: Any
     """The row's value, or a DropRecord with the reason why it can't be parsed."""
+    origin: str | None = None
+    """The file and the row in it; None: the file that is read, and `number`."""
 
     def text(self) -> str:
         """The row as it was read, for its dropped record."""

@@ -14,6 +14,7 @@ from prefdata.records.annotation import AnnotationKind
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import NOT_ANNOTATED
 from prefdata.records.prompt import Prompt
+from prefdata.text.transcript import describe_response
 
 _SPEAKER = ("annotator", "group", "dimension")
 
@@ -111,13 +112,17 @@ class HumanJudge(Judge):
             .with_row_index("ranking")
             .explode("responses", "values", empty_as_null=False)
         )
-        # By text: a sample with the same text is the same response.
+        # By text and calls: a sample that says and calls the same is the same response.
         responses = (
             prompts.select("prompt_id", "responses")
             .drop_nulls()
             .explode("responses", empty_as_null=False)
             .unnest("responses")
-            .select("prompt_id", "text", responses="response_id")
+            .select(
+                "prompt_id",
+                text=describe_response(pl.col("text"), pl.col("tool_calls")),
+                responses="response_id",
+            )
             .join(
                 candidates.responses.select("prompt_id", "text", "response_id"),
                 on=["prompt_id", "text"],

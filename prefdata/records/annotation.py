@@ -24,7 +24,7 @@ class ExistingResponse(BaseModel):
 
 
 class Annotation(BaseModel):
-    """One row of an annotated source: one annotator's rating of a response, or ranking of several.
+    """One row of an annotated source: one annotator's ratings of responses, or ranking of several.
 
     `{"annotator": "ann-7", "group": "nurses", "kind": "rating", "dimension": null,
     "responses": ["1f…"], "values": [4.0]}`.

@@ -104,7 +104,7 @@ class Source(Part):
         """
         rows = self.rows()
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            numbers: list[int] = []
+            good: list[Row] = []
             parsed: list[SourceRow] = []
             dropped: list[tuple[Row, DropRecord, bool]] = []
             for row in chunk:
@@ -112,10 +112,10 @@ class Source(Part):
                     if isinstance(row.value, DropRecord):
                         raise row.value
                     parsed.append(self.parse(row.value, max_prompt_chars))
-                    numbers.append(row.number)
+                    good.append(row)
                 except DropRecord as reason:
                     dropped.append((row, reason, not isinstance(reason, NoFault)))
             yield (
-                prompt_frame(parsed, numbers, self.name, position, test_fraction),
+                prompt_frame(parsed, good, self.name, position, test_fraction),
                 dropped_frame(dropped, self.name),
             )

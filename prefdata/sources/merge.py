@@ -48,19 +48,21 @@ def join_annotations(prompts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame,
     Returns:
         The rows, what was dropped, and the number of rows that were joined to another.
     """
-    annotated = pl.col("annotations").is_not_null()
-    if not prompts.filter(annotated).height:
+    answered = pl.col("responses").is_not_null()
+    if not prompts.filter(answered).height:
         return prompts, no_dropped(), 0
+    annotated = pl.col("annotations").is_not_null()
     sound, dropped = _drop_contradictions(prompts.filter(annotated))
     rows = pl.concat([prompts.filter(~annotated), sound]).sort("order")
     first = rows.unique("prompt_id", keep="first", maintain_order=True)
-    # Rows that are neither first nor annotated are left to drop_duplicates.
-    rest = rows.filter(~annotated).join(first, on="order", how="anti")
-    of_first = first["annotations"].drop_nulls().len()
-    first = first.drop("responses", "annotations").join(
-        _gather_annotations(sound), on="prompt_id", how="left"
+    # Rows without responses that are not first are left to drop_duplicates.
+    rest = rows.filter(~answered).join(first, on="order", how="anti")
+    joined = rows.filter(answered).join(first, on="order", how="anti").height
+    first = (
+        first.drop("responses", "annotations")
+        .join(_gather_responses(rows.filter(answered)), on="prompt_id", how="left")
+        .join(_gather_annotations(sound), on="prompt_id", how="left")
     )
-    joined = int(first["annotations"].list.len().sum()) - of_first
     return pl.concat([first.select(rows.columns), rest]), dropped, joined
 
 
@@ -104,10 +106,10 @@ def _drop_contradictions(annotated: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
     return rows.filter(~bad).select(annotated.columns), dropped
 
 
-def _gather_annotations(rows: pl.DataFrame) -> pl.DataFrame:
-    """prompt_id, responses, annotations: one row per prompt, with both lists sorted by content."""
+def _gather_responses(rows: pl.DataFrame) -> pl.DataFrame:
+    """prompt_id, responses: one row per prompt, sorted by content."""
     fields = list(ExistingResponse.model_fields)
-    responses = (
+    return (
         rows.select("prompt_id", "responses")
         .explode("responses")
         .unnest("responses")
@@ -117,8 +119,13 @@ def _gather_annotations(rows: pl.DataFrame) -> pl.DataFrame:
         .group_by("prompt_id", maintain_order=True)
         .agg(responses=pl.struct(fields))
     )
+
+
+def _gather_annotations(rows: pl.DataFrame) -> pl.DataFrame:
+    """prompt_id, annotations: one row per prompt, sorted by content; of rows with one annotation
+    each."""
     annotation = pl.col("annotation").struct
-    annotations = (
+    return (
         rows.select("prompt_id", annotation=pl.col("annotations").list.first())
         .sort(
             "prompt_id",
@@ -128,4 +135,3 @@ def _gather_annotations(rows: pl.DataFrame) -> pl.DataFrame:
         .group_by("prompt_id", maintain_order=True)
         .agg(annotations="annotation")
     )
-    return responses.join(annotations, on="prompt_id")
