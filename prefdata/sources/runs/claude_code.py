@@ -80,7 +80,8 @@ def _select_branch(rows: Sequence[LogRow], main: Sequence[LogRow]) -> list[LogRo
         uuid = parents.get(uuid)
     on_chain = [row.value for row in main if row.value.get("uuid") in chain]
     written = {row["message"].get("id") for row in on_chain if row["type"] == "assistant"} - {None}
-    branch, called = [], set()
+    branch: list[LogRow] = []
+    called: set[Any] = set()
     for row in main:
         message = row.value["message"]
         blocks = message["content"] if isinstance(message.get("content"), list) else []

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prefdata.errors import DropRecord, SourceError
-from prefdata.files.rows import format_of, parse_json, read_values
+from prefdata.files.rows import Format, format_of, parse_json, read_values
 from prefdata.files.storage import is_remote
 from prefdata.sources.runs.run import Run, read_outcome
 
@@ -17,6 +17,7 @@ _OUTCOMES = ("outcome", "reward", "score", "success", "resolved")
 _INSIDE = ("", "extra.", "final_metrics.extra.", "metadata.")
 """Where the logs put what their form has no field for."""
 
+_FORMATS: tuple[Format, ...] = ("jsonl", "json", "csv", "parquet")
 _TRIAL_REWARD = "verifier_result.rewards.reward"
 
 
@@ -128,8 +129,7 @@ def _name_run(run: Run, file: str) -> list[str]:
 
 def _read_outcomes(path: str) -> dict[str, Listed]:
     listed: dict[str, Listed] = {}
-    known = ("jsonl", "json", "csv", "parquet")
-    for number, row in enumerate(read_values(path, format_of(path, known)), 1):
+    for number, row in enumerate(read_values(path, format_of(path, _FORMATS)), 1):
         where = f"{path}, row {number}"
         field = next((name for name in _OUTCOMES if isinstance(row, dict) and name in row), None)
         if field is None or not row.get("run"):
