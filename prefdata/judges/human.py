@@ -10,6 +10,7 @@ from pydantic import Field
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, fill_judgments
+from prefdata.messages.columns import CALLS
 from prefdata.records.annotation import AnnotationKind
 from prefdata.records.base import polars_schema
 from prefdata.records.judgment import NOT_ANNOTATED
@@ -112,15 +113,18 @@ class HumanJudge(Judge):
             .with_row_index("ranking")
             .explode("responses", "values", empty_as_null=False)
         )
-        # By text and calls: a sample that says and calls the same is the same response.
-        responses = (
+        existing = (
             prompts.select("prompt_id", "responses")
             .drop_nulls()
             .explode("responses", empty_as_null=False)
             .unnest("responses")
-            .select(
+        )
+        calls = pl.col("tool_calls") if "tool_calls" in existing.columns else pl.lit(None, CALLS)
+        # By text and calls: a sample that says and calls the same is the same response.
+        responses = (
+            existing.select(
                 "prompt_id",
-                text=describe_response(pl.col("text"), pl.col("tool_calls")),
+                text=describe_response(pl.col("text"), calls),
                 responses="response_id",
             )
             .join(
