@@ -121,16 +121,13 @@ class HumanJudge(Judge):
         )
         calls = pl.col("tool_calls") if "tool_calls" in existing.columns else pl.lit(None, CALLS)
         # By text and calls: a sample that says and calls the same is the same response.
-        responses = (
-            existing.select(
-                "prompt_id",
-                text=describe_response(pl.col("text"), calls),
-                responses="response_id",
-            )
-            .join(
-                candidates.responses.select("prompt_id", "text", "response_id"),
-                on=["prompt_id", "text"],
-            )
+        responses = existing.select(
+            "prompt_id",
+            text=describe_response(pl.col("text"), calls),
+            responses="response_id",
+        ).join(
+            candidates.responses.select("prompt_id", "text", "response_id"),
+            on=["prompt_id", "text"],
         )
         return annotations.join(responses, on=["prompt_id", "responses"]).select(
             "prompt_id", *_SPEAKER, "ranking", "response_id", value="values"

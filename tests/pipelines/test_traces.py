@@ -7,7 +7,6 @@ from pathlib import Path
 import agent_logs
 import flows
 import orjson
-import pytest
 from agent_logs import Call, Say, Step
 
 from prefdata.config import Params, load_params
@@ -16,7 +15,7 @@ TASKS = 12
 
 
 def write_runs(path: Path) -> None:
-    """Four runs each of some tasks: all look first; whoever then tests before the edit, succeeds."""
+    """Four runs of each task: all look first, and one that tests before it edits succeeds."""
     rows = []
     for task in range(TASKS):
         look = Call(f"cat f{task}.py", f"def f{task}(): retrun {task}", "I look.", "Where is it?")

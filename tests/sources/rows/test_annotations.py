@@ -232,3 +232,22 @@ def test_the_order_of_the_rows_changes_neither_annotations_nor_what_is_counted(
     mixed = list(rows)
     order.shuffle(mixed)
     assert outcome(mixed) == wanted
+
+
+def test_responses_without_an_annotation_are_joined_too(tmp_path: Path) -> None:
+    """A source may bring responses that nobody annotated, before or after annotated ones."""
+    annotated, _ = ingest(tmp_path, [{**RATING, "response": "a"}], {"kind": "rating"})
+    bare, _ = ingest(tmp_path, [{**RATING, "response": "b"}], {"kind": "rating"}, place=1)
+    bare = bare.with_columns(annotations=pl.lit(None, bare.schema["annotations"]))
+    plain, _ = ingest(tmp_path, [{"prompt": "Why?"}], None, place=2)
+    for rows in (
+        [annotated, bare, plain],
+        [annotated, bare.with_columns(order=pl.lit(-1, pl.Int64)), plain],
+    ):
+        ((prompt,), (dropped,)) = joined(pl.concat(rows))
+        assert [r["text"] for r in prompt["responses"]] == ["a", "b"]
+        assert len(prompt["annotations"]) == 1
+        assert dropped["reason"] == "duplicate"
+    ((prompt,), none) = joined(pl.concat([bare, bare.with_columns(order=pl.lit(-1, pl.Int64))]))
+    assert not none
+    assert ([r["text"] for r in prompt["responses"]], prompt["annotations"]) == (["b"], None)
