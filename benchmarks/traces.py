@@ -1,9 +1,9 @@
 """The yield of agents' traces, by where runs of one task are aligned.
 
 An agent is simulated: 8 runs of each task, of 6 to 30 turns. At each turn it does the next usual
-thing or, once in five times, something else; what it gets back depends on what it did, the outcome on
-whether it tested after its last edit. The runs are written as session logs of Claude Code and read
-back by the source `traces`.
+thing or, once in five times, something else; what it gets back depends on what it did, the outcome
+on whether it tested after its last edit. The runs are written as session logs of Claude Code and
+read back by the source `traces`.
 
 - last: pairs of runs that share everything before their last turns
 - first: pairs of the turns at which the runs of a task first part

@@ -275,7 +275,7 @@ def test_other_files_of_a_folder_are_no_fault(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_read_is_said_before_work(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no \.jsonl or \.json file is there"):
+    with pytest.raises(SourceError, match=r"no \.jsonl, \.json or \.parquet file"):
         open_source(tmp_path / "*.jsonl").check()
     path = tmp_path / "other.jsonl"
     path.write_text('{"prompt": "Hi"}\n')
@@ -301,6 +301,19 @@ def test_the_file_of_outcomes_may_name_the_task(tmp_path: Path) -> None:
     outcomes.write_text("run,task,outcome\na,t,1\nb.jsonl,t,0\n")
     _, dropped = ingest(open_source(tmp_path / "[ab].jsonl", outcomes=str(outcomes)))
     assert {d["reason"] for d in dropped} == {"different_tasks", "lone_run"}
+
+
+def test_message_logs_may_be_parquet(tmp_path: Path) -> None:
+    rows = [
+        agent_logs.message_row("t", ASKED, [LOOK, EDIT, DONE], reward=1),
+        agent_logs.message_row("t", ASKED, [LOOK, TEST, DONE], reward=0),
+    ]
+    pl.DataFrame(rows).write_parquet(tmp_path / "runs.parquet")
+    ((prompt,), none) = ingest(open_source(tmp_path))
+    assert not none
+    assert ratings(prompt) == {EDIT.command: 1, "pytest": 0}
+    ((other,), _) = ingest(open_source(write_messages(tmp_path, rows)))
+    assert prompt["prompt_id"] == other["prompt_id"]
 
 
 def test_trials_of_harbor_say_their_task_and_reward(tmp_path: Path) -> None:

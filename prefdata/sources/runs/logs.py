@@ -24,6 +24,7 @@ from prefdata.sources.base import NoFault
 from prefdata.sources.runs.forms import FORMS, Form, FormName, detect_form
 from prefdata.sources.runs.run import LogRow, Run
 
+_FORMATS = ("jsonl", "json", "parquet")
 _FIRST_ROWS = 100
 """How many rows of a file are looked at for its form."""
 _RAW_BYTES = 8_000
@@ -51,10 +52,10 @@ def list_logs(path: str) -> list[str]:
         found = [str(file) for file in Path(expanded).rglob("*") if file.is_file()]
     else:
         found = [file for file in glob.glob(expanded, recursive=True) if os.path.isfile(file)]
-    files = sorted(file for file in found if guess_format(file) in ("jsonl", "json"))
+    files = sorted(file for file in found if guess_format(file) in _FORMATS)
     if not files:
         raise SourceError(
-            f"{path}: no .jsonl or .json file is there",
+            f"{path}: no .jsonl, .json or .parquet file is there",
             "Set path of the source to a file, a folder or a pattern such as logs/**/*.jsonl.",
         )
     return files

@@ -90,7 +90,14 @@ def settle_turns(turns: Sequence[PlacedTurn]) -> list[PlacedTurn]:
         else:
             settled.append(PlacedTurn(number, plain))
     flush()
+    while settled and _is_empty(settled[-1].turn):
+        settled.pop()
     return settled
+
+
+def _is_empty(turn: Turn) -> bool:
+    """Whether the agent was stopped before it said or called anything."""
+    return turn.role == "assistant" and not turn.content and not turn.tool_calls
 
 
 def _take_call(calls: dict[str, tuple[int, str]], turn: Turn, number: int) -> tuple[int, str]:
