@@ -82,8 +82,8 @@ class Manifest(Entry):
     models: dict[str, str] = Field(description="The fingerprint of each model.")
     structure: list[str] = Field(
         default=[],
-        description="What its messages and prompts have besides role and content, of thoughts, "
-        "tool_calls and tools.",
+        description="What its prompts and messages have besides role and content, such as tools, "
+        "tool_calls and reasoning_content.",
     )
     splits: dict[str, int] = Field(description="The number of pairs in each split.")
     stages: list[StageEntry]

@@ -60,7 +60,7 @@ def make_message(role: str, content: str, **structure: Any) -> dict[str, Any]:
 
 WEATHER = make_tool("weather", city="string", days="integer")
 ROUTE = make_tool("route", start="array", end="array")
-TOOLS = orjson.dumps([WEATHER, ROUTE]).decode()
+TOOLS = orjson.dumps([WEATHER, ROUTE], option=orjson.OPT_SORT_KEYS).decode()
 
 SYSTEM = make_message("system", "Answer briefly.")
 QUESTION = make_message("user", "Is it dry in Paris?")

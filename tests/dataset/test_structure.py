@@ -49,11 +49,11 @@ PLAIN = {"messages": [QUESTION], "chosen": "No.", "rejected": "Yes."}
     [
         ({}, []),
         ({"tools": TOOLS}, ["tools"]),
-        ({"chosen_thoughts": "It rains."}, ["thoughts"]),
-        ({"rejected_thoughts": ""}, ["thoughts"]),
+        ({"chosen_thoughts": "It rains."}, ["reasoning_content"]),
+        ({"rejected_thoughts": ""}, ["reasoning_content"]),
         ({"rejected_tool_calls": [make_call("weather")]}, ["tool_calls"]),
         ({"messages": [QUESTION, make_message("tool", "22"), QUESTION]}, ["tool_calls"]),
-        ({"messages": HISTORY}, ["tool_calls", "thoughts"]),
+        ({"messages": HISTORY}, ["tool_calls", "reasoning_content"]),
     ],
 )
 def test_structure_is_found_wherever_it_is(case: dict[str, Any], found: list[str]) -> None:

@@ -9,6 +9,8 @@ import flows
 import polars as pl
 import pytest
 from blocks import ROOT, get_block
+from dataset.published import publish
+from dataset.structured import make_structured
 
 from prefdata.pipelines.run import run_flow
 
@@ -71,8 +73,28 @@ def test_the_notebook_runs(
 
 
 @pytest.mark.slow
-def test_the_trainer_takes_the_result(dataset: Path) -> None:
-    (dataset / "demo").symlink_to(ROOT / "demo")
+@pytest.mark.parametrize("block", ["train", "train_kto", "train_sft"])
+def test_the_trainer_takes_the_result(block: str, dataset: Path) -> None:
+    if not (dataset / "demo").exists():
+        (dataset / "demo").symlink_to(ROOT / "demo")
     brief = 'bf16=False, max_steps=1, per_device_train_batch_size=2, report_to="none"'
-    trainer = execute("train", ("bf16=False", brief))["trainer"]
+    trainer = execute(block, ("bf16=False", brief))["trainer"]
     assert trainer.state.global_step == 1
+
+
+def test_pairs_with_tools_are_unpaired_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    publish(tmp_path / "data" / "dataset", make_structured())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    names = execute("train_unpaired")
+    paired, unpaired = names["dataset"], names["unpaired"]
+    rows = [[r["prompt"], r["tools"], r["completion"], r["label"]] for r in unpaired]
+    for pair in paired:
+        for side, desired in (("chosen", True), ("rejected", False)):
+            rows.remove([pair["prompt"], pair["tools"], pair[side], desired])
+    assert rows == []
+    assert set(unpaired.column_names) == {"prompt", "completion", "label", "tools"}

@@ -39,7 +39,8 @@ class Export(Part):
         """
 
     def list_structure(self, pairs: pl.DataFrame) -> list[str]:
-        """What the pairs' rows are to hold of tools, tool_calls and thoughts.
+        """What the pairs' rows are to hold of tools, tool calls and thoughts, as the rows call it,
+        such as tools, tool_calls and reasoning_content.
 
         Args:
             pairs: As for `format_rows`, of the columns of the texts and the prompt alone.

@@ -44,10 +44,14 @@ class Trl(Export):
     structured = StructuredPreference
 
     def list_structure(self, pairs: pl.DataFrame) -> list[str]:
-        turns = self._make_turns(pairs).select(
-            tools=pl.col("tools").is_not_null().any(),
-            tool_calls=pl.any_horizontal(_any_turn(c, _is_of_tools()) for c in _TURNS).any(),
-            thoughts=pl.any_horizontal(_any_turn(c, _has("thoughts")) for c in _TURNS).any(),
+        turns = (
+            self._make_turns(pairs)
+            .select(
+                tools=pl.col("tools").is_not_null().any(),
+                tool_calls=pl.any_horizontal(_any_turn(c, _is_of_tools()) for c in _TURNS).any(),
+                thoughts=pl.any_horizontal(_any_turn(c, _has("thoughts")) for c in _TURNS).any(),
+            )
+            .rename({"thoughts": self.config.thoughts})
         )
         return [name for name in turns.columns if turns[name].item()]
 

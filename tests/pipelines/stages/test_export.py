@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import flows
+import orjson
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from prefdata.dataset.manifest import read_manifest
 from prefdata.pipelines.run import run_flow
+from prefdata.records import Response, StructuredPreference
+from prefdata.records.base import parquet_schema
+from prefdata.tables import Table, read_bucket, read_info, write_bucket
+
+SIDES_AND_PROMPT = ("prompt", "chosen", "rejected")
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +63,63 @@ def test_the_manifest_counts_every_stage(data: Path) -> None:
         assert stage.rows_in == stage.rows_out + sum(stage.dropped.values())
     assert manifest.labels.judges == ["pairwise", "implicit_reward"]
     assert sorted(manifest.labels.audit) == ["implicit_reward", "pairwise"]
+
+
+@pytest.fixture(scope="module")
+def thoughtful(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, but one chosen response, of one bucket, has thoughts."""
+    folder = tmp_path_factory.mktemp("thoughtful")
+    shutil.copytree(data, folder / "data")
+    responses = Table(str(folder / "data" / "responses"), Response)
+    buckets = read_info(responses).buckets
+    chosen = pl.read_parquet(data / "filtered/*.parquet").sort("pair_id")["chosen_id"][0]
+    for bucket in range(buckets):
+        rows = read_bucket(responses, bucket, buckets)
+        if chosen in rows["response_id"]:
+            of_it = pl.col("response_id") == chosen
+            thoughts = pl.when(of_it).then(pl.lit("It depends.")).otherwise("thoughts")
+            write_bucket(responses, bucket, buckets, rows.with_columns(thoughts=thoughts))
+    return folder
+
+
+def export(folder: Path, **settings: Any) -> dict[str, str]:
+    """Export FOLDER/data once more; the hashes of the shards."""
+    format_ = {"kind": "trl", **settings}
+    flows.run(flows.params(folder, count=40, export={"format": format_}), "export")
+    return flows.hash_files(folder, "dataset/data")
+
+
+def test_where_one_response_has_thoughts_all_shards_can_hold_them(
+    data: Path, thoughtful: Path
+) -> None:
+    export(thoughtful)
+    paths = sorted((thoughtful / "data/dataset/data").iterdir())
+    assert len(paths) > 4
+    schemas = {pq.read_schema(path).remove_metadata() for path in paths}
+    assert schemas == {parquet_schema(StructuredPreference)}
+    plain = {row["pair_id"]: row for row in read(data, "dataset/data").to_dicts()}
+    with_thoughts = 0
+    for row in read(thoughtful.joinpath("data"), "dataset/data").to_dicts():
+        turns = {name: list(map(orjson.loads, row[name])) for name in SIDES_AND_PROMPT}
+        thoughts = turns["chosen"][0].pop("reasoning_content", None)
+        with_thoughts += thoughts == "It depends."
+        assert {**row, **turns, "tools": None} == {**plain[row["pair_id"]], "tools": None}
+    assert with_thoughts == 1
+
+
+def test_the_manifest_and_the_card_name_the_structure(data: Path, thoughtful: Path) -> None:
+    export(thoughtful)
+    assert read_manifest(str(data / "dataset")).structure == []
+    assert read_manifest(str(thoughtful / "data/dataset")).structure == ["reasoning_content"]
+    cards = [(path / "dataset/README.md").read_text() for path in (data, thoughtful / "data")]
+    assert ["`reasoning_content`" in card for card in cards] == [False, True]
+
+
+def test_without_the_thoughts_the_bytes_are_those_of_role_and_content(
+    data: Path, thoughtful: Path
+) -> None:
+    plain = flows.hash_files(data.parent, "dataset/data")
+    assert export(thoughtful, thoughts="drop") == plain
+    versions = [read_manifest(str(path / "data/dataset")) for path in (data.parent, thoughtful)]
+    assert len({manifest.content_version for manifest in versions}) == 1
+    assert export(thoughtful, thoughts="inline") != plain
