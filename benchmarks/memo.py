@@ -32,7 +32,6 @@ from prefdata.engines.base import OPERATIONS, results
 from prefdata.engines.registry import Engines
 from prefdata.inference import Memo
 from prefdata.inference.keys import request_keys
-from prefdata.pipelines.stages.generate import make_sampling
 from prefdata.records import Prompt
 from prefdata.tables import read_bucket, read_info
 from prefdata.tables.catalog import Catalog
@@ -48,7 +47,7 @@ def write_memo(params: Params) -> None:
     corpus = " ".join(draw.choices(words, k=8_000_000))
     memo, prompts = Memo(params.memo or ""), Catalog(params.data).table("prompts", Prompt)
     fingerprint = Engines(params.models)["policy"].fingerprint
-    settings = make_sampling(params.generate)
+    settings = params.generate.list_policies()[0].sampling
     samples = pl.DataFrame({"sample_index": range(params.generate.n)})
     buckets = read_info(prompts).buckets
     for bucket in range(buckets):

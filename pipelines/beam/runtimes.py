@@ -50,6 +50,13 @@ class ProcessRuntime(Runtime):
         """The parts of a list in params.yaml that stands at `where`, set up."""
         return [self.part(registry, c, f"{where}.{n}") for n, c in enumerate(configs)]
 
+    def unload(self, models: Sequence[str]) -> None:
+        """Release these models in this process. One that is asked again is loaded again."""
+        # One that works holds the lock, and so is not released in the middle of a call.
+        with self.model_lock:
+            for model in models:
+                self.engines.release(model)
+
     def close(self) -> None:
         """Release the models."""
         self.engines.close()

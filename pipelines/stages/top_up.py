@@ -2,10 +2,10 @@
 generate.target_pairs.
 
 Reads the tables up to `filter` and writes data/top_up, the number of samples that the next
-`generate` draws for each prompt, in steps of generate.n and at most generate.max_n. Prompts that
-are short of pairs are in data/dropped/top-up, with the most frequent reason why their records fell
-out. The plan follows from those tables alone, so it is the same for any runner or number of
-buckets, and after an interruption.
+`generate` draws for each prompt, in steps of generate.n and at most generate.max_n; of several policies, a
+step gives each its own n. Prompts that are short of pairs are in data/dropped/top-up, with the most
+frequent reason why their records fell out. The plan follows from those tables alone, so it is the
+same for any runner or number of buckets, and after an interruption.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from math import ceil
 import polars as pl
 
 from prefdata.accounting.wanted import WantedPairs, count_wanted
-from prefdata.config.params import GenerateParams, Params
+from prefdata.config.generate import GenerateParams
+from prefdata.config.params import Params
 from prefdata.errors import ConfigError
 from prefdata.files import storage
 from prefdata.filters.registry import FILTERS
@@ -68,18 +69,19 @@ def plan_samples(context: Context) -> WantedPairs:
     config, table, reached = context.params.generate, context.catalog.top_up, _count_all(context)
     frames = [read_bucket(table, b, context.buckets) for b in range(context.buckets)]
     chosen = choose_prompts(pl.concat(frames), config, reached.wanted - reached.pairs)
-    step = pl.min_horizontal(pl.col("drawn") + config.n, config.max_samples()).cast(pl.Int64)
+    more, most = pl.col("drawn") + config.count_samples(), config.max_samples()
+    step = pl.min_horizontal(more, most).cast(pl.Int64)
     for bucket, frame in enumerate(frames):
         is_chosen = pl.col("prompt_id").is_in(chosen["prompt_id"].implode())
-        more = frame.with_columns(n=pl.when(is_chosen).then(step).otherwise("drawn"))
-        if not more.equals(frame):
-            write_bucket(table, bucket, context.buckets, more)
+        planned = frame.with_columns(n=pl.when(is_chosen).then(step).otherwise("drawn"))
+        if not planned.equals(frame):
+            write_bucket(table, bucket, context.buckets, planned)
     samples = int(chosen.select((step - pl.col("drawn")).sum()).item())
     return reached.model_copy(update={"topped_up": chosen.height, "samples": samples})
 
 
 def remove_plan(context: Context) -> None:
-    """Discard an earlier plan: a run begins with generate.n samples for every prompt."""
+    """Discard an earlier plan: a run begins with one round of samples for every prompt."""
     for table in (context.catalog.top_up, context.catalog.dropped(TopUpStage.name)):
         storage.remove(table.info_path)
 
@@ -99,7 +101,8 @@ def choose_prompts(state: pl.DataFrame, config: GenerateParams, lacking: int) ->
     if config.target_pairs is None:
         return ready
     share = max(float((state["accepted"] > 0).mean() or 0.0), 0.05)  # type: ignore[arg-type]
-    before = int(((state["drawn"] - config.n).clip(lower_bound=0) / config.n).ceil().sum())
+    first = config.count_samples()
+    before = int(((state["drawn"] - first).clip(lower_bound=0) / first).ceil().sum())
     return ready.head(max(ceil(lacking / share), before))
 
 
@@ -121,7 +124,7 @@ def _count_prompts(
     # Faults and reasons that would recur with other samples of the prompt.
     hopeless = pl.col("fault") | pl.col("reason").is_in(_list_prompt_reasons(context.params))
     closed = dropped.filter(pl.col("stage").is_in(["generate", "filter"]) & hopeless)
-    strategy = STRATEGIES.parts[context.params.pair.strategy.kind]
+    strategy = STRATEGIES.build(context.params.pair.strategy)
     quota = config.accepted_per_prompt or strategy.most
     return (
         prompts.join(drawn.group_by("prompt_id").len("drawn"), on="prompt_id", how="left")

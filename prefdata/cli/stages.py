@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SUMMARIES = {
     "reward-head": "train the linear reward head over frozen embeddings",
     "ingest": "read, normalise and deduplicate prompts; split train and test",
-    "generate": "sample n on-policy responses per prompt",
+    "generate": "sample on-policy responses to each prompt, from one policy or several",
     "judge": "judge every comparison of a prompt's responses by every judge",
     "consensus": "combine the judgments on each comparison into one label",
     "ches": "measure CHES of every ordered pair of a prompt's responses",

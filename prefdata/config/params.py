@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from prefdata.augment.registry import AUGMENTATIONS
 from prefdata.augment.rewards import RewardsConfig
+from prefdata.config.generate import GenerateParams
+from prefdata.config.section import Section
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.exports.trl import TrlConfig
@@ -39,12 +41,6 @@ else:
     StrategySettings = STRATEGIES.settings
 
 
-class Section(BaseModel):
-    """A section of params.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class IngestParams(Section):
     """Reading prompts, and the responses and annotations that come with them."""
 
@@ -60,63 +56,6 @@ class IngestParams(Section):
     max_faulty_fraction: float = Field(
         0.01, ge=0, le=1, description="The largest fraction of rows that may be at fault."
     )
-
-
-class GenerateParams(Section):
-    """Sampling responses from the policy."""
-
-    model: str = Field("policy", description="The policy's name under models.")
-    n: int = Field(
-        4, ge=0, description="Samples per prompt; 0: use only the responses from the sources."
-    )
-    temperature: float = Field(1.0, ge=0, description="0: always the likeliest token.")
-    top_p: float = Field(
-        1.0,
-        gt=0,
-        le=1,
-        description="Sample from the likeliest tokens with this total probability.",
-    )
-    top_k: int = Field(0, ge=0, description="Sample from this many likeliest tokens; 0: all.")
-    max_tokens: int = Field(512, gt=0, description="The longest response, in tokens.")
-    stop: list[str] = Field(
-        default_factory=list, description="Texts that end a response and are not part of it."
-    )
-    seed: int = Field(0, description="Part of every request's key, from which its seed comes.")
-    accepted_per_prompt: int | None = Field(
-        None, gt=0, description="The number of pairs to reach for every prompt, and no more."
-    )
-    target_pairs: int | None = Field(
-        None, gt=0, description="The number of pairs to reach in all, and no more."
-    )
-    max_n: int | None = Field(
-        None, gt=0, description="The most samples per prompt to reach them; null: 4 n."
-    )
-    max_faulty_fraction: float = Field(
-        0.01, ge=0, le=1, description="The largest fraction of samples that may be at fault."
-    )
-
-    @model_validator(mode="after")
-    def _enough_samples(self) -> GenerateParams:
-        if self.n == 0 and self.wants_pairs():
-            raise ValueError(
-                "n: 0 draws no samples, so accepted_per_prompt and target_pairs can't be reached "
-                "by more of them; set n above 0, or leave those out"
-            )
-        if self.max_n is None:
-            return self
-        if self.max_n < self.n:
-            raise ValueError(f"max_n: {self.max_n} is less than n: {self.n}")
-        if not self.wants_pairs():
-            raise ValueError("max_n: set accepted_per_prompt or target_pairs, which it is for")
-        return self
-
-    def wants_pairs(self) -> bool:
-        """Whether samples are drawn until a number of pairs is reached."""
-        return self.accepted_per_prompt is not None or self.target_pairs is not None
-
-    def max_samples(self) -> int:
-        """The most samples that a prompt gets."""
-        return self.max_n or 4 * self.n
 
 
 class DemonstrationsParams(Section):

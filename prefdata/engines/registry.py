@@ -106,6 +106,12 @@ class Engines(Mapping[str, Engine]):
                 self._made[name] = engine
             return self._made[name]
 
+    def release(self, name: str) -> None:
+        """Close the engine of this model if it was created; it starts again when it is asked."""
+        engine = self._made.get(name)
+        if engine is not None:
+            engine.close()
+
     def close(self) -> None:
         """Close every engine that was created, even if closing one of them fails."""
         with ExitStack() as closing:

@@ -18,7 +18,7 @@ class Strategy(Part):
     """Chooses pairs from the labelled comparisons of a prompt."""
 
     config: StrategyConfig
-    most: ClassVar[int | None] = None
+    most: int | None = None
     """The most pairs that it makes per prompt; None: one for every comparison."""
     needs_ches: ClassVar[bool] = False
 

@@ -204,7 +204,7 @@ def test_a_set_inside_a_lists_plain_item_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_key_in_a_set_is_as_bad_as_in_the_file(tmp_path: Path) -> None:
     said = read_problem(flows.write_params(tmp_path), "generate.samples=8")
-    assert "generate.samples: unknown key; valid here: accepted_per_prompt, max_fau" in said
+    assert "generate.samples: unknown key; valid here: accepted_per_prompt, chat_t" in said
 
 
 @pytest.fixture(scope="module")

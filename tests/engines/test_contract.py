@@ -110,10 +110,11 @@ def test_of_several_calls_the_first_that_can_be_made_is() -> None:
 
 
 def test_the_flow_asks_for_what_generate_will_ask(root: Path) -> None:
-    from prefdata.pipelines.stages.generate import GenerateStage, make_sampling
+    from prefdata.pipelines.stages.generate import GenerateStage
 
     params = load_params(root / "params.yaml")
-    wanted = Requirement.of(params.generate.model, "generate", make_sampling(params.generate))
+    (policy,) = params.generate.list_policies()
+    wanted = Requirement.of("policy", "generate", policy.sampling)
     assert GenerateStage().requirements(params) == [wanted]
 
 

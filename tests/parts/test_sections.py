@@ -7,33 +7,36 @@ from typing import Any
 import polars as pl
 import pytest
 
-from prefdata.config.params import GenerateParams, Params
+from prefdata.config.generate import GenerateParams
+from prefdata.config.params import Params
 from prefdata.engines import fingerprint
 from prefdata.engines.base import OPERATIONS
 from prefdata.engines.registry import ENGINES
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.inference.keys import request_keys
-from prefdata.pipelines.stages.generate import make_sampling
 
 IN_THE_KEY: dict[str, Any] = {
     "temperature": 0.9, "top_p": 0.9, "top_k": 7, "max_tokens": 511, "stop": ["END"], "seed": 1,
+    "chat_template_kwargs": {"enable_thinking": False},
 }  # fmt: skip
 """Settings of generate that are part of every request."""
 OUTSIDE: dict[str, Any] = {
     "n": 3, "accepted_per_prompt": 1, "target_pairs": 1, "max_faulty_fraction": 1.0,
+    "unload": True,
 }  # fmt: skip
 """Settings that say how many requests there are, or what happens afterwards."""
 
 
 def key(**settings: Any) -> bytes:
     rows = pl.DataFrame({"messages": [[{"role": "user", "content": "Hi"}]], "sample_index": [0]})
-    sampling = make_sampling(GenerateParams(**settings))
+    sampling = GenerateParams(**settings).list_policies()[0].sampling
     columns = OPERATIONS["generate"].request
     return request_keys("model", "generate", sampling, rows, columns).item()
 
 
 def test_every_setting_of_generate_is_in_one_of_the_tables() -> None:
-    others = {"model", "max_n"}
+    # What a policy's own settings and its system prompt change: tests/config/test_policies.py.
+    others = {"model", "max_n", "policies", "system"}
     assert {*IN_THE_KEY, *OUTSIDE, *others} == set(GenerateParams.model_fields)
 
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from prefdata.cli.app import main
-from prefdata.config.params import GenerateParams
+from prefdata.config.generate import GenerateParams
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError, ModelError, TableError
 from prefdata.hashing.ids import prompt_id
