@@ -2,10 +2,11 @@
 generate.target_pairs.
 
 Reads the tables up to `filter` and writes data/top_up, the number of samples that the next
-`generate` draws for each prompt, in steps of generate.n and at most generate.max_n; of several policies, a
-step gives each its own n. Prompts that are short of pairs are in data/dropped/top-up, with the most
-frequent reason why their records fell out. The plan follows from those tables alone, so it is the
-same for any runner or number of buckets, and after an interruption.
+`generate` draws for each prompt, in steps of generate.n and at most generate.max_n. Where there are
+several policies, a step gives each its own n. Prompts that are short of pairs are in
+data/dropped/top-up, with the most frequent reason why their records fell out. The plan follows from
+those tables alone, so it is the same for any runner or number of buckets, and after an
+interruption.
 """
 
 from __future__ import annotations
