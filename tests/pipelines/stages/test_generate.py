@@ -176,16 +176,20 @@ def test_what_came_with_a_prompt_stays_and_no_two_responses_share_an_id(tmp_path
         {"model": "policy"},
         {"model": "policy", "name": "kind", "system": "Be kind."},
     ]
-    given = params(tmp_path, 1, n=1, policies=policies)
+    params(tmp_path, 1, n=1, policies=policies)
     turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Why?"}]
-    rows = [
-        {"prompt": [turns[1]], "responses": ["So."], "ratings": [1], "model": "policy"},
-        {"prompt": turns},
-    ]
-    (tmp_path / "prompts.jsonl").write_bytes(b"".join(orjson.dumps(r) + b"\n" for r in rows))
+    # Its author is called as the policy that draws second.
+    rated = {"prompt": "Why?", "response": "So.", "rating": 1, "model": "policy", "annotator": "a"}
+    for name, row in (("prompts", {"prompt": turns}), ("rated", rated)):
+        (tmp_path / f"{name}.jsonl").write_bytes(orjson.dumps(row) + b"\n")
+    source = f"{{path: {tmp_path / 'rated.jsonl'}, annotations: {{kind: rating}}}}"
+    plain = f"{{path: {tmp_path / 'prompts.jsonl'}}}"
+    given = load_params(tmp_path / "params.yaml", [f"ingest.sources=[{source}, {plain}]"])
     flows.run(given, "ingest", "generate")
     responses = flows.read(tmp_path, "responses")
-    assert responses["response_id"].n_unique() == responses.height >= 6
+    assert responses["response_id"].n_unique() == responses.height == 7
+    (existing,) = responses.filter(pl.col("sample_index").is_null()).to_dicts()
+    assert (existing["text"], existing["policy"]) == ("So.", "policy")
     samples = responses.drop_nulls("sample_index").group_by("policy").len()
     assert dict(samples.iter_rows()) == {"weak": 2, "policy": 2, "kind": 2}
 
