@@ -9,8 +9,10 @@ from prefdata.accounting.stats import Stats, account
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
 from prefdata.filters.registry import FILTERS
+from prefdata.parts.policy_names import check_policies
 from prefdata.pipelines.beam.shuffle import unpack
 from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.pipelines.stages.generate import name_policies
 from prefdata.records import FilteredPair
 from prefdata.records.base import fill_columns
 
@@ -41,7 +43,9 @@ class FilterStage(Stage):
         return [requirement for each in filters for requirement in each.requirements()]
 
     def check(self, context: Context) -> None:
-        context.runtime.parts(FILTERS, context.params.list_filters(), WHERE)
+        policies, others_come = name_policies(context.params)
+        for part in context.runtime.parts(FILTERS, context.params.list_filters(), WHERE):
+            check_policies(part, policies, others_come)
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         import apache_beam as beam

@@ -71,13 +71,12 @@ class GenerateStage(BucketStage):
 
     def check(self, context: Context) -> None:
         params = context.params
-        sources = SOURCES.build_all(params.ingest.sources, "ingest.sources")
-        if params.generate.count_samples() == 0 and not any(s.annotation_kind for s in sources):
+        policies = params.generate.list_policies()
+        if params.generate.count_samples() == 0 and not has_existing(params):
             raise ConfigError(
                 "generate.n: 0 draws no samples, and no source brings responses",
                 "Set n above 0, or `annotations` of a source in ingest.sources.",
             )
-        policies = params.generate.list_policies()
         if len(policies) > 1:
             engines = context.runtime.engines
             equal = find_equals(policies, {p.model: engines[p.model].fingerprint for p in policies})
@@ -111,6 +110,18 @@ class GenerateStage(BucketStage):
 
     def _draw_first(self, context: Context, bucket: int) -> Iterator[Drawn]:
         yield _write(context, bucket, self.work(context, bucket))
+
+
+def has_existing(params: Params) -> bool:
+    """Whether a source brings responses."""
+    sources = SOURCES.build_all(params.ingest.sources, "ingest.sources")
+    return any(source.annotation_kind for source in sources)
+
+
+def name_policies(params: Params) -> tuple[list[str], bool]:
+    """(the names of the policies of params.yaml, whether authors of existing responses are policies
+    besides)."""
+    return [policy.name for policy in params.generate.list_policies()], has_existing(params)
 
 
 def group_by_model(config: GenerateParams) -> list[list[Policy]]:

@@ -12,7 +12,9 @@ from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES
 from prefdata.pairs.base import Strategy
 from prefdata.pairs.registry import STRATEGIES
+from prefdata.parts.policy_names import check_policies
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
+from prefdata.pipelines.stages.generate import name_policies
 from prefdata.records import Pair
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import drop_rows
@@ -35,6 +37,7 @@ class PairStage(BucketStage):
 
     def check(self, context: Context) -> None:
         params, strategy = context.params, make_strategy(context)
+        check_policies(strategy, *name_policies(params))
         if _needs_ches(params) and params.ches is None:
             raise ConfigError(
                 f"pair.strategy: {strategy.kind} goes by CHES, and there is no section `ches`",

@@ -55,6 +55,10 @@ class Filter(Part):
     prompt_reasons: ClassVar[frozenset[str]] = frozenset()
     """Reasons that concern the prompt: pairs of other responses to it would be dropped as well."""
 
+    def policies(self) -> Sequence[str]:
+        """The policies that its settings name."""
+        return ()
+
     @abstractmethod
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
         """Add the filter's columns, and `fault`: the error where a model call failed, else null.

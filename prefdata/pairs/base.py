@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import polars as pl
@@ -22,6 +23,10 @@ class Strategy(Part):
     """The most pairs that it makes per prompt; None: one for every comparison."""
     needs_ches: ClassVar[bool] = False
 
+    def policies(self) -> Sequence[str]:
+        """The policies that its settings name."""
+        return ()
+
     @abstractmethod
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
         """Decide for each labelled comparison whether it becomes a pair.
@@ -29,8 +34,9 @@ class Strategy(Part):
         Args:
             comparisons: prompt_id, chosen_id, rejected_id, soft_label (P(chosen ≻ rejected) >
                 0.5), agreement, flag, chosen and rejected: the texts, to break ties by content and
-                never by an id. Where the strategy `needs_ches` also ches, ches_normalized and
-                last_hidden_inner_product of the pair, null where data/ches has none.
+                never by an id; chosen_policy, rejected_policy and same_form as in `Pair`. Where the
+                strategy `needs_ches` also ches, ches_normalized and last_hidden_inner_product of
+                the pair, null where data/ches has none.
 
         Returns:
             The comparisons, in any order, with `reason` (null: it becomes a pair) and `detail`.

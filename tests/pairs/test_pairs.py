@@ -52,6 +52,9 @@ def comparisons(preferences: Preferences, salt: int = 0) -> pl.DataFrame:
     return frame.with_columns(
         ches=pl.Series(ches, dtype=pl.Float64),
         ches_normalized=pl.Series(ches, dtype=pl.Float64) * 2,
+        chosen_policy=pl.lit("strong"),
+        rejected_policy=pl.lit("weak"),
+        same_form=pl.lit(True),
     ).sample(fraction=1, shuffle=True, seed=salt)
 
 

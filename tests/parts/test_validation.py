@@ -35,7 +35,7 @@ def test_the_whole_is_valid() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"generate": {"m": 2}}, "generate.m: unknown key; valid here: accepted_per_prompt, max"),
+        ({"generate": {"m": 2}}, "generate.m: unknown key; valid here: accepted_per_prompt, chat"),
         ({"generate": {"n": "x"}}, "generate.n: Input should be a valid integer"),
         (
             {"judge": {"judges": [{"kind": "pairwise", "modle": "policy"}]}},

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from prefdata.errors import ConfigError
 
 
-def limited(buckets: list[pl.DataFrame], **config: Any) -> pl.DataFrame:
+def limited(buckets: list[pl.DataFrame], most_rows: int = 1, **config: Any) -> pl.DataFrame:
     """What the filter says of all pairs, bucket by bucket as a pipeline does."""
     made = build("limit", **config)
     measured = [made.measure(b, texts({}), no_models()) for b in buckets]
     assert all(m["fault"].null_count() == m.height for m in measured)
     summary = made.merge([made.summarize(m) for m in measured])
-    assert summary.height <= 1
+    assert summary.height <= most_rows
     return pl.concat([made.decide(m.drop("fault"), summary) for m in measured])
 
 
@@ -88,7 +88,54 @@ def test_exactly_so_many_whatever_the_order_and_the_bucketing(
     assert kept(limited(buckets, **config)) == wanted
 
 
-@pytest.mark.parametrize("config", [{}, {"pairs": 0}, {"per_prompt": 0}, {"most": 1}], ids=str)
+POLICY = st.sampled_from("abc")
+
+
+def take_greedily(rows: pl.DataFrame, per_policy: int, pairs: int | None) -> list[str]:
+    """What a loop over all pairs takes, every prompt's best before any prompt's second."""
+    ranks: Counter[str] = Counter()
+    ordered = []
+    for row in rows.sort("soft_label", "pair_id", descending=[True, False]).to_dicts():
+        ordered.append((ranks[row["prompt_id"]], -row["soft_label"], row["pair_id"], row))
+        ranks[row["prompt_id"]] += 1
+    counts: Counter[str] = Counter()
+    taken = []
+    for *_, row in sorted(ordered, key=lambda each: each[:3]):
+        policies = {row["chosen_policy"], row["rejected_policy"]}
+        if all(counts[policy] < per_policy for policy in policies):
+            counts.update(policies)
+            taken.append(row["pair_id"])
+    return sorted(taken[:pairs])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(51, 60), POLICY, POLICY), max_size=30),
+    st.integers(1, 4),
+    st.one_of(st.none(), st.integers(1, 9)),
+    st.randoms(use_true_random=False),
+)
+def test_no_policy_has_more_pairs_whatever_the_order_and_the_bucketing(
+    made: list[tuple[int, int, str, str]], per_policy: int, most: int | None, random: Any
+) -> None:
+    rows = pairs(
+        *((f"{n}", "x", f"p{prompt}") for n, (prompt, *_) in enumerate(made)),
+        soft_labels=[label / 100 for _, label, *_ in made],
+    ).with_columns(
+        chosen_policy=pl.Series([one for *_, one, _ in made], dtype=pl.String),
+        rejected_policy=pl.Series([other for *_, other in made], dtype=pl.String),
+    )
+    config = {"per_policy": per_policy, "pairs": most}
+    wanted = take_greedily(rows, per_policy, most)
+    assert kept(limited([rows], most_rows=9, **config)) == wanted
+    shuffled = rows[random.sample(range(rows.height), rows.height)]
+    buckets = [shuffled.filter(pl.col("prompt_id").is_in([f"p{n}", f"p{n + 2}"])) for n in (0, 1)]
+    buckets.append(shuffled.filter(pl.col("prompt_id") == "p4"))
+    assert kept(limited(buckets, most_rows=9, **config)) == wanted
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"pairs": 0}, {"per_prompt": 0}, {"per_policy": 0}, {"most": 1}], ids=str
+)
 def test_a_wrong_limit_is_refused(config: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         build("limit", **config)
