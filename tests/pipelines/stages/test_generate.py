@@ -19,6 +19,7 @@ from prefdata.engines import scripted
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError
 from prefdata.pipelines.beam.runtimes import open_runtime
+from prefdata.pipelines.run import check_params
 from prefdata.pipelines.stages.base import Context
 from prefdata.pipelines.stages.generate import GenerateStage, _draw_next
 
@@ -201,6 +202,31 @@ def test_failed_samples_are_dropped_with_their_policy(tmp_path: Path) -> None:
     assert (stats.rows_in, stats.rows_out, stats.faults) == (9, 7, 2)
     records = [orjson.loads(r) for r in flows.read(tmp_path, "dropped/generate")["record"]]
     assert [(r["policy"], r["sample_index"]) for r in records] == [("weak", 0), ("weak", 1)]
+
+
+STRONG_WEAK = {"kind": "strong_weak", "strong": ["policy"], "weak": ["week"]}
+ONLY = {"filters": [{"kind": "policies", "only": ["policy", "week"]}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"pair": {"strategy": STRONG_WEAK}}, "pair.strategy"),
+        ({"filter": ONLY}, "filter.filters.0"),
+    ],
+)
+def test_a_name_that_is_no_policy_is_refused_unless_it_may_be_an_author(
+    tmp_path: Path, changes: dict[str, Any], where: str
+) -> None:
+    generate = {"policies": [{"model": "policy"}, {"model": "weak"}]}
+    sections = {"models": MODELS, "generate": generate, "ches": None, "filter": None, **changes}
+    given = flows.params(tmp_path, 2, **sections)
+    with pytest.raises(ConfigError) as caught:
+        check_params(given, ["pair"])
+    says = f"{where}: no policy is called 'week'; generate has: policy, weak"
+    assert caught.value.problem == says
+    rated = f"[{{path: {tmp_path / 'prompts.jsonl'}, annotations: {{kind: rating}}}}]"
+    check_params(load_params(tmp_path / "params.yaml", [f"ingest.sources={rated}"]), ["pair"])
 
 
 def test_one_model_under_two_names_is_refused_before_any_work(

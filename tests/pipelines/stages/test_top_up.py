@@ -74,6 +74,43 @@ def test_exactly_so_many_pairs_come_out(tmp_path: Path, target: int) -> None:
         assert sorted(kept["pair_id"]) == sorted(best["pair_id"])
 
 
+TWO = {
+    "models": {name: {"engine": "scripted", "model": name} for name in ("policy", "weak")},
+    "pair": {"strategy": {"kind": "strong_weak", "strong": ["policy"], "weak": ["weak"]}},
+}
+"""Few of the prompts have a strong response over a weak one in the first round."""
+
+
+def test_rounds_draw_of_every_policy_in_proportion(tmp_path: Path) -> None:
+    policies = [{"model": "policy", "n": 1}, {"model": "weak", "n": 2}]
+    generate = {"policies": policies, "accepted_per_prompt": 1, "max_n": 14}
+    assert main(["run", *write(tmp_path, generate, **TWO)]) == 0
+    assert list(count_pairs(tmp_path).values()) == [1] * PROMPTS
+    pairs = flows.read(tmp_path, "filtered")
+    assert set(pairs["chosen_policy"]) == {"policy"}
+    assert set(pairs["rejected_policy"]) == {"weak"}
+    of = pl.col("policy")
+    drawn = (
+        flows.read(tmp_path, "responses")
+        .group_by("prompt_id")
+        .agg(one=(of == "policy").sum(), two=(of == "weak").sum())
+    )
+    counts = set(drawn.select("one", "two").iter_rows())
+    # Whole rounds in proportion; the last one, which max_n cuts, nearly so.
+    assert counts <= {(1, 2), (2, 4), (3, 6), (4, 8), (5, 9)}
+    assert len(counts) > 1
+
+
+def test_a_pool_is_topped_up_to_exactly_so_many_pairs(tmp_path: Path) -> None:
+    policies = [{"model": "policy", "weight": 1}, {"model": "weak", "weight": 2}]
+    generate = {"n": 2, "policies": policies, "target_pairs": 18, "max_n": 12}
+    assert main(["run", *write(tmp_path, generate, **TWO)]) == 0
+    assert flows.read(tmp_path, "filtered").height == 18
+    drawn = flows.read(tmp_path, "responses").group_by("prompt_id").len()["len"]
+    assert drawn.min() == 2
+    assert set(drawn) <= {2, 4, 6, 8, 10, 12}
+
+
 def test_a_target_over_the_prompts_is_reached_by_strategies_that_pair_several(
     tmp_path: Path,
 ) -> None:
@@ -235,6 +272,7 @@ def test_a_plan_of_other_tables_is_refused_and_one_that_nobody_wants_ignored(
         ({"n": 4, "target_pairs": 9, "max_n": 3}, "max_n: 3 is less than n: 4"),
         ({"n": 4, "max_n": 8}, "set accepted_per_prompt or target_pairs"),
         ({"target_pairs": 0}, "target_pairs"),
+        ({"n": 4, "policies": [{"model": "policy"}], "target_pairs": 1, "max_n": 3}, "less than n"),
     ],
 )
 def test_what_can_not_be_is_refused_before_any_work(
