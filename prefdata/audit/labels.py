@@ -9,6 +9,8 @@ from prefdata.comparisons.ties import compute_verdict
 from prefdata.errors import SourceError
 from prefdata.files import storage
 from prefdata.files.rows import guess_format, read_values
+from prefdata.tables import Table
+from prefdata.tables.read import read_table
 
 _COLUMNS = [*COMPARISON, "preference"]
 
@@ -45,6 +47,12 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
             preference=pl.when(is_swapped).then(1 - p).otherwise(p),
         )
     )
+
+
+def read_consensus(labels: Table) -> pl.DataFrame:
+    """The labels of a run's consensus, in the columns that `read_labels` returns."""
+    rows = read_table(labels).select(_COLUMNS)
+    return rows.with_columns(verdict=compute_verdict(pl.col("preference")))
 
 
 def _read_file(path: str, judges: str) -> pl.DataFrame:

@@ -20,7 +20,8 @@ def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame
     """Rows of `join_differences`, bucket by bucket, without the responses' texts."""
     buckets = read_info(judgments).buckets
     for bucket in range(buckets):
-        texts = read_bucket(responses, bucket, buckets, ["response_id", "text", "model"])
+        columns = ["response_id", "text", "policy", "model"]
+        texts = read_bucket(responses, bucket, buckets, columns)
         judged = read_bucket(judgments, bucket, buckets, JUDGED)
         yield join_differences(judged, measure_responses(texts))
 

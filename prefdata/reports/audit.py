@@ -11,7 +11,8 @@ from pydantic import Field
 
 from prefdata.audit import biases
 from prefdata.audit.agreement import compare_annotators, measure_agreement
-from prefdata.audit.labels import read_labels
+from prefdata.audit.labels import read_consensus, read_labels
+from prefdata.audit.policies import compare_policies
 from prefdata.audit.summary import compare_buckets
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.comparisons.win_matrix import build_win_matrices
@@ -19,17 +20,21 @@ from prefdata.config.params import Params
 from prefdata.consensus.calibration import fit_temperature, reliability_curve
 from prefdata.consensus.temperatures import Calibration, save_calibration
 from prefdata.errors import ConfigError
-from prefdata.records import Judgment, Response
+from prefdata.records import Judgment, Label, Response
 from prefdata.records.judgment import SPEAKER
 from prefdata.reports.base import Block, Figures, Grid, Report
 from prefdata.tables.catalog import Catalog
+from prefdata.tables.read import is_finished
 
 MAX_ANNOTATORS = 20
 """The most pairs of annotators in the table; those with the most comparisons come first."""
+MAX_POLICIES = 40
+"""The most rows of judges and policies in the table; those with the most comparisons."""
 _MAX_DRIVERS = 4
 _BIASES = (
     "judge", "unscored", "ties", "flips", "first", "longer", "matched", "own", "labels", "ECE"
 )  # fmt: skip
+_POLICIES = ("judge", "policy", "comparisons", "won", "others", "excess", "consensus")
 _VERDICT = [*COMPARISON, "dimension", "annotator", "group", "verdict"]
 
 Rates = dict[str, Any]
@@ -50,6 +55,9 @@ class JudgeFigures(Figures):
         description="Win rates of every two models, raw and length-controlled."
     )
     self_preference: Rates
+    policies: list[Rates] = Field(
+        description="How often each policy wins against the others, and with the other judges."
+    )
     agreement: dict[str, Rates] = Field(description="Agreement with each other judge.")
     annotators: list[Rates] = Field(description="Agreement of every two annotators.")
     labels: Rates | None = Field(description="Agreement with the labels.")
@@ -67,8 +75,10 @@ class AuditReport(Report):
     notes: list[str] = Field(exclude=True)
 
     def blocks(self) -> list[Block]:
-        """Biases, agreement, annotators, drivers of the verdicts, and reasons for missing ones."""
-        blocks = [self._tabulate_biases(), *self._tabulate_agreement()]
+        """Biases, policies, agreement, annotators, drivers of the verdicts, and reasons for missing
+        ones."""
+        blocks = [self._tabulate_biases(), *self._tabulate_policies()]
+        blocks += self._tabulate_agreement()
         blocks += [*self._tabulate_annotators(), self._tabulate_drivers()]
         for name, judge in self.judges.items():
             if judge.reasons:
@@ -88,6 +98,15 @@ class AuditReport(Report):
             )  # fmt: skip
             rows.append((name, *map(_format_rate, rates)))
         return Grid(_BIASES, rows, range(1, len(_BIASES)))
+
+    def _tabulate_policies(self) -> list[Block]:
+        listed = [(name, each) for name, judge in self.judges.items() for each in judge.policies]
+        most = sorted(listed, key=lambda item: -item[1]["comparisons"])[:MAX_POLICIES]
+        rows = [(name, *_format_wins(each)) for name, each in listed if (name, each) in most]
+        blocks: list[Block] = [Grid(_POLICIES, rows, range(2, len(_POLICIES)))] if rows else []
+        if len(listed) > len(most):
+            blocks.append(f"{len(listed) - len(most):,} more of judges and policies: --json")
+        return blocks
 
     def _tabulate_agreement(self) -> list[Block]:
         rows = [
@@ -141,8 +160,10 @@ def report_audit(
     tables = catalog.table("judgments", Judgment), catalog.table("responses", Response)
     rows = pl.concat(compare_buckets(*tables))
     label_rows = None if labels is None else read_labels(labels, rows)
+    consensus = catalog.table("labels", Label)
+    agreed = read_consensus(consensus) if is_finished(consensus) else None
     judges = {
-        name: audit_judge(rows, name, own_models.get(name, []), label_rows)
+        name: audit_judge(rows, name, own_models.get(name, []), label_rows, agreed)
         for name in rows["judge"].unique().sort().to_list()
     }
     notes = []
@@ -157,7 +178,11 @@ def report_audit(
 
 
 def audit_judge(
-    rows: pl.DataFrame, judge: str, own: Sequence[str], labels: pl.DataFrame | None
+    rows: pl.DataFrame,
+    judge: str,
+    own: Sequence[str],
+    labels: pl.DataFrame | None,
+    consensus: pl.DataFrame | None,
 ) -> JudgeFigures:
     """All figures of one judge.
 
@@ -166,6 +191,7 @@ def audit_judge(
         judge: The judge's name.
         own: The fingerprints of the judge's models.
         labels: The labels that `read_labels` returns, if there are any.
+        consensus: The run's own labels, as `read_consensus` returns them, if there are any.
     """
     mine = rows.filter(pl.col("judge") == judge)
     others = rows.filter(pl.col("judge") != judge)
@@ -182,6 +208,7 @@ def audit_judge(
         length=biases.measure_length(mine),
         win_rates=biases.compare_models(mine),
         self_preference=biases.measure_self_preference(mine, others, own),
+        policies=compare_policies(mine, others, consensus, own),
         agreement=agreement,
         annotators=compare_annotators(mine),
         labels=None if label_verdicts is None else measure_agreement(verdicts, label_verdicts),
@@ -216,6 +243,21 @@ def _write_temperatures(path: str, judges: Mapping[str, JudgeFigures]) -> None:
 def _format_agreement(rates: Rates) -> tuple[str, ...]:
     shares = (rates["agree"], rates["kappa"], rates["tau"])
     return (f"{rates['comparisons']:,}", *map(_format_rate, shares))
+
+
+def _format_wins(wins: Rates) -> tuple[str, ...]:
+    excess = ""
+    if wins["excess"] is not None:
+        low, high = wins["excess_low"], wins["excess_high"]
+        excess = f"{wins['excess']:+.3f} ({low:+.3f} … {high:+.3f})"
+    return (
+        wins["policy"] + (" (own)" if wins["own"] else ""),
+        f"{wins['comparisons']:,}",
+        f"{wins['won']:.3f} ({wins['low']:.3f} … {wins['high']:.3f})",
+        _format_rate(wins["others_won"]),
+        excess,
+        _format_rate(wins["consensus_won"]),
+    )
 
 
 def _format_drivers(drivers: list[Rates]) -> str:

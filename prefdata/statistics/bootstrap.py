@@ -14,7 +14,7 @@ def resample_shares(hits: np.ndarray, cluster: np.ndarray, clusters: int) -> np.
     by draw.
 
     Args:
-        hits: Values in [0, 1], (n,).
+        hits: Values such as 0 and 1, (n,).
         cluster: The cluster of each value, whole numbers from 0, (n,).
         clusters: How many clusters there are to draw from.
     """

@@ -92,10 +92,11 @@ def rows(*given_: dict[str, Any]) -> pl.DataFrame:
                     "response_id": name,
                     "text": judgment.get(f"text_{side}", "word " * 5),
                     "model": judgment.get(f"model_{side}", "m"),
+                    "policy": judgment.get(f"policy_{side}", "p"),
                 }
             )
     table = pl.DataFrame(
-        [{k: v for k, v in f.items() if k[:5] not in ("text_", "model")} for f in frames],
+        [{k: v for k, v in f.items() if k[:5] not in ("text_", "model", "polic")} for f in frames],
         schema_overrides={"preference": pl.Float64, "unscored": pl.String},
     )
     judgments = fill_columns(table.with_columns(judge=pl.lit("j")), Judgment)
