@@ -121,7 +121,8 @@ class Context:
 class Outcome:
     """The result of a stage for one bucket.
 
-    `rows_out` counts in the stage's unit, like `rows_in`; None: the number of rows.
+    `rows_out` counts in the stage's unit, like `rows_in`; None: the number of rows. `policies` are
+    the responses by policy, where there are several.
     """
 
     rows_in: int
@@ -129,6 +130,7 @@ class Outcome:
     dropped: pl.DataFrame
     usage: dict[str, Usage] | None = None
     rows_out: int | None = None
+    policies: dict[str, int] | None = None
 
 
 class Stage(ABC):
@@ -222,8 +224,13 @@ def write_outcome(context: Context, output: Table, bucket: int, outcome: Outcome
     stats = account(where, outcome.rows_in, rows_out, outcome.dropped)
     write_bucket(output, bucket, context.buckets, outcome.rows)
     write_bucket(context.dropped, bucket, context.buckets, outcome.dropped)
-    counted = {"usage": outcome.usage or {}, "rows_written": outcome.rows.height}
-    return stats.model_copy(update=counted)
+    return stats.model_copy(
+        update={
+            "usage": outcome.usage or {},
+            "rows_written": outcome.rows.height,
+            "policies": outcome.policies or {},
+        }
+    )
 
 
 def finish_table(stage: Stage, context: Context, table: Table, stats: Stats, rows: int) -> None:

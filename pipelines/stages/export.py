@@ -138,7 +138,11 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
         files=[folder.describe_file(dataset, name) for name in sorted(stats.shards)],
         labels=LabelsEntry(
             judges=name_judges(params),
-            audit=summarize_judges(context.table("judgments"), context.table("responses")),
+            audit=summarize_judges(
+                context.table("judgments"),
+                context.table("responses"),
+                [policy.name for policy in params.generate.list_policies()],
+            ),
         ),
     )
 

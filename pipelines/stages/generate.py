@@ -106,7 +106,13 @@ class GenerateStage(BucketStage):
         existing = take_existing(prompts)
         drawn = draw_samples(context, bucket, prompts, 0)
         rows = pl.concat([existing, drawn.rows])
-        return Outcome(existing.height + drawn.rows_in, rows, drawn.dropped, drawn.usage)
+        return Outcome(
+            existing.height + drawn.rows_in,
+            rows,
+            drawn.dropped,
+            drawn.usage,
+            policies=_count_policies(context.params.generate, rows),
+        )
 
     def _draw_first(self, context: Context, bucket: int) -> Iterator[Drawn]:
         yield _write(context, bucket, self.work(context, bucket))
@@ -221,11 +227,13 @@ def _draw_next(context: Context, drawn: Drawn, before: int, number: int) -> Iter
     others = written.filter(~pl.col("policy").is_in(names) | pl.col("sample_index").is_null())
     prompts = _read_prompts(context, drawn.bucket)
     more = draw_samples(context, drawn.bucket, prompts, number)
+    rows = pl.concat([others, more.rows])
     whole = Outcome(
         drawn.stats.rows_in + more.rows_in,
-        pl.concat([others, more.rows]),
+        rows,
         pl.concat([unpack(drawn.dropped), more.dropped]),
         add_usage(drawn.stats.usage, more.usage or {}),
+        policies=_count_policies(context.params.generate, rows),
     )
     yield _write(context, drawn.bucket, whole)
 
@@ -233,6 +241,14 @@ def _draw_next(context: Context, drawn: Drawn, before: int, number: int) -> Iter
 def _write(context: Context, bucket: int, outcome: Outcome) -> Drawn:
     stats = write_outcome(context, context.table("responses"), bucket, outcome)
     return Drawn(bucket, stats, pack(outcome.dropped))
+
+
+def _count_policies(config: GenerateParams, rows: pl.DataFrame) -> dict[str, int]:
+    """The samples of each policy; none where there is only one."""
+    if config.policies is None:
+        return {}
+    samples = rows.filter(pl.col("sample_index").is_not_null())
+    return dict(samples.group_by("policy").len().sort("policy").iter_rows())
 
 
 def _read_prompts(context: Context, bucket: int) -> pl.DataFrame:

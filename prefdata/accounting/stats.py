@@ -37,8 +37,8 @@ class Stats(BaseModel):
 
     `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table.
     `digests`, `shards` and `structure` are the export's, the first two by bucket and by file name,
-    `structure` what its rows hold of tools, calls and thoughts; `filters` are the filter
-    stage's, by position and kind.
+    `structure` what its rows hold of tools, calls and thoughts; `filters` are the filter stage's, by
+    position and kind; `policies` are the responses by policy, where there are several.
     """
 
     rows_in: int = 0
@@ -51,6 +51,7 @@ class Stats(BaseModel):
     shards: dict[str, int] = {}
     structure: list[str] = []
     filters: dict[str, FilterStats] = {}
+    policies: dict[str, int] = {}
 
     def plus(self, other: Stats) -> Stats:
         """The sum of both."""
@@ -69,6 +70,7 @@ class Stats(BaseModel):
                 name: self.filters.get(name, none).plus(other.filters.get(name, none))
                 for name in sorted({**self.filters, **other.filters}, key=_position)
             },
+            policies=_add_counts(self.policies, other.policies),
         )
 
 

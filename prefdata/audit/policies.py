@@ -73,6 +73,15 @@ def compare_policies(
     return figures
 
 
+def share_wins(rows: pl.DataFrame) -> dict[str, float]:
+    """Policy -> the share of its comparisons with other policies that a judge has it win.
+
+    `rows` as in `compare_policies`.
+    """
+    shares = _face(rows).group_by("policy").agg(pl.col("won").mean().round(6)).sort("policy")
+    return dict(shares.iter_rows())
+
+
 def _compare(both: pl.DataFrame) -> dict[str, float | None]:
     """The judge's share less the others', of the comparisons that both have a verdict on."""
     excess = both["won"] - both["others_won"]

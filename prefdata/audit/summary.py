@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import polars as pl
 
 from prefdata.audit import biases
 from prefdata.audit.comparisons import join_differences, measure_responses
+from prefdata.audit.policies import share_wins
 from prefdata.records.judgment import JUDGED
 from prefdata.tables import Table, read_bucket, read_info
 
@@ -26,8 +27,11 @@ def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame
         yield join_differences(judged, measure_responses(texts))
 
 
-def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, Any]]:
-    """Judge -> its figures, which are equal for equal runs.
+def summarize_judges(
+    judgments: Table, responses: Table, policies: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Judge -> its figures, which are equal for equal runs; among them, for each of `policies` that
+    has comparisons with another policy, the share that it won: "won strong".
 
     The figures are over the first MAX_PROMPTS prompts by id. Ids are hashes, so these are a random
     sample, the same for any number of buckets, and the export of a large run stays fast.
@@ -56,5 +60,6 @@ def summarize_judges(judgments: Table, responses: Table) -> dict[str, dict[str, 
             "prefers_first": position["prefers_first"],
             "prefers_longer": length["prefers_longer"],
             "prefers_longer_matched": length["prefers_longer_matched"],
+            **{f"won {p}": won for p, won in share_wins(judged).items() if p in policies},
         }
     return figures

@@ -62,7 +62,8 @@ class LabelsEntry(Entry):
 
     judges: list[str]
     audit: dict[str, dict[str, int | float | None]] = Field(
-        description="The biases that prefdata audit measures, by judge."
+        description="The biases that prefdata audit measures, by judge, and the share of "
+        "comparisons with other policies that each policy won."
     )
 
 

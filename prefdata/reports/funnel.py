@@ -64,6 +64,9 @@ class StageFigures(Figures):
     filters: dict[str, FilterFigures] = Field(
         {}, description="The counts of each filter, in the stage filter."
     )
+    policies: dict[str, int] = Field(
+        {}, description="The responses of each policy, in the stage generate, if it has several."
+    )
 
 
 class HeadFigures(Figures):
@@ -135,6 +138,9 @@ class Funnel(Report):
             yield f"cost: {format_costs(self.cost)}"
         if self.reward_head:
             yield self.reward_head.format()
+        for stage in self.stages.values():
+            if stage.policies:
+                yield f"{stage.unit} by policy: {join_counts(stage.policies)}"
         if self.wanted:
             yield self.wanted.text
         if self.dataset and self.version:
@@ -208,6 +214,7 @@ def _report_stage(params: Params, catalog: Catalog, stage: str, table: Table) ->
         faults=info.faults,
         models=report_calls(params, stats.usage),
         filters=report_filters(params, stats) if stage == _FILTER and stats.filters else {},
+        policies=stats.policies,
     )
 
 

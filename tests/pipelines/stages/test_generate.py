@@ -95,6 +95,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stats = flows.run(params(folder, n=2, policies=POLICIES), "ingest", "generate")
         work = [(model, texts) for what, model, texts in WORK if what == "asked"]
     assert stats["generate"].rows_out == 12 * 6
+    assert stats["generate"].policies == {"cold": 12, "policy": 36, "weak": 24}
     asked = [model for model, _ in work]
     # All buckets of the one model come before any of the other.
     assert asked == sorted(asked)
