@@ -122,7 +122,7 @@ class Outcome:
     """The result of a stage for one bucket.
 
     `rows_out` counts in the stage's unit, like `rows_in`; None: the number of rows. `policies` are
-    the responses by policy, where there are several.
+    the samples by policy, where there are several.
     """
 
     rows_in: int

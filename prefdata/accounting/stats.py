@@ -37,8 +37,8 @@ class Stats(BaseModel):
 
     `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table.
     `digests`, `shards` and `structure` are the export's, the first two by bucket and by file name,
-    `structure` what its rows hold of tools, calls and thoughts; `filters` are the filter stage's, by
-    position and kind; `policies` are the responses by policy, where there are several.
+    `structure` what its rows hold of tools, calls and thoughts; `filters` are the filter
+    stage's, by position and kind; `policies` are the samples by policy, where there are several.
     """
 
     rows_in: int = 0

@@ -65,7 +65,7 @@ class StageFigures(Figures):
         {}, description="The counts of each filter, in the stage filter."
     )
     policies: dict[str, int] = Field(
-        {}, description="The responses of each policy, in the stage generate, if it has several."
+        {}, description="The samples of each policy, in the stage generate, if it has several."
     )
 
 
@@ -140,7 +140,7 @@ class Funnel(Report):
             yield self.reward_head.format()
         for stage in self.stages.values():
             if stage.policies:
-                yield f"{stage.unit} by policy: {join_counts(stage.policies)}"
+                yield f"samples by policy: {join_counts(stage.policies)}"
         if self.wanted:
             yield self.wanted.text
         if self.dataset and self.version:
