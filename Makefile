@@ -12,10 +12,14 @@ VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
 VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
 
-.PHONY: demo test test-vllm bench-vllm setup lint types schemas docs repro clean
+.PHONY: demo smollm2 test test-vllm bench-vllm setup lint types schemas docs repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
+
+# A small model that writes real English, for recipes/smollm2.yaml.
+smollm2: $(VENV)/smollm2.done
+	python demo/fetch_smollm2.py
 
 test: $(VENV)/dev.done
 	pytest -n $(WORKERS)
@@ -54,6 +58,10 @@ $(VENV)/demo.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/dev.done: $(VENV)/demo.done
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/smollm2.done: $(VENV)/demo.done
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[smollm2]"
 	touch $@
 
 $(VENV)/docs.done: $(VENV)/demo.done
