@@ -8,6 +8,7 @@ import polars as pl
 from prefdata.config.params import GenerateParams, Params
 from prefdata.engines.base import Requirement, Sampling, error_code
 from prefdata.errors import ConfigError, TableError
+from prefdata.messages.tool_calls import UNREADABLE
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
 from prefdata.records import Response
 from prefdata.records.base import fill_columns, polars_schema
@@ -79,19 +80,23 @@ def draw_samples(context: Context, bucket: int, prompts: pl.DataFrame) -> Outcom
     results = inference.ask(config.model, "generate", make_sampling(config), rows)
     joined = pl.concat([rows.select("prompt_id", "sample_index"), results], how="horizontal")
     failed = pl.col("error").is_not_null()
+    unreadable = pl.col("call_fault").is_not_null()
     empty = (pl.col("text").str.strip_chars() == "") & pl.col("tool_calls").is_null()
-    responses = joined.filter(~failed & ~empty).with_columns(
+    responses = joined.filter(~failed & ~unreadable & ~empty).with_columns(
         response_id=pl.col("key").bin.encode("hex"),
         policy=pl.lit(config.model),
-        raw_text=pl.lit(None, dtype=pl.String),
         model=pl.lit(inference.fingerprint(config.model)),
         mean_token_logprob=pl.col("cumulative_logprob") / pl.col("n_tokens"),
     )
-    faulty = joined.filter(failed | empty).with_columns(
+    faulty = joined.filter(failed | unreadable | empty).with_columns(
         reason=pl.when(failed)
         .then(error_code(pl.col("error")))
+        .when(unreadable)
+        .then(pl.lit(UNREADABLE))
         .otherwise(pl.lit("empty_response")),
-        detail=pl.coalesce("error", pl.lit("the model ended its turn without a word")),
+        detail=pl.coalesce(
+            "error", "call_fault", pl.lit("the model ended its turn without a word")
+        ),
     )
     record = ["prompt_id", "sample_index"]
     dropped = drop_rows(faulty, context.stage, record, pl.col("error").is_not_null())
