@@ -6,15 +6,11 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prefdata.errors import DropRecord
-from prefdata.messages.chat_form import to_chat
 from prefdata.sources.frames import SourceRow
 from prefdata.sources.prompts import PromptsConfig, PromptsSource
 from prefdata.sources.rows.conversations import Turn
-from prefdata.sources.rows.messages import read_conversation
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"name": "get_weather", "description": "The weather now.", "parameters": SCHEMA}
@@ -283,59 +279,3 @@ def test_plain_rows_have_the_ids_that_they_always_had() -> None:
     messages = [USER, {"role": "assistant", "content": "No."}, {"role": "user", "content": "Why?"}]
     assert read({"prompt": "Hi"}).prompt_id() == "6098a126a4e487f0367c1493ff43c43f"
     assert read({"messages": messages}).prompt_id() == "ebf65091eb4cb985ae1ea567d0cf75ad"
-
-
-names = st.text("abc_", min_size=1, max_size=4)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=2),
-    max_leaves=4,
-)
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
-
-
-@st.composite
-def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Conversations in OpenAI's form, arguments as text."""
-    messages: list[dict[str, Any]] = []
-    for number in range(draw(st.integers(1, 3))):
-        messages.append({"role": "user", "content": draw(texts)})
-        arguments = draw(st.lists(st.dictionaries(names, json_values, max_size=2), max_size=2))
-        calls = [
-            {
-                "id": f"{number}-{place}",
-                "type": "function",
-                "function": {
-                    "name": draw(names),
-                    "arguments": orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode(),
-                },
-            }
-            for place, given in enumerate(arguments)
-        ]
-        message: dict[str, Any] = {"role": "assistant", "content": draw(texts)}
-        thoughts = draw(st.none() | texts)
-        if thoughts is not None:
-            message |= {"reasoning_content": thoughts, "thinking": thoughts}
-        if calls:
-            message["tool_calls"] = calls
-        messages.append(message)
-        messages += [
-            {"role": "tool", "content": draw(texts), "tool_call_id": call["id"]} for call in calls
-        ]
-    return messages
-
-
-@given(conversations())
-def test_openais_form_comes_back_as_it_was(messages: list[dict[str, Any]]) -> None:
-    turns = read_conversation(messages, "messages").turns
-    assert to_chat([turn._asdict() for turn in turns], arguments="text") == messages
-
-
-@given(json_values, json_values)
-def test_any_tools_and_messages_are_read_or_dropped(tools: Any, content: Any) -> None:
-    messages = [{"role": "user", "content": content}, {"role": "tool", "content": content}]
-    try:
-        read({"messages": messages, "tools": tools})
-    except DropRecord as found:
-        assert found.reason
-        assert found.problem
