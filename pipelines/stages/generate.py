@@ -24,6 +24,7 @@ from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES
 from prefdata.inference import Inference
 from prefdata.messages.system import add_system
+from prefdata.messages.tool_calls import UNREADABLE
 from prefdata.pipelines.beam.shuffle import pack, unpack
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome, write_outcome
 from prefdata.records import Response
@@ -177,11 +178,11 @@ def _ask_policy(policy: Policy, rows: pl.DataFrame, inference: Inference, stage:
     results = inference.ask(policy.model, "generate", policy.sampling, rows)
     joined = pl.concat([rows.select("prompt_id", "sample_index"), results], how="horizontal")
     failed = pl.col("error").is_not_null()
+    unreadable = pl.col("call_fault").is_not_null()
     empty = (pl.col("text").str.strip_chars() == "") & pl.col("tool_calls").is_null()
-    responses = joined.filter(~failed & ~empty).with_columns(
+    responses = joined.filter(~failed & ~unreadable & ~empty).with_columns(
         response_id=pl.col("key").bin.encode("hex"),
         policy=pl.lit(policy.name),
-        raw_text=pl.lit(None, dtype=pl.String),
         model=pl.lit(inference.fingerprint(policy.model)),
         mean_token_logprob=pl.col("cumulative_logprob") / pl.col("n_tokens"),
     )
@@ -189,11 +190,15 @@ def _ask_policy(policy: Policy, rows: pl.DataFrame, inference: Inference, stage:
         # With a system prompt, one prompt's request may be another policy's of another prompt.
         ids = row_digests(responses, ["prompt_id", "key"]).str.head(2 * ID_BYTES)
         responses = responses.with_columns(response_id=ids)
-    faulty = joined.filter(failed | empty).with_columns(
+    faulty = joined.filter(failed | unreadable | empty).with_columns(
         reason=pl.when(failed)
         .then(error_code(pl.col("error")))
+        .when(unreadable)
+        .then(pl.lit(UNREADABLE))
         .otherwise(pl.lit("empty_response")),
-        detail=pl.coalesce("error", pl.lit("the model ended its turn without a word")),
+        detail=pl.coalesce(
+            "error", "call_fault", pl.lit("the model ended its turn without a word")
+        ),
         policy=pl.lit(policy.name),
     )
     record = ["prompt_id", "policy", "sample_index"]

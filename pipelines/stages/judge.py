@@ -169,8 +169,11 @@ def compare_responses(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFra
     Both have the columns COMPARISON with response_a < response_b, the second also reason and
     detail.
     """
-    repeats = pl.struct("prompt_id", "text").is_first_distinct().not_()
-    marked = responses.sort("prompt_id", "response_id").with_columns(repeat=repeats)
+    ordered = responses.sort("prompt_id", "response_id")
+    # By what a response was made of: the calls' ids are its server's, and say nothing.
+    there = [name for name in ("content", "thoughts") if name in ordered.columns]
+    repeats = pl.struct("prompt_id", "text", *there).is_first_distinct().not_()
+    marked = ordered.with_columns(repeat=repeats)
     one = marked.select("prompt_id", response_a="response_id", repeat_a="repeat")
     two = marked.select("prompt_id", response_b="response_id", repeat_b="repeat")
     pairs = one.join(two, on="prompt_id").filter(pl.col("response_a") < pl.col("response_b"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -41,7 +42,7 @@ class Prompts:
         arguments: What the template gets besides, such as enable_thinking.
 
     `errors` maps a row to the reason why its conversation could not be rendered: some templates
-    reject certain roles or turns. The ids of such a row are empty.
+    reject certain roles or turns, or leave out the tools. The ids of such a row are empty.
     """
 
     def __init__(
@@ -59,22 +60,27 @@ class Prompts:
         ):
             name = orjson.dumps([messages, offered])
             if name not in rendered:
+                render = partial(
+                    tokenizer.apply_chat_template,
+                    to_chat(messages),
+                    add_generation_prompt=True,
+                    tokenize=False,
+                    **(arguments or {}),
+                )
                 try:
-                    text = tokenizer.apply_chat_template(
-                        to_chat(messages),
-                        tools=parse_tools(offered),
-                        add_generation_prompt=True,
-                        tokenize=False,
-                        **(arguments or {}),
-                    )
-                    rendered[name] = encode(tokenizer, text) or "refused: the prompt has no token"
+                    text = render(tools=parse_tools(offered))
+                    if offered is not None and text == render(tools=None):
+                        rendered[name] = "refused: the chat template shows no tools"
+                    else:
+                        ids = encode(tokenizer, text)
+                        rendered[name] = ids or "refused: the prompt has no token"
                 except TemplateError as error:
                     rendered[name] = f"refused: the chat template says: {error}"
-            ids = rendered[name]
-            if isinstance(ids, str):
-                self.errors[row] = ids
-                ids = []
-            self.ids.append(ids)
+            found = rendered[name]
+            if isinstance(found, str):
+                self.errors[row] = found
+                found = []
+            self.ids.append(found)
 
 
 def encode_responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:

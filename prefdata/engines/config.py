@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from prefdata.messages.tool_calls import CallFormat
 
 DEFAULT_ENGINE = "transformers"
 """The engine of a model that names none."""
@@ -75,6 +77,13 @@ class ModelConfig(BaseModel):
         16_384, gt=0, description="The most tokens in a forward pass, padding included."
     )
     max_batch_rows: int = Field(128, gt=0, description="The most sequences generated at once.")
+    tool_calls: Literal["auto", "none"] | CallFormat = Field(
+        "auto",
+        description="How the model writes calls of tools in its text: auto (as its chat template "
+        "shows; of a server, the calls that it gives apart), none, or a known format. Another "
+        "value asks nothing again.",
+        examples=["mistral", "none"],
+    )
     options: EngineOptions = Field(EngineOptions(), description="The engine's own settings.")
     prices: PricesParams | None = Field(
         None,

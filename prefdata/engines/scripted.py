@@ -8,7 +8,8 @@ always has the same response. `options` of the model in params.yaml:
         engine: scripted
         model: any-name                 # goes into the fingerprint
         options:
-          responses: {"2 + 2": "4"}     # a prompt that contains the text gets this response
+          responses: {"2 + 2": "4"}     # a prompt that contains the text gets this response, which
+                                        # may call tools in <tool_call>…</tool_call>
           response_chars: 1000          # length of the other responses
           fail: ["poison"]              # a request that contains the text fails, alone
           latency_seconds: 0.0          # a batch of 1,000 requests takes this long
@@ -22,7 +23,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from prefdata.engines.base import (
     Engine,
@@ -33,8 +34,10 @@ from prefdata.engines.base import (
     Settings,
     results,
 )
+from prefdata.engines.call_formats import choose_call_format
 from prefdata.engines.config import EngineOptions, ModelConfig
 from prefdata.hashing.fingerprint import fingerprint
+from prefdata.messages.tool_calls import CallFormat
 
 BATCH = 1000
 _WORDS = (
@@ -92,9 +95,14 @@ class ScriptedEngine(Engine):
         self.name = name
         self.options = config.options
         responding = self.options.model_dump(exclude={"latency_seconds", "fail"})
-        self.fingerprint = fingerprint(
-            ScriptedConfig(model=config.model, options=ScriptedOptions(**responding))
-        )
+        plain = ScriptedConfig(model=config.model, options=ScriptedOptions(**responding))
+        # Settings that came later and change no response.
+        content = plain.model_dump(mode="json", exclude={"tool_calls"})
+        self.fingerprint = fingerprint(RootModel[dict[str, Any]](content))
+        self.config = config
+
+    def call_format(self) -> CallFormat | None:
+        return choose_call_format(self.config, "hermes")
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):

@@ -21,6 +21,7 @@ from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage, count_tokens
+from prefdata.messages.tool_calls import take_calls
 
 
 class Inference:
@@ -67,7 +68,8 @@ class Inference:
                 prompt that a request belongs to. Equal requests are made once.
 
         Returns:
-            One result per row, in the rows' order: key, the operation's columns, error.
+            One result per row, in the rows' order: key, the operation's columns, error. Those of
+            generate also have what `prefdata.messages.tool_calls.take_calls` adds.
 
         Raises:
             ModelError: The engine can't do it.
@@ -100,9 +102,11 @@ class Inference:
             missing = missing.select(*spec.request, *there).with_columns(new["key"])
             done.append(self._run(model, operation, settings, missing, prompts, usage))
         self.usage[call] = self.usage.get(call, Usage()).plus(usage)
-        return keyed.select("key").join(
+        found = keyed.select("key").join(
             pl.concat(done), on="key", how="left", maintain_order="left"
         )
+        # Taken apart here, so that the memo keeps what the model wrote.
+        return _take_calls(engine, found, rows) if operation == "generate" else found
 
     def _run(
         self,
@@ -159,3 +163,10 @@ class Inference:
         reasons = ["bad_response: the engine gave no result"] * len(keys)
         failed_rows = results(operation, keys, error=reasons)
         return pl.concat([finished_rows, failed_rows])
+
+
+def _take_calls(engine: Engine, results: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Take the calls out of the results of `generate`, in the format of the engine's model."""
+    tools = rows["tools"] if "tools" in rows.columns else pl.Series([None] * rows.height)
+    call_format = engine.call_format() if tools.null_count() < len(tools) else None
+    return take_calls(results, tools, call_format)

@@ -7,7 +7,8 @@
 | llama3 | nothing but `{"name": …, "parameters": {…}}`, or that behind `<|python_tag|>` |
 | harmony | a message to `functions.NAME` on the channel `commentary` (gpt-oss) |
 
-A text without calls stays as it is.
+Decoding leaves out what a tokenizer takes for special tokens, so Mistral's marks may be missing.
+A text without calls stays as it is, and so does JSON that is no call.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ UNREADABLE = "tool_call_unreadable"
 """The code of a response whose calls can't be read."""
 
 
+Calls = list[dict[str, str | None]]
+"""Calls in the columns of `ToolCall`."""
+
+
 class Split(NamedTuple):
-    """A text and the calls that stood in it, in the columns of `ToolCall`."""
+    """A text and the calls that stood in it."""
 
     text: str
-    calls: list[dict[str, str | None]]
+    calls: Calls
 
 
 _HERMES = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
@@ -42,6 +47,11 @@ _HARMONY = re.compile(
     r"(.*?)(?:<\|call\|>|<\|end\|>|\Z)",
     re.DOTALL,
 )
+_PREAMBLE = re.compile(
+    r"(?:<\|start\|>assistant)?<\|channel\|>(?:commentary|final)<\|message\|>(.*?)(?:<\|end\|>|\Z)",
+    re.DOTALL,
+)
+"""What a model says before it calls, on the channel of calls or of responses."""
 _MISTRAL_NAMED = re.compile(r"\s*([\w.-]+)\s*(?:\[CALL_ID\]\s*([\w-]+)\s*)?(?:\[ARGS\])?\s*(?=\{)")
 _PYTHON_TAG = "<|python_tag|>"
 
@@ -58,6 +68,52 @@ def detect_call_format(chat_template: str) -> CallFormat | None:
     return "hermes" if "<tool_call>" in chat_template else None
 
 
+def take_calls(
+    results: pl.DataFrame, tools: pl.Series, call_format: CallFormat | None
+) -> pl.DataFrame:
+    """Take the calls out of what models wrote to prompts with tools.
+
+    Args:
+        results: text (without thoughts), tool_calls (what a server took apart, as the model wrote
+            it), finish_reason, perhaps raw_text (with the thoughts), and any other columns.
+        tools: The tools of each result's prompt; null: none, and the result stays as it is.
+        call_format: How the model writes calls; None: not in its text.
+
+    Returns:
+        The results, with the calls in `tool_calls`, what remains in `text`, the whole in
+        `raw_text`, and `call_fault` (why calls can't be read; null where they can).
+    """
+    raw = "raw_text" if "raw_text" in results.columns else pl.lit(None, dtype=pl.String)
+    whole = results.with_columns(raw_text=raw, call_fault=pl.lit(None, dtype=pl.String))
+    offered = whole.select(tools.is_not_null().alias("offered"))["offered"]
+    if not offered.any():
+        return whole
+    written = offered & whole["tool_calls"].is_null() & whole["text"].is_not_null()
+    if call_format is None:
+        written = written & False
+    split = _split_texts(whole["text"], written, call_format or "hermes")
+    apart = _read_apart(whole["tool_calls"], offered)
+    cut_off = pl.col("finish_reason") == "length"
+    reason = pl.format(
+        "{}{}",
+        pl.when(cut_off).then(pl.lit("cut off at max_tokens: ")).otherwise(pl.lit("")),
+        "fault",
+    )
+    return (
+        whole.with_columns(*split, *apart)
+        .with_columns(fault=pl.coalesce("fault", "fault_apart"))
+        .with_columns(
+            raw_text=pl.when(pl.col("calls").is_not_null())
+            .then(pl.coalesce("raw_text", "text"))
+            .otherwise("raw_text"),
+            text=pl.when(pl.col("calls").is_not_null()).then("rest").otherwise("text"),
+            tool_calls=pl.coalesce("calls", "calls_apart"),
+            call_fault=pl.when(pl.col("fault").is_not_null()).then(reason),
+        )
+        .select(whole.columns)
+    )
+
+
 def split_calls(texts: pl.Series, call_format: CallFormat) -> pl.DataFrame:
     """Split the calls off texts that models wrote.
 
@@ -66,31 +122,59 @@ def split_calls(texts: pl.Series, call_format: CallFormat) -> pl.DataFrame:
         call_format: How they write calls.
 
     Returns:
-        `text` (without the calls, stripped where there were any), `tool_calls` (null where there
-        are none) and `fault` (why the calls can't be read; null where they can).
+        `rest` (the text without the calls), `calls` (null where there are none) and `fault` (why
+        they can't be read; null where they can).
     """
-    marked = texts.str.contains_any(_MARKS[call_format]).fill_null(False)
-    split = _SPLITTERS[call_format]
-    rows: list[tuple[str, list[dict[str, str | None]] | None, str | None]] = []
-    # Only the texts that may hold calls are read one by one: JSON of any shape has no expression.
+    return pl.DataFrame(_split_texts(texts, texts.is_not_null(), call_format))
+
+
+def _split_texts(texts: pl.Series, chosen: pl.Series, call_format: CallFormat) -> list[pl.Series]:
+    # Only texts that may hold calls are read one by one: JSON of any shape has no expression.
+    marked = chosen & texts.str.contains_any(_MARKS[call_format]).fill_null(False)
+    rests: list[str] = []
+    calls: list[Calls | None] = []
+    faults: list[str | None] = []
     for text in texts.filter(marked):
         try:
-            found = split(text)
-        except CallFault as fault:
-            rows.append((text, None, str(fault)))
-        else:
-            rows.append((found.text, found.calls or None, None))
-    schema = {"text": pl.String, "tool_calls": CALLS, "fault": pl.String}
-    read = pl.DataFrame(rows, schema=schema, orient="row")
-    place = pl.when(marked).then(marked.cast(pl.Int64).cum_sum() - 1)
-    places = pl.select(place=place)["place"]
-    return pl.DataFrame(
-        [
-            read["text"].gather(places).fill_null(texts).alias("text"),
-            read["tool_calls"].gather(places),
-            read["fault"].gather(places),
-        ]
-    )
+            found, fault = _SPLITTERS[call_format](text), None
+        except CallFault as error:
+            found, fault = Split(text, []), str(error)
+        rests.append(found.text)
+        calls.append(found.calls or None)
+        faults.append(fault)
+    read = [
+        pl.Series("rest", rests, dtype=pl.String),
+        pl.Series("calls", calls, dtype=CALLS),
+        pl.Series("fault", faults, dtype=pl.String),
+    ]
+    places = _place(marked)
+    spread = [series.gather(places) for series in read]
+    return [spread[0].fill_null(texts).alias("rest"), *spread[1:]]
+
+
+def _read_apart(calls: pl.Series, offered: pl.Series) -> list[pl.Series]:
+    """The calls that a server took apart, with their arguments in our form, and their faults."""
+    given = offered & calls.is_not_null()
+    read: list[Calls | None] = []
+    faults: list[str | None] = []
+    for each in calls.filter(given).to_list():
+        try:
+            taken, fault = [take_call(call) for call in each], None
+        except CallFault as error:
+            taken, fault = None, str(error)
+        read.append(taken)
+        faults.append(fault)
+    places = _place(given)
+    return [
+        pl.Series("calls_apart", read, dtype=CALLS).gather(places),
+        pl.Series("fault_apart", faults, dtype=pl.String).gather(places),
+    ]
+
+
+def _place(chosen: pl.Series) -> pl.Series:
+    """For each chosen row its number among them; null for the others."""
+    numbers = pl.when(chosen).then(chosen.cast(pl.Int64).cum_sum() - 1)
+    return pl.select(numbers.alias("place"))["place"]
 
 
 def split_hermes(text: str, load: Callable[[str], Any] = load_json) -> Split:
@@ -117,7 +201,7 @@ def _split_mistral(text: str) -> Split:
     the mark out where it is a special token."""
     before, mark, behind = text.partition("[TOOL_CALLS]")
     if not mark:
-        return _split_bare(text)
+        return _split_unmarked(text)
     calls = []
     for part in behind.split("[TOOL_CALLS]"):
         if part.lstrip().startswith("["):
@@ -131,6 +215,18 @@ def _split_mistral(text: str) -> Split:
             raise CallFault(f"behind [TOOL_CALLS] stands no call: {part[:80]!r}")
         calls.append(make_call(named[1], load_json(part[named.end() :]), named[2]))
     return Split(before.strip(), calls)
+
+
+def _split_unmarked(text: str) -> Split:
+    """A text that is nothing but `NAME{…}`, or a list of calls."""
+    named = _MISTRAL_NAMED.match(text)
+    if named is None:
+        return _split_bare(text)
+    try:
+        arguments = load_json(text[named.end() :])
+    except CallFault:
+        return Split(text, [])
+    return Split("", [make_call(named[1], arguments, named[2])])
 
 
 def _split_llama3(text: str) -> Split:
@@ -171,7 +267,7 @@ def _split_harmony(text: str) -> Split:
     rest = _HARMONY.sub("", text)
     if "to=functions." in rest:
         raise CallFault(f"it calls no function: {rest[rest.find('to=functions.') :][:80]!r}")
-    return Split(rest.strip() if calls else text, calls)
+    return Split(_PREAMBLE.sub(r"\1", rest).strip() if calls else text, calls)
 
 
 _SPLITTERS: dict[CallFormat, Callable[[str], Split]] = {
@@ -182,7 +278,7 @@ _SPLITTERS: dict[CallFormat, Callable[[str], Split]] = {
 }
 _MARKS: dict[CallFormat, list[str]] = {
     "hermes": ["<tool_call>"],
-    "mistral": ["[TOOL_CALLS]", '"name"'],
-    "llama3": [_PYTHON_TAG, '"name"'],
+    "mistral": ["[TOOL_CALLS]", "{"],
+    "llama3": [_PYTHON_TAG, "{"],
     "harmony": ["to=functions."],
 }

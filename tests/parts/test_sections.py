@@ -53,6 +53,7 @@ MODEL: dict[str, tuple[Any, bool]] = {
     "device": ("cuda:1", False),
     "max_batch_tokens": (7, False),
     "max_batch_rows": (7, False),
+    "tool_calls": ("hermes", False),
     "prices": ({"input_per_million": 7.0}, False),
 }
 """Setting of a model -> another value, and whether its fingerprint changes with it."""

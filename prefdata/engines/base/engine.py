@@ -19,6 +19,7 @@ from prefdata.engines.base.operations import (
     Settings,
 )
 from prefdata.errors import ModelError
+from prefdata.messages.tool_calls import CallFormat
 
 GRACE_SECONDS = 10.0
 """How long an engine may take to finish requests in flight once its run is asked to stop."""
@@ -99,6 +100,10 @@ class Engine(ABC):
         reason = self.refusal(operation, settings)
         if reason is not None:
             raise ModelError(f"model {self.name}: {reason}", REMEDY)
+
+    def call_format(self) -> CallFormat | None:
+        """How the model writes calls in the texts of `generate`; None: not in its texts."""
+        return None
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         """Sample one response per row, seeded by the row's key."""

@@ -153,7 +153,8 @@ def fingerprint_served(config: OpenAIConfig) -> str:
     responses of the old ones.
     """
     plain = OpenAIConfig(model=config.model, revision=config.revision, options=config.options)
-    content = plain.model_dump(mode="json")
+    # Settings that came later and change no response.
+    content = plain.model_dump(mode="json", exclude={"tool_calls"})
     content["options"] = config.options.model_dump(mode="json", include=_COUNTING)
     return fingerprint(RootModel[dict[str, Any]](content))
 

@@ -34,8 +34,10 @@ from prefdata.engines.base import (
     Sampling,
     Settings,
 )
+from prefdata.engines.call_formats import choose_call_format
 from prefdata.engines.openai.config import OpenAIConfig, fingerprint_served, read_key
 from prefdata.errors import ModelError
+from prefdata.messages.tool_calls import CallFormat
 
 if TYPE_CHECKING:
     from prefdata.engines.openai.clients.base import Client
@@ -79,6 +81,9 @@ class OpenAIEngine(Engine):
             if settings.structure and settings.structure.json_schema is None:
                 return f"OpenAI's API holds responses to a json_schema alone{_VLLM}"
         return super().refusal(operation, settings)
+
+    def call_format(self) -> CallFormat | None:
+        return choose_call_format(self.config, None)
 
     def start(self) -> None:
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefdata.engines.openai.faults import BadReply, Fault
 
@@ -12,7 +12,23 @@ PLACEHOLDER = -9999.0
 """What OpenAI and vLLM write instead of a missing log-probability."""
 NO_LOGPROBS = "Use a server that gives log-probs, or set options.logprobs: false (generate only)."
 
-Generation = tuple[str, int, str, float | None, int]
+ENDED = ("stop", "tool_calls", "function_call")
+"""The finish reasons of a turn that the model ended."""
+
+
+class Generation(NamedTuple):
+    """A reply to a chat completion, in the order of the columns of `generate`."""
+
+    text: str
+    n_tokens: int
+    finish_reason: str
+    cumulative_logprob: float | None
+    """In nats."""
+    thoughts: str | None
+    tool_calls: list[dict[str, str | None]] | None
+    """As the server gave them: the arguments are text that may be no JSON."""
+    n_thought_tokens: int | None
+    n_prompt_tokens: int
 
 
 def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
@@ -22,9 +38,6 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
         logprobs: Whether it must contain log-probabilities.
         exact: Whether the server reports the end-of-turn token's log-probability. OpenAI's own
             server may leave it out; the sum is then without it.
-
-    Returns:
-        (text, n_tokens, finish_reason, cumulative_logprob in nats, n_prompt_tokens).
     """
     choice, usage = _take_choice(reply), _take_usage(reply)
     n_prompt, n_tokens = usage["prompt_tokens"], usage.get("completion_tokens")
@@ -38,21 +51,48 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
         raise Fault("refused", "the server's content filter cut the response", own=True)
     if message.get("refusal"):
         raise Fault("refused", "the server refused to respond", own=True)
-    if reason not in ("stop", "length"):
+    if reason not in (*ENDED, "length"):
         raise BadReply(f"finish_reason is {reason!r:.40}, stop or length was expected")
-    text = message.get("content")
+    ended = "length" if reason == "length" else "stop"
+    text, calls = message.get("content"), _take_calls(message)
+    if text is None and calls:
+        text = ""
     if text is None and (message.get("reasoning") or message.get("reasoning_content")):
         raise Fault(
             "bad_response", "the reasoning took all of max_tokens, no response came", own=True
         )
     if not isinstance(text, str):
         raise BadReply(f"the message's content is {type(text).__name__}, text was expected")
-    if not logprobs:
-        return text, n_tokens, reason, None, n_prompt
+    # Some servers give no log-probs of calls, though they give those of texts.
+    unknown = not logprobs or (calls is not None and not choice.get("logprobs"))
+    total = None if unknown else _add_logprobs(choice, n_tokens, exact or ended != "stop")
+    return Generation(text, n_tokens, ended, total, None, calls, None, n_prompt)
+
+
+def _add_logprobs(choice: dict[str, Any], n_tokens: int, exact: bool) -> float:
     values = [parse_logprob(entry) for entry in _take_content(choice)]
-    if len(values) != n_tokens and (exact or reason != "stop" or len(values) != n_tokens - 1):
+    if len(values) != n_tokens and (exact or len(values) != n_tokens - 1):
         raise BadReply(f"{len(values)} log-probs for {n_tokens} tokens")
-    return text, n_tokens, reason, math.fsum(values), n_prompt
+    return math.fsum(values)
+
+
+def _take_calls(message: dict[str, Any]) -> list[dict[str, str | None]] | None:
+    """The calls of a reply's message; None: it has none."""
+    given = message.get("tool_calls")
+    if given is None or given == []:
+        return None
+    if not isinstance(given, list):
+        raise BadReply(f"the message's tool_calls are {type(given).__name__}, expected a list")
+    calls: list[dict[str, str | None]] = []
+    for call in given:
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise BadReply("a tool call has no function's name")
+        arguments, call_id = function.get("arguments"), call.get("id")
+        if not isinstance(arguments, str | None) or not isinstance(call_id, str | None):
+            raise BadReply("a tool call's arguments or id are no text")
+        calls.append({"id": call_id, "name": function["name"], "arguments": arguments or ""})
+    return calls
 
 
 def parse_top_logprobs(reply: Any, remedy: str = NO_LOGPROBS) -> tuple[dict[str, float], int]:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefdata.engines.base import Engine, Operation, Settings
+from prefdata.engines.call_formats import read_call_format
 from prefdata.engines.config import ModelConfig
 from prefdata.engines.fingerprint import fingerprint_model
 from prefdata.engines.transformers.batches import plan_batches
 from prefdata.engines.transformers.loading import explain_missing_device, resolve_device
+from prefdata.messages.tool_calls import CallFormat
 
 if TYPE_CHECKING:
     from prefdata.engines.transformers.pieces import Grace, Pieces
@@ -34,6 +36,9 @@ class LocalEngine(Engine):
 
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
         return super().refusal(operation, settings) or explain_missing_device(self.config.device)
+
+    def call_format(self) -> CallFormat | None:
+        return read_call_format(self.config)
 
     def keep_model(self, model: Any, tokenizer: Any) -> None:
         """Store the model and tokenizer that `start` loaded."""

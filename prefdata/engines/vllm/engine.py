@@ -31,6 +31,7 @@ from prefdata.engines.base import (
     Sampling,
     Settings,
 )
+from prefdata.engines.call_formats import read_call_format
 from prefdata.engines.vllm import reaper
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.choose import NO_LOGPROBS, weigh_options
@@ -41,6 +42,7 @@ from prefdata.engines.vllm.loaded import LoadedModel
 from prefdata.engines.vllm.loop import Loop
 from prefdata.engines.vllm.pooled import compute_hidden_sums, embed_texts
 from prefdata.errors import ModelError
+from prefdata.messages.tool_calls import CallFormat
 
 RUNNER: dict[Operation, Runner] = {
     "generate": "generate",
@@ -83,6 +85,9 @@ class VllmEngine(Engine):
         if isinstance(settings, Sampling) and settings.temperature > MAX_TEMPERATURE:
             return f"vLLM takes temperatures up to {MAX_TEMPERATURE:g}"
         return super().refusal(operation, settings) or vllm_start.explain_missing_device()
+
+    def call_format(self) -> CallFormat | None:
+        return read_call_format(self.config)
 
     def start(self) -> None:
         with self._starting:

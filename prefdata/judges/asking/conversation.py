@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import orjson
 import polars as pl
 
 from prefdata.judges.asking.delimiters import disarm
 from prefdata.judges.base import Candidates
+from prefdata.messages.chat_form import parse_tools
 from prefdata.text.transcript import transcript
+
+_TOOLS = "[Prompt tools]\n{}\n[End of prompt tools]"
+"""The block of the tools. Its title begins as that of the prompt does, so disarmed texts can't
+close it."""
 
 ONCE = pl.lit(0, dtype=pl.Int64).alias("sample_index")
 """The sample index of a judge's requests: each is sampled once."""
@@ -30,8 +36,34 @@ def append_to_last_turn(messages: pl.Expr, text: pl.Expr) -> pl.Expr:
 
 
 def disarm_prompts(candidates: Candidates) -> pl.DataFrame:
-    """prompt_id and prompt (a transcript, disarmed): one row per prompt."""
-    return candidates.prompts.select("prompt_id", prompt=disarm(transcript(pl.col("messages"))))
+    """prompt_id and prompt (a transcript, disarmed): one row per prompt.
+
+    Where the prompt has tools, they stand before it in a block of their own.
+    """
+    prompts = candidates.prompts
+    shown = prompts.select("prompt_id", prompt=disarm(transcript(pl.col("messages"))))
+    if "tools" not in prompts.columns or prompts["tools"].null_count() == prompts.height:
+        return shown
+    offered = prompts["tools"].unique().drop_nulls()
+    described = pl.DataFrame(
+        {"tools": offered, "block": [_describe_tools(tools) for tools in offered]},
+        schema={"tools": pl.String, "block": pl.String},
+    ).with_columns(block=pl.format(_TOOLS, disarm(pl.col("block"))))
+    blocks = prompts.select("tools").join(described, on="tools", how="left", maintain_order="left")
+    return shown.with_columns(blocks["block"]).select(
+        "prompt_id", prompt=pl.concat_str("block", "prompt", separator="\n\n", ignore_nulls=True)
+    )
+
+
+def _describe_tools(tools: str) -> str:
+    """A line for each tool: its name, its parameters' JSON Schema and what it does."""
+    lines = []
+    for tool in parse_tools(tools) or ():
+        function = tool["function"]
+        schema = orjson.dumps(function.get("parameters", {})).decode()
+        about = function.get("description")
+        lines.append(f"{function['name']}({schema}){f': {about}' if about else ''}")
+    return "\n".join(lines)
 
 
 def disarm_responses(candidates: Candidates) -> pl.DataFrame:

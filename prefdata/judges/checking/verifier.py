@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import polars as pl
 
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.written import strip_thoughts
 from prefdata.judges.base import Candidates, Judge, from_chances
+from prefdata.messages.columns import CALLS
 
 QUOTED_CHARS = 80
 
@@ -29,12 +31,18 @@ class Verifier(Judge):
         return True
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        prompts = candidates.prompts
-        if "ground_truth" not in prompts.columns:
-            prompts = prompts.with_columns(ground_truth=pl.lit(None, dtype=pl.String))
-        responses = candidates.responses.select(
-            "response_id", "prompt_id", "finished", text=strip_thoughts(pl.col("text"))
-        ).join(prompts.select("prompt_id", "ground_truth"), on="prompt_id", how="left")
+        prompts = fill_absent(candidates.prompts, {"ground_truth": pl.String, "tools": pl.String})
+        responses = (
+            fill_absent(candidates.responses, {"tool_calls": CALLS})
+            .select(
+                "response_id",
+                "prompt_id",
+                "finished",
+                "tool_calls",
+                text=strip_thoughts(pl.col("text")),
+            )
+            .join(prompts.select("prompt_id", "ground_truth", "tools"), on="prompt_id", how="left")
+        )
         checkable = pl.col("ground_truth").is_not_null() if self.by_ground_truth else pl.lit(True)
         checked = responses.filter(checkable)
         checked = pl.concat([checked.select("response_id"), self.verify(checked)], how="horizontal")
@@ -54,11 +62,23 @@ class Verifier(Judge):
         """Check the responses.
 
         Args:
-            responses: response_id, prompt_id, text (without thoughts), finished, ground_truth.
+            responses: response_id, prompt_id, text (without thoughts, with calls readable),
+                tool_calls, finished, and the prompt's tools and ground_truth.
 
         Returns:
             One row per response, in order: reward (0 to 1; null where unscored), unscored, trace.
         """
+
+
+def fill_absent(
+    rows: pl.DataFrame, columns: Mapping[str, pl.DataType | type[pl.DataType]]
+) -> pl.DataFrame:
+    """The rows with these columns; absent ones are null."""
+    return rows.with_columns(
+        pl.lit(None, dtype=kind).alias(name)
+        for name, kind in columns.items()
+        if name not in rows.columns
+    )
 
 
 def quote(text: str) -> str:

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from prefdata.engines.base import Requirement, Sampling
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.conversation import disarm_responses
+from prefdata.judges.asking.conversation import disarm_prompts, disarm_responses
 from prefdata.judges.asking.delimiters import disarm
 from prefdata.judges.asking.formats.replies import Verdict, share_out
 from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
 from prefdata.judges.base import Candidates, from_chances
-from prefdata.text.transcript import transcript
+from prefdata.text.transcript import describe_response
 
 
 class HonestyConfig(PromptedConfig):
@@ -88,7 +88,7 @@ class HonestyJudge(PromptedJudge):
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         responses = disarm_responses(candidates)
-        samples = self._sample(candidates.prompts, inference)
+        samples = self._sample(candidates, inference)
         whole = samples.filter(pl.col("failed").is_null())
         text = ["prompt_id", "prompt", "response"]
         texts = pl.concat([responses.select(text), whole.select(text)]).unique(maintain_order=True)
@@ -125,22 +125,26 @@ class HonestyJudge(PromptedJudge):
         )
         return from_chances(self.name, candidates.comparisons, chances)
 
-    def _sample(self, prompts: pl.DataFrame, inference: Inference) -> pl.DataFrame:
-        """prompt_id, prompt, response, sample, failed: the policy's fresh samples, disarmed."""
+    def _sample(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
+        """prompt_id, sample, failed, response, prompt: the policy's fresh samples, disarmed."""
+        prompts = candidates.prompts
+        tools = ["tools"] if "tools" in prompts.columns else []
         numbers = pl.DataFrame({"sample": range(self.config.samples)}, {"sample": pl.Int64})
         rows = prompts.join(numbers, how="cross", maintain_order="left_right")
         asked = inference.ask(
             self.config.policy,
             "generate",
             self._sampling(),
-            rows.select("prompt_id", "messages", sample_index="sample"),
+            rows.select("prompt_id", "messages", *tools, sample_index="sample"),
         )
-        return rows.with_columns(text=asked["text"], failed=asked["error"]).select(
-            "prompt_id",
-            "sample",
-            "failed",
-            prompt=disarm(transcript(pl.col("messages"))),
-            response=disarm(pl.col("text")),
+        said = asked.select(
+            failed=pl.coalesce("error", "call_fault"),
+            response=disarm(describe_response(pl.col("text"), pl.col("tool_calls"))),
+        )
+        return (
+            rows.select("prompt_id", "sample")
+            .with_columns(said)
+            .join(disarm_prompts(candidates), on="prompt_id", how="left", maintain_order="left")
         )
 
     def _rate_right(

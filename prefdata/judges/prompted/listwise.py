@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from prefdata.hashing.digests import row_digests
 from prefdata.inference.loop import Inference
-from prefdata.judges.asking.conversation import build_turns
+from prefdata.judges.asking.conversation import build_turns, disarm_prompts
 from prefdata.judges.asking.delimiters import disarm
 from prefdata.judges.asking.demonstrations import Demonstrations, prepend_demonstrations
 from prefdata.judges.asking.formats.base import FormatName, ReplyFormat
@@ -19,7 +19,6 @@ from prefdata.judges.asking.formats.replies import Ranking
 from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
 from prefdata.judges.asking.request import FORMATS, VerdictRequest
 from prefdata.judges.base import Candidates, from_chances, from_rewards
-from prefdata.text.transcript import transcript
 
 _NO_STANDINGS = pl.lit(None, dtype=pl.Float64).repeat_by(pl.col("texts").list.len())
 
@@ -132,7 +131,7 @@ class ListwiseJudge(PromptedJudge):
         responses = (
             candidates.responses.select("prompt_id", "text")
             .unique()
-            .join(candidates.prompts, on="prompt_id")
+            .join(candidates.prompts.select("prompt_id", "messages"), on="prompt_id")
         )
         orders = []
         for number in range(self.config.permutations):
@@ -149,11 +148,11 @@ class ListwiseJudge(PromptedJudge):
             .with_columns(letter=letter)
             .group_by("prompt_id", "order", maintain_order=True)
             .agg(
-                prompt=disarm(transcript(pl.col("messages"))).first(),
                 texts="text",
                 blocks=_enclose(pl.col("letter"), disarm(pl.col("text"))).str.join("\n\n"),
                 count=pl.len().cast(pl.Int64),
             )
+            .join(disarm_prompts(candidates), on="prompt_id", how="left", maintain_order="left")
         )
 
     def _rank(

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from prefdata.errors import ConfigError
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.verifier import CHECKED, Verifier, quote
+from prefdata.judges.checking.schemas import SchemaFault, build_validator, find_error
+from prefdata.judges.checking.verifier import CHECKED, Verifier
 
 _FENCED = re.compile(r"```[ \t]*(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
 
@@ -48,7 +49,7 @@ class JsonSchemaJudge(Verifier):
                     f"{self.where}.file: {self.config.file} can't be read: {error}",
                     "Name a file with a JSON Schema, or leave `file` out.",
                 ) from error
-            validator = _build_validator(self.schema, self.where)
+            validator = build_validator(self.schema, self.where)
             if isinstance(validator, str):
                 raise ConfigError(f"{self.where}.file: {self.config.file}: {validator}")
 
@@ -60,7 +61,7 @@ class JsonSchemaJudge(Verifier):
         schemas = (
             responses["ground_truth"] if self.schema is None else [self.schema] * responses.height
         )
-        validators = {text: _build_validator(text, self.where) for text in dict.fromkeys(schemas)}
+        validators = {text: build_validator(text, self.where) for text in dict.fromkeys(schemas)}
         # There is no polars expression for this.
         rows = [
             self._check(validators[schema], text)
@@ -71,43 +72,13 @@ class JsonSchemaJudge(Verifier):
     def _check(self, validator: Any, text: str) -> tuple[float | None, str | None, str | None]:
         if isinstance(validator, str):
             return None, f"bad_schema: the ground truth {validator}", None
-        from referencing.exceptions import Unresolvable
-
         blocks = _FENCED.findall(text) if self.config.fenced else []
         try:
             value = orjson.loads(blocks[0] if len(blocks) == 1 else text)
         except orjson.JSONDecodeError as error:
             return 0.0, None, f"no JSON: {error}"
         try:
-            # Sorted by path and message: the validator's own order is not fixed.
-            errors = sorted((e.json_path, e.message) for e in validator.iter_errors(value))
-        except RecursionError:
-            return 0.0, None, "nested too deep to be checked"
-        except Unresolvable as error:
-            return None, f"bad_schema: {quote(str(error))} is elsewhere, or nowhere", None
-        if errors:
-            path, message = errors[0]
-            return 0.0, None, f"{path}: {quote(message)}"
-        return 1.0, None, "holds to the schema"
-
-
-def _build_validator(text: str, where: str) -> Any:
-    """A validator for the schema, or the reason why the text is not a schema."""
-    try:
-        from jsonschema import SchemaError
-        from jsonschema.validators import validator_for
-        from referencing import Registry
-    except ImportError as error:
-        raise ConfigError(
-            f"{where}: {error}", "Install the extra: pip install prefdata[verifiers]"
-        ) from error
-    try:
-        schema: Any = orjson.loads(text)
-        if type(schema) not in (dict, bool):
-            return f"is no JSON Schema: {quote(text)}"
-        kind = validator_for(schema)
-        kind.check_schema(schema)
-    except (orjson.JSONDecodeError, SchemaError) as error:
-        return f"is no JSON Schema: {quote(str(error).partition(chr(10))[0])}"
-    # An empty registry: the default one fetches what "$ref" names from the network.
-    return kind(schema, registry=Registry())
+            problem = find_error(validator, value)
+        except SchemaFault as fault:
+            return None, f"bad_schema: {fault}", None
+        return (1.0, None, "holds to the schema") if problem is None else (0.0, None, problem)

@@ -20,6 +20,7 @@ from prefdata.engines.base import (
     Structure,
 )
 from prefdata.errors import ConfigError, ModelError
+from prefdata.messages.columns import MESSAGES
 
 VLLM = {"server": "vllm"}
 SCHEMA = '{"type": "object"}'
@@ -272,3 +273,41 @@ def test_what_prefdata_sets_can_not_be_set_beside_it(name: str) -> None:
     assert engine("http://localhost/v1", extra_body={"top_k": 5})
     with pytest.raises(ConfigError, match="top_k"):
         engine("http://localhost/v1", extra_body={"top_k": 5}, **VLLM)
+
+
+TOOLS = '[{"function":{"name":"f","parameters":{"type":"object"}},"type":"function"}]'
+
+
+def test_tools_and_calls_are_sent_in_openais_form() -> None:
+    turns = [
+        {"role": "user", "content": "x"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "c", "name": "f", "arguments": '{"n":1}'}],
+        },
+        {"role": "tool", "content": "2", "tool_call_id": "c"},
+    ]
+    rows = prompts("x", "y").with_columns(
+        messages=pl.Series([turns, [turns[0]]], dtype=MESSAGES),
+        tools=pl.Series([TOOLS, None], dtype=pl.String),
+    )
+    with serving() as (server,), started(server) as made:
+        assert generate(made, rows)["error"].null_count() == 2
+        sent = {len(post.body["messages"]): post.body for post in server.posts()}
+    assert sent[3]["tools"][0]["function"]["name"] == "f"
+    assert sent[3]["messages"][1]["tool_calls"] == [
+        {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"n":1}'}}
+    ]
+    assert sent[3]["messages"][2] == {"role": "tool", "content": "2", "tool_call_id": "c"}
+    assert "tools" not in sent[1]
+    assert sent[1]["messages"] == [{"role": "user", "content": "x"}]
+
+
+def test_a_servers_template_gets_the_tools_of_a_given_response() -> None:
+    rows = completions(("x", "yes", True)).with_columns(tools=pl.lit(TOOLS))
+    with serving() as (server,), started(server, **VLLM) as made:
+        frames = made.loglikelihood(rows, LoglikelihoodSettings())
+        assert together(rows, frames)["error"].null_count() == 1
+        asked = [post.body for post in server.posts("/tokenize") if "tools" in post.body]
+    assert [body["messages"][-1]["content"] for body in asked] == ["x"]

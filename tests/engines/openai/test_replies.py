@@ -40,10 +40,16 @@ JSON = st.recursive(
 
 
 def test_a_good_reply_is_read() -> None:
-    text, n_tokens, reason, total, n_prompt = replies.parse_generation(chat(BODY), True, True)
-    assert (text, n_tokens, reason, n_prompt) == ("Réponse 答 to x [None]", 5, "stop", 1)
-    assert total == pytest.approx(sum(logprob(t) for t in text.split(" ")))
-    assert replies.parse_generation(chat(BODY), False, True)[3] is None
+    found = replies.parse_generation(chat(BODY), True, True)
+    assert (found.text, found.n_tokens, found.finish_reason) == (
+        "Réponse 答 to x [None]",
+        5,
+        "stop",
+    )
+    assert found.n_prompt_tokens == 1
+    assert found.tool_calls is None
+    assert found.cumulative_logprob == pytest.approx(sum(map(logprob, found.text.split(" "))))
+    assert replies.parse_generation(chat(BODY), False, True).cumulative_logprob is None
     assert replies.parse_prompt_logprobs(completion({"prompt": [7, 8, 9]}), [7, 8, 9], 1) == [
         logprob("\x08"),
         logprob("\t"),
@@ -53,7 +59,7 @@ def test_a_good_reply_is_read() -> None:
 def test_openai_may_leave_out_the_end_of_turn() -> None:
     reply = chat(BODY)
     reply["usage"]["completion_tokens"] += 1
-    assert replies.parse_generation(reply, True, exact=False)[1] == 6
+    assert replies.parse_generation(reply, True, exact=False).n_tokens == 6
     with pytest.raises(Fault, match="5 log-probs for 6 tokens"):
         replies.parse_generation(reply, True, exact=True)
     reply["choices"][0]["finish_reason"] = "length"
@@ -67,7 +73,43 @@ def test_a_model_that_ends_its_turn_at_once_gives_an_empty_text() -> None:
     choice["message"]["content"] = ""
     choice["logprobs"]["content"] = [{"token": "</s>", "logprob": -0.5}]
     reply["usage"]["completion_tokens"] = 1
-    assert replies.parse_generation(reply, True, True) == ("", 1, "stop", -0.5, 1)
+    found = replies.parse_generation(reply, True, True)
+    assert (found.text, found.finish_reason, found.cumulative_logprob) == ("", "stop", -0.5)
+
+
+CALL = {"id": "x", "type": "function", "function": {"name": "f", "arguments": '{"b": 1}'}}
+
+
+def calling(calls: Any, **choice: Any) -> dict[str, Any]:
+    """A reply that is nothing but calls."""
+    reply = chat(BODY)
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    reply["choices"][0] |= {"message": message, "finish_reason": "tool_calls", **choice}
+    return reply
+
+
+def test_calls_are_read_as_the_server_gave_them() -> None:
+    found = replies.parse_generation(calling([CALL]), True, True)
+    assert (found.text, found.finish_reason) == ("", "stop")
+    assert found.tool_calls == [{"id": "x", "name": "f", "arguments": '{"b": 1}'}]
+    assert found.cumulative_logprob is not None
+    without = replies.parse_generation(calling([CALL], logprobs=None), True, True)
+    assert without.cumulative_logprob is None
+
+
+@pytest.mark.parametrize(
+    ("calls", "fault"),
+    [
+        ("f()", "tool_calls are str"),
+        (["f"], "no function's name"),
+        ([{"function": {"name": None}}], "no function's name"),
+        ([{"function": {"name": "f", "arguments": {}}}], "are no text"),
+        ([], "content is NoneType"),
+    ],
+)
+def test_calls_that_are_none_are_faults(calls: Any, fault: str) -> None:
+    with pytest.raises(Fault, match=fault):
+        replies.parse_generation(calling(calls), True, True)
 
 
 def test_of_tokens_that_read_alike_the_likeliest_counts() -> None:
@@ -108,12 +150,12 @@ def test_whatever_comes_is_read_right_or_is_a_fault(name: str, data: st.DataObje
         assert fault.code in ("bad_response", "refused")
         return
     if name == "generation":
-        text, n_tokens, reason, total, n_prompt = found
-        assert isinstance(text, str)
-        assert reason in ("stop", "length")
-        assert type(n_tokens) is int
-        assert type(n_prompt) is int
-        assert -math.inf < total <= 0
+        assert isinstance(found.text, str)
+        assert found.finish_reason in ("stop", "length")
+        assert type(found.n_tokens) is int
+        assert type(found.n_prompt_tokens) is int
+        total = found.cumulative_logprob
+        assert -math.inf < total <= 0 if total is not None else found.tool_calls
     elif name == "embeddings":
         for vector in found[0]:
             assert math.fsum(x * x for x in vector) == pytest.approx(1)

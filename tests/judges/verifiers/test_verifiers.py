@@ -13,6 +13,7 @@ from judges.panels import asking, build, by_text, candidates
 from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.checking.verifier import Verifier
 from prefdata.judges.registry import JUDGES
+from prefdata.messages.columns import CALLS
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 
@@ -24,6 +25,7 @@ GROUND_TRUTHS = {
     "json_schema": '{"type": "object"}',
     "math_answer": "#### 18",
     "regex_match": "[0-9]{3}x",
+    "tool_calls": '{"name": "f", "arguments": {"n": 1}}',
     "unit_tests": "assert double(2) == 4",
 }
 GOOD = {
@@ -32,6 +34,7 @@ GOOD = {
     "json_schema": '```json\n{"a": 1}\n```',
     "math_answer": "#### 18",
     "regex_match": "it is 123x",
+    "tool_calls": 'Call f({"n":1})',
     "unit_tests": "def double(x):\n    return 2 * x",
 }
 KINDS = [kind for kind, judge in JUDGES.parts.items() if issubclass(judge, Verifier)]
@@ -58,7 +61,12 @@ def panel(judge: Judge, responses: list[str], salt: int = 0) -> Candidates:
     prompts = plain.prompts.with_columns(
         ground_truth=pl.when(known).then(pl.lit(GROUND_TRUTHS.get(judge.kind)))
     )
-    return Candidates(prompts, plain.responses, plain.comparisons)
+    called = [{"id": None, "name": "f", "arguments": '{"n":1}'}]
+    calls = pl.when(pl.col("text") == GOOD["tool_calls"]).then(
+        pl.lit(pl.Series([called], dtype=CALLS))
+    )
+    responses_ = plain.responses.with_columns(tool_calls=calls)
+    return Candidates(prompts, responses_, plain.comparisons)
 
 
 @properties

@@ -14,7 +14,10 @@ import pytest
 from prefdata.config import Params, load_params
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ModelError
+from prefdata.messages.columns import CALLS
 from prefdata.pipelines.run import run_stage
+from prefdata.pipelines.stages.judge import compare_responses
+from prefdata.text.transcript import describe_response
 
 JUDGES: list[dict[str, Any]] = [
     {"kind": "critique", "model": "judge"},
@@ -130,3 +133,34 @@ def test_responses_are_verified_against_the_rows_own_ground_truth(
         right = judgments[f"response_{side}"].replace_strict(index) < 2
         assert (judgments[f"reward_{side}"] == right.cast(pl.Float64)).all()
     assert flows.read(tmp_path, "pairs").height == 8
+
+
+def test_responses_that_differ_in_calls_or_thoughts_alone_are_no_repeats() -> None:
+    call = {"id": "x", "name": "f", "arguments": "{}"}
+    rows = [
+        ("a", "Yes.", None, None),
+        ("b", "Yes.", "Hm.", None),
+        ("c", "Yes.", None, [call]),
+        ("d", "Yes.\n\nCall f({})", None, None),
+        ("e", "Yes.", None, [{**call, "id": "y"}]),
+    ]
+    frame = pl.DataFrame(
+        rows,
+        schema={
+            "response_id": pl.String,
+            "said": pl.String,
+            "thoughts": pl.String,
+            "tool_calls": CALLS,
+        },
+        orient="row",
+    ).select(
+        "response_id",
+        "thoughts",
+        "tool_calls",
+        prompt_id=pl.lit("p"),
+        content="said",
+        text=describe_response(pl.col("said"), pl.col("tool_calls")),
+    )
+    judged, identical = compare_responses(frame)
+    assert judged.height == 6
+    assert set(identical["response_b"]) == {"e"}

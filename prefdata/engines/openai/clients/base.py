@@ -13,6 +13,7 @@ import polars as pl
 from prefdata.engines.base import Operation, Settings, result_schema
 from prefdata.engines.openai.config import OpenAIOptions
 from prefdata.engines.openai.replies import parse_prompt_logprobs, parse_token_ids
+from prefdata.messages.chat_form import parse_tools, to_chat
 
 Post = Callable[[str, bytes], Awaitable[Any]]
 """Sends a body to a path of the server and returns the JSON of its reply."""
@@ -72,10 +73,18 @@ class Client(ABC):
         """The result row of a request that failed."""
         return (key, *[None] * (self._width - 2), error)
 
-    async def tokenize_chat(self, messages: Any, post: Post, responded: bool = False) -> list[int]:
+    async def tokenize_chat(
+        self, messages: Any, post: Post, responded: bool = False, tools: str | None = None
+    ) -> list[int]:
         """Token ids of a conversation as the server's chat template renders it, up to the start of
         the assistant's turn unless it has `responded`."""
-        body = {"model": self.model, "messages": messages, "add_generation_prompt": not responded}
+        body = {
+            "model": self.model,
+            "messages": to_chat(messages, arguments="text"),
+            "add_generation_prompt": not responded,
+        }
+        if tools is not None:
+            body["tools"] = parse_tools(tools)
         for name in ("chat_template", "chat_template_kwargs"):
             if name in self.options.extra_body:
                 body[name] = self.options.extra_body[name]

@@ -11,6 +11,7 @@ from prefdata.engines.base import Operation, Options
 from prefdata.engines.openai.clients.base import HELLO, Client, Post, Row, Unit
 from prefdata.engines.openai.faults import BadReply, Fault
 from prefdata.engines.openai.replies import NO_LOGPROBS, parse_top_logprobs
+from prefdata.messages.chat_form import to_chat
 
 _OLD_VLLM = "Use a vLLM whose chat completions take logprob_token_ids (tested with 0.32)."
 
@@ -50,7 +51,8 @@ class ChooseClient(Client):
         (key,), (messages,) = unit.keys, unit.content
         if any(len(ids) != 1 for ids in self.ids):
             return [(key, *await self._send_each(messages, post), None)]
-        reply = await post("/chat/completions", orjson.dumps({**self.next, "messages": messages}))
+        body = {**self.next, "messages": to_chat(messages, arguments="text")}
+        reply = await post("/chat/completions", orjson.dumps(body))
         remedy = _OLD_VLLM if self.vllm else NO_LOGPROBS
         logprobs, n_prompt = parse_top_logprobs(reply, remedy)
         options = zip(self.settings.options, self.names, strict=True)

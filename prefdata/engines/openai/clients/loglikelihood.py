@@ -45,8 +45,10 @@ class LoglikelihoodClient(Client):
             )
 
     async def send(self, unit: Unit, post: Post) -> list[Row]:
-        (key,), (messages, completion, finished) = unit.keys, unit.content
-        prompt = await self._tokenize_prompt(messages, post)
+        (key,), (messages, completion, finished, *more) = unit.keys, unit.content
+        # The columns follow the operation's order, and of the optional ones tools is the first.
+        offered = more[0] if "tools" in self.rows.columns else None
+        prompt = await self._tokenize_prompt(messages, offered, post)
         tokens = await self.tokenize(completion, post) + (self.end if finished else [])
         each = await self.fetch_logprobs(prompt, tokens, post) if tokens else []
         per_token = each if self.settings.per_token else None
@@ -56,10 +58,10 @@ class LoglikelihoodClient(Client):
     def make_canary(self) -> Unit:
         return Unit([bytes(16)], [HELLO, "Hello", True])
 
-    async def _tokenize_prompt(self, messages: Any, post: Post) -> list[int]:
-        name = orjson.dumps(messages)
+    async def _tokenize_prompt(self, messages: Any, tools: str | None, post: Post) -> list[int]:
+        name = orjson.dumps([messages, tools])
         if name not in self.prompts:
-            ids = await self.tokenize_chat(messages, post)
+            ids = await self.tokenize_chat(messages, post, tools=tools)
             self.prompts[name] = ids
             if len(self.prompts) > CACHED_PROMPTS:
                 self.prompts.popitem(last=False)
