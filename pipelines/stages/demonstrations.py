@@ -93,7 +93,7 @@ def _take_agreed(context: Context, labelled: Any) -> Iterator[bytes]:
     rows = list_demonstrations(
         unpack(labelled.labels),
         context.read("prompts", labelled.bucket, ["prompt_id", "messages", "split"]),
-        context.read("responses", labelled.bucket, ["response_id", "text"]),
+        context.read_responses(labelled.bucket).select("response_id", "text"),
         settings.max_chars,
     )
     yield pack(rank_demonstrations(rows, settings.count + 1))
