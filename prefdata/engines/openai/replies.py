@@ -12,9 +12,6 @@ PLACEHOLDER = -9999.0
 """What OpenAI and vLLM write instead of a missing log-probability."""
 NO_LOGPROBS = "Use a server that gives log-probs, or set options.logprobs: false (generate only)."
 
-ENDED = ("stop", "tool_calls", "function_call")
-"""The finish reasons of a turn that the model ended."""
-
 
 class Generation(NamedTuple):
     """A reply to a chat completion, in the order of the columns of `generate`."""
@@ -51,10 +48,10 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
         raise Fault("refused", "the server's content filter cut the response", own=True)
     if message.get("refusal"):
         raise Fault("refused", "the server refused to respond", own=True)
-    if reason not in (*ENDED, "length"):
-        raise BadReply(f"finish_reason is {reason!r:.40}, stop or length was expected")
-    ended = "length" if reason == "length" else "stop"
     text, calls = message.get("content"), _take_calls(message)
+    ended = "stop" if reason == "tool_calls" and calls else reason
+    if ended not in ("stop", "length"):
+        raise BadReply(f"finish_reason is {reason!r:.40}, stop or length was expected")
     if text is None and calls:
         text = ""
     if text is None and (message.get("reasoning") or message.get("reasoning_content")):

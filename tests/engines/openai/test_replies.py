@@ -104,7 +104,7 @@ def test_calls_are_read_as_the_server_gave_them() -> None:
         (["f"], "no function's name"),
         ([{"function": {"name": None}}], "no function's name"),
         ([{"function": {"name": "f", "arguments": {}}}], "are no text"),
-        ([], "content is NoneType"),
+        ([], "finish_reason is 'tool_calls'"),
     ],
 )
 def test_calls_that_are_none_are_faults(calls: Any, fault: str) -> None:
