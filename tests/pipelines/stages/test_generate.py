@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import flows
 import numpy as np
 import orjson
@@ -18,6 +19,7 @@ from prefdata.config import Params, load_params
 from prefdata.engines import scripted
 from prefdata.engines.scripted import ScriptedEngine
 from prefdata.errors import ConfigError
+from prefdata.pipelines.beam import steps as beam_steps
 from prefdata.pipelines.beam.runtimes import open_runtime
 from prefdata.pipelines.run import check_params
 from prefdata.pipelines.stages.base import Context
@@ -243,3 +245,31 @@ def test_one_model_under_two_names_is_refused_before_any_work(
     assert main(["run", "--quiet", "--params", str(path)]) == ConfigError.exit_code
     assert "'policy' and 'twin' are one model, under two names" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("policies", "steps"),
+    [
+        (None, ["generate"]),
+        ([POLICIES[0], POLICIES[2]], ["generate"]),
+        ([*POLICIES, {"model": "reference", "n": 0}], ["Model 0", "Model 1", "Counts"]),
+    ],
+)
+def test_a_model_is_a_step_and_one_alone_costs_no_other(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    policies: list[dict[str, Any]] | None,
+    steps: list[str],
+) -> None:
+    found = []
+    plain = beam_steps.apply_step
+
+    def noted(elements: Any, label: str, *others: Any, **sides: Any) -> Any:
+        found.append(label)
+        return plain(elements, label, *others, **sides)
+
+    monkeypatch.setattr(beam_steps, "apply_step", noted)
+    given = params(tmp_path, 1, policies=policies)
+    with open_runtime(given) as run:
+        GenerateStage().build(beam.Pipeline(), Context(given, "generate", run, buckets=4))
+    assert found == steps
