@@ -17,12 +17,12 @@ always has the same response. `options` of the model in params.yaml:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from prefdata.engines.base import (
     Engine,
@@ -34,7 +34,9 @@ from prefdata.engines.base import (
     results,
 )
 from prefdata.engines.config import EngineOptions, ModelConfig
+from prefdata.engines.marks import read_marks
 from prefdata.hashing.fingerprint import fingerprint
+from prefdata.messages.marks import Marks
 
 BATCH = 1000
 _WORDS = (
@@ -79,7 +81,13 @@ class ScriptedConfig(ModelConfig):
     engine_class = "prefdata.engines.scripted:ScriptedEngine"
     example: ClassVar[Mapping[str, Any]] = {"model": "any-name"}
     asks_again = frozenset(
-        {"model", "options.responses", "options.response_chars", "options.dimension"}
+        {
+            "model",
+            "chat_template_kwargs",
+            "options.responses",
+            "options.response_chars",
+            "options.dimension",
+        }
     )
 
 
@@ -91,10 +99,17 @@ class ScriptedEngine(Engine):
     def __init__(self, name: str, config: ScriptedConfig) -> None:
         self.name = name
         self.options = config.options
+        self.formats = read_marks(config) or ()
         responding = self.options.model_dump(exclude={"latency_seconds", "fail"})
-        self.fingerprint = fingerprint(
-            ScriptedConfig(model=config.model, options=ScriptedOptions(**responding))
-        )
+        plain = ScriptedConfig(model=config.model, options=ScriptedOptions(**responding))
+        # Settings that came later are left out at their default, so that it asks nothing again.
+        content = plain.model_dump(mode="json", exclude={"thoughts", "chat_template_kwargs"})
+        if config.chat_template_kwargs:
+            content["chat_template_kwargs"] = config.chat_template_kwargs
+        self.fingerprint = fingerprint(RootModel[dict[str, Any]](content))
+
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        return self.formats
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):

@@ -12,6 +12,7 @@ from prefdata.engines.base import (
     OPERATIONS,
     Engine,
     Operation,
+    Sampling,
     Settings,
     result_schema,
     results,
@@ -67,7 +68,9 @@ class Inference:
                 prompt that a request belongs to. Equal requests are made once.
 
         Returns:
-            One result per row, in the rows' order: key, the operation's columns, error.
+            One result per row, in the rows' order: key, the operation's columns, error. Those of
+            generate also have `raw_text` and `state`: see
+            `prefdata.messages.thoughts.split_thoughts`.
 
         Raises:
             ModelError: The engine can't do it.
@@ -100,9 +103,11 @@ class Inference:
             missing = missing.select(*spec.request, *there).with_columns(new["key"])
             done.append(self._run(model, operation, settings, missing, prompts, usage))
         self.usage[call] = self.usage.get(call, Usage()).plus(usage)
-        return keyed.select("key").join(
+        found = keyed.select("key").join(
             pl.concat(done), on="key", how="left", maintain_order="left"
         )
+        # Split here, so that the memo keeps what the model wrote.
+        return engine.split_thoughts(found, settings) if isinstance(settings, Sampling) else found
 
     def _run(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class Marks:
         return replace(self, opens=prompt.rstrip().endswith(self.open.rstrip()))
 
 
-KNOWN: dict[str, Marks] = {
+FormatName = Literal[
+    "think", "thinking", "thought", "magistral", "seed", "cohere", "gemma", "kimi", "harmony"
+]
+
+KNOWN: dict[FormatName, Marks] = {
     "think": Marks("<think>", ("</think>",)),
     "thinking": Marks("<thinking>", ("</thinking>",)),
     "thought": Marks("<thought>", ("</thought>",)),

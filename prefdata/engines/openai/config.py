@@ -142,7 +142,9 @@ class OpenAIConfig(ModelConfig):
         "model": "Qwen/Qwen2.5-7B-Instruct",
         "options": {"base_urls": ["http://localhost:8000/v1"]},
     }
-    asks_again = frozenset({"model", "revision"} | {f"options.{name}" for name in _COUNTING})
+    asks_again = frozenset(
+        {"model", "revision", "chat_template_kwargs"} | {f"options.{name}" for name in _COUNTING}
+    )
 
 
 def fingerprint_served(config: OpenAIConfig) -> str:
@@ -153,7 +155,10 @@ def fingerprint_served(config: OpenAIConfig) -> str:
     responses of the old ones.
     """
     plain = OpenAIConfig(model=config.model, revision=config.revision, options=config.options)
-    content = plain.model_dump(mode="json")
+    # Settings that came later are left out at their default, so that it asks nothing again.
+    content = plain.model_dump(mode="json", exclude={"thoughts", "chat_template_kwargs"})
+    if config.chat_template_kwargs:
+        content["chat_template_kwargs"] = config.chat_template_kwargs
     content["options"] = config.options.model_dump(mode="json", include=_COUNTING)
     return fingerprint(RootModel[dict[str, Any]](content))
 

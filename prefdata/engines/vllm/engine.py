@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from prefdata.engines.base import (
     Sampling,
     Settings,
 )
+from prefdata.engines.marks import TemplateMarks
 from prefdata.engines.vllm import reaper
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.choose import NO_LOGPROBS, weigh_options
@@ -41,6 +42,7 @@ from prefdata.engines.vllm.loaded import LoadedModel
 from prefdata.engines.vllm.loop import Loop
 from prefdata.engines.vllm.pooled import compute_hidden_sums, embed_texts
 from prefdata.errors import ModelError
+from prefdata.messages.marks import Marks
 
 RUNNER: dict[Operation, Runner] = {
     "generate": "generate",
@@ -66,6 +68,7 @@ class VllmEngine(Engine):
         vllm_start.check_installed(name)
         vllm_start.check_arguments(name, self.options)
         self.fingerprint = fingerprint_vllm(name, config)
+        self.marks = TemplateMarks(name, config)
         self.model: LoadedModel | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
         self._starting = threading.RLock()
@@ -103,8 +106,7 @@ class VllmEngine(Engine):
             except BaseException:
                 self.close()
                 raise
-            lora = self.options.lora is not None
-            self.model = LoadedModel(tokenizer, loop, loop.core.max_length, lora)
+            self.model = LoadedModel(tokenizer, loop, loop.core.max_length, self.config)
 
     def _load_tokenizer(self) -> Any:
         if self.options.runner == "embed":
@@ -125,8 +127,12 @@ class VllmEngine(Engine):
                     watching.terminate()
                     watching.wait()
 
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        return self.marks.list_formats(settings)
+
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
-        yield from sample_responses(self._get_model(), rows, settings)
+        formats = self.list_formats(settings)
+        yield from sample_responses(self._get_model(), rows, settings, formats)
 
     def loglikelihood(
         self, rows: pl.DataFrame, settings: LoglikelihoodSettings
@@ -137,7 +143,7 @@ class VllmEngine(Engine):
         yield from weigh_options(self._get_model(), rows, settings)
 
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
-        yield from compute_hidden_sums(self._get_model(), rows)
+        yield from compute_hidden_sums(self._get_model(), rows, settings)
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         yield from embed_texts(self._get_model(), rows)
