@@ -113,12 +113,18 @@ def _encode_message(
     layout = find_layout(text, offset, {**row, "content": row["completion"]}, tokenizer.eos_token)
     ids = encode(tokenizer, text if row["finished"] else text[: layout.end])
     start = count_common(prompt_ids, ids)
-    if part == "all":
-        return prompt_ids[:start], ids[start:]
-    # A token across the border belongs to the response.
     border = start
-    if row["thoughts"] is not None:
+    if part != "all" and row["thoughts"] is not None:
+        # A token across the border belongs to the response.
         border = max(start, count_common(ids, encode(tokenizer, text[: layout.response])))
+    return select_part(ids, start, border, part)
+
+
+def select_part(ids: list[int], start: int, border: int, part: Part) -> tuple[list[int], list[int]]:
+    """(context, completion) of a conversation's tokens, of which the completion begins at `start`
+    and the response after its thoughts at `border`. Raises Refused if nothing is left."""
+    if part == "all":
+        return ids[:start], ids[start:]
     if part == "response":
         return ids[:border], ids[border:]
     if border == start:

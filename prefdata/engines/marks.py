@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -144,9 +143,10 @@ def count_thought_tokens(
             counts[row] = len(ids) - ended
             continue
         # The shortest start whose text reaches the end of the closing mark.
-        counts[row] = bisect_left(
-            range(len(ids)),
-            end,
-            key=lambda count, ids=ids: len(decode_tokens(tokenizer, [ids[:count]], formats)[0]),
-        )
+        low, high = 0, len(ids)
+        while low < high:
+            middle = (low + high) // 2
+            reached = len(decode_tokens(tokenizer, [ids[:middle]], formats)[0])
+            low, high = (middle + 1, high) if reached < end else (low, middle)
+        counts[row] = low
     return counts

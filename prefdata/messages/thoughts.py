@@ -159,6 +159,19 @@ def split_thoughts(results: pl.DataFrame, formats: Sequence[Marks]) -> pl.DataFr
     )
 
 
+def split_faults(results: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split off the results whose thoughts are at fault.
+
+    Returns:
+        (the others, those with `reason`, such as thoughts_cut_off, and `detail`).
+    """
+    faulty = pl.col("state").is_in(list(FAULTS)).fill_null(False)
+    return results.filter(~faulty), results.filter(faulty).with_columns(
+        reason=pl.format("thoughts_{}", "state"),
+        detail=pl.col("state").replace_strict(FAULTS, return_dtype=pl.String),
+    )
+
+
 def _name_state(unended: pl.Expr, reopened: pl.Expr) -> pl.Expr:
     """`state`, of results whose text and thoughts are apart.
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -34,8 +34,10 @@ from prefdata.engines.base import (
     Sampling,
     Settings,
 )
+from prefdata.engines.marks import AT_START, read_marks
 from prefdata.engines.openai.config import OpenAIConfig, fingerprint_served, read_key
 from prefdata.errors import ModelError
+from prefdata.messages.marks import Marks
 
 if TYPE_CHECKING:
     from prefdata.engines.openai.clients.base import Client
@@ -126,6 +128,10 @@ class OpenAIEngine(Engine):
                 thread.submit(pool.close()).result()
             thread.close()
 
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        named = read_marks(self.config)
+        return AT_START if named is None else named
+
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         from prefdata.engines.openai.clients.generate import GenerateClient
 
@@ -156,7 +162,7 @@ class OpenAIEngine(Engine):
         self.require(kind.operation, settings)
         assert self._pool is not None
         assert self._thread is not None
-        client = kind(self.config.model, self.options, settings, rows)
+        client = kind(self.config, settings, rows)
         call = EngineCall(
             self._pool, client, self.options.max_retries, self._count_retry, self.stopping
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefdata.engines.openai.faults import BadReply, Fault
 
@@ -12,7 +12,17 @@ PLACEHOLDER = -9999.0
 """What OpenAI and vLLM write instead of a missing log-probability."""
 NO_LOGPROBS = "Use a server that gives log-probs, or set options.logprobs: false (generate only)."
 
-Generation = tuple[str, int, str, float | None, int]
+
+class Generation(NamedTuple):
+    """A reply to a chat completion; `cumulative_logprob` is in nats."""
+
+    text: str
+    n_tokens: int
+    finish_reason: str
+    cumulative_logprob: float | None
+    n_prompt_tokens: int
+    thoughts: str | None = None
+    n_thought_tokens: int | None = None
 
 
 def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
@@ -22,9 +32,6 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
         logprobs: Whether it must contain log-probabilities.
         exact: Whether the server reports the end-of-turn token's log-probability. OpenAI's own
             server may leave it out; the sum is then without it.
-
-    Returns:
-        (text, n_tokens, finish_reason, cumulative_logprob in nats, n_prompt_tokens).
     """
     choice, usage = _take_choice(reply), _take_usage(reply)
     n_prompt, n_tokens = usage["prompt_tokens"], usage.get("completion_tokens")
@@ -40,19 +47,28 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
         raise Fault("refused", "the server refused to respond", own=True)
     if reason not in ("stop", "length"):
         raise BadReply(f"finish_reason is {reason!r:.40}, stop or length was expected")
+    # vLLM's name, and that of others: a server may send both, and null or nothing without thoughts.
+    given = (message.get("reasoning"), message.get("reasoning_content"))
+    thoughts = next((each for each in given if isinstance(each, str) and each), None)
     text = message.get("content")
-    if text is None and (message.get("reasoning") or message.get("reasoning_content")):
-        raise Fault(
-            "bad_response", "the reasoning took all of max_tokens, no response came", own=True
-        )
+    if text is None and thoughts is not None:
+        text = ""
     if not isinstance(text, str):
         raise BadReply(f"the message's content is {type(text).__name__}, text was expected")
+    if thoughts is not None:
+        thoughts, text = thoughts.strip(), text.lstrip()
+    details = usage.get("completion_tokens_details")
+    n_thoughts = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    n_thoughts = n_thoughts if type(n_thoughts) is int and n_thoughts >= 0 else None
+    if n_thoughts == 0 and thoughts is None:
+        n_thoughts = None
     if not logprobs:
-        return text, n_tokens, reason, None, n_prompt
+        return Generation(text, n_tokens, reason, None, n_prompt, thoughts, n_thoughts)
     values = [parse_logprob(entry) for entry in _take_content(choice)]
     if len(values) != n_tokens and (exact or reason != "stop" or len(values) != n_tokens - 1):
         raise BadReply(f"{len(values)} log-probs for {n_tokens} tokens")
-    return text, n_tokens, reason, math.fsum(values), n_prompt
+    total = math.fsum(values)
+    return Generation(text, n_tokens, reason, total, n_prompt, thoughts, n_thoughts)
 
 
 def parse_top_logprobs(reply: Any, remedy: str = NO_LOGPROBS) -> tuple[dict[str, float], int]:
@@ -102,6 +118,14 @@ def parse_token_ids(reply: Any) -> list[int]:
     if not isinstance(ids, list) or not all(type(i) is int for i in ids):
         raise BadReply("/tokenize gave no token ids")
     return ids
+
+
+def parse_text(reply: Any) -> str:
+    """The text in a reply of vLLM's /detokenize."""
+    text = reply.get("prompt") if isinstance(reply, dict) else None
+    if not isinstance(text, str):
+        raise BadReply("/detokenize gave no text")
+    return text
 
 
 def parse_embeddings(reply: Any, count: int) -> tuple[list[list[float]], int]:

@@ -40,7 +40,9 @@ JSON = st.recursive(
 
 
 def test_a_good_reply_is_read() -> None:
-    text, n_tokens, reason, total, n_prompt = replies.parse_generation(chat(BODY), True, True)
+    generation = replies.parse_generation(chat(BODY), True, True)
+    text, n_tokens, reason, total, n_prompt, *thoughts = generation
+    assert thoughts == [None, None]
     assert (text, n_tokens, reason, n_prompt) == ("Réponse 答 to x [None]", 5, "stop", 1)
     assert total == pytest.approx(sum(logprob(t) for t in text.split(" ")))
     assert replies.parse_generation(chat(BODY), False, True)[3] is None
@@ -67,7 +69,36 @@ def test_a_model_that_ends_its_turn_at_once_gives_an_empty_text() -> None:
     choice["message"]["content"] = ""
     choice["logprobs"]["content"] = [{"token": "</s>", "logprob": -0.5}]
     reply["usage"]["completion_tokens"] = 1
-    assert replies.parse_generation(reply, True, True) == ("", 1, "stop", -0.5, 1)
+    assert replies.parse_generation(reply, True, True)[:5] == ("", 1, "stop", -0.5, 1)
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_thoughts_are_read_apart_and_counted(name: str) -> None:
+    reply = chat(BODY)
+    reply["choices"][0]["message"] |= {name: "\nWhy?\n", "content": "\n\nSo."}
+    reply["usage"]["completion_tokens_details"] = {"reasoning_tokens": 3}
+    generation = replies.parse_generation(reply, True, True)
+    assert (generation.thoughts, generation.text) == ("Why?", "So.")
+    assert generation.n_thought_tokens == 3
+
+
+def test_thoughts_without_a_response_are_no_fault() -> None:
+    reply = chat(BODY)
+    reply["choices"][0] |= {"finish_reason": "length"}
+    reply["choices"][0]["message"] = {"role": "assistant", "content": None, "reasoning": "Why?"}
+    generation = replies.parse_generation(reply, True, True)
+    assert (generation.thoughts, generation.text, generation.finish_reason) == (
+        "Why?",
+        "",
+        "length",
+    )
+
+
+@pytest.mark.parametrize("count", [-1, "3", None, True, 2.0])
+def test_a_count_that_is_none_is_not_known(count: object) -> None:
+    reply = chat(BODY)
+    reply["usage"]["completion_tokens_details"] = {"reasoning_tokens": count}
+    assert replies.parse_generation(reply, True, True).n_thought_tokens is None
 
 
 def test_of_tokens_that_read_alike_the_likeliest_counts() -> None:

@@ -10,6 +10,7 @@ from prefdata.engines.base import Operation, Sampling, request_key_seed
 from prefdata.engines.openai.clients.base import HELLO, Client, Post, Row, Unit
 from prefdata.engines.openai.faults import BadReply
 from prefdata.engines.openai.replies import parse_generation
+from prefdata.messages.chat_form import parse_tools, to_chat
 
 SEED_MASK = 0x7FFF_FFFF
 """Some servers only take seeds of 32 bits, signed or unsigned."""
@@ -41,14 +42,29 @@ class GenerateClient(Client):
             self.fixed |= _describe_structure(sampling)
 
     async def send(self, unit: Unit, post: Post) -> list[Row]:
-        (key,), (messages,) = unit.keys, unit.content
-        body = {**self.fixed, "messages": messages}
+        (key,), row = unit.keys, self.name_content(unit)
+        body = {**self.fixed, "messages": to_chat(row["messages"], "text")}
+        if row["tools"] is not None:
+            body["tools"] = parse_tools(row["tools"])
         if self.options.send_seed:
             body["seed"] = request_key_seed(key) & SEED_MASK
         reply = await post("/chat/completions", orjson.dumps(body))
         generation = parse_generation(reply, self.options.logprobs, exact=self.vllm)
-        self._check_structure(generation[0], generation[2])
-        return [(key, *generation, None)]
+        self._check_structure(generation.text, generation.finish_reason)
+        return [
+            (
+                key,
+                generation.text,
+                generation.n_tokens,
+                generation.finish_reason,
+                generation.cumulative_logprob,
+                generation.thoughts,
+                None,
+                generation.n_thought_tokens,
+                generation.n_prompt_tokens,
+                None,
+            )
+        ]
 
     def make_canary(self) -> Unit:
         return Unit([bytes(16)], [HELLO])
