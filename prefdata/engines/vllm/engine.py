@@ -17,7 +17,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import polars as pl
@@ -41,6 +41,7 @@ from prefdata.engines.vllm.generate import compute_loglikelihood, sample_respons
 from prefdata.engines.vllm.loaded import LoadedModel
 from prefdata.engines.vllm.loop import Loop
 from prefdata.engines.vllm.pooled import compute_hidden_sums, embed_texts
+from prefdata.engines.vllm.reasoning import ReasoningParser
 from prefdata.errors import ModelError
 from prefdata.messages.marks import Marks
 
@@ -128,7 +129,19 @@ class VllmEngine(Engine):
                     watching.wait()
 
     def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        if self.options.reasoning_parser is not None:
+            return self.parser.list_formats(settings)
         return self.marks.list_formats(settings)
+
+    @cached_property
+    def parser(self) -> ReasoningParser:
+        """The parser that `options.reasoning_parser` names."""
+        return ReasoningParser(self.name, self.config)
+
+    def split_thoughts(self, results: pl.DataFrame, settings: Sampling) -> pl.DataFrame:
+        if self.options.reasoning_parser is not None:
+            return self.parser.split(results, settings)
+        return super().split_thoughts(results, settings)
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         formats = self.list_formats(settings)

@@ -139,7 +139,7 @@ def test_whatever_comes_is_read_right_or_is_a_fault(name: str, data: st.DataObje
         assert fault.code in ("bad_response", "refused")
         return
     if name == "generation":
-        text, n_tokens, reason, total, n_prompt = found
+        text, n_tokens, reason, total, n_prompt, *_ = found
         assert isinstance(text, str)
         assert reason in ("stop", "length")
         assert type(n_tokens) is int
