@@ -49,7 +49,7 @@ def ask_completions(
         return inference.ask(model, operation, whole, rows)
     if completion == "without_thoughts":
         rows = rows.with_columns(thoughts=pl.lit(None, dtype=pl.String))
-    if completion in ("all", "without_thoughts"):
+    if completion == "all" or completion == "without_thoughts":
         return inference.ask(model, operation, settings, rows)
     part = _take_part(settings, completion)
     if completion == "thoughts":
