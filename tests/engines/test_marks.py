@@ -75,7 +75,7 @@ def test_own_marks_and_unknown_ones() -> None:
         {"model": "a/model", "thoughts": {"open": "<r>", "close": "</r>"}}, "models.policy"
     )
     assert own.thoughts.open == "<r>"
-    with pytest.raises(ConfigError, match="(?s)models.policy:.*thoughts.*harmony"):
+    with pytest.raises(ConfigError, match=r"(?s)models.policy:.*thoughts.*harmony"):
         ENGINES.parse({"model": "a/model", "thoughts": "thonk"}, "models.policy")
 
 
