@@ -52,16 +52,16 @@ class TemplateMarks:
 
     def list_formats(self, settings: Sampling) -> tuple[Marks, ...]:
         """The format of the model's texts in calls with these settings; empty if it has none."""
-        if not self._named:
+        if not self._formats:
             return ()
         arguments = settings.chat_template_kwargs
         if arguments not in self._prompts:
             self._prompts[arguments] = self._render_prompt(arguments)
         prompt = self._prompts[arguments]
-        return tuple(m if prompt is None else m.with_prompt(prompt) for m in self._named)
+        return tuple(m if prompt is None else m.with_prompt(prompt) for m in self._formats)
 
     @cached_property
-    def _named(self) -> tuple[Marks, ...]:
+    def _formats(self) -> tuple[Marks, ...]:
         named = read_marks(self._config)
         if named is None:
             found = find_marks(read_template(self._config))

@@ -67,7 +67,7 @@ def test_marks_in_a_tokenizer_s_configuration(tmp_path: Path) -> None:
     named = '[{"name": "default", "template": "[THINK][/THINK]"}]'
     (tmp_path / "tokenizer_config.json").write_text(f'{{"chat_template": {named}}}')
     marks = TemplateMarks("policy", TransformersConfig(model=str(tmp_path)))
-    assert marks._named == (KNOWN["magistral"],)
+    assert marks._formats == (KNOWN["magistral"],)
 
 
 def test_own_marks_and_unknown_ones() -> None:

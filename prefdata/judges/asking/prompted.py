@@ -94,7 +94,7 @@ class PromptedJudge(Judge):
         return [self.request.requirement()]
 
     def judge_all(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        if self.config.shows == "response" or "thoughts" not in candidates.responses.columns:
+        if self.config.shows == "response":
             return super().judge_all(candidates, inference)
         shown, left_out = show_thoughts(candidates, self.config.shows)
         reason = fill_judgments(

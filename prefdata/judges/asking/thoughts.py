@@ -33,6 +33,9 @@ def show_thoughts(
     Returns:
         (the candidates with such texts, the comparisons that can't be made).
     """
+    if "thoughts" not in candidates.responses.columns:
+        none = pl.lit(None, dtype=pl.String)
+        candidates = replace(candidates, responses=candidates.responses.with_columns(thoughts=none))
     thoughts, text = (disarm_title(pl.col(name), "thoughts") for name in ("thoughts", "text"))
     if shown == "both":
         both = pl.format("[Thoughts]\n{}\n[End of thoughts]\n\n{}", thoughts, text)

@@ -51,7 +51,7 @@ class RewardModelConfig(JudgeConfig):
         False, description="Show the models the responses' thoughts too, by their chat templates."
     )
 
-    asks_again: ClassVar[frozenset[str]] = frozenset({"models"})
+    asks_again: ClassVar[frozenset[str]] = frozenset({"models", "thoughts"})
     example: ClassVar[dict[str, Any]] = {"models": ["policy"], "heads": ["helpfulness"]}
 
     @model_validator(mode="after")
