@@ -45,7 +45,8 @@ class ChesStage(BucketStage):
             pl.col("chosen_id") != pl.col("rejected_id")
         )
         inference = context.inference()
-        measured = measure_pairs(_settings(context.params).model, responses, pairs, inference)
+        settings = _settings(context.params)
+        measured = measure_pairs(settings.model, responses, pairs, inference, settings.completion)
         failed = measured.filter(pl.col("fault").is_not_null()).with_columns(
             reason=error_code(pl.col("fault")), detail="fault"
         )

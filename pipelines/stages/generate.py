@@ -24,6 +24,7 @@ from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES
 from prefdata.inference import Inference
 from prefdata.messages.system import add_system
+from prefdata.messages.thoughts import split_faults
 from prefdata.messages.tool_calls import UNREADABLE
 from prefdata.pipelines.beam.shuffle import pack, unpack
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome, write_outcome
@@ -177,6 +178,7 @@ def _ask_policy(policy: Policy, rows: pl.DataFrame, inference: Inference, stage:
     """A policy's responses to the requests: prompt_id, messages, tools and sample_index."""
     results = inference.ask(policy.model, "generate", policy.sampling, rows)
     joined = pl.concat([rows.select("prompt_id", "sample_index"), results], how="horizontal")
+    joined, thoughtless = split_faults(joined)
     failed = pl.col("error").is_not_null()
     unreadable = pl.col("call_fault").is_not_null()
     empty = (pl.col("text").str.strip_chars() == "") & pl.col("tool_calls").is_null()
@@ -202,7 +204,13 @@ def _ask_policy(policy: Policy, rows: pl.DataFrame, inference: Inference, stage:
         policy=pl.lit(policy.name),
     )
     record = ["prompt_id", "policy", "sample_index"]
-    dropped = drop_rows(faulty, stage, record, pl.col("error").is_not_null())
+    thoughtless = thoughtless.with_columns(policy=pl.lit(policy.name))
+    dropped = pl.concat(
+        [
+            drop_rows(faulty, stage, record, pl.col("error").is_not_null()),
+            drop_rows(thoughtless, stage, [*record, "thoughts", "raw_text"], False),
+        ]
+    )
     return Outcome(rows.height, responses.select(polars_schema(Response).names()), dropped)
 
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from prefdata.engines.base import Settings
+from prefdata.engines.base import CompletionSettings
+from prefdata.inference.completions import Completion, ask_completions
 from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
-from prefdata.messages.columns import select_completions
 
 COLUMNS = ("ches", "ches_normalized", "last_hidden_inner_product")
 """The measures of a pair. The higher its CHES, the likelier training on it lowers the chosen
@@ -32,7 +32,11 @@ _PAIRS_AT_ONCE = 4096
 
 
 def measure_pairs(
-    model: str, responses: pl.DataFrame, pairs: pl.DataFrame, inference: Inference
+    model: str,
+    responses: pl.DataFrame,
+    pairs: pl.DataFrame,
+    inference: Inference,
+    completion: Completion = "all",
 ) -> pl.DataFrame:
     """Measure the CHES of ordered pairs.
 
@@ -41,13 +45,15 @@ def measure_pairs(
         responses: One row per response: response_id, prompt_id, the prompt's messages and tools,
             and what `select_completions` takes.
         pairs: chosen_id and rejected_id, and any other columns.
+        inference: Where the model is asked.
+        completion: What of the responses counts.
 
     Returns:
         The pairs, in their order, with COLUMNS (float64), tokens_chosen and tokens_rejected (the
         responses' lengths in tokens) and `fault`, the reason why a pair has no measures.
     """
-    requests = select_completions(responses)
-    states = inference.ask(model, "hidden_sums", Settings(), requests)
+    settings = CompletionSettings()
+    states = ask_completions(inference, model, "hidden_sums", settings, responses, completion)
     positions = responses.select("response_id").with_row_index("position")
     sides = [
         pairs.select(response_id=f"{side}_id").join(

@@ -8,6 +8,7 @@ import typer
 
 from prefdata.cli.command import Given, import_beam
 from prefdata.errors import ConfigError
+from prefdata.inference.completions import Completion
 from prefdata.reports.progress import open_progress
 
 EXAMPLES = """
@@ -65,6 +66,7 @@ def measure_ches(
         float,
         _option("Exit with code 3 if a larger fraction of the rows is faulty.", _DATASET),
     ] = 0.01,
+    completion: Annotated[Completion, _option("What of the responses counts.", _MODEL)] = "all",
     measure: Annotated[
         Literal["ches", "ches_normalized"],
         _option("The measure for limits and rankings.", _FILTER),
@@ -112,6 +114,7 @@ def measure_ches(
             dtype=dtype,
             device=device,
             max_batch_tokens=max_batch_tokens,
+            completion=completion,
             measure=measure,
             max_quantile=max_quantile,
             max_value=max_value,

@@ -23,6 +23,7 @@ from prefdata.engines.registry import ENGINES
 from prefdata.errors import ConfigError, ModelError, TooManyFaulty
 from prefdata.files import storage
 from prefdata.filters.pairs.ches import ChesConfig
+from prefdata.inference.completions import Completion
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
 from prefdata.parts.validation import validate
@@ -54,6 +55,7 @@ def run_ches(
     dtype: str = "auto",
     device: str = "auto",
     max_batch_tokens: int = 8192,
+    completion: Completion = "all",
     measure: str = "ches_normalized",
     max_quantile: float | None = None,
     max_value: float | None = None,
@@ -80,6 +82,7 @@ def run_ches(
         dtype: As in the model's settings in params.yaml, like the next two.
         device: The device to run the model on.
         max_batch_tokens: The most tokens in a forward pass.
+        completion: What of the responses counts: see `prefdata.inference.completions`.
         measure: The measure for limits and rankings: ches or ches_normalized.
         max_quantile: Keep this share of the pairs, the lowest. At most one limit may be set.
         max_value: Keep the pairs up to this value.
@@ -108,7 +111,9 @@ def run_ches(
         raise ConfigError(f"--examples {examples}: 0 or more was expected")
     _check_copy(bool(wanted), out, add_columns)
     settings = validate(
-        ChesConfig, {"measure": measure, **(wanted or {"max_quantile": SUGGESTED})}, _WHERE
+        ChesConfig,
+        {"measure": measure, "completion": completion, **(wanted or {"max_quantile": SUGGESTED})},
+        _WHERE,
     )
     source = validate(
         PreferencesConfig,
@@ -135,7 +140,7 @@ def run_ches(
     )
     rows = read_dataset(source, copied_to=out if wanted else None)
     with _open_folder(out) as tables:
-        params = ches_params(source, policy, settings if wanted else None, tables, memo)
+        params = ches_params(source, policy, settings if wanted else None, tables, memo, completion)
         usage = _run(params, beam_arguments, progress)
         catalog = Catalog(tables)
         pairs = join_pairs(rows.pairs, catalog, filtered=bool(wanted))

@@ -16,6 +16,7 @@ from prefdata.dataset.exports.trl import TrlConfig
 from prefdata.engines.registry import ENGINES
 from prefdata.filters.pairs.limit import LimitConfig
 from prefdata.filters.registry import FILTERS
+from prefdata.inference.completions import COMPLETION_HELP, Completion
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
 from prefdata.reward_head.config import RewardHeadParams
@@ -94,6 +95,7 @@ class ChesParams(Section):
     """CHES of every ordered pair of a prompt's responses."""
 
     model: str = Field("policy", description="The name of the model that is to be trained.")
+    completion: Completion = Field("all", description=COMPLETION_HELP)
     max_faulty_fraction: float = Field(
         0.01, ge=0, le=1, description="The largest fraction of ordered pairs that may be at fault."
     )

@@ -15,6 +15,7 @@ from prefdata.config.params import (
 from prefdata.consensus.mean import MeanConfig
 from prefdata.engines.config import ModelConfig
 from prefdata.filters.pairs.ches import ChesConfig
+from prefdata.inference.completions import Completion
 from prefdata.judges.human import HumanConfig
 from prefdata.pairs.all_above_margin import AllAboveMarginConfig
 from prefdata.sources.preferences import PreferencesConfig
@@ -28,6 +29,7 @@ def ches_params(
     limit: ChesConfig | None = None,
     data: str = "data",
     memo: str | None = "data/memo",
+    completion: Completion = "all",
 ) -> Params:
     """The flow that measures CHES of a preference dataset's own pairs.
 
@@ -40,6 +42,7 @@ def ches_params(
         limit: Which pairs stay; None: all.
         data: The folder of all tables.
         memo: The folder of finished model calls; None: keep none.
+        completion: What of the responses counts.
     """
     return Params(
         data=data,
@@ -54,7 +57,7 @@ def ches_params(
         generate=GenerateParams(n=0, max_faulty_fraction=1),
         judge=JudgeParams(judges=[HumanConfig(annotations="ranking")], max_faulty_fraction=1),
         consensus=MeanConfig(max_faulty_fraction=1),
-        ches=ChesParams(max_faulty_fraction=1),
+        ches=ChesParams(completion=completion, max_faulty_fraction=1),
         pair=PairParams(strategy=AllAboveMarginConfig(min_margin=0)),
         filter=FilterParams(filters=[limit] if limit else [], max_faulty_fraction=1),
         export=ExportParams(name="pairs by CHES"),

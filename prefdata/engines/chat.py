@@ -13,6 +13,7 @@ from prefdata.engines.base import Operation, results
 from prefdata.engines.config import ModelConfig
 from prefdata.errors import ModelError
 from prefdata.messages.chat_form import parse_tools, to_chat
+from prefdata.messages.marks import Marks
 
 
 def load_tokenizer(name: str, config: ModelConfig) -> Any:
@@ -83,15 +84,6 @@ class Prompts:
             self.ids.append(found)
 
 
-def encode_responses(tokenizer: Any, rows: pl.DataFrame) -> list[list[int]]:
-    """Token ids of each completion, with the end-of-turn token if it is finished."""
-    end = [tokenizer.eos_token_id]
-    return [
-        encode(tokenizer, text) + (end if finished else [])
-        for text, finished in rows.select("completion", "finished").iter_rows()
-    ]
-
-
 def refuse_empty(prompts: Prompts, responses: Sequence[list[int]]) -> None:
     """Record an error in `prompts` for each response without tokens: it has no hidden states."""
     for row, response in enumerate(responses):
@@ -105,11 +97,34 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def decode_responses(
-    tokenizer: Any, sampled: Sequence[list[int]], stop: Sequence[str]
+    tokenizer: Any,
+    sampled: Sequence[list[int]],
+    stop: Sequence[str],
+    formats: Sequence[Marks] = (),
 ) -> list[str]:
-    """The texts of sampled tokens, each cut before the first stop text."""
-    whole = tokenizer.batch_decode(sampled, skip_special_tokens=True)
+    """The texts of sampled tokens, each cut before the first stop text; see `decode_tokens`."""
+    whole = decode_tokens(tokenizer, sampled, formats)
     return [_cut_at_stop(text, stop) for text in whole]
+
+
+def decode_tokens(
+    tokenizer: Any, sampled: Sequence[list[int]], formats: Sequence[Marks] = ()
+) -> list[str]:
+    """The texts of tokens, without special tokens but those of the marks of thoughts."""
+    marks = "\n".join(mark for each in formats for mark in each.list_texts())
+    special = list_special_tokens(tokenizer) if formats else {}
+    left_out = {token for token, text in special.items() if text not in marks}
+    if len(left_out) == len(special):
+        return list(tokenizer.batch_decode(sampled, skip_special_tokens=True))
+    kept = [[token for token in ids if token not in left_out] for ids in sampled]
+    return list(tokenizer.batch_decode(kept, skip_special_tokens=False))
+
+
+def list_special_tokens(tokenizer: Any) -> dict[int, str]:
+    """The special tokens by their ids: those with a role, and all others that decoding skips."""
+    added = tokenizer.added_tokens_decoder.items()
+    named = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+    return {**{token: each.content for token, each in added if each.special}, **dict(named)}
 
 
 def split_by_length(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefdata.messages.marks import FormatName
 from prefdata.messages.tool_calls import CallFormat
 
 DEFAULT_ENGINE = "transformers"
@@ -30,6 +31,15 @@ class PricesParams(BaseModel):
         """The price of these numbers of tokens, in `currency`."""
         money = tokens_in * self.input_per_million + tokens_out * self.output_per_million
         return round(money / 1e6, 6)
+
+
+class OwnMarks(BaseModel):
+    """The texts between which a model writes its thoughts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    open: str = Field(min_length=1, description="What stands before the thoughts.")
+    close: str = Field(min_length=1, description="What stands after them.")
 
 
 class EngineOptions(BaseModel):
@@ -84,6 +94,19 @@ class ModelConfig(BaseModel):
         "value asks nothing again.",
         examples=["mistral", "none"],
     )
+    thoughts: Literal["auto", "none"] | FormatName | OwnMarks = Field(
+        "auto",
+        description="The marks between which the model writes its thoughts: auto (those in its "
+        "chat template; of a server, the thoughts that it gives apart, or known marks at the very "
+        "start), none, a known format, or {open, close}. Another value asks nothing again.",
+        examples=["think", "none"],
+    )
+    chat_template_kwargs: dict[str, Any] = Field(
+        {},
+        description="What the chat template gets in every call besides messages and tools; part of "
+        "the fingerprint.",
+        examples=[{"enable_thinking": False}],
+    )
     options: EngineOptions = Field(EngineOptions(), description="The engine's own settings.")
     prices: PricesParams | None = Field(
         None,
@@ -98,7 +121,9 @@ class ModelConfig(BaseModel):
 
     example: ClassVar[Mapping[str, Any]] = {"model": "a/model"}
     """Settings that make a valid configuration. For tests and the docs."""
-    asks_again: ClassVar[frozenset[str]] = frozenset({"model", "revision", "dtype"})
+    asks_again: ClassVar[frozenset[str]] = frozenset(
+        {"model", "revision", "dtype", "chat_template_kwargs"}
+    )
     """The settings that are part of the fingerprint, `options` by their dotted names: changing one
     makes all model calls again. Changing any other setting costs no model call."""
 

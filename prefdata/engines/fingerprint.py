@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
+
 from prefdata.engines.config import ModelConfig
 from prefdata.errors import ModelError
 
@@ -23,6 +25,8 @@ def fingerprint_model(name: str, config: ModelConfig) -> str:
             state.update(digest)
     else:
         state.update(f"{config.model}\0{find_hub_commit(name, config)}".encode())
+    if config.chat_template_kwargs:
+        state.update(orjson.dumps(config.chat_template_kwargs, option=orjson.OPT_SORT_KEYS))
     return state.hexdigest()[:32]
 
 

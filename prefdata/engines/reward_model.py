@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Settings, results
+from prefdata.engines.base import Settings, fill_request, results
+from prefdata.engines.chat import encode
+from prefdata.engines.completions import render_conversation
 from prefdata.engines.config import ModelConfig
 from prefdata.engines.transformers.config import Dtype
 from prefdata.engines.transformers.loading import EXTRA
 from prefdata.engines.transformers.local import LocalEngine
 from prefdata.errors import ModelError
+from prefdata.messages.layout import Refused, find_layout
 
 if TYPE_CHECKING:
     from prefdata.engines.transformers.pieces import Grace
@@ -105,20 +108,23 @@ class RewardModelEngine(LocalEngine):
 
     def _render(self, rows: pl.DataFrame) -> tuple[list[list[int]], dict[int, str]]:
         """(token ids of each row, the error of each row that could not be rendered)."""
-        from jinja2 import TemplateError
-
         ids: list[list[int]] = []
         errors: dict[int, str] = {}
-        columns = (rows[name].to_list() for name in ("messages", "completion"))
-        for row, (messages, completion) in enumerate(zip(*columns, strict=True)):
-            turns = [*messages, {"role": "assistant", "content": completion}]
+        for number, row in enumerate(fill_request("reward", rows).iter_rows(named=True)):
             try:
-                text = self.tokenizer.apply_chat_template(turns, tokenize=False)
-                ids.append(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-            except TemplateError as error:
+                ids.append(encode(self.tokenizer, self._render_row(row)))
+            except Refused as refusal:
                 ids.append([])
-                errors[row] = f"refused: the chat template says: {error}"
+                errors[number] = f"refused: {refusal}"
         return ids, errors
+
+    def _render_row(self, row: Mapping[str, Any]) -> str:
+        """The conversation and the response, with the thoughts and calls that it has."""
+        text = render_conversation(self.tokenizer, row, self.config.chat_template_kwargs)
+        message = {**row, "content": row["completion"]}
+        if row["thoughts"] is not None or row["tool_calls"]:
+            find_layout(text, 0, message, self.tokenizer.eos_token)
+        return text
 
     def _compute_rewards(self, sequences: Sequence[list[int]], grace: Grace) -> list[list[float]]:
         import torch

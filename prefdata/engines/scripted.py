@@ -18,7 +18,7 @@ always has the same response. `options` of the model in params.yaml:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -36,7 +36,9 @@ from prefdata.engines.base import (
 )
 from prefdata.engines.call_formats import choose_call_format
 from prefdata.engines.config import EngineOptions, ModelConfig
+from prefdata.engines.marks import read_marks
 from prefdata.hashing.fingerprint import fingerprint
+from prefdata.messages.marks import Marks
 from prefdata.messages.tool_calls import CallFormat
 
 BATCH = 1000
@@ -82,7 +84,13 @@ class ScriptedConfig(ModelConfig):
     engine_class = "prefdata.engines.scripted:ScriptedEngine"
     example: ClassVar[Mapping[str, Any]] = {"model": "any-name"}
     asks_again = frozenset(
-        {"model", "options.responses", "options.response_chars", "options.dimension"}
+        {
+            "model",
+            "chat_template_kwargs",
+            "options.responses",
+            "options.response_chars",
+            "options.dimension",
+        }
     )
 
 
@@ -94,15 +102,22 @@ class ScriptedEngine(Engine):
     def __init__(self, name: str, config: ScriptedConfig) -> None:
         self.name = name
         self.options = config.options
+        self.formats = read_marks(config) or ()
         responding = self.options.model_dump(exclude={"latency_seconds", "fail"})
         plain = ScriptedConfig(model=config.model, options=ScriptedOptions(**responding))
-        # Settings that came later and change no response.
-        content = plain.model_dump(mode="json", exclude={"tool_calls"})
+        # Settings that came later: they change no response, or count only where they are set.
+        later = {"thoughts", "tool_calls", "chat_template_kwargs"}
+        content = plain.model_dump(mode="json", exclude=later)
+        if config.chat_template_kwargs:
+            content["chat_template_kwargs"] = config.chat_template_kwargs
         self.fingerprint = fingerprint(RootModel[dict[str, Any]](content))
         self.config = config
 
     def call_format(self) -> CallFormat | None:
         return choose_call_format(self.config, "hermes")
+
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        return self.formats
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         for batch, numbers in self._batches(rows):

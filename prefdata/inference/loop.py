@@ -12,6 +12,7 @@ from prefdata.engines.base import (
     OPERATIONS,
     Engine,
     Operation,
+    Sampling,
     Settings,
     result_schema,
     results,
@@ -69,7 +70,9 @@ class Inference:
 
         Returns:
             One result per row, in the rows' order: key, the operation's columns, error. Those of
-            generate also have what `prefdata.messages.tool_calls.take_calls` adds.
+            generate also have `raw_text` and `state` (see
+            `prefdata.messages.thoughts.split_thoughts`) and `call_fault` (see
+            `prefdata.messages.tool_calls.take_calls`).
 
         Raises:
             ModelError: The engine can't do it.
@@ -105,8 +108,10 @@ class Inference:
         found = keyed.select("key").join(
             pl.concat(done), on="key", how="left", maintain_order="left"
         )
+        if not isinstance(settings, Sampling):
+            return found
         # Taken apart here, so that the memo keeps what the model wrote.
-        return _take_calls(engine, found, rows) if operation == "generate" else found
+        return _take_calls(engine, engine.split_thoughts(found, settings), rows)
 
     def _run(
         self,

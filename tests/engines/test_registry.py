@@ -135,3 +135,18 @@ def test_the_models_of_a_run_are_made_once_and_look_at_its_event() -> None:
     assert one["policy"].stopping is one["judge"].stopping
     one["policy"].stopping.set()
     assert not other["policy"].stopping.is_set()
+
+
+def test_settings_that_came_later_ask_nothing_again() -> None:
+    """Fingerprints of the versions without them, by which old memos are found."""
+    served = {"engine": "openai", "model": "m", "options": {"base_urls": ["http://a/v1"]}}
+    for settings, expected in (
+        ({"engine": "scripted", "model": "policy"}, "3363f2a87b7583cbdc1d173db4c81ca1"),
+        (served, "a3a3fec48d2541a08fe906ee437ebc73"),
+    ):
+        for changes in ({}, {"thoughts": "think"}, {"chat_template_kwargs": {}}):
+            config = ENGINES.parse({**settings, **changes}, "models.policy")
+            assert ENGINES.load("policy", config).fingerprint == expected
+        other = {**settings, "chat_template_kwargs": {"enable_thinking": False}}
+        config = ENGINES.parse(other, "models.policy")
+        assert ENGINES.load("policy", config).fingerprint != expected

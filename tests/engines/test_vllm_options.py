@@ -38,6 +38,7 @@ OTHER: dict[str, tuple[Any, bool]] = {
     "enforce_eager": (True, False),
     "enable_prefix_caching": (False, False),
     "own_process": (True, False),
+    "reasoning_parser": ("deepseek_r1", False),
 }
 
 

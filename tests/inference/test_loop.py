@@ -78,7 +78,7 @@ def test_without_a_memo_everything_is_asked_every_time() -> None:
 def test_no_rows_make_no_results_and_no_call(tmp_path: Path) -> None:
     engine = CountingEngine()
     found = ask(engine, tmp_path, requests([]))
-    assert found.drop("raw_text", "call_fault").schema == result_schema("generate")
+    assert found.drop("raw_text", "state", "call_fault").schema == result_schema("generate")
     assert found.height == engine.starts == 0
 
 

@@ -121,7 +121,7 @@ def make_frames() -> tuple[pl.DataFrame, pl.DataFrame]:
             "annotations": annotations,
         })  # fmt: skip
         responses += [
-            {"prompt_id": own, "response_id": i, "text": t, "finished": True}
+            {"prompt_id": own, "response_id": i, "text": t, "finished": True, "thoughts": f"{t}?"}
             for i, t in zip(ids, texts, strict=True)
         ]
     schema = {"messages": MESSAGES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -19,6 +19,8 @@ from prefdata.engines.base.operations import (
     Settings,
 )
 from prefdata.errors import ModelError
+from prefdata.messages.marks import Marks
+from prefdata.messages.thoughts import split_thoughts
 from prefdata.messages.tool_calls import CallFormat
 
 GRACE_SECONDS = 10.0
@@ -104,6 +106,15 @@ class Engine(ABC):
     def call_format(self) -> CallFormat | None:
         """How the model writes calls in the texts of `generate`; None: not in its texts."""
         return None
+
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        """The formats of thoughts that the texts of `generate` may have, one each."""
+        return ()
+
+    def split_thoughts(self, results: pl.DataFrame, settings: Sampling) -> pl.DataFrame:
+        """Take results of `generate` apart, as the memo keeps them: see
+        `prefdata.messages.thoughts.split_thoughts`."""
+        return split_thoughts(results, self.list_formats(settings))
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         """Sample one response per row, seeded by the row's key."""

@@ -142,7 +142,9 @@ class OpenAIConfig(ModelConfig):
         "model": "Qwen/Qwen2.5-7B-Instruct",
         "options": {"base_urls": ["http://localhost:8000/v1"]},
     }
-    asks_again = frozenset({"model", "revision"} | {f"options.{name}" for name in _COUNTING})
+    asks_again = frozenset(
+        {"model", "revision", "chat_template_kwargs"} | {f"options.{name}" for name in _COUNTING}
+    )
 
 
 def fingerprint_served(config: OpenAIConfig) -> str:
@@ -153,8 +155,11 @@ def fingerprint_served(config: OpenAIConfig) -> str:
     responses of the old ones.
     """
     plain = OpenAIConfig(model=config.model, revision=config.revision, options=config.options)
-    # Settings that came later and change no response.
-    content = plain.model_dump(mode="json", exclude={"tool_calls"})
+    # Settings that came later: they change no response, or count only where they are set.
+    later = {"thoughts", "tool_calls", "chat_template_kwargs"}
+    content = plain.model_dump(mode="json", exclude=later)
+    if config.chat_template_kwargs:
+        content["chat_template_kwargs"] = config.chat_template_kwargs
     content["options"] = config.options.model_dump(mode="json", include=_COUNTING)
     return fingerprint(RootModel[dict[str, Any]](content))
 

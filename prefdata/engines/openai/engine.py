@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -35,8 +35,10 @@ from prefdata.engines.base import (
     Settings,
 )
 from prefdata.engines.call_formats import choose_call_format
+from prefdata.engines.marks import AT_START, read_marks
 from prefdata.engines.openai.config import OpenAIConfig, fingerprint_served, read_key
 from prefdata.errors import ModelError
+from prefdata.messages.marks import Marks
 from prefdata.messages.tool_calls import CallFormat
 
 if TYPE_CHECKING:
@@ -131,6 +133,10 @@ class OpenAIEngine(Engine):
                 thread.submit(pool.close()).result()
             thread.close()
 
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        named = read_marks(self.config)
+        return AT_START if named is None else named
+
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         from prefdata.engines.openai.clients.generate import GenerateClient
 
@@ -161,7 +167,7 @@ class OpenAIEngine(Engine):
         self.require(kind.operation, settings)
         assert self._pool is not None
         assert self._thread is not None
-        client = kind(self.config.model, self.options, settings, rows)
+        client = kind(self.config, settings, rows)
         call = EngineCall(
             self._pool, client, self.options.max_retries, self._count_retry, self.stopping
         )

@@ -52,18 +52,29 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
     ended = "stop" if reason == "tool_calls" and calls else reason
     if ended not in ("stop", "length"):
         raise BadReply(f"finish_reason is {reason!r:.40}, stop or length was expected")
-    if text is None and calls:
+    # vLLM's name, and that of others: a server may send both, and null or nothing without thoughts.
+    given = (message.get("reasoning"), message.get("reasoning_content"))
+    thoughts = next((each for each in given if isinstance(each, str) and each), None)
+    if text is None and (calls or thoughts is not None):
         text = ""
-    if text is None and (message.get("reasoning") or message.get("reasoning_content")):
-        raise Fault(
-            "bad_response", "the reasoning took all of max_tokens, no response came", own=True
-        )
     if not isinstance(text, str):
         raise BadReply(f"the message's content is {type(text).__name__}, text was expected")
+    if thoughts is not None:
+        thoughts, text = thoughts.strip(), text.lstrip()
     # Some servers give no log-probs of calls, though they give those of texts.
     unknown = not logprobs or (calls is not None and not choice.get("logprobs"))
     total = None if unknown else _add_logprobs(choice, n_tokens, exact or ended != "stop")
-    return Generation(text, n_tokens, ended, total, None, calls, None, n_prompt)
+    counted = _count_thoughts(usage, thoughts)
+    return Generation(text, n_tokens, ended, total, thoughts, calls, counted, n_prompt)
+
+
+def _count_thoughts(usage: dict[str, Any], thoughts: str | None) -> int | None:
+    """The tokens of the thoughts; None where the server does not say, or there are none."""
+    details = usage.get("completion_tokens_details")
+    count = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    if type(count) is not int or count < 0:
+        return None
+    return None if count == 0 and thoughts is None else count
 
 
 def _add_logprobs(choice: dict[str, Any], n_tokens: int, exact: bool) -> float:
@@ -139,6 +150,14 @@ def parse_token_ids(reply: Any) -> list[int]:
     if not isinstance(ids, list) or not all(type(i) is int for i in ids):
         raise BadReply("/tokenize gave no token ids")
     return ids
+
+
+def parse_text(reply: Any) -> str:
+    """The text in a reply of vLLM's /detokenize."""
+    text = reply.get("prompt") if isinstance(reply, dict) else None
+    if not isinstance(text, str):
+        raise BadReply("/detokenize gave no text")
+    return text
 
 
 def parse_embeddings(reply: Any, count: int) -> tuple[list[list[float]], int]:

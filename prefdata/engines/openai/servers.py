@@ -30,8 +30,11 @@ class Server:
     watch: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def make_address(self, path: str) -> str:
-        """The URL of a path: all are under /v1 but vLLM's own `/tokenize`, which is beside it."""
-        return (self.url.removesuffix("/v1") if path == "/tokenize" else self.url) + path
+        """The URL of a path: all are under /v1 but vLLM's own `/tokenize` and
+        `/detokenize`, which are beside it."""
+        return (
+            self.url.removesuffix("/v1") if path in ("/tokenize", "/detokenize") else self.url
+        ) + path
 
 
 def explain_error(error: Exception) -> str:

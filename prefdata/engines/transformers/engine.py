@@ -18,9 +18,12 @@ from prefdata.engines.base import (
     request_key_seed,
     results,
 )
+from prefdata.engines.completions import encode_completions
+from prefdata.engines.marks import TemplateMarks, count_thought_tokens, merge_arguments
 from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.loading import load_causal
 from prefdata.engines.transformers.local import LocalEngine
+from prefdata.messages.marks import Marks
 
 if TYPE_CHECKING:
     from prefdata.engines.transformers.hidden import HiddenSums
@@ -38,6 +41,7 @@ class TransformersEngine(LocalEngine):
             f"Name a device with more memory or a smaller dtype in models.{name}, or lower "
             "generate.max_tokens or ingest.max_prompt_chars."
         )
+        self.marks = TemplateMarks(name, config)
         self.ends: set[int] = set()
         self.hidden: HiddenSums | None = None
 
@@ -55,10 +59,15 @@ class TransformersEngine(LocalEngine):
         self.hidden = None
         super().close()
 
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        return self.marks.list_formats(settings)
+
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
         from prefdata.engines.transformers.decoding import sample
 
-        prompts = chat.Prompts(self.tokenizer, rows)
+        arguments = merge_arguments(self.config, settings.chat_template_kwargs)
+        prompts = chat.Prompts(self.tokenizer, rows, arguments)
+        formats = self.list_formats(settings)
         ids, keys = prompts.ids, rows["key"].to_list()
         prompt_tokens = [len(prompt) for prompt in ids]
         # At least one token of a response has to fit.
@@ -87,12 +96,13 @@ class TransformersEngine(LocalEngine):
         lengths = [length + settings.max_tokens for length in prompt_tokens]
         most = self.config.max_batch_rows
         for batch, found in self.run_by_length("generate", fits, lengths, groups, most, work):
+            sampled = [each.ids for each in found]
+            texts = chat.decode_responses(self.tokenizer, sampled, settings.stop, formats)
             yield results(
                 "generate",
                 [keys[i] for i in batch],
-                text=chat.decode_responses(
-                    self.tokenizer, [each.ids for each in found], settings.stop
-                ),
+                text=texts,
+                n_thought_tokens=count_thought_tokens(self.tokenizer, sampled, texts, formats),
                 n_tokens=[len(each.ids) for each in found],
                 finish_reason=[each.finish_reason for each in found],
                 cumulative_logprob=[each.logprob for each in found],
@@ -104,8 +114,8 @@ class TransformersEngine(LocalEngine):
     ) -> Iterator[pl.DataFrame]:
         from prefdata.engines.transformers.forward import compute_response_logprobs
 
-        prompts = chat.Prompts(self.tokenizer, rows)
-        responses = chat.encode_responses(self.tokenizer, rows)
+        arguments = self.config.chat_template_kwargs
+        prompts, responses = encode_completions(self.tokenizer, rows, settings, arguments)
         sequences = [p + a for p, a in zip(prompts.ids, responses, strict=True)]
         keys, lengths = rows["key"].to_list(), [len(s) for s in sequences]
         fits, errors = chat.split_by_length(
@@ -136,7 +146,7 @@ class TransformersEngine(LocalEngine):
         )
 
         options = [chat.encode(self.tokenizer, option) for option in settings.options]
-        prompts = chat.Prompts(self.tokenizer, rows)
+        prompts = chat.Prompts(self.tokenizer, rows, self.config.chat_template_kwargs)
         longest = max(map(len, options))
         # The last token of an option is predicted and need not be read.
         lengths = [len(p) + longest - 1 for p in prompts.ids]
@@ -173,8 +183,8 @@ class TransformersEngine(LocalEngine):
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         from prefdata.engines.transformers.hidden import HiddenSums
 
-        prompts = chat.Prompts(self.tokenizer, rows)
-        responses = chat.encode_responses(self.tokenizer, rows)
+        arguments = self.config.chat_template_kwargs
+        prompts, responses = encode_completions(self.tokenizer, rows, settings, arguments)
         keys = rows["key"].to_list()
         chat.refuse_empty(prompts, responses)
         # The last token of a response predicts none of its tokens, so it is not run.

@@ -24,7 +24,10 @@ def weigh_options(
     model: LoadedModel, rows: pl.DataFrame, settings: Options
 ) -> Iterator[pl.DataFrame]:
     """The log-probability of each option, in nats."""
-    prompts, keys = chat.Prompts(model.tokenizer, rows), rows["key"].to_list()
+    prompts, keys = (
+        chat.Prompts(model.tokenizer, rows, model.config.chat_template_kwargs),
+        rows["key"].to_list(),
+    )
     options = [chat.encode(model.tokenizer, option) for option in settings.options]
     longest = max(map(len, options))
     # An option's last token is predicted, not read, but vLLM needs room to predict it.

@@ -102,6 +102,12 @@ class VllmOptions(EngineOptions):
         description="Run vLLM's core in a process of its own; null: on a GPU only.",
         examples=[True],
     )
+    reasoning_parser: str | None = Field(
+        None,
+        description="vLLM's parser that takes thoughts and response apart, instead of the marks "
+        "that `thoughts` names. Another one asks nothing again.",
+        examples=["deepseek_r1"],
+    )
     engine_args: dict[str, Any] = Field(
         default_factory=dict,
         description="Any other arguments of vLLM.",
@@ -131,7 +137,7 @@ class VllmOptions(EngineOptions):
 
     def arguments(self) -> dict[str, Any]:
         """The options that are passed to vLLM unchanged."""
-        ours = {"runner", "lora", "own_process", "engine_args"}
+        ours = {"runner", "lora", "own_process", "reasoning_parser", "engine_args"}
         return {**self.model_dump(exclude=ours, exclude_none=True), **self.engine_args}
 
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import polars as pl
@@ -32,6 +32,7 @@ from prefdata.engines.base import (
     Settings,
 )
 from prefdata.engines.call_formats import read_call_format
+from prefdata.engines.marks import TemplateMarks
 from prefdata.engines.vllm import reaper
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.choose import NO_LOGPROBS, weigh_options
@@ -41,7 +42,9 @@ from prefdata.engines.vllm.generate import compute_loglikelihood, sample_respons
 from prefdata.engines.vllm.loaded import LoadedModel
 from prefdata.engines.vllm.loop import Loop
 from prefdata.engines.vllm.pooled import compute_hidden_sums, embed_texts
+from prefdata.engines.vllm.reasoning import ReasoningParser
 from prefdata.errors import ModelError
+from prefdata.messages.marks import Marks
 from prefdata.messages.tool_calls import CallFormat
 
 RUNNER: dict[Operation, Runner] = {
@@ -68,6 +71,7 @@ class VllmEngine(Engine):
         vllm_start.check_installed(name)
         vllm_start.check_arguments(name, self.options)
         self.fingerprint = fingerprint_vllm(name, config)
+        self.marks = TemplateMarks(name, config)
         self.model: LoadedModel | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
         self._starting = threading.RLock()
@@ -108,8 +112,7 @@ class VllmEngine(Engine):
             except BaseException:
                 self.close()
                 raise
-            lora = self.options.lora is not None
-            self.model = LoadedModel(tokenizer, loop, loop.core.max_length, lora)
+            self.model = LoadedModel(tokenizer, loop, loop.core.max_length, self.config)
 
     def _load_tokenizer(self) -> Any:
         if self.options.runner == "embed":
@@ -130,8 +133,24 @@ class VllmEngine(Engine):
                     watching.terminate()
                     watching.wait()
 
+    def list_formats(self, settings: Sampling) -> Sequence[Marks]:
+        if self.options.reasoning_parser is not None:
+            return self.parser.list_formats(settings)
+        return self.marks.list_formats(settings)
+
+    @cached_property
+    def parser(self) -> ReasoningParser:
+        """The parser that `options.reasoning_parser` names."""
+        return ReasoningParser(self.name, self.config)
+
+    def split_thoughts(self, results: pl.DataFrame, settings: Sampling) -> pl.DataFrame:
+        if self.options.reasoning_parser is not None:
+            return self.parser.split(results, settings)
+        return super().split_thoughts(results, settings)
+
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
-        yield from sample_responses(self._get_model(), rows, settings)
+        formats = self.list_formats(settings)
+        yield from sample_responses(self._get_model(), rows, settings, formats)
 
     def loglikelihood(
         self, rows: pl.DataFrame, settings: LoglikelihoodSettings
@@ -142,7 +161,7 @@ class VllmEngine(Engine):
         yield from weigh_options(self._get_model(), rows, settings)
 
     def hidden_sums(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
-        yield from compute_hidden_sums(self._get_model(), rows)
+        yield from compute_hidden_sums(self._get_model(), rows, settings)
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         yield from embed_texts(self._get_model(), rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,16 +10,20 @@ import polars as pl
 
 from prefdata.engines import chat
 from prefdata.engines.base import LoglikelihoodSettings, Sampling, request_key_seed, results
+from prefdata.engines.completions import encode_completions
+from prefdata.engines.marks import count_thought_tokens, merge_arguments
 from prefdata.engines.vllm import api
 from prefdata.engines.vllm.loaded import LoadedModel, Logprobs, Outputs, group_by_prompt
 from prefdata.engines.vllm.loop import Request
+from prefdata.messages.marks import Marks
 
 
 def sample_responses(
-    model: LoadedModel, rows: pl.DataFrame, settings: Sampling
+    model: LoadedModel, rows: pl.DataFrame, settings: Sampling, formats: Sequence[Marks] = ()
 ) -> Iterator[pl.DataFrame]:
-    """Sample one response per row, seeded by the row's key."""
-    prompts, keys = chat.Prompts(model.tokenizer, rows), rows["key"].to_list()
+    """Sample one response per row, seeded by the row's key. The texts may have one of `formats`."""
+    arguments = merge_arguments(model.config, settings.chat_template_kwargs)
+    prompts, keys = chat.Prompts(model.tokenizer, rows, arguments), rows["key"].to_list()
     prompt_tokens = [len(prompt) for prompt in prompts.ids]
     # At least one token of a response has to fit.
     fits, errors = chat.split_by_length(
@@ -34,10 +38,12 @@ def sample_responses(
     def make(outputs: Outputs) -> pl.DataFrame:
         responses = [output.outputs[0] for _, output in outputs]
         ids = [list(response.token_ids) for response in responses]
+        texts = chat.decode_responses(model.tokenizer, ids, settings.stop, formats)
         return results(
             "generate",
             [keys[i] for i, _ in outputs],
-            text=chat.decode_responses(model.tokenizer, ids, settings.stop),
+            text=texts,
+            n_thought_tokens=count_thought_tokens(model.tokenizer, ids, texts, formats),
             n_tokens=[len(each) for each in ids],
             finish_reason=[
                 "length" if response.finish_reason == "length" else "stop" for response in responses
@@ -56,8 +62,8 @@ def compute_loglikelihood(
     model: LoadedModel, rows: pl.DataFrame, settings: LoglikelihoodSettings
 ) -> Iterator[pl.DataFrame]:
     """The log-probability of the given completions."""
-    prompts = chat.Prompts(model.tokenizer, rows)
-    responses, keys = chat.encode_responses(model.tokenizer, rows), rows["key"].to_list()
+    arguments, keys = model.config.chat_template_kwargs, rows["key"].to_list()
+    prompts, responses = encode_completions(model.tokenizer, rows, settings, arguments)
     lengths = [len(p) + len(r) for p, r in zip(prompts.ids, responses, strict=True)]
     fits, errors = chat.split_by_length("loglikelihood", rows, prompts, lengths, model.max_length)
     yield from errors

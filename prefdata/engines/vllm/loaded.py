@@ -12,6 +12,7 @@ import polars as pl
 from prefdata.engines import chat
 from prefdata.engines.base import Operation, results
 from prefdata.engines.vllm import api
+from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.loop import Loop, Request
 
 Outputs = list[tuple[int, Any]]
@@ -27,7 +28,12 @@ class LoadedModel:
     tokenizer: Any
     loop: Loop
     max_length: int
-    lora: bool
+    config: VllmConfig
+
+    @property
+    def lora(self) -> bool:
+        """Whether a LoRA adapter is on."""
+        return self.config.options.lora is not None
 
     def run(
         self,

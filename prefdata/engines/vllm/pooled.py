@@ -9,16 +9,19 @@ import numpy as np
 import polars as pl
 
 from prefdata.engines import chat
-from prefdata.engines.base import results
+from prefdata.engines.base import Settings, results
+from prefdata.engines.completions import encode_completions
 from prefdata.engines.vllm import api
 from prefdata.engines.vllm.loaded import LoadedModel, Outputs
 from prefdata.engines.vllm.loop import Request
 
 
-def compute_hidden_sums(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def compute_hidden_sums(
+    model: LoadedModel, rows: pl.DataFrame, settings: Settings
+) -> Iterator[pl.DataFrame]:
     """The sums of the hidden states that predict the completions' tokens."""
-    prompts = chat.Prompts(model.tokenizer, rows)
-    responses, keys = chat.encode_responses(model.tokenizer, rows), rows["key"].to_list()
+    arguments, keys = model.config.chat_template_kwargs, rows["key"].to_list()
+    prompts, responses = encode_completions(model.tokenizer, rows, settings, arguments)
     chat.refuse_empty(prompts, responses)
     # The last token of a response predicts none of its tokens, so it is not run.
     sequences = [p + r[:-1] for p, r in zip(prompts.ids, responses, strict=True)]

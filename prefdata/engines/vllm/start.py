@@ -63,7 +63,17 @@ def _read_version() -> Version | None:
 
 
 def check_arguments(name: str, options: VllmOptions) -> None:
-    """Check that vLLM knows the names in `engine_args`. Raises ConfigError."""
+    """Check that vLLM knows the names in `engine_args` and the reasoning parser. Raises
+    ConfigError."""
+    if options.reasoning_parser is not None:
+        with silence_logs():
+            from vllm.reasoning import ReasoningParserManager
+        parsers = ReasoningParserManager.list_registered()
+        if options.reasoning_parser not in parsers:
+            raise ConfigError(
+                f"models.{name}.options.reasoning_parser: vLLM has no parser "
+                f"{options.reasoning_parser!r}; known: {', '.join(parsers)}"
+            )
     if not options.engine_args:
         return
     with silence_logs():

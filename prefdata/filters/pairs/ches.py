@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from prefdata.ches.measure import measure_pairs
 from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts
+from prefdata.inference.completions import COMPLETION_HELP, Completion
 from prefdata.inference.loop import Inference
 
 
@@ -20,6 +21,7 @@ class ChesConfig(FilterConfig):
     measure: Literal["ches", "ches_normalized"] = Field(
         "ches_normalized", description="What is limited.", examples=["ches"]
     )
+    completion: Completion = Field("all", description=COMPLETION_HELP, examples=["thoughts"])
     max_quantile: float | None = Field(
         None, gt=0, le=1, description="Keep this share of all pairs, the lowest.", examples=[0.2]
     )
@@ -31,7 +33,7 @@ class ChesConfig(FilterConfig):
     )
 
     example: ClassVar[Mapping[str, Any]] = {"max_quantile": 0.8}
-    asks_again = frozenset({"model"})
+    asks_again = frozenset({"model", "completion"})
 
     @model_validator(mode="after")
     def _check_limits(self) -> ChesConfig:
@@ -60,7 +62,9 @@ class Ches(SummaryFilter):
         responses = texts.responses.filter(pl.col("response_id").is_in(ids.implode())).join(
             texts.prompts, on="prompt_id", how="left", maintain_order="left"
         )
-        measured = measure_pairs(self.config.model, responses, pairs, inference)
+        measured = measure_pairs(
+            self.config.model, responses, pairs, inference, self.config.completion
+        )
         return measured.drop("tokens_chosen", "tokens_rejected")
 
     def summarize(self, measured: pl.DataFrame) -> pl.DataFrame:

@@ -107,6 +107,14 @@ def is_guarded(title: str) -> bool:
     return re.fullmatch(begins, title) is not None
 
 
+def disarm_title(text: pl.Expr, title: str) -> pl.Expr:
+    """The text with the brackets of blocks of another title made round, as `disarm` does."""
+    block = (
+        f"(?i){_OPEN}({_GAP}{_END_OF}(?:{_word(title)}){_GAP}[^\\[\\]\\n]{{0,24}}?{_GAP}){_CLOSE}"
+    )
+    return text.str.replace_all(block, "(${1})")
+
+
 def disarm(text: pl.Expr) -> pl.Expr:
     """The text with every mark of the judge or of the chat template put in round brackets.
 

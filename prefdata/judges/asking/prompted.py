@@ -16,7 +16,8 @@ from prefdata.judges.asking.formats.base import FormatName
 from prefdata.judges.asking.formats.replies import Reply
 from prefdata.judges.asking.request import VerdictRequest
 from prefdata.judges.asking.templates import check_template, fill_template, read_template
-from prefdata.judges.base import Judge, JudgeConfig
+from prefdata.judges.asking.thoughts import NO_THOUGHTS, Shown, show_thoughts
+from prefdata.judges.base import Candidates, Judge, JudgeConfig, fill_judgments
 
 _BARE_CHARS = 40
 """A written verdict up to this length is taken to hold no reasons."""
@@ -45,8 +46,16 @@ class PromptedConfig(JudgeConfig):
         "name without .txt. Each needs the placeholders of the file that it replaces, in braces.",
     )
 
+    shows: Shown = Field(
+        "response",
+        description="What the model sees of a response with thoughts: response, thoughts or both, "
+        "each in a block of its own. With thoughts, comparisons with a response that has none are "
+        "Unscored.",
+        examples=["thoughts"],
+    )
+
     asks_again: ClassVar[frozenset[str]] = frozenset(
-        {"model", "verdict", "verdict_tokens", "templates"}
+        {"model", "shows", "verdict", "verdict_tokens", "templates"}
     )
 
     @field_validator("templates")
@@ -83,6 +92,15 @@ class PromptedJudge(Judge):
 
     def requirements(self) -> list[Requirement]:
         return [self.request.requirement()]
+
+    def judge_all(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
+        if self.config.shows == "response":
+            return super().judge_all(candidates, inference)
+        shown, left_out = show_thoughts(candidates, self.config.shows)
+        reason = fill_judgments(
+            self.name, left_out.with_columns(unscored=pl.lit(NO_THOUGHTS))
+        ).with_columns(dimension=pl.lit(self.config.dimension))
+        return pl.concat([super().judge_all(shown, inference), reason])
 
     def fill(self, name: str, **values: pl.Expr) -> pl.Expr:
         """Fill the template of this name: the one in the settings, or else the default.

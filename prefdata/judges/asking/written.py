@@ -17,17 +17,17 @@ def find_unreadable(asked: pl.DataFrame, setting: str) -> pl.DataFrame:
     """Find the results of `generate` that can't be read, and why.
 
     Args:
-        asked: The results: text, finish_reason, error.
+        asked: The results: text, raw_text, finish_reason, error.
         setting: The setting that allows longer texts, for the message.
 
     Returns:
-        One row per result: `own` (the text without thoughts), `written` (the whole text) and
-        `unscored` (why it can't be read; null where it can).
+        One row per result: `own` (the text without thoughts), `written` (all that the model wrote)
+        and `unscored` (why it can't be read; null where it can).
     """
     own = asked.with_columns(own=strip_thoughts(pl.col("text").fill_null("")))
     return own.select(
         "own",
-        written="text",
+        written=pl.coalesce("raw_text", "text"),
         unscored=pl.when(pl.col("error").is_not_null())
         .then("error")
         .when(pl.col("finish_reason") == "length")

@@ -8,9 +8,9 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import LoglikelihoodSettings, Requirement
+from prefdata.inference.completions import COMPLETION_HELP, Completion, ask_completions
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
-from prefdata.messages.columns import select_completions
 
 
 class ImplicitRewardConfig(JudgeConfig):
@@ -23,8 +23,9 @@ class ImplicitRewardConfig(JudgeConfig):
     per_token: bool = Field(
         False, description="Divide by the number of the response's tokens.", examples=[True]
     )
+    completion: Completion = Field("all", description=COMPLETION_HELP, examples=["thoughts"])
 
-    asks_again: ClassVar[frozenset[str]] = frozenset({"policy", "reference"})
+    asks_again: ClassVar[frozenset[str]] = frozenset({"policy", "reference", "completion"})
 
 
 class ImplicitRewardJudge(Judge):
@@ -39,9 +40,11 @@ class ImplicitRewardJudge(Judge):
         return [Requirement.of(model, "loglikelihood", LoglikelihoodSettings()) for model in models]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        rows = select_completions(candidates.join_prompts())
+        rows, settings = candidates.join_prompts(), LoglikelihoodSettings()
         policy, reference = (
-            inference.ask(model, "loglikelihood", LoglikelihoodSettings(), rows)
+            ask_completions(
+                inference, model, "loglikelihood", settings, rows, self.config.completion
+            )
             for model in (self.config.policy, self.config.reference)
         )
         reward = self.config.beta * (policy["logprob"] - reference["logprob"])

@@ -8,9 +8,9 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import LoglikelihoodSettings, Requirement
+from prefdata.inference.completions import COMPLETION_HELP, Completion, ask_completions
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
-from prefdata.messages.columns import select_completions
 
 
 class MeanLogprobConfig(JudgeConfig):
@@ -22,8 +22,9 @@ class MeanLogprobConfig(JudgeConfig):
         description="The difference in nats per token that is worth one unit of log-odds.",
         examples=[2.0],
     )
+    completion: Completion = Field("all", description=COMPLETION_HELP, examples=["thoughts"])
 
-    asks_again: ClassVar[frozenset[str]] = frozenset({"model"})
+    asks_again: ClassVar[frozenset[str]] = frozenset({"model", "completion"})
 
 
 class MeanLogprobJudge(Judge):
@@ -40,8 +41,10 @@ class MeanLogprobJudge(Judge):
         return [Requirement.of(self.config.model, "loglikelihood", LoglikelihoodSettings())]
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
-        rows = select_completions(candidates.join_prompts())
-        asked = inference.ask(self.config.model, "loglikelihood", LoglikelihoodSettings(), rows)
+        rows, settings = candidates.join_prompts(), LoglikelihoodSettings()
+        asked = ask_completions(
+            inference, self.config.model, "loglikelihood", settings, rows, self.config.completion
+        )
         rewards = candidates.responses.select("response_id").with_columns(
             reward=asked["logprob"] / asked["n_tokens"], unscored=asked["error"]
         )

@@ -47,7 +47,11 @@ class RewardModelConfig(JudgeConfig):
         examples=[2.0],
     )
 
-    asks_again: ClassVar[frozenset[str]] = frozenset({"models"})
+    thoughts: bool = Field(
+        False, description="Show the models the responses' thoughts too, by their chat templates."
+    )
+
+    asks_again: ClassVar[frozenset[str]] = frozenset({"models", "thoughts"})
     example: ClassVar[dict[str, Any]] = {"models": ["policy"], "heads": ["helpfulness"]}
 
     @model_validator(mode="after")
@@ -87,6 +91,8 @@ class RewardModelJudge(Judge):
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         rows = select_completions(candidates.join_prompts())
+        if not self.config.thoughts and "thoughts" in rows.columns:
+            rows = rows.with_columns(thoughts=pl.lit(None, dtype=pl.String))
         outputs, errors = [], []
         for model in self.config.models:
             asked = inference.ask(model, "reward", Settings(), rows)

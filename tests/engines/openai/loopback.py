@@ -195,6 +195,7 @@ class Loopback:
             "/v1/embeddings": embeddings,
             "/v1/completions": completion,
             "/tokenize": tokenize,
+            "/detokenize": detokenize,
         }.get(request.path)
         return (200, make(request.body)) if make else (404, {"detail": "Not Found"})
 
@@ -246,15 +247,27 @@ def chat(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def tokenize(body: dict[str, Any]) -> dict[str, Any]:
-    """A token a character; a turn is ROLE:content and ends with the token 1."""
+    """A token a character; a turn is ROLE:content and ends with the token 1.
+
+    The thoughts of the last turn stand before it in braces, unless drop_thoughts is given.
+    """
     if "prompt" in body:
         return {"tokens": [ord(c) for c in body["prompt"]]}
     ids: list[int] = []
+    given = body.get("chat_template_kwargs", {})
     for message in body["messages"]:
-        ids += [ord(c) for c in f"{message['role'][0]}:{message['content']}"] + [1, 10]
+        keeps = message is body["messages"][-1] and not given.get("drop_thoughts")
+        thoughts = f"{{{message['thinking']}}}" if keeps and "thinking" in message else ""
+        turn = f"{message['role'][0]}:{thoughts}{message['content']}"
+        ids += [ord(c) for c in turn] + [1, 10]
     if body["add_generation_prompt"]:
         ids += [ord(c) for c in "a:"]
     return {"tokens": ids}
+
+
+def detokenize(body: dict[str, Any]) -> dict[str, Any]:
+    """The text of tokens."""
+    return {"prompt": "".join(map(chr, body["tokens"]))}
 
 
 def completion(body: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from prefdata.engines.base import (
     Settings,
     Structure,
 )
+from prefdata.engines.openai.engine import OpenAIEngine
 from prefdata.errors import ConfigError, ModelError
 from prefdata.messages.columns import MESSAGES
 
@@ -180,6 +181,52 @@ def test_score_is_the_sum_over_the_answer_and_its_end() -> None:
         plain = together(rows, made.loglikelihood(rows, LoglikelihoodSettings()))
         assert plain["token_logprobs"].null_count() == 4
         assert plain["logprob"].equals(results["logprob"])
+
+
+@pytest.mark.parametrize(
+    ("part", "counted", "read"),
+    [
+        ("all", "{why?}No.\x01\n", 18),
+        ("thoughts", "{why?}", 13),
+        ("response", "No.\x01\n", 18),
+    ],
+)
+def test_thoughts_are_counted_by_the_server_s_template(part: Any, counted: str, read: int) -> None:
+    row = completions(("x", "No.", True)).with_columns(thoughts=pl.lit("why?"))
+    settings = LoglikelihoodSettings(per_token=True, part=part)
+    with serving() as (server,), started(server, **VLLM) as made:
+        results = together(row, made.loglikelihood(row, settings))
+        assert results["error"].to_list() == [None]
+        assert results["token_logprobs"].to_list() == [[logprob(c) for c in counted]]
+        assert results["n_prompt_tokens"].to_list() == [read]
+
+
+def test_a_server_s_template_that_drops_thoughts_is_refused() -> None:
+    rows = completions(("x", "No.", True), ("x", "No.", True)).with_columns(
+        thoughts=pl.Series([None, "why?"])
+    )
+    settings = LoglikelihoodSettings()
+    body = {"chat_template_kwargs": {"drop_thoughts": True}}
+    with serving() as (server,), started(server, **VLLM, extra_body=body) as made:
+        results = together(rows, made.loglikelihood(rows, settings))
+        assert results["error"][0] is None
+        assert results["error"][1].startswith("refused: the chat template drops the thoughts")
+
+
+def test_template_arguments_are_sent_and_the_call_s_own_win() -> None:
+    settings = {"effort": 1, "reasoning_effort": "low", "thinking": True}
+    with serving() as (server,):
+        plain = engine(server, **VLLM)
+        config = plain.config.model_copy(update={"chat_template_kwargs": settings})
+        made = OpenAIEngine("policy", config)
+        made.start()
+        try:
+            generate(made, prompts("x"), chat_template_kwargs='{"effort":2}')
+        finally:
+            made.close()
+        (sent,) = server.posts()
+        assert sent.body["chat_template_kwargs"] == {"effort": 2, "thinking": True}
+        assert sent.body["reasoning_effort"] == "low"
 
 
 def test_a_prompt_with_many_answers_becomes_tokens_once() -> None:

@@ -112,6 +112,35 @@ def test_calls_that_are_none_are_faults(calls: Any, fault: str) -> None:
         replies.parse_generation(calling(calls), True, True)
 
 
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_thoughts_are_read_apart_and_counted(name: str) -> None:
+    reply = chat(BODY)
+    reply["choices"][0]["message"] |= {name: "\nWhy?\n", "content": "\n\nSo."}
+    reply["usage"]["completion_tokens_details"] = {"reasoning_tokens": 3}
+    generation = replies.parse_generation(reply, True, True)
+    assert (generation.thoughts, generation.text) == ("Why?", "So.")
+    assert generation.n_thought_tokens == 3
+
+
+def test_thoughts_without_a_response_are_no_fault() -> None:
+    reply = chat(BODY)
+    reply["choices"][0] |= {"finish_reason": "length"}
+    reply["choices"][0]["message"] = {"role": "assistant", "content": None, "reasoning": "Why?"}
+    generation = replies.parse_generation(reply, True, True)
+    assert (generation.thoughts, generation.text, generation.finish_reason) == (
+        "Why?",
+        "",
+        "length",
+    )
+
+
+@pytest.mark.parametrize("count", [-1, "3", None, True, 2.0])
+def test_a_count_that_is_none_is_not_known(count: object) -> None:
+    reply = chat(BODY)
+    reply["usage"]["completion_tokens_details"] = {"reasoning_tokens": count}
+    assert replies.parse_generation(reply, True, True).n_thought_tokens is None
+
+
 def test_of_tokens_that_read_alike_the_likeliest_counts() -> None:
     reply = chat({**BODY, "max_tokens": 1, "top_logprobs": 4})
     entries = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]

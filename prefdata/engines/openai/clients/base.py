@@ -10,9 +10,14 @@ from typing import Any
 import orjson
 import polars as pl
 
-from prefdata.engines.base import Operation, Settings, result_schema
-from prefdata.engines.openai.config import OpenAIOptions
-from prefdata.engines.openai.replies import parse_prompt_logprobs, parse_token_ids
+from prefdata.engines.base import OPERATIONS, Operation, Sampling, Settings, result_schema
+from prefdata.engines.marks import merge_arguments
+from prefdata.engines.openai.config import OpenAIConfig
+from prefdata.engines.openai.replies import (
+    parse_prompt_logprobs,
+    parse_text,
+    parse_token_ids,
+)
 from prefdata.messages.chat_form import parse_tools, to_chat
 
 Post = Callable[[str, bytes], Awaitable[Any]]
@@ -38,12 +43,19 @@ class Client(ABC):
 
     operation: Operation
 
-    def __init__(
-        self, model: str, options: OpenAIOptions, settings: Settings, rows: pl.DataFrame
-    ) -> None:
-        self.model, self.options, self.settings, self.rows = model, options, settings, rows
-        self.vllm = options.server == "vllm"
-        self.fixed = {**options.extra_body, "model": model}
+    def __init__(self, config: OpenAIConfig, settings: Settings, rows: pl.DataFrame) -> None:
+        self.model, self.options, self.settings, self.rows = (
+            config.model,
+            config.options,
+            settings,
+            rows,
+        )
+        self.vllm = self.options.server == "vllm"
+        called = settings.chat_template_kwargs if isinstance(settings, Sampling) else None
+        given = self.options.extra_body.get("chat_template_kwargs", {})
+        self.arguments = {**given, **merge_arguments(config, called)}
+        self.fixed = {**self.options.extra_body, **_place(self.arguments), "model": config.model}
+        self.columns = [n for n in rows.columns if n not in ("key", "sample_index")]
         self._width = len(result_schema(self.operation))
 
     async def prepare(self, post: Post) -> None:
@@ -51,7 +63,7 @@ class Client(ABC):
 
     def list_units(self) -> Iterator[Unit]:
         """The units to send, in the order of the rows."""
-        names = [name for name in self.rows.columns if name not in ("key", "sample_index")]
+        names = self.columns
         for part in self.rows.iter_slices(SLICE):
             for key, *content in part.select("key", *names).rows():
                 yield Unit([key], content)
@@ -69,6 +81,11 @@ class Client(ABC):
         """A unit for each row of this one."""
         return [Unit([k], [c]) for k, c in zip(unit.keys, unit.content, strict=True)]
 
+    def name_content(self, unit: Unit) -> dict[str, Any]:
+        """The columns of a unit of one row; those that requests may lack are null there."""
+        content = dict(zip(self.columns, unit.content, strict=False))
+        return {**dict.fromkeys(OPERATIONS[self.operation].optional), **content}
+
     def make_failure(self, key: bytes, error: str) -> Row:
         """The result row of a request that failed."""
         return (key, *[None] * (self._width - 2), error)
@@ -85,9 +102,10 @@ class Client(ABC):
         }
         if tools is not None:
             body["tools"] = parse_tools(tools)
-        for name in ("chat_template", "chat_template_kwargs"):
-            if name in self.options.extra_body:
-                body[name] = self.options.extra_body[name]
+        if "chat_template" in self.options.extra_body:
+            body["chat_template"] = self.options.extra_body["chat_template"]
+        if self.arguments:
+            body["chat_template_kwargs"] = self.arguments
         return parse_token_ids(await post("/tokenize", orjson.dumps(body)))
 
     async def tokenize(self, text: str, post: Post) -> list[int]:
@@ -97,9 +115,24 @@ class Client(ABC):
         body = {"model": self.model, "prompt": text, "add_special_tokens": False}
         return parse_token_ids(await post("/tokenize", orjson.dumps(body)))
 
+    async def detokenize(self, ids: list[int], post: Post) -> str:
+        """The text of token ids, special tokens included."""
+        reply = await post("/detokenize", orjson.dumps({"model": self.model, "tokens": ids}))
+        return parse_text(reply)
+
     async def fetch_logprobs(self, prompt: list[int], tokens: list[int], post: Post) -> list[float]:
         """The log-probability of each of `tokens` after `prompt`, in nats."""
         ids = prompt + tokens
         body = {**self.fixed, "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0, "n": 1}
         reply = await post("/completions", orjson.dumps(body))
         return parse_prompt_logprobs(reply, ids, len(prompt))
+
+
+def _place(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a request that hold what the chat template gets: `reasoning_effort` has a field
+    of its own in OpenAI's API, the others share one that vLLM, SGLang and llama.cpp know."""
+    others = {name: value for name, value in arguments.items() if name != "reasoning_effort"}
+    fields: dict[str, Any] = {"chat_template_kwargs": others} if others else {}
+    if "reasoning_effort" in arguments:
+        fields["reasoning_effort"] = arguments["reasoning_effort"]
+    return fields

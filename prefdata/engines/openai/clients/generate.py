@@ -42,11 +42,10 @@ class GenerateClient(Client):
             self.fixed |= _describe_structure(sampling)
 
     async def send(self, unit: Unit, post: Post) -> list[Row]:
-        (key,), (messages, *more) = unit.keys, unit.content
-        body = {**self.fixed, "messages": to_chat(messages, arguments="text")}
-        tools = parse_tools(more[0]) if more else None
-        if tools is not None:
-            body["tools"] = tools
+        (key,), row = unit.keys, self.name_content(unit)
+        body = {**self.fixed, "messages": to_chat(row["messages"], "text")}
+        if row["tools"] is not None:
+            body["tools"] = parse_tools(row["tools"])
         if self.options.send_seed:
             body["seed"] = request_key_seed(key) & SEED_MASK
         reply = await post("/chat/completions", orjson.dumps(body))

@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 
 from prefdata.engines.base import LoglikelihoodSettings, Operation
+from prefdata.engines.completions import count_common, select_part
 from prefdata.engines.openai.clients.base import HELLO, Client, Post, Row, Unit
 from prefdata.engines.openai.faults import Fault
+from prefdata.messages.layout import NO_THOUGHTS, Refused, find_layout
 
 CACHED_PROMPTS = 4096
 """The number of prompts whose token ids are cached: a prompt's responses follow one another."""
@@ -45,11 +47,18 @@ class LoglikelihoodClient(Client):
             )
 
     async def send(self, unit: Unit, post: Post) -> list[Row]:
-        (key,), (messages, completion, finished, *more) = unit.keys, unit.content
-        # The columns follow the operation's order, and of the optional ones tools is the first.
-        offered = more[0] if "tools" in self.rows.columns else None
-        prompt = await self._tokenize_prompt(messages, offered, post)
-        tokens = await self.tokenize(completion, post) + (self.end if finished else [])
+        (key,), row = unit.keys, self.name_content(unit)
+        prompt = await self._tokenize_prompt(row, post)
+        if row["thoughts"] is None and not row["tool_calls"]:
+            if self.settings.part == "thoughts":
+                raise Fault("refused", NO_THOUGHTS, own=True)
+            tokens = await self.tokenize(row["completion"], post)
+            tokens += self.end if row["finished"] else []
+        else:
+            try:
+                prompt, tokens = await self._tokenize_message(row, prompt, post)
+            except Refused as refusal:
+                raise Fault("refused", str(refusal), own=True) from None
         each = await self.fetch_logprobs(prompt, tokens, post) if tokens else []
         per_token = each if self.settings.per_token else None
         read = len(prompt) + len(tokens)
@@ -58,7 +67,30 @@ class LoglikelihoodClient(Client):
     def make_canary(self) -> Unit:
         return Unit([bytes(16)], [HELLO, "Hello", True])
 
-    async def _tokenize_prompt(self, messages: Any, tools: str | None, post: Post) -> list[int]:
+    async def _tokenize_message(
+        self, row: dict[str, Any], prompt: list[int], post: Post
+    ) -> tuple[list[int], list[int]]:
+        """(context, completion) of a response with thoughts or calls, as `encode_completions` has
+        them. Raises Refused."""
+        message = {**row, "role": "assistant", "content": row["completion"]}
+        turns = [*row["messages"], message]
+        ids = await self.tokenize_chat(turns, post, True, row["tools"])
+        start = count_common(prompt, ids)
+        text = await self.detokenize(ids, post)
+        offset = len(await self.detokenize(ids[:start], post)) if start else 0
+        ending = await self.detokenize(self.end, post)
+        layout = find_layout(text, offset, message, ending)
+        if not row["finished"]:
+            ids = await self.tokenize(text[: layout.end], post)
+            start = count_common(prompt, ids)
+        part, border = self.settings.part, start
+        if part != "all" and row["thoughts"] is not None:
+            before = await self.tokenize(text[: layout.response], post)
+            border = max(start, count_common(ids, before))
+        return select_part(ids, start, border, part)
+
+    async def _tokenize_prompt(self, row: dict[str, Any], post: Post) -> list[int]:
+        messages, tools = row["messages"], row["tools"]
         name = orjson.dumps([messages, tools])
         if name not in self.prompts:
             ids = await self.tokenize_chat(messages, post, tools=tools)
