@@ -16,8 +16,10 @@ from blocks import ROOT
 from dataset.published import make_pairs, publish
 from dataset.structured import CASES, SIDES, TEMPLATE, make_structured, respond
 
-from prefdata.engines.chat import Prompts, encode_responses
-from prefdata.messages.chat_form import parse_tools, to_chat
+from prefdata.engines.base import CompletionSettings
+from prefdata.engines.completions import encode_completions
+from prefdata.messages.chat_form import to_chat
+from prefdata.messages.columns import select_completions
 
 trl = pytest.importorskip("trl", reason="trl is not installed")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -75,19 +77,22 @@ def train(kind: str, rows: datasets.Dataset, tokenizer: Any, policy: str, folder
 
 def encode_pairs(tokenizer: Any, pairs: pl.DataFrame) -> list[dict[str, list[int]]]:
     """The tokens that prefdata scores: of each pair's prompt, and of both completions."""
-    prompts = Prompts(tokenizer, pairs.select("messages", "tools"))
-    assert not prompts.errors
     encoded = []
-    for pair, prompt in zip(pairs.to_dicts(), prompts.ids, strict=True):
-        tools = parse_tools(pair["tools"])
-        row = {"prompt": prompt}
-        for side in SIDES:
-            whole = to_chat([*pair["messages"], respond(pair, side)])
-            ids = tokenizer.apply_chat_template(whole, tools=tools, return_dict=False)
-            assert ids[: len(prompt)] == prompt
-            row[side] = ids[len(prompt) :]
-        encoded.append(row)
-    return encoded
+    for side in SIDES:
+        rows = pairs.select(
+            "prompt_id",
+            "messages",
+            "tools",
+            content=side,
+            thoughts=f"{side}_thoughts",
+            tool_calls=f"{side}_tool_calls",
+            finished=pl.lit(True),
+        )
+        requests = select_completions(rows)
+        prompts, ids = encode_completions(tokenizer, requests, CompletionSettings())
+        assert not prompts.errors
+        encoded.append([{"prompt": p, side: c} for p, c in zip(prompts.ids, ids, strict=True)])
+    return [one | other for one, other in zip(*encoded, strict=True)]
 
 
 def test_dpo_trains_on_role_and_content(tmp_path: Path, policy: str) -> None:
@@ -96,11 +101,7 @@ def test_dpo_trains_on_role_and_content(tmp_path: Path, policy: str) -> None:
     rows = load(tmp_path, pairs)
     trained = train("DPO", rows, tokenizer, policy, tmp_path).train_dataset
     assert [set(m) for m in rows[0]["prompt"]] == [{"role", "content"}]
-    expected = pairs.sort("pair_id")
-    assert _sides_of(trained) == encode_pairs(tokenizer, expected)
-    for side in SIDES:
-        responses = expected.select(completion=side, finished=pl.lit(True))
-        assert list(trained[f"{side}_ids"]) == encode_responses(tokenizer, responses)
+    assert _sides_of(trained) == encode_pairs(tokenizer, pairs.sort("pair_id"))
 
 
 def test_dpo_trains_on_the_tokens_that_are_scored(
