@@ -11,13 +11,14 @@ from prefdata import __version__
 from prefdata.accounting.stats import Stats, account
 from prefdata.audit.summary import summarize_judges
 from prefdata.comparisons.sides import join_responses
+from prefdata.config.generate import Policy
 from prefdata.config.params import Params
 from prefdata.config.plugins import fingerprint_params, list_plugins
 from prefdata.dataset import manifest as folder
 from prefdata.dataset.card import render_card
 from prefdata.dataset.exports.base import Export
 from prefdata.dataset.exports.registry import EXPORTS
-from prefdata.dataset.manifest import LabelsEntry, Manifest, ModelEntry, StageEntry
+from prefdata.dataset.manifest import LabelsEntry, Manifest, ModelEntry, PolicyEntry, StageEntry
 from prefdata.files import storage
 from prefdata.pipelines.stages.base import Context, Stage, finish_table
 from prefdata.pipelines.stages.judge import name_judges
@@ -129,6 +130,11 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
         config_fingerprint=fingerprint_params(params),
         plugins=list_plugins(params),
         models={name: engine.fingerprint for name, engine in engines.items()},
+        policies={
+            policy.name: _policy_entry(params, policy)
+            for policy in params.generate.list_policies()
+            if policy.draws
+        },
         structure=stats.structure,
         splits={
             split: sum(n for name, n in stats.shards.items() if f"/{split}-" in name)
@@ -144,6 +150,16 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
                 [policy.name for policy in params.generate.list_policies()],
             ),
         ),
+    )
+
+
+def _policy_entry(params: Params, policy: Policy) -> PolicyEntry:
+    return PolicyEntry(
+        model=params.models[policy.model].model,
+        n=policy.n,
+        weight=policy.weight,
+        system=policy.system,
+        sampling=policy.sampling.model_dump(mode="json", exclude_none=True),
     )
 
 

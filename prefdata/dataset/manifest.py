@@ -8,7 +8,7 @@ import io
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from prefdata.errors import TableError
 from prefdata.files import storage
@@ -46,6 +46,16 @@ class ModelEntry(Asked):
     currency: str | None
 
 
+class PolicyEntry(Entry):
+    """A policy that responses were sampled from."""
+
+    model: str = Field(description="Its model's Hugging Face id or folder.")
+    n: int | None = Field(description="Samples per prompt; null: by its weight.")
+    weight: float | None = Field(description="Its weight in the pool of policies; null: no pool.")
+    system: str | None = Field(description="The system prompt that it got; null: none.")
+    sampling: dict[str, JsonValue] = Field(description="How it sampled: temperature, top_p …")
+
+
 class StageEntry(Entry):
     """The counts of a stage."""
 
@@ -81,6 +91,9 @@ class Manifest(Entry):
         description='Kinds of plugins, such as "judges.loudness", with package and version.'
     )
     models: dict[str, str] = Field(description="The fingerprint of each model.")
+    policies: dict[str, PolicyEntry] = Field(
+        default={}, description="By the name that chosen_policy and rejected_policy have."
+    )
     structure: list[str] = Field(
         default=[],
         description="What its prompts and messages have besides role and content, such as tools, "

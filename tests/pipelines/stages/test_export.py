@@ -89,6 +89,15 @@ def export(folder: Path, **settings: Any) -> dict[str, str]:
     return flows.hash_files(folder, "dataset/data")
 
 
+def test_the_manifest_has_the_policies_of_its_pairs(data: Path) -> None:
+    manifest = read_manifest(str(data / "dataset"))
+    rows = read(data, "dataset/data")
+    assert set(manifest.policies) == {*rows["chosen_policy"], *rows["rejected_policy"]}
+    policy = manifest.policies["policy"]
+    assert (policy.model, policy.n, policy.sampling["temperature"]) == ("policy", 4, 1.0)
+    assert "- policy policy: policy, temperature 1.0" in (data / "dataset/README.md").read_text()
+
+
 def test_where_one_response_has_thoughts_all_shards_can_hold_them(
     data: Path, thoughtful: Path
 ) -> None:
