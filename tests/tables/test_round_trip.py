@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from prefdata.errors import TableError
 from prefdata.records import RECORDS, SCHEMA_VERSION, Pair, Prompt, Record
-from prefdata.records.base import arrow_schema, polars_schema
+from prefdata.records.base import arrow_schema, parquet_schema, polars_schema
 from prefdata.tables import (
     Table,
     TableInfo,
@@ -66,7 +66,10 @@ def rows_of(record: type[Record]) -> st.SearchStrategy[list[dict[str, Any]]]:
     )
 
 
-shuffled = st.sampled_from(RECORDS).flatmap(
+ROWS_OF_TABLES = [r for r in RECORDS if parquet_schema(r).equals(arrow_schema(r))]
+"""A record with JSON is a row of the dataset alone, which `read_bucket` does not read."""
+
+shuffled = st.sampled_from(ROWS_OF_TABLES).flatmap(
     lambda record: rows_of(record).flatmap(
         lambda rows: st.tuples(st.just(record), st.just(rows), st.permutations(rows))
     )
@@ -121,7 +124,7 @@ def test_neither_chunks_nor_the_order_of_columns_leave_a_trace() -> None:
     assert bytes(encode(Prompt, turned, "here")) == bytes(whole)
 
 
-@pytest.mark.parametrize("record", RECORDS)
+@pytest.mark.parametrize("record", ROWS_OF_TABLES)
 def test_a_bucket_without_rows_keeps_its_columns(record: type[Record], tmp_path: Path) -> None:
     table = Table(str(tmp_path), record)
     write_bucket(table, 0, 1, pl.DataFrame(schema=polars_schema(record)))
