@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import datasets
 import pytest
 from dataset.published import make_pairs, publish
 
-trl = pytest.importorskip("trl", reason="trl is not installed")
-transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-
 
 def test_dpo_trainer_trains_on_it(tmp_path: Path, root: Path) -> None:
+    import datasets
+
+    trl = pytest.importorskip("trl", reason="trl is not installed")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     publish(tmp_path / "dataset", make_pairs(24))
     loaded = datasets.load_dataset(str(tmp_path / "dataset"), cache_dir=str(tmp_path / "cache"))
     policy = str(root / "demo" / "policy")
