@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Compiled modules are kept: the tests start many processes, each of which would compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Tests side by side: twice as many as two cores, because many of them wait for a process or a clock.
 WORKERS ?= 4
 
@@ -22,7 +25,7 @@ smollm2: $(VENV)/smollm2.done
 	python demo/fetch_smollm2.py
 
 test: $(VENV)/dev.done
-	pytest -n $(WORKERS)
+	pytest -n $(WORKERS) --dist worksteal
 
 test-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm tests/engines

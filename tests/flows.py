@@ -20,6 +20,8 @@ from prefdata.pipelines.stages.base import Context
 from prefdata.pipelines.stages.registry import STAGES, find_stage
 
 SCRIPTED: dict[str, Any] = {
+    # The fewest with which rows cross buckets.
+    "buckets": 2,
     "models": {
         "policy": {"engine": "scripted", "model": "policy"},
         "reference": {"engine": "scripted", "model": "reference"},

@@ -35,7 +35,8 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
         ConfigError: The runner can't be created, or loses rows.
     """
     import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from prefdata.pipelines.beam.options import CachingOptions
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--runner", default=DEFAULT_RUNNER)
@@ -55,7 +56,7 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
             "Check the name; some runners need an extra, such as apache-beam[gcp].",
         ) from error
     workers = f"--direct_num_workers={named.direct_num_workers}"
-    return PipelineOptions([*others, f"--runner={name}", f"--beam_plugin={WORKER}", workers])
+    return CachingOptions([*others, f"--runner={name}", f"--beam_plugin={WORKER}", workers])
 
 
 def execute(build: Callable[[beam.Pipeline, Context], Any], context: Context) -> None:

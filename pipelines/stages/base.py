@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
@@ -66,6 +69,15 @@ class Context:
     buckets: int = 0
     beam_arguments: tuple[str, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Beam pickles a step's context several times for every worker, and compresses it slowly.
+        others = (self.stage, self.run, self.buckets, self.beam_arguments)
+        return _receive, (self._packed_params, *others)
+
+    @cached_property
+    def _packed_params(self) -> bytes:
+        return zlib.compress(pickle.dumps(self.params))
+
     @property
     def catalog(self) -> Catalog:
         """Where the tables lie."""
@@ -115,6 +127,11 @@ class Context:
         runtime = self.runtime
         memo = runtime.open_memo(self.params.memo)
         return Inference(runtime.engines, memo, runtime, self.stage, self.buckets)
+
+
+@lru_cache(maxsize=16)
+def _receive(packed_params: bytes, *others: Any) -> Context:
+    return Context(pickle.loads(zlib.decompress(packed_params)), *others)
 
 
 @dataclass(frozen=True)

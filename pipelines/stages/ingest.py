@@ -52,10 +52,10 @@ class IngestStage(Stage):
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         import apache_beam as beam
 
-        from prefdata.pipelines.beam.steps import apply_step
+        from prefdata.pipelines.beam.steps import apply_step, spread_numbers
 
-        positions = range(len(context.params.ingest.sources))
-        sources = pipeline | "Sources" >> beam.Create(positions)
+        count = len(context.params.ingest.sources)
+        sources = spread_numbers(pipeline, "Sources", context, count)
         read = apply_step(sources, "Read", context, _read)
         # So that every bucket gets a file, even without rows.
         empty = pipeline | "Every bucket" >> beam.Create(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import datasets
 import polars as pl
 import pytest
 from dataset.published import make_pairs, publish
@@ -26,6 +25,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_load_dataset_finds_the_splits(folder: Path, tmp_path: Path) -> None:
+    import datasets
+
     loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path))
     splits = {name: part.num_rows for name, part in loaded.items()}
     assert splits == read_manifest(str(folder)).splits == {"train": 16, "test": 4}

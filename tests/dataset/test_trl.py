@@ -21,9 +21,6 @@ from prefdata.engines.completions import encode_completions
 from prefdata.messages.chat_form import to_chat
 from prefdata.messages.columns import select_completions
 
-trl = pytest.importorskip("trl", reason="trl is not installed")
-transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-
 ARGUMENTS = {
     "max_steps": 2,
     "report_to": [],
@@ -42,7 +39,7 @@ def policy() -> str:
 @pytest.fixture(scope="module")
 def tokenizer(policy: str) -> Any:
     """The demo policy's tokenizer, with a template that knows tools and thoughts."""
-    tokenizer = transformers.AutoTokenizer.from_pretrained(policy)
+    tokenizer = load_tokenizer(policy)
     tokenizer.chat_template = TEMPLATE
     return tokenizer
 
@@ -50,6 +47,13 @@ def tokenizer(policy: str) -> Any:
 @pytest.fixture(scope="module")
 def structured(tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
     return load(tmp_path_factory.mktemp("structured"), make_structured())
+
+
+def load_tokenizer(policy: str) -> Any:
+    # Imported here: each process that collects the tests would wait for it.
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(policy)
 
 
 def load(folder: Path, pairs: pl.DataFrame, **settings: Any) -> datasets.Dataset:
@@ -62,9 +66,12 @@ def load(folder: Path, pairs: pl.DataFrame, **settings: Any) -> datasets.Dataset
 
 def train(kind: str, rows: datasets.Dataset, tokenizer: Any, policy: str, folder: Path) -> Any:
     """TRL's trainer of this kind, after two steps; its tokens are in `train_dataset`."""
+    trl = pytest.importorskip("trl", reason="trl is not installed")
+    from transformers import AutoModelForCausalLM
+
     size = {"per_device_train_batch_size": 4, "output_dir": str(folder)}
     trainer = getattr(trl, f"{kind}Trainer")(
-        model=transformers.AutoModelForCausalLM.from_pretrained(policy),
+        model=AutoModelForCausalLM.from_pretrained(policy),
         args=getattr(trl, f"{kind}Config")(**ARGUMENTS, **size),
         train_dataset=rows,
         processing_class=tokenizer,
@@ -97,7 +104,7 @@ def encode_pairs(tokenizer: Any, pairs: pl.DataFrame) -> list[dict[str, list[int
 
 def test_dpo_trains_on_role_and_content(tmp_path: Path, policy: str) -> None:
     pairs = make_pairs(24).filter(split="train")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(policy)
+    tokenizer = load_tokenizer(policy)
     rows = load(tmp_path, pairs)
     trained = train("DPO", rows, tokenizer, policy, tmp_path).train_dataset
     assert [set(m) for m in rows[0]["prompt"]] == [{"role", "content"}]

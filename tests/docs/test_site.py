@@ -12,14 +12,13 @@ from reference.parts import PACKAGES, anchor
 
 from prefdata.records import RECORDS
 
-pytest.importorskip("sphinx", reason="the site needs Sphinx: pip install prefdata[docs]")
-pytest.importorskip("myst_parser", reason="the site needs MyST: pip install prefdata[docs]")
-pytest.importorskip("furo", reason="the site needs furo: pip install prefdata[docs]")
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site."""
+    pytest.importorskip("sphinx", reason="the site needs Sphinx: pip install prefdata[docs]")
+    pytest.importorskip("myst_parser", reason="the site needs MyST: pip install prefdata[docs]")
+    pytest.importorskip("furo", reason="the site needs furo: pip install prefdata[docs]")
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     built = subprocess.run(

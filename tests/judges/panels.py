@@ -22,11 +22,12 @@ Panel = dict[str, list[str]]
 
 WHERE = "judge.judges.0"
 
+# What a judge costs hardly depends on how many prompts it has: many prompts and few examples.
 panels: st.SearchStrategy[Panel] = st.dictionaries(
     st.text(min_size=1, max_size=20),
     st.lists(st.text(min_size=1, max_size=20), min_size=2, max_size=4, unique=True),
     min_size=1,
-    max_size=3,
+    max_size=8,
 )
 
 

@@ -7,6 +7,9 @@ from typing import Any
 import polars as pl
 from judges.panels import asking, build, candidates
 
+OTHER = "an answer of no kind"
+"""What every response is compared with."""
+
 
 def rewards(
     kind: str,
@@ -16,9 +19,11 @@ def rewards(
     **settings: Any,
 ) -> dict[str, tuple[float | None, str]]:
     """Response -> (its reward, its trace or why it has none), all to one prompt."""
-    given = candidates({"Why?": [*responses, "an answer of no kind"]}, finished=finished)
+    given = candidates({"Why?": [*responses, OTHER]}, finished=finished)
     prompts = given.prompts.with_columns(ground_truth=pl.lit(ground_truth, dtype=pl.String))
-    given = type(given)(prompts, given.responses, given.comparisons)
+    (other,) = given.responses.filter(text=OTHER)["response_id"]
+    compared = (pl.col("response_a") == other) | (pl.col("response_b") == other)
+    given = type(given)(prompts, given.responses, given.comparisons.filter(compared))
     judge = build(kind, **settings)
     assert not judge.requirements()
     found = judge.judge(given, asking())

@@ -171,13 +171,22 @@ def measure(settings: dict[str, Any]) -> Callable[[Inference], Any]:
     return work
 
 
+@pytest.fixture(scope="module")
+def asked() -> dict[str, Keys]:
+    """What the example of a kind asks, by its configuration."""
+    return {}
+
+
 def check(
     ask: Callable[[Callable[[Inference], Any]], Keys],
+    asked: dict[str, Keys],
     work: Callable[[dict[str, Any]], Callable[[Inference], Any]],
     config: Any,
     setting: str,
 ) -> None:
-    before = ask(work(config.model_dump(exclude_unset=True)))
+    if repr(config) not in asked:
+        asked[repr(config)] = ask(work(config.model_dump(exclude_unset=True)))
+    before = asked[repr(config)]
     refused = False
     try:
         after = ask(work(change_setting(config, setting)))
@@ -191,13 +200,13 @@ def check(
 
 
 @pytest.mark.parametrize(("kind", "setting"), list_settings("judges"))
-def test_what_a_judges_setting_asks_again(kind: str, setting: str, ask: Any) -> None:
-    check(ask, judge, JUDGES.parse(read_example("judges", kind)).config, setting)
+def test_what_a_judges_setting_asks_again(kind: str, setting: str, ask: Any, asked: Any) -> None:
+    check(ask, asked, judge, JUDGES.parse(read_example("judges", kind)).config, setting)
 
 
 @pytest.mark.parametrize(("kind", "setting"), list_settings("filters"))
-def test_what_a_filters_setting_asks_again(kind: str, setting: str, ask: Any) -> None:
-    check(ask, measure, FILTERS.parse(read_example("filters", kind)).config, setting)
+def test_what_a_filters_setting_asks_again(kind: str, setting: str, ask: Any, asked: Any) -> None:
+    check(ask, asked, measure, FILTERS.parse(read_example("filters", kind)).config, setting)
 
 
 @pytest.mark.parametrize("kind", JUDGES.parts)

@@ -13,6 +13,7 @@ import yaml
 
 from prefdata.dataset.manifest import read_manifest
 
+ROOT = Path(__file__).resolve().parents[2]
 PARAMS = {
     "models": {"policy": {"engine": "echo", "model": "loud"}},
     "ingest": {"sources": [{"kind": "plain_lines", "path": "prompts.txt"}]},
@@ -30,7 +31,7 @@ PARAMS = {
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the plugin is installed in."""
     target = tmp_path_factory.mktemp("site")
-    plugin = Path(__file__).resolve().parents[2] / "examples" / "plugin"
+    plugin = ROOT / "examples" / "plugin"
     copy = target / "source"
     subprocess.run(["cp", "-r", str(plugin), str(copy)], check=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
@@ -52,23 +53,27 @@ def run(folder: Path, site: Path, root: Path, *arguments: str) -> subprocess.Com
     )
 
 
-def test_a_flow_of_nothing_but_plugins(site: Path, root: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, site, root, "run", "--quiet")
+@pytest.fixture(scope="module")
+def flow(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a flow of nothing but plugins has run."""
+    folder = tmp_path_factory.mktemp("flow")
+    done = run(folder, site, ROOT, "run", "--quiet")
     assert done.returncode == 0, done.stderr
-    rows = pl.read_parquet(tmp_path / "data/dataset/data/*.parquet")
+    return folder
+
+
+def test_a_flow_of_nothing_but_plugins(flow: Path) -> None:
+    rows = pl.read_parquet(flow / "data/dataset/data/*.parquet")
     assert rows.columns == ["pair_id", "prompt", "chosen", "rejected"]
     assert rows.height == 8
     assert (rows["chosen"] == rows["prompt"] + "!").all()
     assert rows["rejected"].str.contains("!!").all()
-    augmented = pl.read_parquet(tmp_path / "data/augmented/*.parquet")
+    augmented = pl.read_parquet(flow / "data/augmented/*.parquet")
     assert (augmented["margin"] > 0).all()
 
 
-def test_a_plugins_package_and_version_are_part_of_the_manifest(
-    site: Path, root: Path, tmp_path: Path
-) -> None:
-    assert run(tmp_path, site, root, "run", "--quiet").returncode == 0
-    before = read_manifest(str(tmp_path / "data/dataset"))
+def test_a_plugins_package_and_version_are_part_of_the_manifest(site: Path, flow: Path) -> None:
+    before = read_manifest(str(flow / "data/dataset"))
     assert set(before.plugins.values()) == {"prefdata-example 0.1.0"}
     assert set(before.plugins) == {
         "judges.loudness", "consensus.first_judge", "strategies.most_agreed",
@@ -79,10 +84,10 @@ def test_a_plugins_package_and_version_are_part_of_the_manifest(
     text = metadata.read_text()
     try:
         metadata.write_text(text.replace("Version: 0.1.0", "Version: 0.2.0"))
-        assert run(tmp_path, site, root, "run", "--quiet").returncode == 0
+        assert run(flow, site, ROOT, "run", "--quiet").returncode == 0
     finally:
         metadata.write_text(text)
-    after = read_manifest(str(tmp_path / "data/dataset"))
+    after = read_manifest(str(flow / "data/dataset"))
     assert after.config_fingerprint != before.config_fingerprint
     assert after.content_version == before.content_version
 

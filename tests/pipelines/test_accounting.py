@@ -62,6 +62,10 @@ def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
     assert all(c.spent > 0 and c.saved > 0 for c in mixed)
     assert [c.spent + c.saved for c in mixed] == pytest.approx([c.spent for c in spent], abs=1e-5)
 
+    # Without a memo all is asked again, and the same is said.
+    assert run(params.model_copy(update={"memo": None})) == fresh
+    assert all(c.saved == 0 < c.spent for c in add_costs(params))
+
     manifest = read_manifest(f"{params.data}/dataset")
     models = {s.stage: s.models for s in manifest.stages}
     assert {stage: list(found) for stage, found in models.items() if found} == {
@@ -77,12 +81,6 @@ def test_the_manifest_says_what_all_costs_if_asked_once_however_the_run_went(
     read = models["judge"]["loglikelihood reference"]
     assert (read.cost, read.currency) == (pytest.approx(read.tokens_in * 2 / 1e6), "EUR")
     assert read.tokens_out == 0
-
-
-def test_no_memo_asks_all_and_says_the_same(tmp_path: Path) -> None:
-    params = flows.params(tmp_path, models=MODELS, ches=None)
-    assert run(params) == run(params.model_copy(update={"memo": None}))
-    assert all(c.saved == 0 for c in add_costs(params))
 
 
 def test_without_prices_there_are_tokens_and_no_cost(

@@ -19,10 +19,10 @@ CODES = {error.partition(":")[0] for error in ERRORS}
 
 @pytest.fixture
 def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A flow over 600 prompts, where both judges must have a judgment."""
+    """A flow over 300 prompts, where both judges must have a judgment."""
     monkeypatch.setattr(scripted, "ScriptedEngine", FailingEngine)
     monkeypatch.setattr(FailingEngine, "asked", [])
-    flows.write_prompts(tmp_path, 600)
+    flows.write_prompts(tmp_path, 300)
     return str(
         flows.write_params(
             tmp_path,

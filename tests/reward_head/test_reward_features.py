@@ -14,7 +14,10 @@ from prefdata.reward_head.files import save_head
 from prefdata.reward_head.training import L2_GRID, fit_head
 from prefdata.text.features import NAMES
 
-pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
+
+@pytest.fixture(autouse=True)
+def sklearn() -> None:
+    pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
 
 
 def worded(count: int = 60) -> list[dict[str, Any]]:

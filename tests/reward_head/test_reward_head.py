@@ -23,7 +23,11 @@ from prefdata.reward_head.head import RewardHead, combine_features
 from prefdata.reward_head.pairs import read_pairs
 from prefdata.reward_head.training import train_head
 
-pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
+
+@pytest.fixture(autouse=True)
+def sklearn() -> None:
+    pytest.importorskip("sklearn", reason="the extra [embeddings] is not installed")
+
 
 SETTINGS = RewardHeadParams(data="pairs.jsonl")
 QUESTIONS = {

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from filters.bucket import build, pairs, run_filter, texts
 
-pytest.importorskip("profanity_check")
+
+@pytest.fixture(autouse=True)
+def profanity_check() -> None:
+    pytest.importorskip("profanity_check")
 
 
 def reasons(**config: float) -> dict[str, tuple[str | None, str | None]]:

@@ -69,7 +69,7 @@ def test_a_bad_ground_truth_is_no_responses_fault(tests: str, reason: str) -> No
         ("raise SystemExit(0)", "the code fails: SystemExit"),
         ("import os; os._exit(0)", "ended before the tests did"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ended before the tests did"),
-        ("while True: pass", "out of time: 1 s of CPU"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "out of time: 1 s of CPU"),
         ("import time; time.sleep(60)", "out of time: 4 s on the clock"),
         ("x = bytearray(1 << 30)", "the code fails: MemoryError"),
         ("open('x', 'wb').write(b'0' * (1 << 21))", "the code fails: OSError"),
@@ -77,6 +77,14 @@ def test_a_bad_ground_truth_is_no_responses_fault(tests: str, reason: str) -> No
 )
 def test_code_that_ends_or_never_ends_passes_nothing(code: str, stopped: str) -> None:
     assert run_tests(code, ["pass"], LIMITS).stopped == stopped
+
+
+def test_busy_code_is_stopped() -> None:
+    """By its limit of CPU time, or by the clock on a machine that hardly gives it any."""
+    outs = ("out of time: 1 s of CPU", "out of time: 4 s on the clock")
+    assert run_tests("while True: pass", ["pass"], LIMITS).stopped in outs
+    limited = "assert resource.getrlimit(resource.RLIMIT_CPU) == (1, 2)"
+    assert run_tests("import resource", [limited], LIMITS).tests == ("",)
 
 
 def test_what_the_code_prints_is_no_result() -> None:

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import apache_beam as beam
 import flows
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from prefdata.errors import ConfigError
 from prefdata.pipelines.beam.execute import execute, parse_options
 from prefdata.pipelines.beam.runtimes import open_runtime
+from prefdata.pipelines.beam.steps import apply_step, spread_numbers
 from prefdata.pipelines.stages.base import Context
 
 MEETING = threading.Barrier(2)
+KEPT: list[int] = []
 
 
-def meet(number: int) -> int:
+def meet(_: Context, number: int) -> Iterator[int]:
     MEETING.wait(timeout=30)
-    return number
+    yield number
+
+
+def keep(_: Context, number: int) -> Iterator[int]:
+    KEPT.append(number)
+    yield number
 
 
 def run_meeting(folder: Path, workers: int) -> None:
-    def build(pipeline: beam.Pipeline, _: Context) -> None:
-        pipeline | beam.Create(range(8)) | beam.Map(meet)
+    def build(pipeline: beam.Pipeline, context: Context) -> None:
+        apply_step(spread_numbers(pipeline, "Numbers", context, 8), "Meet", context, meet)
 
     params = flows.params(folder, 1)
     with open_runtime(params) as run:
@@ -49,6 +59,37 @@ def test_by_default_there_are_as_many_workers_as_cores_and_the_user_may_say_othe
     default, three = parse_options([]), parse_options(["--direct_num_workers=3"])
     assert default.view_as(DirectOptions).direct_num_workers == min(cores or 1, 8)
     assert three.view_as(DirectOptions).direct_num_workers == 3
+
+
+def test_all_views_of_the_options_share_their_values_and_those_of_a_copy_do_not() -> None:
+    options = parse_options(["--direct_num_workers=3", "--direct_running_mode=in_memory"])
+    view = options.view_as(DirectOptions)
+    assert options.view_as(DirectOptions) is view
+    for copied in (copy.deepcopy(options), pickle.loads(pickle.dumps(options))):
+        copied.view_as(DirectOptions).direct_num_workers = 4
+        assert copied.view_as(DirectOptions).direct_num_workers == 4
+        assert view.direct_num_workers == 3
+    view.direct_num_workers = 5
+    assert PipelineOptions.view_as(options, DirectOptions).direct_num_workers == 5
+    assert options.get_all_options()["direct_num_workers"] == 5
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_every_number_is_worked_on_once(tmp_path: Path, count: int) -> None:
+    def build(pipeline: beam.Pipeline, context: Context) -> None:
+        numbers = spread_numbers(pipeline, "Numbers", context, count)
+        apply_step(numbers, "Keep", context, keep)
+
+    params = flows.params(tmp_path, 1)
+    with open_runtime(params) as run:
+        KEPT.clear()
+        execute(build, Context(params, "keep", run))
+    assert sorted(KEPT) == list(range(count))
+
+
+def test_a_context_arrives_as_it_was_sent(tmp_path: Path) -> None:
+    sent = Context(flows.params(tmp_path, 1), "judge", "a run", 4, ("--runner=x",))
+    assert pickle.loads(pickle.dumps(sent)) == sent
 
 
 def test_the_dask_runner_is_refused() -> None:

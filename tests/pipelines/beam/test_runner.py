@@ -13,32 +13,40 @@ import pytest
 from prefdata.cli.app import main
 from prefdata.dataset.manifest import read_manifest
 
-RUNNERS = {
+IN_PROCESS = {
     "one worker": ["--direct_num_workers=1"],
     "several workers": ["--direct_num_workers=4"],
     "multi_threading": ["--direct_running_mode=multi_threading", "--direct_num_workers=2"],
-    "multi_processing": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
-    "portable, in this process": [
+    "portable": [
         "--runner=PortableRunner",
         "--job_endpoint=embed",
         "--environment_type=LOOPBACK",
         "--job_server_timeout=30",
     ],
 }
-PORTABLE_WORKER = [
-    "--runner=PortableRunner",
-    "--job_endpoint=embed",
-    "--environment_type=beam:env:harness_subprocess_python:v1",
-    f"--environment_config={sys.executable} -m apache_beam.runners.worker.sdk_worker_main",
-    "--job_server_timeout=30",
-]
+PROCESSES = {
+    "multi_processing": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
+    "portable": [
+        "--runner=PortableRunner",
+        "--job_endpoint=embed",
+        "--environment_type=beam:env:harness_subprocess_python:v1",
+        f"--environment_config={sys.executable} -m apache_beam.runners.worker.sdk_worker_main",
+        "--job_server_timeout=30",
+    ],
+}
+STAGES = {
+    "multi_processing": ("generate", "judge", "filter"),
+    "portable": ("ingest", "consensus", "filter", "export"),
+}
+"""One stage of every shape, as each starts its processes anew: on buckets alone, by side inputs in
+cycles, by key."""
 
 
 def run(folder: Path, *more: str) -> dict[str, str]:
     """Run all stages, judges being shown demonstrations; the hashes of what they wrote."""
-    flows.write_prompts(folder, 40)
+    flows.write_prompts(folder, 24)
     judge = {**flows.SCRIPTED["judge"], "demonstrations": {"count": 2}}
-    params = flows.write_params(folder, judge=judge)
+    params = flows.write_params(folder, judge=judge, buckets=4)
     # The prompts' origin holds their path: relative, so that all folders give the same.
     params.write_text(params.read_text().replace(f"{folder}/", ""))
     with pytest.MonkeyPatch.context() as patch:
@@ -53,25 +61,29 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     return folder, run(folder)
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("runner", IN_PROCESS)
 def test_every_runner_writes_the_same_bytes(
     runner: str, reference: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     _, wanted = reference
-    assert run(tmp_path, *RUNNERS[runner]) == wanted
+    assert run(tmp_path, *IN_PROCESS[runner]) == wanted
     assert len(wanted) > 40
     assert "demonstrations/_table.json" in wanted
 
 
-def test_a_portable_runners_worker_processes_write_the_same_bytes(
-    reference: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("runner", PROCESSES)
+def test_worker_processes_write_the_same_bytes(
+    runner: str,
+    reference: tuple[Path, dict[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stages that shuffle, by side inputs and by key; each asks its models anew."""
+    """Each stage asks its models anew."""
     folder, wanted = reference
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    for stage in ("ingest", "judge", "consensus", "filter", "export"):
-        assert main([stage, "--quiet", "--set", "memo=null", *PORTABLE_WORKER]) == 0
+    for stage in STAGES[runner]:
+        assert main([stage, "--quiet", "--set", "memo=null", *PROCESSES[runner]]) == 0
         assert flows.hash_files(tmp_path) == wanted
 
 
@@ -95,7 +107,7 @@ def test_the_bucket_count_changes_no_row_and_fewer_buckets_leave_no_stale_file(
         rows = flows.read(tmp_path, "dataset/data")
         version = read_manifest(str(tmp_path / "data/dataset")).content_version
         found.append((rows.sort("pair_id"), version))
-    assert found[0][0].height > 20
+    assert found[0][0].height > 12
     assert found[0][0].equals(found[1][0])
     assert found[0][1] == found[1][1]
     assert files

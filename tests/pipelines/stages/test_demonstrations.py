@@ -26,7 +26,7 @@ TABLES = ("judgments", "demonstrations", "dropped")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the prompts and responses that all tests judge."""
     folder = tmp_path_factory.mktemp("sampled")
-    params = flows.params(folder, 12, generate={"n": 3}, judge=settings(), buckets=4)
+    params = flows.params(folder, 12, generate={"n": 3}, judge=settings())
     flows.run(params, "ingest", "generate")
     return folder
 
@@ -106,7 +106,7 @@ def test_buckets_change_nothing_whatever_the_consensus(
 ) -> None:
     """Also where its labels need all the others."""
     found = []
-    for buckets in (4, 1):
+    for buckets in (2, 1):
         folder = tmp_path / str(buckets)
         cycles = {"cycles": 3} if consensus != "agreement_ranking" else {"count": 2}
         params = prepare(folder, sampled, consensus, demonstrations=cycles)

@@ -34,10 +34,10 @@ def prepare(folder: Path, buckets: int) -> Params:
 
 
 def test_the_second_run_asks_nothing_and_buckets_change_no_judgment(tmp_path: Path) -> None:
-    one, eight = (prepare(tmp_path / str(buckets), buckets) for buckets in (1, 8))
-    for params in (one, eight):
+    one, four = (prepare(tmp_path / str(buckets), buckets) for buckets in (1, 4))
+    for params in (one, four):
         flows.run(params, "ingest", "generate", "judge")
-    judgments, apart = (flows.read(tmp_path / name, "judgments") for name in ("1", "8"))
+    judgments, apart = (flows.read(tmp_path / name, "judgments") for name in ("1", "4"))
     assert judgments.height == 6 * 3 * len(JUDGES)
     assert judgments["unscored"].null_count() == judgments.height
     traced = judgments.drop_nulls("trace")["judge"].unique().sort().to_list()
@@ -86,7 +86,7 @@ def run_ensemble(folder: Path, **more: Any) -> pl.DataFrame:
         {"kind": "reward_model", "models": ["policy", "reference"], **more},
         {"kind": "pairwise", "model": "policy"},
     ]
-    flows.run(flows.params(folder, judge={"judges": judges}, ches=None, filter=None))
+    flows.run(flows.params(folder, 8, judge={"judges": judges}, ches=None, filter=None))
     shards = (folder / "data/dataset/data").glob("*.parquet")
     rows = pl.concat(pl.read_parquet(f, columns=["pair_id", "judgments"]) for f in shards)
     return rows.explode("judgments", empty_as_null=True).unnest("judgments")
