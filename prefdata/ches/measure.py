@@ -17,9 +17,10 @@ import numpy as np
 import polars as pl
 
 from prefdata.engines.base import CompletionSettings
-from prefdata.inference.completions import Completion, ask_completions
+from prefdata.inference.completions import ask_completions
 from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
+from prefdata.messages.completion import Completion
 
 COLUMNS = ("ches", "ches_normalized", "last_hidden_inner_product")
 """The measures of a pair. The higher its CHES, the likelier training on it lowers the chosen

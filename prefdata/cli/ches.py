@@ -8,7 +8,7 @@ import typer
 
 from prefdata.cli.command import Given, import_beam
 from prefdata.errors import ConfigError
-from prefdata.inference.completions import Completion
+from prefdata.messages.completion import Completion
 from prefdata.reports.progress import open_progress
 
 EXAMPLES = """

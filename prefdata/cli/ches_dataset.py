@@ -23,9 +23,9 @@ from prefdata.engines.registry import ENGINES
 from prefdata.errors import ConfigError, ModelError, TooManyFaulty
 from prefdata.files import storage
 from prefdata.filters.pairs.ches import ChesConfig
-from prefdata.inference.completions import Completion
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
+from prefdata.messages.completion import Completion
 from prefdata.parts.validation import validate
 from prefdata.reports.ches import ChesReport
 from prefdata.reports.ches_figures import compute_figures, find_limit

@@ -16,8 +16,8 @@ from prefdata.dataset.exports.trl import TrlConfig
 from prefdata.engines.registry import ENGINES
 from prefdata.filters.pairs.limit import LimitConfig
 from prefdata.filters.registry import FILTERS
-from prefdata.inference.completions import COMPLETION_HELP, Completion
 from prefdata.judges.registry import JUDGES
+from prefdata.messages.completion import COMPLETION_HELP, Completion
 from prefdata.pairs.registry import STRATEGIES
 from prefdata.reward_head.config import RewardHeadParams
 from prefdata.sources.registry import SOURCES, fill_kind

@@ -15,8 +15,8 @@ from prefdata.config.params import (
 from prefdata.consensus.mean import MeanConfig
 from prefdata.engines.config import ModelConfig
 from prefdata.filters.pairs.ches import ChesConfig
-from prefdata.inference.completions import Completion
 from prefdata.judges.human import HumanConfig
+from prefdata.messages.completion import Completion
 from prefdata.pairs.all_above_margin import AllAboveMarginConfig
 from prefdata.sources.preferences import PreferencesConfig
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import polars as pl
 
 from prefdata.engines.base import CompletionSettings, Operation, Part
 from prefdata.inference.loop import Inference
 from prefdata.messages.columns import select_completions
-
-Completion = Literal["all", "thoughts", "response", "without_thoughts"]
-"""What of a response counts. It makes no difference to a response without thoughts, but that of
-`thoughts` nothing is left."""
-
-COMPLETION_HELP = (
-    "Which tokens of a response with thoughts count: all; thoughts (with their marks); response "
-    "(what comes after the thoughts, in their context); without_thoughts (the response as if there "
-    "were no thoughts, as a trainer sees a dataset without them)."
-)
-"""The description of a setting of this type."""
+from prefdata.messages.completion import Completion
 
 
 def ask_completions(

@@ -45,7 +45,10 @@ BAD_ROWS = [
         id="two roles in a row",
     ),
     pytest.param(
-        CHAT % b'{"role":"tool","content":"Hi"}', "unknown_role", "role 'tool'", id="unknown role"
+        CHAT % b'{"role":"critic","content":"Hi"}',
+        "unknown_role",
+        "role 'critic'",
+        id="unknown role",
     ),
     pytest.param(
         CHAT % b",".join([USER, SYSTEM, USER]),
@@ -56,7 +59,7 @@ BAD_ROWS = [
     pytest.param(
         CHAT % b",".join([USER, ASSISTANT]),
         "ends_without_user",
-        "ends with a user message",
+        "ends with a user's message",
         id="ends with the assistant",
     ),
     pytest.param(rb'{"prompt": "a\ud800"}', "invalid_unicode", "surrogate", id="lone surrogate"),

@@ -84,7 +84,7 @@ def test_an_unknown_key_is_named_with_those_that_are_valid(
 def test_a_models_own_name_does_not_hide_its_valid_keys(tmp_path: Path) -> None:
     """Also where the model is called like one of the keys."""
     said = read_problem(edit_params(tmp_path, ["models", "device"], {"model": "m", "typo": 1}))
-    assert "models.device.typo: unknown key; valid here: device, dtype, engine" in said
+    assert "models.device.typo: unknown key; valid here: chat_template_kwargs, device" in said
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_line_that_is_not_json_is_told_apart(
     tmp_path: Path, line: bytes, reason: str, detail: str
 ) -> None:
     rows = list(read_rows(write(tmp_path / "a.jsonl", line + b'\n{"prompt":"next"}\n')))
-    number, raw, found = rows[0]
+    number, raw, found, *_ = rows[0]
     assert (number, raw) == (1, line)
     assert isinstance(found, DropRecord)
     assert found.reason == reason

@@ -54,6 +54,8 @@ MODEL: dict[str, tuple[Any, bool]] = {
     "max_batch_tokens": (7, False),
     "max_batch_rows": (7, False),
     "tool_calls": ("hermes", False),
+    "thoughts": ("think", False),
+    "chat_template_kwargs": ({"enable_thinking": False}, True),
     "prices": ({"input_per_million": 7.0}, False),
 }
 """Setting of a model -> another value, and whether its fingerprint changes with it."""

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from prefdata.ches.measure import measure_pairs
 from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts
-from prefdata.inference.completions import COMPLETION_HELP, Completion
 from prefdata.inference.loop import Inference
+from prefdata.messages.completion import COMPLETION_HELP, Completion
 
 
 class ChesConfig(FilterConfig):

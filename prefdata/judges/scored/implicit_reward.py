@@ -8,9 +8,10 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import LoglikelihoodSettings, Requirement
-from prefdata.inference.completions import COMPLETION_HELP, Completion, ask_completions
+from prefdata.inference.completions import ask_completions
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
+from prefdata.messages.completion import COMPLETION_HELP, Completion
 
 
 class ImplicitRewardConfig(JudgeConfig):
