@@ -8,8 +8,9 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.judges.base import JudgeConfig
+from prefdata.judges.checking.faults import quote
 from prefdata.judges.checking.final_answer import Number, find_final_number, parse_ground_truth
-from prefdata.judges.checking.verifier import CHECKED, Verifier, quote
+from prefdata.judges.checking.verifier import CHECKED, Verifier
 
 
 class MathAnswerConfig(JudgeConfig):
