@@ -8,6 +8,7 @@ import typer
 
 from prefdata.cli.command import Given, import_beam
 from prefdata.errors import ConfigError
+from prefdata.records.ches import WHICH_MEASURE
 from prefdata.reports.progress import open_progress
 
 EXAMPLES = """
@@ -67,7 +68,7 @@ def measure_ches(
     ] = 0.01,
     measure: Annotated[
         Literal["ches", "ches_normalized"],
-        _option("The measure for limits and rankings.", _FILTER),
+        _option(f"The measure for limits and rankings. {WHICH_MEASURE}", _FILTER),
     ] = "ches_normalized",
     max_quantile: Annotated[
         float | None, _option("Keep this share of the pairs, the lowest.", _FILTER)

@@ -8,6 +8,13 @@ from pydantic import Field
 
 from prefdata.records.base import Record
 
+WHICH_MEASURE = (
+    "ches_normalized (unless set) compares pairs of different length, but on the demo policy its "
+    "rank correlation with how far DPO displaces the chosen response was 0.04, that of ches 0.65, "
+    "that of the response's length alone 0.76. No real model has been measured yet."
+)
+"""Said wherever one of the two is chosen."""
+
 
 class Ches(Record):
     """One row of data/ches: an ordered pair, as if `chosen_id` were chosen over `rejected_id`.

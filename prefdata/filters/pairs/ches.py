@@ -12,13 +12,14 @@ from prefdata.ches.measure import measure_pairs
 from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts
 from prefdata.inference.loop import Inference
+from prefdata.records.ches import WHICH_MEASURE
 
 
 class ChesConfig(FilterConfig):
     kind: Literal["ches"] = "ches"
     model: str = Field("policy", description="The model to be trained.", examples=["other"])
     measure: Literal["ches", "ches_normalized"] = Field(
-        "ches_normalized", description="What is limited.", examples=["ches"]
+        "ches_normalized", description=f"What is limited. {WHICH_MEASURE}", examples=["ches"]
     )
     max_quantile: float | None = Field(
         None, gt=0, le=1, description="Keep this share of all pairs, the lowest.", examples=[0.2]
