@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from prefdata.ches.which import WHICH_MEASURE
 from prefdata.cli.command import Given, import_beam
 from prefdata.errors import ConfigError
 from prefdata.messages.completion import Completion
@@ -69,7 +70,7 @@ def measure_ches(
     completion: Annotated[Completion, _option("What of the responses counts.", _MODEL)] = "all",
     measure: Annotated[
         Literal["ches", "ches_normalized"],
-        _option("The measure for limits and rankings.", _FILTER),
+        _option(f"The measure for limits and rankings. {WHICH_MEASURE}", _FILTER),
     ] = "ches_normalized",
     max_quantile: Annotated[
         float | None, _option("Keep this share of the pairs, the lowest.", _FILTER)

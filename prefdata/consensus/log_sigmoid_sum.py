@@ -26,7 +26,7 @@ class LogSigmoidSumConfig(ConsensusConfig):
     )  # fmt: skip
     reference: float = Field(
         0.5, ge=0, le=1, examples=[0.7],
-        description="Quantile of a prompt's rewards that is the reference.",
+        description="Quantile of a prompt's own responses' rewards that is the reference.",
     )  # fmt: skip
 
     example: ClassVar[Mapping[str, Any]] = {"rewards": ["pairwise", "implicit_reward"]}
@@ -39,7 +39,10 @@ class LogSigmoidSum(Consensus):
     judge's reward r becomes log sigmoid(r - r_ref), the log-probability that the response is
     better than a reference, and these are summed: the response is good by every judge. Far above
     the reference more reward gains little; far below it, less reward costs in full. r_ref is a
-    quantile of the judge's rewards on the prompt's own responses.
+    quantile of the judge's rewards on the prompt's own responses, by default their median.
+
+    Simplified: the paper takes the quantile over many responses of the base policy. Of a few
+    candidates the median moves with each of them, and of two it lies halfway between.
     """
 
     config: LogSigmoidSumConfig

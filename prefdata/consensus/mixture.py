@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.comparisons.ties import TOLERANCE, is_tie
@@ -19,6 +19,9 @@ from prefdata.consensus.base import (
     tally_judgments,
 )
 from prefdata.consensus.scir import find_disagreement
+
+OVERRULED = "overruled"
+"""The flag of labels that the constraints reversed."""
 
 
 class PromptKindConfig(BaseModel):
@@ -42,17 +45,25 @@ class PromptKindConfig(BaseModel):
 
 
 class ConstraintConfig(BaseModel):
-    """A judge that vetoes labels."""
+    """A judge that says which responses break a rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str = Field(description="The judge's name.")
-    min_preference: float = Field(
-        0.5, ge=0, le=1, description="Least P(preferred ≻ other) that it may give."
-    )
     min_reward: float | None = Field(
-        None, description="Least reward that it may give the preferred response; null: any."
+        0.5,
+        description="Least reward, in the judge's unit, of a response that keeps the rule; 0.5 "
+        "suits verifiers and safety, whose reward is a probability; null: no limit.",
     )
+    min_preference: float = Field(
+        0.0, ge=0, le=1, description="Least P(preferred ≻ other) that it may give; 0: any."
+    )
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> ConstraintConfig:
+        if self.min_reward is None and self.min_preference == 0:
+            raise ValueError("set min_reward or min_preference; without both it vetoes nothing")
+        return self
 
 
 class MixtureConfig(ConsensusConfig):
@@ -67,7 +78,7 @@ class MixtureConfig(ConsensusConfig):
     )  # fmt: skip
     constraints: list[ConstraintConfig] = Field(
         default_factory=list, description="Judges that veto labels.",
-        examples=[[{"judge": "implicit_reward", "min_preference": 0.4, "min_reward": 0.0}]],
+        examples=[[{"judge": "implicit_reward", "min_reward": 0.0, "min_preference": 0.4}]],
     )  # fmt: skip
     unanimous: bool = Field(
         False, description="Label only where all judges of the kind agree.", examples=[True]
@@ -79,11 +90,14 @@ class MixtureConfig(ConsensusConfig):
 
 
 class Mixture(Consensus):
-    """Judges by kind of prompt, and constraint judges that veto.
+    """Judges by kind of prompt, and constraint judges that overrule them.
 
     CGPO (The Perfect Blend, arXiv 2409.20370, Sections 4.1 and 4.2): prompts are stratified by
     task, each task has its own reward models, and constraint judges say whether a response breaks
-    a rule; a response that does is never the preferred one, however well it is rewarded.
+    a rule; one that does is never the preferred one, however well it is rewarded. Of two responses
+    the one that alone keeps all rules is preferred, marked `overruled` where the judges of the kind
+    say otherwise. Where both break one, or a constraint judge is Unscored, there is no label
+    (vetoed). The paper's optimizers are no part of this: it makes their pairs.
     """
 
     config: MixtureConfig
@@ -99,7 +113,10 @@ class Mixture(Consensus):
         # Unheard judgments are blanked, not removed, so that every comparison stays.
         heard = pl.when(self._is_heard()).then("preference")
         tally = tally_judgments(rows.with_columns(preference=heard))
-        preference, vetoed = pl.col("mean"), pl.lit(False)
+        checked = pl.lit(True)
+        keeps = {"a": pl.lit(True), "b": pl.lit(True)}
+        # P(a ≻ b) by the constraints that one of the responses breaks.
+        broken_by: dict[str, list[pl.Expr]] = {"a": [pl.lit(0.5)], "b": [pl.lit(0.5)]}
         for n, constraint in enumerate(self.config.constraints):
             checks = (
                 judgments.filter(pl.col("judge") == constraint.judge)
@@ -111,16 +128,32 @@ class Mixture(Consensus):
                 )
             )
             tally = tally.join(checks, on=COMPARISON, how="left", maintain_order="left")
-            for_a = preference > 0.5
-            p = pl.when(for_a).then(f"p{n}").otherwise(1 - pl.col(f"p{n}"))
-            # A constraint that could not be checked counts as violated.
-            vetoed = vetoed | p.is_null() | (p + TOLERANCE < constraint.min_preference)
-            if constraint.min_reward is not None:
-                reward = pl.when(for_a).then(f"reward_a{n}").otherwise(f"reward_b{n}")
-                vetoed = vetoed | reward.is_null() | (reward < constraint.min_reward)
+            checked = checked & pl.col(f"p{n}").is_not_null()
+            if constraint.min_reward is None:
+                continue
+            for side in ("a", "b"):
+                reward = pl.col(f"reward_{side}{n}")
+                checked = checked & reward.is_not_null()
+                keeps[side] = keeps[side] & (reward >= constraint.min_reward)
+                broken_by[side].append(pl.when(reward < constraint.min_reward).then(f"p{n}"))
+        mean = pl.col("mean")
+        alone = {"a": keeps["a"] & ~keeps["b"], "b": keeps["b"] & ~keeps["a"]}
+        preference = (
+            pl.when(alone["a"] & (mean <= 0.5))
+            .then(pl.max_horizontal(broken_by["b"]))
+            .when(alone["b"] & (mean >= 0.5))
+            .then(pl.min_horizontal(broken_by["a"]))
+            .otherwise(mean)
+        )
+        vetoed = ~checked | ~(keeps["a"] | keeps["b"])
+        for n, constraint in enumerate(self.config.constraints):
+            p = pl.when(preference > 0.5).then(f"p{n}").otherwise(1 - pl.col(f"p{n}"))
+            vetoed = vetoed | (p + TOLERANCE < constraint.min_preference)
         disagreement = find_disagreement() if self.config.unanimous else NO_REASON
         veto = pl.when(vetoed & ~is_tie(preference)).then(pl.lit("vetoed"))
-        return label_comparisons(tally, self.config, pl.coalesce(disagreement, veto))
+        overruled = pl.when(preference != mean).then(pl.lit(OVERRULED))
+        reason = pl.coalesce(disagreement, veto)
+        return label_comparisons(tally, self.config, reason, preference, overruled)
 
     def sort_prompts(self, prompts: pl.DataFrame) -> pl.DataFrame:
         """prompt_id and `kind`, the position of the first kind that fits; null: none does."""

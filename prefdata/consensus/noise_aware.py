@@ -47,6 +47,10 @@ class NoiseAware(SummaryConsensus):
     (arXiv 2408.02599): the threshold below which a label is discarded is not constant. In the
     paper it decays from round to round; here both limits are quantiles of the confidence of all
     labels, over all buckets.
+
+    Simplified: Selfie finds noisy labels by a detection that is decoupled from the model in
+    training, whose logits are extrapolated from those of the current and the initial one; here the
+    confidence of the judgments takes its place, so an error that all judges share stays.
     """
 
     config: NoiseAwareConfig

@@ -18,6 +18,10 @@ from prefdata.consensus.base import (
 
 class ScirConfig(ConsensusConfig):
     kind: Literal["scir"] = "scir"
+    min_judgments: int = Field(
+        2, gt=0, examples=[3],
+        description="Scored judgments that a comparison must have: one alone agrees with nobody.",
+    )  # fmt: skip
     min_each: float = Field(
         0.5, ge=0.5, le=1, examples=[0.6],
         description="Least P(preferred response) of every judgment.",
@@ -31,6 +35,10 @@ class Scir(Consensus):
     one policy often disagree, and preference data is kept only where they are consistent and
     confident. The label is the mean of the judgments' P(a ≻ b); `min_confidence` is the least
     confidence of the mean, `min_each` that of every single judgment.
+
+    Left out of the paper: its internal rewards are those of the policy that is being trained, which
+    is also taught to be consistent by a loss of its own and asked again in every step; here they
+    are the judgments of any judges, taken once.
     """
 
     config: ScirConfig

@@ -69,6 +69,10 @@ class Strength(Consensus):
     (annotators' ratings, say), and all other judges are the ensemble. Without it the ensemble's
     mean is the label, which can be ambiguous but not wrong. Where a judge is itself an ensemble,
     the spread of its members counts too; every judge has the same weight.
+
+    Simplified: the paper orders all pairs by strength and sets the bands by their share of the
+    data, found per dataset; here they are limits in log-odds, so that a label depends on its own
+    judgments alone. Its adaptive margin is the column `margin`, by other judges.
     """
 
     config: StrengthConfig

@@ -7,13 +7,16 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
+from prefdata.ches.which import WHICH_MEASURE
 from prefdata.pairs.base import Strategy, StrategyConfig, compute_margin
 
 
 class LowestChesConfig(StrategyConfig):
     kind: Literal["lowest_ches"] = "lowest_ches"
     measure: Literal["ches", "ches_normalized"] = Field(
-        "ches_normalized", description="The measure to minimise.", examples=["ches"]
+        "ches_normalized",
+        description=f"The measure to minimise. {WHICH_MEASURE}",
+        examples=["ches"],
     )
     min_margin: float = Field(
         0.0, ge=0, lt=1, examples=[0.2],

@@ -26,5 +26,5 @@ class Label(Record):
     )
     flag: str | None = Field(
         description="The consensus' mark on a label that deserves less trust, such as "
-        "least_confident, ambiguous, flipped or cycle; null: none."
+        "least_confident, ambiguous, flipped, overruled or cycle; null: none."
     )

@@ -21,7 +21,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "agreement_ranking": {"rankers": ["pairwise", "implicit_reward"]},
     "mixture": {
         "otherwise": ["pairwise", "implicit_reward"],
-        "constraints": [{"judge": "safe", "min_preference": 0.3}],
+        "constraints": [{"judge": "safe", "min_reward": -1, "min_preference": 0.3}],
     },
     "noise_aware": {"least_confident": 0.25, "drop": 0.1},
     "strength": {"label": "pairwise"},

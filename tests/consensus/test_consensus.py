@@ -72,7 +72,7 @@ def one(kind: str, judgments: Judgments, **settings: Any) -> dict[str, Any]:
 def test_judges_that_agree_make_their_mean_the_label(
     kind: str, judgments: Judgments, preference: float, agreement: float
 ) -> None:
-    row = one(kind, judgments)
+    row = one(kind, judgments, min_judgments=1)
     assert row["reason"] is None
     assert row["preference"] == pytest.approx(preference)
     assert row["agreement"] == agreement
@@ -85,8 +85,10 @@ def test_judges_that_agree_make_their_mean_the_label(
         ([0.99, 0.99, 0.49], "disagreement"),
         ([0.9, 0.5], "disagreement"),
         ([0.2, 0.8], "disagreement"),
-        ([0.5], "tie"),
+        ([0.5, 0.5], "tie"),
         ([0.5, 0.5, None], "tie"),
+        ([0.9], "too_few_judgments"),
+        ([0.9, None], "too_few_judgments"),
         ([None], "too_few_judgments"),
         ([None, None], "too_few_judgments"),
     ],
@@ -148,7 +150,7 @@ def test_unscored_judgments_do_not_count_towards_the_least_number(
 def test_confidence_is_that_of_the_mean_towards_either_side(
     kind: str, judgments: Judgments, reason: str | None
 ) -> None:
-    assert one(kind, judgments, min_confidence=0.6)["reason"] == reason
+    assert one(kind, judgments, min_judgments=1, min_confidence=0.6)["reason"] == reason
 
 
 def test_the_detail_says_who_said_what() -> None:

@@ -8,46 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from consensus.table import VARIANTS, World, build, choose, decide, name, tables
+from consensus.cases import Q, label, rows, world
+from consensus.table import VARIANTS, World, build, decide, tables
 
 from prefdata.comparisons.win_matrix import build_win_matrices, find_cycles
 from prefdata.consensus.base import SummaryConsensus
 from prefdata.consensus.bradley_terry import fit_strengths
 from prefdata.errors import ConfigError
-
-Q = "why?"
-
-
-def world(rewards: dict[str, dict[str, float | None]], question: str = Q) -> World:
-    """judge -> response -> reward, on one question; a judge that is left out gives 0 to all."""
-    responses = sorted({a for some in rewards.values() for a in some})
-    every = {
-        j: rewards.get(j, dict.fromkeys(responses, 0.0))
-        for j in ("pairwise", "implicit_reward", "safe")
-    }
-    flat = {(j, question, a): s for j, some in every.items() for a, s in some.items()}
-    return World({question: responses}, flat)
-
-
-def label(kind: str, given: World, **settings: Any) -> dict[str, Any]:
-    """ "xy" -> the preferred response, or the reason."""
-    found = choose(
-        given, decide(build(kind, **{**VARIANTS.get(kind, {}), **settings}), *tables(given)), 0
-    )
-    return {"".join(sorted(both)): better or why for (_, both), (better, why, _) in found.items()}
-
-
-def rows(kind: str, given: World, **settings: Any) -> dict[str, dict[str, Any]]:
-    """ "xy" -> the row, its preference that of x (the first in the alphabet)."""
-    found = decide(build(kind, **{**VARIANTS.get(kind, {}), **settings}), *tables(given))
-    names = {name(0, Q, a): a for a in given.responses[Q]}
-    result = {}
-    for row in found.to_dicts():
-        a, b = names[row["response_a"]], names[row["response_b"]]
-        if a > b:
-            row["preference"] = 1 - row["preference"]
-        result["".join(sorted((a, b)))] = row
-    return result
 
 
 def sigmoid(x: float) -> float:
@@ -76,36 +43,6 @@ def test_a_criterion_that_failed_is_not_passed_over() -> None:
 def test_criteria_that_all_find_the_responses_alike_make_a_tie() -> None:
     given = world({"pairwise": {"x": 0.1, "y": 0.0}, "implicit_reward": {"x": 0.1, "y": 0.0}})
     assert label("hierarchical", given) == {"xy": "tie"}
-
-
-def test_a_mixture_counts_the_judges_of_the_kind_of_prompt() -> None:
-    rewards = {"pairwise": {"x": 2.0, "y": 0.0}, "implicit_reward": {"x": 0.0, "y": 3.0}}
-    assert label("mixture", world(rewards)) == {"xy": "y"}
-    assert label("mixture", world(rewards, "2 + 2?")) == {"xy": "x"}
-
-
-def test_a_constraint_vetoes_the_preferred_response_and_never_prefers_the_other() -> None:
-    rewards: dict[str, Any] = {
-        "pairwise": {"x": 2.0, "y": 0.0},
-        "implicit_reward": {"x": 2.0, "y": 0.0},
-    }
-    assert label("mixture", world({**rewards, "safe": {"x": -3.0, "y": 3.0}})) == {"xy": "vetoed"}
-    assert label("mixture", world({**rewards, "safe": {"x": 3.0, "y": -3.0}})) == {"xy": "x"}
-    # A constraint that nobody checked is not met.
-    assert label("mixture", world({**rewards, "safe": {"x": None, "y": 1.0}})) == {"xy": "vetoed"}
-
-
-def test_a_constraint_on_the_reward_looks_at_the_preferred_response_alone() -> None:
-    rewards = {"pairwise": {"x": 2.0, "y": 0.0}, "implicit_reward": {"x": 2.0, "y": 0.0}}
-    veto = {"constraints": [{"judge": "safe", "min_preference": 0, "min_reward": 0}]}
-    for safe, wanted in (((-0.1, -3.0), "vetoed"), ((0.1, -3.0), "x")):
-        given = world({**rewards, "safe": dict(zip("xy", safe, strict=True))})
-        assert label("mixture", given, **veto) == {"xy": wanted}
-
-
-def test_a_mixture_may_ask_for_agreement() -> None:
-    given = world({"pairwise": {"x": 2.0, "y": 0.0}, "implicit_reward": {"x": 0.0, "y": 3.0}})
-    assert label("mixture", given, unanimous=True) == {"xy": "disagreement"}
 
 
 def test_weights_of_dimensions_are_shares_of_log_odds() -> None:
@@ -305,6 +242,7 @@ def test_agreement_without_confidence_of_each_makes_no_label() -> None:
     [
         ("mixture", {"kinds": [{"name": "a", "text": "(", "judges": ["pairwise"]}]}, "not a regex"),
         ("mixture", {"kinds": [{"name": "a", "judges": ["three"]}]}, "'three'"),
+        ("mixture", {"constraints": [{"judge": "safe", "min_reward": None}]}, "min_preference"),
         ("hierarchical", {"criteria": [{"judge": "tow"}]}, "'tow'"),
         ("hierarchical", {"criteria": []}, "criteria"),
         ("weighted_sum", {"weights": {"helpfulness": 0.0}}, "one above 0"),

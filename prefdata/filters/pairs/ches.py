@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from prefdata.ches.measure import measure_pairs
+from prefdata.ches.which import WHICH_MEASURE
 from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts
 from prefdata.inference.loop import Inference
@@ -19,7 +20,7 @@ class ChesConfig(FilterConfig):
     kind: Literal["ches"] = "ches"
     model: str = Field("policy", description="The model to be trained.", examples=["other"])
     measure: Literal["ches", "ches_normalized"] = Field(
-        "ches_normalized", description="What is limited.", examples=["ches"]
+        "ches_normalized", description=f"What is limited. {WHICH_MEASURE}", examples=["ches"]
     )
     completion: Completion = Field("all", description=COMPLETION_HELP, examples=["thoughts"])
     max_quantile: float | None = Field(

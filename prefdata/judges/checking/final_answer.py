@@ -2,8 +2,8 @@
 
 The marks are `#### 18` (GSM8K, arXiv 2110.14168), `\\boxed{18}` (MATH, arXiv 2103.03874), "A: 18"
 and "the answer is 18"; the last of them that holds a number counts. Without a mark it is the last
-number of the text, if the text is finished. Only numbers are read, no algebra: `2x`, `2\\pi`, `3:5`
-and `5 or 6` are not numbers.
+number of the text, if the text is finished. Numbers spelled out in English are read where there are
+no digits. Only numbers are read, no algebra: `2x`, `2\\pi`, `3:5` and `5 or 6` are not numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+
+from prefdata.judges.checking.spelled_numbers import write_in_digits
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,19 @@ _CLEANINGS: list[tuple[re.Pattern[str], str]] = [
         (r"\^\s*\{?\s*\\circ\s*\}?|°", " "),
         (r"\*\*|__|`", ""),
         (r"[−–‐‑](?=\s?[$€£¥₹]?\.?\d)", "-"),
+        (r"(?i)(?<=[\d)\]%])\s+minus\s+(?=[$€£¥₹]?\.?\d)", " - "),
+        (r"(?i)\b(?:minus|negative)\s+(?=[$€£¥₹]?\.?\d)", "-"),
     )
 ]
 
 _INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,30})"
 _DECIMAL = rf"(?:{_INTEGER}(?:\.\d{{1,30}})?|\.\d{{1,30}})"
+# Letters of scripts that put blanks between words: where others touch a number, it is one.
+_LETTER = "0-9_A-Za-zÀ-ɏͰ-ϿЀ-ӿ"
 _NUMBER = re.compile(
     rf"""
-    (?<![\w^])(?<!\d[.,:/])
-    (?P<sign>(?<![\w)\]])[-+])? [$€£¥₹]?[ ]? (?P<inner>-)?
+    (?<![{_LETTER}^])(?<!\d[.,:/])(?<![-+]{{2}})
+    (?P<sign>(?<![{_LETTER})\]+-])[-+])? (?:(?P<currency>[$€£¥₹])(?P<inner>[ ]?-)?)? [ ]?
     (?:
         (?P<whole>\d{{1,30}})[ ]+(?P<of>\d{{1,30}})/(?P<parts>\d{{1,30}})
       | (?P<above>{_DECIMAL})[ ]?/[ ]?(?P<below>{_DECIMAL})
@@ -89,12 +95,16 @@ _NUMBER = re.compile(
         (?: [eE](?P<e>[-+]?\d{{1,3}}) | [ ]?[*x][ ]?10[ ]?\^[ ]?\{{?(?P<power>-?\d{{1,3}})\}}? )?
     )
     (?![\d:]\d|\d|[.,]\d|[ ]?\^|[eE][-+]?\d|[ ]?(?:\\(?:pi|sqrt)|[xyzπ√](?![a-z])))
-    (?:[ ]?(?P<times>thousand|million|billion|trillion)\b)?
+    (?:
+        [ ]?(?P<times>(?:dozen|hundred|thousand|million|billion|trillion)\b|[万萬亿億])
+      | (?P<k>(?(currency)[kK]|k)(?![A-Za-z]))
+    )?
     (?P<percent>[ ]?%|[ ]?per[ ]?cent(?:age)?\b)?
     """,
     re.VERBOSE,
 )
-_TIMES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_TIMES = {"dozen": 12, "hundred": 100, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
+_TIMES |= {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _MARK = re.compile(
     r"(?P<hashes>\#{4}(?!\#))"
     r"|(?P<boxed>\\(?:boxed|fbox)\s*\{)"
@@ -108,6 +118,10 @@ _MORE = re.compile(
 )
 _HEADING = re.compile(r"[.)]\s+\w")
 _NOT = re.compile(r"\s*(?:not|n't|never)\b", re.IGNORECASE)
+_SPELLED_CHARS = 80
+_DIGIT = re.compile(r"\d")
+_DENIED = re.compile(r"\b(?:not|never)\s+\Z", re.IGNORECASE)
+_GROUPS = re.compile(r"(?<![\d.,] )(?<![\d.,])\d{1,3}(?: \d{3})+(?! ?[\d/])")
 _NO_UNIT = re.compile(r"[\d\\+*=^/:;<>|]")
 _UNIT_CHARS = 60
 _REGION_CHARS = 400
@@ -118,11 +132,17 @@ def find_final_number(text: str, finished: bool = True) -> Number | None:
     cleaned = _clean(text)
     for region, phrase in reversed(_regions(cleaned)):
         # "The answer is 5 or 6" is an answer but not one number, so the search ends here.
-        if any(c.isdecimal() for c in region):
+        if _has_digits(region):
             return _first(region, phrase)
     if not finished:
         return None
-    return next((n for m in reversed(list(_NUMBER.finditer(cleaned))) if (n := _number(m))), None)
+    written = _write_spelled(cleaned, len(cleaned))
+    matches = [
+        m
+        for m in _NUMBER.finditer(written)
+        if not _DENIED.search(written[max(0, m.start() - 20) : m.start()])
+    ]
+    return next((n for m in reversed(matches) if (n := _number(m))), None)
 
 
 def parse_ground_truth(ground_truth: str) -> Number | None:
@@ -133,7 +153,7 @@ def parse_ground_truth(ground_truth: str) -> Number | None:
     """
     cleaned = _clean(ground_truth)
     marked = _regions(cleaned)
-    region = marked[-1][0] if marked else cleaned
+    region = marked[-1][0] if marked else _join_groups(_write_spelled(cleaned))
     matches = list(_NUMBER.finditer(region))
     if len(matches) != 1:
         return None
@@ -160,11 +180,14 @@ def _regions(text: str) -> list[tuple[str, bool]]:
     regions = []
     for match in _MARK.finditer(text):
         if match["boxed"]:
-            regions.append((_braced(text, match.end()), False))
+            inner = _join_groups(_write_spelled(_braced(text, match.end())))
+            regions.append((inner, False))
             continue
         # The number may be on the next line.
         line = text[match.end() : match.end() + _REGION_CHARS].lstrip().partition("\n")[0]
+        line = _write_spelled(line)
         if match["hashes"]:
+            line = _join_groups(line)
             number = _NUMBER.match(line)
             # "#### 3. Conclusion" is a heading.
             if number and not _HEADING.match(line, number.end()):
@@ -172,6 +195,19 @@ def _regions(text: str) -> list[tuple[str, bool]]:
         elif not _NOT.match(line):
             regions.append((_SENTENCE_END.split(line, maxsplit=1)[0], True))
     return regions
+
+
+def _has_digits(text: str) -> bool:
+    return _DIGIT.search(text) is not None
+
+
+def _write_spelled(text: str, chars: int = _SPELLED_CHARS) -> str:
+    """Digits go before words: "18, of eighteen" is 18."""
+    return text if _has_digits(text) else write_in_digits(text[:chars])
+
+
+def _join_groups(text: str) -> str:
+    return _GROUPS.sub(lambda match: match.group().replace(" ", ""), text)
 
 
 def _braced(text: str, start: int) -> str:
@@ -200,7 +236,7 @@ def _number(match: re.Match[str]) -> Number | None:
         value = _value(match)
     except ZeroDivisionError:
         return None
-    negative = (match["sign"] == "-") != (match["inner"] == "-")
+    negative = (match["sign"] == "-") != (match["inner"] is not None)
     return Number(match.group().strip(), -value if negative else value, bool(match["percent"]))
 
 
@@ -213,7 +249,7 @@ def _value(match: re.Match[str]) -> Fraction:
         value = _decimal(match["above"]) / _decimal(match["below"])
     else:
         value = _decimal(match["plain"]) * Fraction(10) ** int(match["e"] or match["power"] or 0)
-    return value * _TIMES.get(match["times"] or "", 1)
+    return value * _TIMES.get("thousand" if match["k"] else match["times"] or "", 1)
 
 
 def _decimal(text: str) -> Fraction:

@@ -10,9 +10,8 @@ import polars as pl
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.written import strip_thoughts
 from prefdata.judges.base import Candidates, Judge, from_chances
+from prefdata.judges.checking.faults import is_of_row, quote
 from prefdata.messages.columns import CALLS
-
-QUOTED_CHARS = 80
 
 CHECKED = {"reward": pl.Float64, "unscored": pl.String, "trace": pl.String}
 """The columns that `verify` returns."""
@@ -45,7 +44,9 @@ class Verifier(Judge):
         )
         checkable = pl.col("ground_truth").is_not_null() if self.by_ground_truth else pl.lit(True)
         checked = responses.filter(checkable)
-        checked = pl.concat([checked.select("response_id"), self.verify(checked)], how="horizontal")
+        checked = pl.concat(
+            [checked.select("response_id"), self._verify_apart(checked)], how="horizontal"
+        )
         unchecked = responses.filter(~checkable).select(
             "response_id",
             reward=pl.lit(None, dtype=pl.Float64),
@@ -56,6 +57,28 @@ class Verifier(Judge):
             trace=pl.lit(None, dtype=pl.String),
         )
         return from_chances(self.name, candidates.comparisons, pl.concat([checked, unchecked]))
+
+    def _verify_apart(self, responses: pl.DataFrame) -> pl.DataFrame:
+        """`verify`, in which a row that can't be checked takes no other with it.
+
+        This is the boundary where ground truths, which may be anything, meet code.
+        """
+        try:
+            return self.verify(responses)
+        except BaseException as error:
+            if not is_of_row(error):
+                raise
+            if responses.height > 1:
+                half = responses.height // 2
+                halves = (responses.head(half), responses.slice(half))
+                return pl.concat(self._verify_apart(rows) for rows in halves)
+            if responses.height == 0:
+                raise
+            ground_truth = responses["ground_truth"][0]
+            given = "" if ground_truth is None else f" by the ground truth {quote(ground_truth)}"
+            said = str(error).partition("\n")[0]
+            reason = f"check_failed: {type(error).__name__}{given}: {said}"
+            return pl.DataFrame([(None, reason, None)], schema=CHECKED, orient="row")
 
     @abstractmethod
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
@@ -79,8 +102,3 @@ def fill_absent(
         for name, kind in columns.items()
         if name not in rows.columns
     )
-
-
-def quote(text: str) -> str:
-    """The text in quotes for a message, shortened."""
-    return repr(text if len(text) <= QUOTED_CHARS else text[:QUOTED_CHARS] + "…")

@@ -9,11 +9,15 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.verifier import Verifier, quote
+from prefdata.judges.checking.faults import quote
+from prefdata.judges.checking.verifier import Verifier
+
+_MOST = 1_000_000_000
+"""The largest count that a constraint may name; a text is never as long."""
 
 
 def _count(description: str) -> Any:
-    return Field(None, ge=0, examples=[3], description=description)
+    return Field(None, ge=0, le=_MOST, examples=[3], description=description)
 
 
 Format = Literal["json", "lowercase", "uppercase", "no_commas", "one_line", "quoted"]

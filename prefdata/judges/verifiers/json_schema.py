@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
 import polars as pl
 from pydantic import Field
 
 from prefdata.errors import ConfigError
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.schemas import SchemaFault, build_validator, find_error
+from prefdata.judges.checking.bounded import check_rows
+from prefdata.judges.checking.fences import find_json_blocks
 from prefdata.judges.checking.verifier import CHECKED, Verifier
-
-_FENCED = re.compile(r"```[ \t]*(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
 
 
 class JsonSchemaConfig(JudgeConfig):
@@ -30,6 +27,13 @@ class JsonSchemaConfig(JudgeConfig):
         description="If a response has exactly one fenced code block, check only that block.",
         examples=[False],
     )
+    seconds: int = Field(
+        2,
+        gt=0,
+        le=3600,
+        description="CPU seconds for one response; beyond them it is Unscored.",
+        examples=[5],
+    )
 
 
 class JsonSchemaJudge(Verifier):
@@ -41,6 +45,12 @@ class JsonSchemaJudge(Verifier):
     """The text of `file`, where one is named; set by `setup`."""
 
     def setup(self) -> None:
+        try:
+            from prefdata.judges.checking.json_schemas import build_validator
+        except ImportError as error:
+            raise ConfigError(
+                f"{self.where}: {error}", "Install the extra: pip install prefdata[verifiers]"
+            ) from error
         if self.config.file is not None:
             try:
                 self.schema = Path(self.config.file).read_text(encoding="utf-8")
@@ -49,7 +59,7 @@ class JsonSchemaJudge(Verifier):
                     f"{self.where}.file: {self.config.file} can't be read: {error}",
                     "Name a file with a JSON Schema, or leave `file` out.",
                 ) from error
-            validator = build_validator(self.schema, self.where)
+            validator = build_validator(self.schema)
             if isinstance(validator, str):
                 raise ConfigError(f"{self.where}.file: {self.config.file}: {validator}")
 
@@ -58,27 +68,16 @@ class JsonSchemaJudge(Verifier):
         return self.config.file is None
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
+        from prefdata.judges.checking.json_schemas import check_json
+
         schemas = (
             responses["ground_truth"] if self.schema is None else [self.schema] * responses.height
         )
-        validators = {text: build_validator(text, self.where) for text in dict.fromkeys(schemas)}
+        texts = map(self._find_json, responses["text"])
         # There is no polars expression for this.
-        rows = [
-            self._check(validators[schema], text)
-            for schema, text in zip(schemas, responses["text"], strict=True)
-        ]
+        rows = check_rows(check_json, zip(schemas, texts, strict=True), self.config.seconds)
         return pl.DataFrame(rows, schema=CHECKED, orient="row")
 
-    def _check(self, validator: Any, text: str) -> tuple[float | None, str | None, str | None]:
-        if isinstance(validator, str):
-            return None, f"bad_schema: the ground truth {validator}", None
-        blocks = _FENCED.findall(text) if self.config.fenced else []
-        try:
-            value = orjson.loads(blocks[0] if len(blocks) == 1 else text)
-        except orjson.JSONDecodeError as error:
-            return 0.0, None, f"no JSON: {error}"
-        try:
-            problem = find_error(validator, value)
-        except SchemaFault as fault:
-            return None, f"bad_schema: {fault}", None
-        return (1.0, None, "holds to the schema") if problem is None else (0.0, None, problem)
+    def _find_json(self, text: str) -> str:
+        blocks = find_json_blocks(text) if self.config.fenced else []
+        return blocks[0] if len(blocks) == 1 else text

@@ -8,8 +8,9 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.patterns import Pattern
-from prefdata.judges.checking.verifier import Verifier
+from prefdata.judges.checking.bounded import check_rows
+from prefdata.judges.checking.patterns import Pattern, match_pattern
+from prefdata.judges.checking.verifier import CHECKED, Verifier
 
 
 class RegexMatchConfig(JudgeConfig):
@@ -21,6 +22,13 @@ class RegexMatchConfig(JudgeConfig):
     )
     whole: bool = Field(False, description="The whole response has to match.", examples=[True])
     ignore_case: bool = Field(False, description="Ignore case.", examples=[True])
+    seconds: int = Field(
+        2,
+        gt=0,
+        le=3600,
+        description="CPU seconds for one response and a ground truth; beyond them it is Unscored.",
+        examples=[5],
+    )
 
 
 class RegexMatchJudge(Verifier):
@@ -34,21 +42,20 @@ class RegexMatchJudge(Verifier):
 
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         config = self.config
-        pattern = pl.col("ground_truth") if config.pattern is None else pl.lit(config.pattern)
         before = ("(?i)" if config.ignore_case else "") + (r"\A(?:" if config.whole else "(?:")
-        anchored = pl.concat_str(pl.lit(before), pattern, pl.lit(r")\z" if config.whole else ")"))
-        # The result is null if the ground truth is not a regular expression.
-        matches = responses.select(
-            matched=pl.col("text").str.contains(anchored, strict=False), pattern=pattern
-        )
-        return matches.select(
-            reward=pl.col("matched").cast(pl.Float64),
-            unscored=pl.when(pl.col("matched").is_null()).then(
-                pl.format("bad_pattern: the ground truth {} is no regular expression", "pattern")
-            ),
-            trace=pl.format(
-                "{} {}",
-                pl.when("matched").then(pl.lit("matches")).otherwise(pl.lit("does not match")),
-                "pattern",
-            ),
+        after = r")\z" if config.whole else ")"
+        if config.pattern is None:
+            # Long repetitions take seconds per response, even by an engine of linear time.
+            rows = responses.select("ground_truth", "text").iter_rows()
+            return pl.DataFrame(
+                check_rows(match_pattern, ((*row, before, after) for row in rows), config.seconds),
+                schema=CHECKED,
+                orient="row",
+            )
+        matched = pl.col("text").str.contains(before + config.pattern + after)
+        says = pl.when(matched).then(pl.lit("matches")).otherwise(pl.lit("does not match"))
+        return responses.select(
+            reward=matched.cast(pl.Float64),
+            unscored=pl.lit(None, dtype=pl.String),
+            trace=pl.format("{} {}", says, pl.lit(config.pattern)),
         )

@@ -9,15 +9,18 @@ import orjson
 import polars as pl
 from pydantic import Field
 
+from prefdata.errors import ConfigError
 from prefdata.judges.base import JudgeConfig
-from prefdata.judges.checking.schemas import SchemaFault, build_validator, find_error
-from prefdata.judges.checking.verifier import CHECKED, Verifier, quote
+from prefdata.judges.checking.bounded import Checked, check_rows
+from prefdata.judges.checking.faults import quote
+from prefdata.judges.checking.verifier import CHECKED, Verifier
 from prefdata.messages.calls import CallFault, load_json, make_call
 from prefdata.messages.chat_form import parse_tools
 
 Call = tuple[str, Any]
 """A tool's name, and the arguments."""
-Checked = tuple[float | None, str | None, str | None]
+Calls = Sequence[Mapping[str, str]]
+"""A response's calls, in the columns of `ToolCall`."""
 
 
 class ToolCallsConfig(JudgeConfig):
@@ -40,6 +43,14 @@ class ToolCallsConfig(JudgeConfig):
         "false: all have to match.",
         examples=[True],
     )
+    seconds: int = Field(
+        2,
+        gt=0,
+        le=3600,
+        description="CPU seconds to check one call by its schema; beyond them the response is "
+        "Unscored.",
+        examples=[5],
+    )
 
 
 class ToolCallsJudge(Verifier):
@@ -52,78 +63,96 @@ class ToolCallsJudge(Verifier):
 
     config: ToolCallsConfig
 
+    def setup(self) -> None:
+        if self.config.match != "schema":
+            return
+        try:
+            import jsonschema  # noqa: F401
+        except ImportError as error:
+            raise ConfigError(
+                f"{self.where}: {error}", "Install the extra: pip install prefdata[verifiers]"
+            ) from error
+
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         truths = {text: _read_expected(text) for text in responses["ground_truth"].unique()}
-        schemas = {text: self._build_validators(text) for text in responses["tools"].unique()}
-        columns = responses.select("ground_truth", "tools", "tool_calls").iter_rows()
+        made = [calls or () for calls in responses["tool_calls"].to_list()]
+        valid = self._check_schemas(responses["tools"].to_list(), made)
+        columns = zip(responses["ground_truth"], made, valid, strict=True)
         # There is no polars expression for this.
-        rows = [
-            self._check(truths[truth], schemas[tools], calls or ())
-            for truth, tools, calls in columns
-        ]
+        rows = [self._check(truths[truth], calls, each) for truth, calls, each in columns]
         return pl.DataFrame(rows, schema=CHECKED, orient="row")
 
-    def _build_validators(self, tools: str | None) -> dict[str, Any] | str:
-        """A validator for each tool's arguments, or why there are none."""
+    def _check_schemas(self, tools: list[str | None], made: list[Calls]) -> list[list[bool] | str]:
+        """Whether each call of each response is valid by its tool's schema, or why that is not
+        known; nothing where schemas don't count."""
         if self.config.match != "schema":
-            return {}
-        if tools is None:
-            return "no_tools: the prompt has none whose schema calls could be checked by"
-        validators: dict[str, Any] = {}
-        for tool in parse_tools(tools) or ():
-            name, schema = tool["function"]["name"], tool["function"].get("parameters", {})
-            validators[name] = build_validator(orjson.dumps(schema).decode(), self.where)
-            if isinstance(validators[name], str):
-                return f"bad_schema: the schema of {name} {validators[name]}"
-        return validators
+            return [[] for _ in made]
+        from prefdata.judges.checking.json_schemas import check_json
 
-    def _check(
-        self,
-        expected: list[Call] | str,
-        validators: dict[str, Any] | str,
-        calls: Sequence[Mapping[str, str]],
-    ) -> Checked:
-        for given in (expected, validators):
+        schemas = {text: _read_schemas(text) for text in set(tools)}
+        asked = [
+            (
+                schemas[text].get(call["name"], "false"),
+                call["arguments"],
+                f"the tool {call['name']}",
+            )
+            for text, calls in zip(tools, made, strict=True)
+            for call in calls
+        ]
+        # A prompt's schemas may be anything, as ground truths may.
+        checked = iter(check_rows(check_json, asked, self.config.seconds))
+        valid: list[list[bool] | str] = []
+        for text, calls in zip(tools, made, strict=True):
+            found = [next(checked) for _ in calls]
+            fault = next((unscored for _, unscored, _ in found if unscored is not None), None)
+            if text is None:
+                fault = "no_tools: the prompt has none whose schema calls could be checked by"
+            valid.append(fault or [reward == 1 for reward, _, _ in found])
+        return valid
+
+    def _check(self, expected: list[Call] | str, calls: Calls, valid: list[bool] | str) -> Checked:
+        for given in (expected, valid):
             if isinstance(given, str):
                 return None, given, None
         assert isinstance(expected, list)
-        assert isinstance(validators, dict)
+        assert isinstance(valid, list)
         made = [(call["name"], orjson.loads(call["arguments"])) for call in calls]
-        try:
-            matched = self._count_matches(expected, made, validators)
-        except SchemaFault as fault:
-            return None, f"bad_schema: {fault}", None
+        matched = self._count_matches(expected, made, valid)
         most = max(len(expected), len(made))
         share = matched / most if most else 1.0
         reward = share if self.config.partial else float(share == 1)
         return reward, None, f"{matched} of {most} calls match; made: {_describe(made)}"
 
-    def _count_matches(
-        self, expected: list[Call], made: list[Call], validators: dict[str, Any]
-    ) -> int:
+    def _count_matches(self, expected: list[Call], made: list[Call], valid: list[bool]) -> int:
         """The number of calls that match, each with an expected call of its own."""
         if self.config.ordered:
-            pairs = zip(expected, made, strict=False)
-            return sum(self._matches(one, other, validators) for one, other in pairs)
+            paired = range(min(len(expected), len(made)))
+            return sum(self._matches(expected[n], made[n], valid, n) for n in paired)
         # With subsets one call may match several expected ones: the most pairs are looked for.
         fits = [
-            [n for n, other in enumerate(made) if self._matches(one, other, validators)]
+            [n for n, other in enumerate(made) if self._matches(one, other, valid, n)]
             for one in expected
         ]
         return _count_pairs(fits)
 
-    def _matches(self, expected: Call, made: Call, validators: dict[str, Any]) -> bool:
+    def _matches(self, expected: Call, made: Call, valid: list[bool], number: int) -> bool:
         (name, arguments), (called, given) = expected, made
         if name != called:
             return False
         if self.config.match == "schema":
-            return name in validators and find_error(validators[name], given) is None
+            return valid[number]
         if self.config.match == "subset":
             return all(_equal(given.get(key, _ABSENT), item) for key, item in arguments.items())
         return _equal(given, arguments)
 
 
 _ABSENT = object()
+
+
+def _read_schemas(tools: str | None) -> dict[str, str]:
+    """The JSON Schema of each tool's arguments, by the tool's name."""
+    functions = [tool["function"] for tool in parse_tools(tools) or ()]
+    return {f["name"]: orjson.dumps(f.get("parameters", {})).decode() for f in functions}
 
 
 def _read_expected(ground_truth: str) -> list[Call] | str:

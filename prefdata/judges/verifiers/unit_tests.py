@@ -14,8 +14,9 @@ from pydantic import Field
 
 from prefdata.errors import ConfigError
 from prefdata.judges.base import JudgeConfig
+from prefdata.judges.checking.faults import quote
 from prefdata.judges.checking.sandbox import Limits, run_tests
-from prefdata.judges.checking.verifier import CHECKED, Verifier, quote
+from prefdata.judges.checking.verifier import CHECKED, Verifier
 
 _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 

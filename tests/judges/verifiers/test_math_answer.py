@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judges.panels import asking, build, by_text, candidates
 from judges.verifying import rewards
+from labelled import describe_quality, read_docstring, read_labelled
 
 from prefdata.judges.base import Candidates
 from prefdata.judges.checking.final_answer import find_final_number, parse_ground_truth
+from prefdata.judges.verifiers.math_answer import MathAnswerJudge
 
 NUMBERS = {
     "#### 1,234": "1234",
@@ -70,6 +72,35 @@ NONE = [
     "9" * 5000,
     "1e999999999",
 ]
+
+
+def test_hard_answers_as_well_as_the_docs_say() -> None:
+    rows = read_labelled(Path(__file__).parent / "labelled" / "math_answer.jsonl")
+    verdicts = []
+    for row in rows:
+        number, expected = (
+            find_final_number(row["response"]),
+            parse_ground_truth(row["ground_truth"]),
+        )
+        assert expected is not None
+        verdicts.append((number is not None and number.equals(expected, 1e-9), row["right"]))
+    assert describe_quality(verdicts) in read_docstring(MathAnswerJudge)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("the answer is one of them", None),
+        ("the answer is one", "1"),
+        ("the answer is one hundred and five", "105"),
+        ("the answer is two three", None),
+        ("the answer is nineteen hundred", "1900"),
+        ("the answer is two million three hundred thousand and one", "2300001"),
+    ],
+)
+def test_spelled_numbers(text: str, wanted: str | None) -> None:
+    found = find_final_number(text)
+    assert (found and found.value) == (wanted and Fraction(wanted))
 
 
 @pytest.mark.parametrize("text", NUMBERS)
