@@ -94,7 +94,7 @@ class ToolCallsJudge(Verifier):
             (
                 schemas[text].get(call["name"], "false"),
                 call["arguments"],
-                f"the tool {call['name']}",
+                f"the schema of {call['name']}",
             )
             for text, calls in zip(tools, made, strict=True)
             for call in calls

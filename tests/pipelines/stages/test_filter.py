@@ -30,6 +30,7 @@ DROPPING: dict[str, dict[str, Any]] = {
     "near_duplicates": {"over": "chosen", "max_similarity": 0.5},
     "near_identical": {"max_similarity": 0.5},
     "offensive": {"max_probability": 0.05},
+    "policies": {"same": "always"},
     "quality_diversity": {"budget": 28, "dimensions": 2},
     "repetition": {"max_repeated": 0.1},
     "semantic_duplicates": {"max_similarity": 0.6},

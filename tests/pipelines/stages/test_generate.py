@@ -137,11 +137,11 @@ def test_a_bucket_that_a_runner_repeats_is_the_same(several: Path) -> None:
     given = load_params(several / "params.yaml")
     stage = GenerateStage()
     with open_runtime(given) as run:
-        context = Context(given, "generate", run, buckets=4)
+        context = Context(given, "generate", run, buckets=2)
         (drawn,) = stage._draw_first(context, 1)
-        (once,) = _draw_next(context, drawn, before=4, number=1)
+        (once,) = _draw_next(context, drawn, before=2, number=1)
         whole = flows.hash_files(several, "responses")
-        (again,) = _draw_next(context, drawn, before=4, number=1)
+        (again,) = _draw_next(context, drawn, before=2, number=1)
     assert once.stats.rows_out == again.stats.rows_out > drawn.stats.rows_out
     assert flows.hash_files(several, "responses") == whole
 
@@ -272,4 +272,4 @@ def test_a_model_is_a_step_and_one_alone_costs_no_other(
     given = params(tmp_path, 1, policies=policies)
     with open_runtime(given) as run:
         GenerateStage().build(beam.Pipeline(), Context(given, "generate", run, buckets=4))
-    assert found == steps
+    assert [label for label in found if not label.startswith("Buckets")] == steps
