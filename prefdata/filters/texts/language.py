@@ -13,6 +13,18 @@ from prefdata.filters.base import Texts
 from prefdata.filters.subjects import select_texts
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
 
+_CHARACTERS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
+_LETTERS = {
+    r"\p{Latin}": 1,
+    rf"[\p{{L}}--\p{{Latin}}--[{_CHARACTERS}]]": 2,
+    rf"[{_CHARACTERS}]": 4,
+}
+"""Patterns of letters, and as how many of Latin's each counts: they tell more of the language."""
+
+_ADDRESS = r"https?://\S+"
+
+Guesses = list[tuple[str, float]]
+
 
 class LanguageConfig(TextFilterConfig):
     kind: Literal["language"] = "language"
@@ -22,12 +34,22 @@ class LanguageConfig(TextFilterConfig):
         examples=[["en"]],
     )
     among: list[str] = Field(
-        [], description="Codes that may occur; none: all 97.", examples=[["en", "de"]]
+        [], description="Codes that may occur; none: all that it knows.", examples=[["en", "de"]]
     )
     min_confidence: float = Field(
-        0.9, ge=0, le=1, description="Texts of a less confident guess pass.", examples=[1.0]
+        0.9,
+        ge=0,
+        le=1,
+        description="Texts whose probability of being in no wanted language is lower pass.",
+        examples=[1.0],
     )
-    min_chars: int = Field(20, ge=1, description="Texts of fewer letters pass.", examples=[99])
+    min_chars: int = Field(
+        20,
+        ge=1,
+        description="Texts of fewer letters pass; a letter of another script than Latin counts as "
+        "two, of Chinese, Japanese and Korean as four.",
+        examples=[99],
+    )
 
     @model_validator(mode="after")
     def _check_languages(self) -> LanguageConfig:
@@ -41,9 +63,14 @@ class LanguageConfig(TextFilterConfig):
 class Language(TextFilter):
     """Drops texts in unwanted languages, or responses in another language than their prompt.
 
-    Languages are identified by py3langid (the extra `language`), which knows 97 and contains its
-    model; `among` narrows them to those that may occur. On short texts it often guesses wrong, so
-    texts of fewer than `min_chars` letters and guesses of low confidence pass.
+    Languages are identified by py3langid (the extra `language`), which contains its model; `among`
+    narrows them to those that may occur. What counts is the probability of all wanted languages
+    together: a text that may be in one of three others, and in none that is wanted, goes. Without
+    `languages` the wanted ones are those that the prompt may be in. Short texts (`min_chars`) and
+    unsure guesses pass.
+
+    Measured with `languages: [en]` on 72 labelled texts: precision 0.89, recall 0.89. Most are of
+    one sentence; wrong are lists of foreign names, and missed are those of fewer letters.
     """
 
     code = "other_language"
@@ -67,40 +94,58 @@ class Language(TextFilter):
         self.identifier = _load_identifier(tuple(sorted(self.config.among)))
 
     def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
-        detected = self._detect(rows["text"])
+        ranked = self._rank(rows["text"])
         if self.config.languages:
-            other = ~pl.col("code").is_in(self.config.languages)
-            wanted = pl.lit(", ".join(self.config.languages))
+            wanted: list[list[str] | None] = [self.config.languages] * rows.height
+            named = "{}"
         else:
             prompts = select_texts(texts.prompts).join(
                 rows, left_on="id", right_on="prompt_id", how="semi"
             )
-            spoken = self._detect(prompts["text"]).select(
-                prompt_id=prompts["id"], prompt=pl.when(pl.col("sure")).then("code")
+            spoken = dict(
+                zip(prompts["id"], map(self._list_likely, self._rank(prompts["text"])), strict=True)
             )
-            prompt = rows.join(spoken, on="prompt_id", how="left", maintain_order="left")["prompt"]
-            detected = detected.with_columns(prompt)
-            other = pl.col("code") != pl.col("prompt")
-            wanted = pl.format("{} as in the prompt", "prompt")
-        flaw = pl.format("{} with confidence {}, wanted {}", "code", "confidence", wanted)
-        return detected.select(pl.when(pl.col("sure") & other).then(flaw)).to_series()
-
-    def _detect(self, texts: pl.Series) -> pl.DataFrame:
-        """One row per text: `code`, `confidence`, and whether the guess is `sure`."""
-        rows = [self.identifier.classify(text) for text in texts]
-        letters = texts.str.count_matches(r"\p{L}")
-        return pl.DataFrame(
-            {
-                "code": pl.Series([str(code) for code, _ in rows], dtype=pl.String),
-                "confidence": pl.Series([float(c) for _, c in rows], dtype=pl.Float64).round(4),
-                "letters": letters,
-            }
-        ).select(
-            "code",
-            "confidence",
-            sure=(pl.col("confidence") >= self.config.min_confidence)
-            & (pl.col("letters") >= self.config.min_chars),
+            wanted = [spoken[prompt] for prompt in rows["prompt_id"]]
+            named = "{} as in the prompt"
+        return pl.Series(
+            [
+                self._describe(guesses, codes, named)
+                for guesses, codes in zip(ranked, wanted, strict=True)
+            ],
+            dtype=pl.String,
         )
+
+    def _describe(self, guesses: Guesses, wanted: list[str] | None, named: str) -> str | None:
+        if not guesses or wanted is None:
+            return None
+        share = sum(probability for code, probability in guesses if code in wanted)
+        code, confidence = guesses[0]
+        if code in wanted or 1 - share < self.config.min_confidence:
+            return None
+        languages = named.format(", ".join(wanted))
+        return f"{code} with confidence {round(confidence, 4)}, wanted {languages}"
+
+    def _list_likely(self, guesses: Guesses) -> list[str] | None:
+        """The languages that the prompt is in with `min_confidence`, taken together."""
+        likely, covered = [], 0.0
+        for code, probability in guesses:
+            likely.append(code)
+            covered += probability
+            if covered >= self.config.min_confidence:
+                return likely
+        return None
+
+    def _rank(self, texts: pl.Series) -> list[Guesses]:
+        """The languages of each text, the likeliest first; none where it is too short."""
+        texts = texts.str.replace_all(_ADDRESS, " ")
+        letters = sum(
+            (weight * texts.str.count_matches(letter) for letter, weight in _LETTERS.items()),
+            start=pl.zeros(len(texts), dtype=pl.UInt32, eager=True),
+        )
+        return [
+            [(str(code), float(p)) for code, p in self.identifier.rank(text)] if enough else []
+            for text, enough in zip(texts, letters >= self.config.min_chars, strict=True)
+        ]
 
 
 @cache

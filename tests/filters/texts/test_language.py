@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from filters.bucket import build, pairs, run_filter, texts
+from labelled import describe_quality, read_docstring, read_labelled
 
 from prefdata.errors import ConfigError
+from prefdata.filters.texts.language import Language
 
 pytest.importorskip("py3langid")
 
@@ -52,6 +55,23 @@ def test_what_is_too_short_or_not_sure_passes() -> None:
     assert decided("Why?", TEXTS) == [(None, None)] * 4
     short = {"a": "Das ist nicht so."}
     assert decided(TEXTS["en"], short, min_chars=5, min_confidence=0)[0][0] is not None
+
+
+def test_labelled_texts_as_well_as_the_docs_say() -> None:
+    rows = read_labelled(Path(__file__).parent / "labelled" / "language.jsonl")
+    found = decided("Why?", {f"t{n}": row["text"] for n, row in enumerate(rows)}, languages=["en"])
+    flagged = [reason is not None for reason, _ in found]
+    verdicts = zip(flagged, (row["language"] != "en" for row in rows), strict=True)
+    assert describe_quality(verdicts) in read_docstring(Language)
+
+
+def test_several_likely_languages_together_are_not_the_wanted_one() -> None:
+    """Chinese is also written as its dialects, none of which is likelier than 0.9."""
+    text = {"a": "你好，请问去北京怎么走？"}
+    assert decided("Why?", text, languages=["en"])[0][0] == "other_language_chosen"
+    assert decided("Why?", text, languages=["zh"]) == [(None, None)]
+    assert decided("今天北京的天气怎么样？", text) == [(None, None)]
+    assert decided("今天北京的天气怎么样？", {"a": TEXTS["en"]})[0][0] == "other_language_chosen"
 
 
 def test_prompts_can_be_looked_at_too() -> None:

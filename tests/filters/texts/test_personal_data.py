@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from filters.bucket import build, pairs, run_filter, texts
+from labelled import describe_quality, read_docstring, read_labelled
 
 from prefdata.errors import ConfigError
+from prefdata.filters.texts.personal_data import PersonalData
 
 pytest.importorskip("phonenumbers")
 pytest.importorskip("stdnum")
@@ -16,7 +19,8 @@ pytest.importorskip("stdnum")
 # kind -> texts that hold exactly one datum, which stands between « and ».
 FOUND = {
     "email": ["Write to «jane.doe+x@mail.acme-corp.co.uk»!", "«a@b.org»"],
-    "phone": ["Call «+1 650-253-0000» now", "Tel. «+49 30 901820»"],
+    "phone": ["Call «+1 650-253-0000» now", "Tel. «+49 30 901820»", "or «(650) 253-0000»"],
+    "ssn": ["My SSN is «536-90-4399»."],
     "card": ["Card «4111 1111 1111 1111», thanks", "«5500-0055-5555-5559»"],
     "iban": [
         "Pay «DE89 3704 0044 0532 0130 00» today",
@@ -32,7 +36,7 @@ CLEAN = [
     "0000 0000 0000 0000",
     "12:30:45, a::b in C++, std::vector, 3.14159",
     "DE00 3704 0044 0532 0130 00",
-    "650-253-0000 without a country code",
+    "650 253 0000 as nobody writes it who means to be called",
     "2 + 2 = 4",
     "",
 ]
@@ -58,6 +62,14 @@ def test_it_is_found_where_it_stands_and_not_repeated(kind: str, text: str) -> N
 
 def test_what_only_looks_like_it_stays() -> None:
     assert decided(CLEAN) == [(None, None)] * len(CLEAN)
+
+
+def test_labelled_texts_as_well_as_the_docs_say() -> None:
+    rows = read_labelled(Path(__file__).parent / "labelled" / "personal_data.jsonl")
+    found = decided([row["text"] for row in rows])
+    flagged = [reason is not None for reason, _ in found]
+    verdicts = zip(flagged, (row["personal"] for row in rows), strict=True)
+    assert describe_quality(verdicts) in read_docstring(PersonalData)
 
 
 def test_a_region_reads_national_numbers() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from filters.bucket import build, pairs, run_filter, texts
+from labelled import describe_quality, read_docstring, read_labelled
 
 from prefdata.errors import ConfigError
+from prefdata.filters.texts.refusals import Refusals
 
 REFUSALS = [
     "I'm sorry, but I can't help with that.",
@@ -38,6 +41,14 @@ def decided(responses: list[str], **config: Any) -> list[tuple[str | None, str |
     named = {f"a{n}": text for n, text in enumerate(responses)} | {"z": "Fine."}
     some = pairs(*((f"a{n}", "z", "p") for n in range(len(responses))))
     return run_filter(build("refusals", **config), [(some, texts(named))]).details()
+
+
+def test_labelled_texts_as_well_as_the_docs_say() -> None:
+    rows = read_labelled(Path(__file__).parent / "labelled" / "refusals.jsonl")
+    found = decided([row["text"] for row in rows])
+    flagged = [reason is not None for reason, _ in found]
+    verdicts = zip(flagged, (row["refusal"] for row in rows), strict=True)
+    assert describe_quality(verdicts) in read_docstring(Refusals)
 
 
 @pytest.mark.parametrize("response", REFUSALS)
