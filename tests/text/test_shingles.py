@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefdata.text.shingles import SKETCH, shingles, sketch_similarity, sketches, trigram_similarity
+from prefdata.text import shingles as shingle_module
+from prefdata.text.shingles import shingles, sketch_similarity, sketches, trigram_similarity
 
 
 def trigrams(text: str) -> set[tuple[str, ...]]:
@@ -67,21 +68,31 @@ def test_similarity_by_hand(left: str, right: str, expected: float) -> None:
     assert similarity([right], [left]) == pytest.approx([expected])
 
 
-def test_a_long_text_is_estimated_from_its_least_hashes() -> None:
+def test_a_text_of_an_articles_length_is_compared_exactly() -> None:
+    draw = random.Random(4)
+    shared = [f"w{draw.randrange(10**6)}" for _ in range(4000)]
+    for extra in range(900, 1100, 20):
+        one, other = " ".join(shared), " ".join([*shared, *(f"x{n}" for n in range(extra))])
+        assert similarity([one], [other]) == [pytest.approx(plain(one, other), abs=1e-12)]
+
+
+def test_a_longer_text_is_estimated_from_its_least_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 1024
+    monkeypatch.setattr(shingle_module, "SKETCH", size)
     draw = random.Random(5)
     errors = []
     for _ in range(30):
-        shared = [f"w{draw.randrange(10**6)}" for _ in range(4 * SKETCH)]
+        shared = [f"w{draw.randrange(10**6)}" for _ in range(4 * size)]
         one, other = (
             " ".join([*shared, *(f"x{draw.randrange(10**6)}" for _ in range(n))])
-            for n in (SKETCH, 100)
+            for n in (size, 100)
         )
         exact = trigram_similarity(pl.Series([one]), pl.Series([other])).item()
         assert exact == pytest.approx(plain(one, other))
         errors.append(similarity([one], [other])[0] - exact)
     assert abs(np.mean(errors)) < 0.01
     assert 0 < np.std(errors) < 0.016
-    assert sketches(shingles(pl.Series([one]))).lengths.tolist() == [SKETCH]
+    assert sketches(shingles(pl.Series([one]))).lengths.tolist() == [size]
 
 
 def test_no_texts() -> None:
