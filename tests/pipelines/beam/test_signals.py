@@ -30,7 +30,7 @@ class Command:
         options = {"latency_seconds": seconds}
         slow = {"engine": "scripted", "model": "policy", "options": options}
         models = {**flows.SCRIPTED["models"], "policy": slow}
-        flows.run(flows.params(folder, REQUESTS // 4, models=models), "ingest")
+        flows.run(flows.params(folder, REQUESTS // 4, models=models, buckets=4), "ingest")
         self.memo, self.table = folder / "data" / "memo", folder / "data" / "responses"
         path = str(folder / "params.yaml")
         self.arguments = [sys.executable, "-m", "prefdata.cli.app", "generate", "--params", path]
