@@ -4,7 +4,7 @@ The same prompts, samples, settings and model (the demo policy) in one run; toke
 were generated, seconds exclude loading the model and include everything else.
 
     python benchmarks/generation.py            64 prompts x 4 samples
-    python benchmarks/generation.py --quick    16 prompts x 4 samples
+    python benchmarks/generation.py --quick     8 prompts x 4 samples
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def batched(engine: TransformersEngine, rows: pl.DataFrame) -> tuple[int, float]
 def main() -> None:
     """Run both and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a quarter of the prompts")
-    count = 16 if parser.parse_args().quick else 64
+    parser.add_argument("--quick", action="store_true", help="an eighth of the prompts")
+    count = 8 if parser.parse_args().quick else 64
     params = TransformersConfig(
         model=str(ROOT / "demo/policy"), dtype="float32", max_batch_tokens=32_768
     )

@@ -8,7 +8,7 @@ over the 4,000 segments as they are, and again after `prefdata memo compact`; th
 counts. Start-up is counted in; memory is the process's peak resident size.
 
     python benchmarks/memo.py            250,000 prompts, 1,000,000 entries
-    python benchmarks/memo.py --quick    25,000 prompts, 100,000 entries
+    python benchmarks/memo.py --quick    5,000 prompts, 20,000 entries
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def again(command: list[str], entries: int) -> tuple[float, float]:
 def main() -> None:
     """Write the memo, run again, merge, run again, and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tenth of the prompts")
-    prompts = 25_000 if parser.parse_args().quick else 250_000
+    parser.add_argument("--quick", action="store_true", help="a fiftieth of the prompts")
+    prompts = 5_000 if parser.parse_args().quick else 250_000
     entries = 4 * prompts
     with tempfile.TemporaryDirectory() as folder:
         write_prompts(Path(folder, "prompts.jsonl"), prompts)

@@ -15,7 +15,7 @@ of the worst case, `crowd`: as many texts as in the smaller one, all of them one
 with a word replaced, so that any two are duplicates; `crowd_left` of them stay.
 
     python benchmarks/near_duplicates.py            100,000 texts; time: 100,000, 1,000,000
-    python benchmarks/near_duplicates.py --quick    10,000 texts; time: 10,000, 50,000
+    python benchmarks/near_duplicates.py --quick    5,000 texts; time: 5,000, 20,000
 """
 
 from __future__ import annotations
@@ -163,12 +163,10 @@ def crowd(count: int) -> list[str]:
 def main() -> None:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tenth and less")
+    parser.add_argument("--quick", action="store_true", help="a twentieth and less")
     parser.add_argument("--data", type=Path, default=DEMO, help="folder of JSONL, Parquet")
     arguments = parser.parse_args()
-    count, few, many = (
-        (10_000, 10_000, 50_000) if arguments.quick else (100_000, 100_000, 1_000_000)
-    )
+    count, few, many = (5_000, 5_000, 20_000) if arguments.quick else (100_000, 100_000, 1_000_000)
     figures = quality(arguments.data, count)
     print(figures, flush=True)
     costs = {}

@@ -16,7 +16,7 @@ from prefdata.cli import app as cli
 
 def stopped(folder: Path, capsys: pytest.CaptureFixture[str], source: dict[str, Any]) -> str:
     """What `prefdata ingest` says of the source, having stopped before it wrote anything."""
-    params = flows.write_params(folder, ingest={"sources": [source]}, buckets=None)
+    params = flows.write_params(folder, ingest={"sources": [source]}, buckets="auto")
     assert cli.main(["ingest", "--params", str(params), "--quiet"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -13,7 +13,9 @@ import pytest
 from ches_runs import CONTAINERS, Command, put, rows, values
 
 from prefdata.cli.ches import parse_columns
+from prefdata.cli.ches_rows import read_dataset
 from prefdata.errors import ConfigError
+from prefdata.sources.preferences import PreferencesConfig
 
 
 @pytest.fixture
@@ -29,8 +31,8 @@ def is_lasting(path: Path) -> bool:
     return path.is_file() and "stats" not in path.parts
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
-def test_the_filtered_copy_has_the_datasets_own_form(
+@pytest.mark.parametrize("name", ["pairs.jsonl", "folder"])
+def test_the_limit_decides_what_the_filtered_copy_holds(
     name: str, tmp_path: Path, ches: Command
 ) -> None:
     data = put(tmp_path, name, rows())
@@ -48,9 +50,28 @@ def test_the_filtered_copy_has_the_datasets_own_form(
     limit = said["choice"]["limit"]
     assert (scores["ches_normalized"] <= limit).to_list() == keep
     assert json.loads((out / "report.json").read_bytes())["choice"] == said["choice"]
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_every_container_gives_the_same_pairs_and_its_copy_has_its_own_form(
+    name: str, tmp_path: Path
+) -> None:
+    data = put(tmp_path, name, rows())
+    plain = put(tmp_path, "plain.jsonl", rows())
+    found, wanted = (read_dataset(PreferencesConfig(path=str(path))) for path in (data, plain))
+    assert (found.count, found.reasons.height) == (40, 0)
+    assert found.form == wanted.form
+    assert found.pairs.drop("origin").equals(wanted.pairs.drop("origin"))
+    keep = [number % 10 in (0, 3, 4) for number in range(40)]
+    kept = [number for number, stays in enumerate(keep) if stays]
+    copy = tmp_path / "out" / found.dataset.file
+    copy.parent.mkdir()
+    copy.write_bytes(found.dataset.copy(kept, None))
+    assert copy.name == ("train.parquet" if name == "folder" else name)
+    assert values(copy) == [row for row, stays in zip(rows(), keep, strict=True) if stays]
     if name == "pairs.jsonl":
-        kept = [x for x, stays in zip(data.read_bytes().split(b"\n"), keep, strict=False) if stays]
-        assert copy.read_bytes() == b"\n".join(kept) + b"\n"
+        lines = data.read_bytes().split(b"\n")
+        assert copy.read_bytes() == b"".join(lines[number] + b"\n" for number in kept)
     if name.endswith("parquet"):
         assert pq.read_schema(copy).equals(pq.read_schema(data), check_metadata=True)
 

