@@ -48,9 +48,9 @@ class NearDuplicates(Duplicates):
     MinHash with banding finds candidates (minhash.py), and the Jaccard similarity of their word
     trigrams decides (text/shingles.py): exactly, unless a text has more than 16,384 distinct
     trigrams, where it is an estimate with a standard deviation of at most 0.004. Banding misses at
-    most 3 in 1,000 of the pairs at the limit, fewer of those above. In the exchange, equal bands meet in a partition, which
-    pairs their texts. The partition of a pair's first text sends its sketch to that of the second,
-    where the two are compared. No step sees all texts.
+    most 3 in 1,000 of the pairs at the limit, fewer of those above. In the exchange, equal bands
+    meet in a partition, which pairs their texts. The partition of a pair's first text sends its
+    sketch to that of the second, where the two are compared. No step sees all texts.
     """
 
     config: NearDuplicatesConfig
