@@ -28,7 +28,7 @@ test: $(VENV)/dev.done
 	pytest -n $(WORKERS) --dist worksteal
 
 test-vllm: $(VLLM)/done
-	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm -n 2 --dist loadgroup tests/engines
+	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm -n 2 --dist worksteal tests/engines
 
 bench-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python benchmarks/engines.py $(QUICK)

@@ -27,18 +27,6 @@ def make_config(**options: Any) -> VllmConfig:
     return VllmConfig(model=str(POLICY), dtype="float32", options={**SMALL, **options})
 
 
-SHARED = {"made": "engines", "url": "server"}
-"""Fixtures that take long to set up, and the group of the tests that use one: with
-`--dist loadgroup` a group runs in one process, which sets it up once."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in SHARED.keys() & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(SHARED[name]))
-
-
 @pytest.fixture(scope="session")
 def made() -> Iterator[Callable[..., VllmEngine]]:
     """Makes started engines, each set of options once; closes them at the end."""

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("vllm")
-
 from prefdata.engines.base import Sampling, results
 from prefdata.engines.vllm import reasoning
 from prefdata.engines.vllm.config import VllmConfig, VllmOptions

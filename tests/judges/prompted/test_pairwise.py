@@ -228,9 +228,11 @@ def test_the_demo_policy_was_taught_with_the_text_that_the_judge_sends(
     pytest.importorskip("torch", reason="the extra [transformers] is not installed")
     pytest.importorskip("transformers", reason="the extra [transformers] is not installed")
     monkeypatch.syspath_prepend(root / "demo")
-    demo = importlib.import_module("judging")
+    # The demo's modules, whatever of their names the tests have imported before.
     for name in ("judging", "sources"):
-        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, name, sys)
+        del sys.modules[name]
+    demo = importlib.import_module("judging")
     turns = [
         {"role": "user", "content": "2 + 2?"},
         {"role": "assistant", "content": "4"},
