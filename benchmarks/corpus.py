@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 
 from prefdata.config.params import Params
+from prefdata.messages.columns import fill_messages
 from prefdata.pipelines.stages.base import TABLES
 from prefdata.records import SCHEMA_VERSION
-from prefdata.records.base import polars_schema
+from prefdata.records.base import fill_columns, polars_schema
 from prefdata.tables import TableInfo, begin, bucket_of, buckets_for, finish, write_bucket
 from prefdata.tables.catalog import Catalog
 
@@ -91,10 +92,9 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
             schema={"prompt_id": pl.String, "text": pl.String},
         )
         for name, made in _rows(frame).items():
-            record = polars_schema(TABLES[name])
-            write_bucket(
-                tables[name], bucket, buckets, made.select(record.names()).cast(dict(record))
-            )
+            filled = fill_columns(made, TABLES[name])
+            rows_of = filled.cast(dict(polars_schema(TABLES[name])))
+            write_bucket(tables[name], bucket, buckets, rows_of)
     for name, table in tables.items():
         finish(
             table,
@@ -118,6 +118,7 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         prompts.select(
             "prompt_id",
             response_id=pl.col("prompt_id") + pl.lit(side),
+            policy=pl.lit("none"),
             sample_index=number,
             text=pl.lit(f"response {side}"),
             model=pl.lit("none"),
@@ -134,6 +135,9 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         pair_id=pl.col("prompt_id").str.reverse(),
         chosen_id=pl.col("prompt_id") + pl.lit("a"),
         rejected_id=pl.col("prompt_id") + pl.lit("b"),
+        chosen_policy=pl.lit("none"),
+        rejected_policy=pl.lit("none"),
+        same_form=True,
         strategy=pl.lit("best_worst"),
         soft_label=0.5 + digits / 2**25,
         agreement=1.0,
@@ -143,14 +147,12 @@ def _rows(prompts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         margin=digits / 2**24,
         judgments=pl.lit([], dtype=polars_schema(TABLES["augmented"])["judgments"]),
     )
-    schema = polars_schema(TABLES["prompts"])
+    turns = prompts.select(turns=pl.concat_list(message))["turns"]
     asked = prompts.select(
         "prompt_id",
-        messages=pl.concat_list(message),
+        messages=fill_messages(turns),
         split=pl.lit("train"),
         source=pl.lit("corpus"),
         origin=pl.lit("corpus"),
-        ground_truth=pl.lit(None, dtype=pl.String),
-        **{name: pl.lit(None, dtype=schema[name]) for name in ("responses", "annotations")},
     )
     return {"prompts": asked, "responses": pl.concat(responses), "augmented": pairs}
