@@ -24,6 +24,7 @@ from prefdata.pipelines.stages.base import Context, Stage, finish_table
 from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.dropped import no_dropped
+from prefdata.records.message import STRUCTURE
 from prefdata.tables import Table, begin, read_info, write_bucket
 from prefdata.tables.layout import Asked
 from prefdata.tables.read import is_finished
@@ -77,9 +78,23 @@ def make_export(context: Context) -> Export:
 
 
 def _find_structure(context: Context, bucket: int) -> Iterator[list[str]]:
+    if not _has_structure(context, bucket):
+        return
     pairs = context.read("filtered", bucket, ["prompt_id", "chosen_id", "rejected_id"])
     if pairs.height:
         yield make_export(context).list_structure(_join_texts(context, bucket, pairs))
+
+
+def _has_structure(context: Context, bucket: int) -> bool:
+    """Whether any prompt or response of the bucket has tools, thoughts or calls. Where none has, as
+    in most datasets, the pairs' texts are read only once, to be written."""
+    responses = context.read("responses", bucket, ["thoughts", "tool_calls"])
+    prompts = context.read("prompts", bucket, ["messages", "tools"])
+    turns = prompts["messages"].explode(empty_as_null=False).struct
+    optional = [*responses, prompts["tools"], *(turns.field(name) for name in STRUCTURE)]
+    return any(each.null_count() < len(each) for each in optional) or bool(
+        (turns.field("role") == "tool").any()
+    )
 
 
 def _merge_structure(_: Context, found: Iterable[list[str]]) -> list[str]:

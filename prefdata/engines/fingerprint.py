@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
+from pydantic import RootModel
 
 from prefdata.engines.config import ModelConfig
 from prefdata.errors import ModelError
+from prefdata.hashing.fingerprint import fingerprint
 
 _SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model", ".bin")
 
@@ -28,6 +31,23 @@ def fingerprint_model(name: str, config: ModelConfig) -> str:
     if config.chat_template_kwargs:
         state.update(orjson.dumps(config.chat_template_kwargs, option=orjson.OPT_SORT_KEYS))
     return state.hexdigest()[:32]
+
+
+def fingerprint_settings(settings: ModelConfig, **replaced: Any) -> str:
+    """A digest of a model's settings, for engines that have no files to go by.
+
+    Settings that came after the first memos are left out where they change no response, so that the
+    calls of these memos are not made again.
+
+    Args:
+        settings: What counts; the rest at its default.
+        replaced: Settings of which other content counts, by name.
+    """
+    later = {"thoughts", "tool_calls"}
+    if not settings.chat_template_kwargs:
+        later.add("chat_template_kwargs")
+    content = settings.model_dump(mode="json", exclude=later)
+    return fingerprint(RootModel[dict[str, Any]]({**content, **replaced}))
 
 
 def list_digests(folder: Path) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field, RootModel
+from pydantic import Field
 
 from prefdata.engines.base import (
     Engine,
@@ -36,8 +36,8 @@ from prefdata.engines.base import (
 )
 from prefdata.engines.call_formats import choose_call_format
 from prefdata.engines.config import EngineOptions, ModelConfig
+from prefdata.engines.fingerprint import fingerprint_settings
 from prefdata.engines.marks import read_marks
-from prefdata.hashing.fingerprint import fingerprint
 from prefdata.messages.marks import Marks
 from prefdata.messages.tool_calls import CallFormat
 
@@ -104,13 +104,12 @@ class ScriptedEngine(Engine):
         self.options = config.options
         self.formats = read_marks(config) or ()
         responding = self.options.model_dump(exclude={"latency_seconds", "fail"})
-        plain = ScriptedConfig(model=config.model, options=ScriptedOptions(**responding))
-        # Settings that came later: they change no response, or count only where they are set.
-        later = {"thoughts", "tool_calls", "chat_template_kwargs"}
-        content = plain.model_dump(mode="json", exclude=later)
-        if config.chat_template_kwargs:
-            content["chat_template_kwargs"] = config.chat_template_kwargs
-        self.fingerprint = fingerprint(RootModel[dict[str, Any]](content))
+        counting = ScriptedConfig(
+            model=config.model,
+            options=ScriptedOptions(**responding),
+            chat_template_kwargs=config.chat_template_kwargs,
+        )
+        self.fingerprint = fingerprint_settings(counting)
         self.config = config
 
     def call_format(self) -> CallFormat | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Union
 
@@ -62,8 +63,18 @@ def polars_schema(record: type[Record]) -> pl.Schema:
 def fill_columns(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
     """The rows with exactly the record's columns: missing ones become null, others are removed."""
     schema = polars_schema(record)
-    absent = [pl.lit(None, dtype=schema[c]).alias(c) for c in schema if c not in rows.columns]
-    return rows.with_columns(absent).select(schema.names())
+    return fill_absent(rows, schema).select(schema.names())
+
+
+def fill_absent(
+    rows: pl.DataFrame, columns: Mapping[str, pl.DataType | type[pl.DataType]]
+) -> pl.DataFrame:
+    """The rows with these columns; absent ones are null."""
+    return rows.with_columns(
+        pl.lit(None, dtype=kind).alias(name)
+        for name, kind in columns.items()
+        if name not in rows.columns
+    )
 
 
 def _field(name: str, annotation: Any, json: pa.DataType) -> pa.Field:

@@ -34,6 +34,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prefdata.messages.columns import CALLS
+from prefdata.records.base import fill_absent
 
 Operation = Literal["generate", "loglikelihood", "choose", "embed", "hidden_sums", "reward"]
 
@@ -183,8 +184,7 @@ def result_schema(operation: Operation) -> pl.Schema:
 def fill_request(operation: Operation, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with every column that a request of the operation may have; absent ones are null."""
     types = {"tools": pl.String(), "thoughts": pl.String(), "tool_calls": CALLS}
-    absent = [name for name in OPERATIONS[operation].optional if name not in rows.columns]
-    return rows.with_columns(pl.lit(None, dtype=types[name]).alias(name) for name in absent)
+    return fill_absent(rows, {name: types[name] for name in OPERATIONS[operation].optional})
 
 
 def results(

@@ -12,15 +12,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    RootModel,
     SecretStr,
     ValidationInfo,
     field_validator,
 )
 
 from prefdata.engines.config import EngineOptions, ModelConfig
+from prefdata.engines.fingerprint import fingerprint_settings
 from prefdata.errors import ModelError
-from prefdata.hashing.fingerprint import fingerprint
 
 _RESERVED = frozenset(
     "model messages prompt input n best_of stream stream_options echo tools seed stop logprobs "
@@ -154,14 +153,14 @@ def fingerprint_served(config: OpenAIConfig) -> str:
     for them: if other weights are served under the same name and revision, the memo returns
     responses of the old ones.
     """
-    plain = OpenAIConfig(model=config.model, revision=config.revision, options=config.options)
-    # Settings that came later: they change no response, or count only where they are set.
-    later = {"thoughts", "tool_calls", "chat_template_kwargs"}
-    content = plain.model_dump(mode="json", exclude=later)
-    if config.chat_template_kwargs:
-        content["chat_template_kwargs"] = config.chat_template_kwargs
-    content["options"] = config.options.model_dump(mode="json", include=_COUNTING)
-    return fingerprint(RootModel[dict[str, Any]](content))
+    counting = OpenAIConfig(
+        model=config.model,
+        revision=config.revision,
+        options=config.options,
+        chat_template_kwargs=config.chat_template_kwargs,
+    )
+    options = config.options.model_dump(mode="json", include=_COUNTING)
+    return fingerprint_settings(counting, options=options)
 
 
 def read_key(name: str, options: OpenAIOptions) -> SecretStr | None:

@@ -9,6 +9,7 @@ import polars as pl
 
 from prefdata.judges.asking.delimiters import disarm_title
 from prefdata.judges.base import Candidates
+from prefdata.records.base import fill_absent
 
 Shown = Literal["response", "thoughts", "both"]
 NO_THOUGHTS = "no_thoughts: a response has no thoughts to judge; set shows: response or both"
@@ -33,9 +34,8 @@ def show_thoughts(
     Returns:
         (the candidates with such texts, the comparisons that can't be made).
     """
-    if "thoughts" not in candidates.responses.columns:
-        none = pl.lit(None, dtype=pl.String)
-        candidates = replace(candidates, responses=candidates.responses.with_columns(thoughts=none))
+    filled = fill_absent(candidates.responses, {"thoughts": pl.String})
+    candidates = replace(candidates, responses=filled)
     thoughts, text = (disarm_title(pl.col(name), "thoughts") for name in ("thoughts", "text"))
     if shown == "both":
         both = pl.format("[Thoughts]\n{}\n[End of thoughts]\n\n{}", thoughts, text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from prefdata.judges.asking.written import strip_thoughts
 from prefdata.judges.base import Candidates, Judge, from_chances
 from prefdata.judges.checking.faults import is_of_row, quote
 from prefdata.messages.columns import CALLS
+from prefdata.records.base import fill_absent
 
 CHECKED = {"reward": pl.Float64, "unscored": pl.String, "trace": pl.String}
 """The columns that `verify` returns."""
@@ -91,14 +91,3 @@ class Verifier(Judge):
         Returns:
             One row per response, in order: reward (0 to 1; null where unscored), unscored, trace.
         """
-
-
-def fill_absent(
-    rows: pl.DataFrame, columns: Mapping[str, pl.DataType | type[pl.DataType]]
-) -> pl.DataFrame:
-    """The rows with these columns; absent ones are null."""
-    return rows.with_columns(
-        pl.lit(None, dtype=kind).alias(name)
-        for name, kind in columns.items()
-        if name not in rows.columns
-    )
