@@ -10,7 +10,7 @@ import typer
 
 from prefdata import __version__
 from prefdata.cli import inspection, memo, schemas, stages
-from prefdata.cli.command import print_error
+from prefdata.cli.command import print_crash, print_error
 
 _EPILOG = """\
 Examples:
@@ -28,6 +28,8 @@ Exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit code."""
+    if arguments is None:
+        sys.excepthook = print_crash
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(build_app())
     try:

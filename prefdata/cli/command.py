@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prefdata.errors import ConfigError, PrefdataError
+from prefdata.text.controls import escape_controls
 
 if TYPE_CHECKING:
     from prefdata.config import Params
@@ -127,14 +129,27 @@ def prepare_logging(verbose: bool) -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if verbose:
-        logging.basicConfig(level=logging.INFO)
+        _log(logging.INFO)
         return
     for variable, value in _SILENT.items():
         os.environ.setdefault(variable, value)
-    logging.basicConfig(level=logging.ERROR)
+    _log(logging.ERROR)
     logging.getLogger("prefdata").setLevel(logging.WARNING)
     for name in ("apache_beam", "root", "transformers", "sentence_transformers"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class _LogFormatter(logging.Formatter):
+    """Logs without controls: messages quote texts from anywhere."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape_controls(super().format(record))
+
+
+def _log(level: int) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LogFormatter(logging.BASIC_FORMAT))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def import_beam() -> None:
@@ -147,7 +162,13 @@ def import_beam() -> None:
 
 def print_error(command: str, problem: object) -> None:
     """Print to standard error why the command ends."""
-    print(f"prefdata {command}: {problem}".replace("prefdata :", "prefdata:"), file=sys.stderr)
+    text = f"prefdata {command}: {problem}".replace("prefdata :", "prefdata:")
+    print(escape_controls(text), file=sys.stderr)
+
+
+def print_crash(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print an error that prefdata does not know, as Python does but without its controls."""
+    sys.stderr.write(escape_controls("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _run(work: Callable[[], None], given: Given, takes_beam: bool) -> int:

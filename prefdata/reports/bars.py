@@ -13,6 +13,7 @@ from rich.text import Text
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
 from prefdata.reports.progress import CallTally, Tallies
+from prefdata.text.controls import escape_controls
 
 
 class _Console(Console):
@@ -88,12 +89,12 @@ class BarProgress(Progress):
         self._draw(call, self._tallies.advance(call, requests))
 
     def note(self, text: str) -> None:
-        self._console.print(Text(text))
+        self._console.print(Text(escape_controls(text)))
 
     def _draw(self, call: str, tally: CallTally) -> None:
         with self._lock:
             if call not in self._tasks:
-                self._tasks[call] = self._bars.add_task(call, figures="")
+                self._tasks[call] = self._bars.add_task(escape_controls(call), figures="")
             self._bars.update(
                 self._tasks[call],
                 total=tally.expected,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from prefdata.text.controls import escape_json_controls
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -42,7 +44,7 @@ class Report(Figures, ABC):
 
     def to_json(self) -> str:
         """All figures as one JSON object on one line."""
-        return self.model_dump_json(by_alias=True)
+        return escape_json_controls(self.model_dump_json(by_alias=True))
 
 
 class Files(Report):

@@ -9,6 +9,7 @@ from typing import TextIO
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
 from prefdata.reports.progress import LINE_SECONDS, Tallies
+from prefdata.text.controls import escape_controls
 
 
 class LineProgress(Progress):
@@ -44,5 +45,5 @@ class LineProgress(Progress):
     def note(self, text: str) -> None:
         with self._writing:
             self._written = time.monotonic()
-            self._stream.write(text + "\n")
+            self._stream.write(escape_controls(text) + "\n")
             self._stream.flush()

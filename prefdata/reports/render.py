@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TextIO
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prefdata.reports.base import Block, Grid, Report
+from prefdata.text.controls import escape_controls
 
 _GAP = 2
 """The characters between two columns: one of padding, one of the box."""
@@ -35,7 +37,7 @@ def print_blocks(blocks: list[Block], console: Console) -> None:
     Columns of text are wrapped. A table whose numbers are too wide becomes a list of its rows, with
     one figure per line.
     """
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(map(_neutralise, blocks)):
         if number:
             console.print()
         if isinstance(block, str):
@@ -49,7 +51,7 @@ def print_blocks(blocks: list[Block], console: Console) -> None:
 def format_text(report: Report) -> str:
     """The report as plain text: no colours, and lines as long as they need to be."""
     parts = []
-    for block in report.blocks():
+    for block in map(_neutralise, report.blocks()):
         if isinstance(block, str):
             parts.append(block)
             continue
@@ -59,6 +61,18 @@ def format_text(report: Report) -> str:
             console.print(_table(block, _DASHES))
         parts.append("\n".join(line.rstrip() for line in capture.get().splitlines()))
     return "\n\n".join(parts)
+
+
+def _neutralise(block: Block) -> Block:
+    """The block without controls: texts of rows, models and servers come from anywhere."""
+    if isinstance(block, str):
+        return escape_controls(block)
+    head, *rows = ([_neutralise_cell(cell) for cell in row] for row in (block.head, *block.rows))
+    return replace(block, head=head, rows=rows)
+
+
+def _neutralise_cell(cell: str) -> str:
+    return escape_controls(cell).replace("\n", "\\n")
 
 
 def _table(grid: Grid, lines: box.Box) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -15,8 +16,9 @@ import typer
 from prefdata import __version__
 from prefdata.cli import inspection
 from prefdata.cli.app import build_app, main
+from prefdata.cli.command import prepare_logging, print_crash
 from prefdata.cli.stages import SUMMARIES
-from prefdata.errors import TooManyFaulty
+from prefdata.errors import ModelError, TooManyFaulty
 from prefdata.pipelines.beam.flags import find_unknown
 from prefdata.pipelines.stages.registry import STAGES
 
@@ -102,6 +104,27 @@ def test_an_error_says_what_to_do_and_gives_its_exit_code(
     printed = capsys.readouterr()
     assert printed.err == "prefdata status: 3 of 4 are faulty\n  remedy: Mend them.\n"
     assert printed.out == ""
+
+
+def test_no_error_reaches_the_terminal_raw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ModelError("the server said: \x1b]0;owned\x07\u202e", "Ask\x9b2J it.")
+
+    monkeypatch.setattr(inspection, "print_funnel", fail)
+    assert main(["status", "--params", str(flows.write_params(tmp_path))]) == 1
+    assert main(["st\x1b[2Jatus"]) == 2
+    try:
+        raise ValueError("\x1b[2J of a row")
+    except ValueError as error:
+        print_crash(type(error), error, error.__traceback__)
+    prepare_logging(False)
+    record = logging.LogRecord("prefdata", logging.ERROR, "", 0, "a \x1b[2J row", None, None)
+    own = [h for h in logging.root.handlers if type(h.formatter).__module__.startswith("prefdata")]
+    said = capsys.readouterr().err + "".join(handler.format(record) for handler in own)
+    assert said.count("\\x1b") >= 3
+    assert all(line.isprintable() for line in said.splitlines())
 
 
 def test_an_interrupted_command_says_that_it_can_go_on(

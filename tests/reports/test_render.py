@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import re
 
+import orjson
 import pytest
 from rich.console import Console
 
+from prefdata.reports.bars import BarProgress
 from prefdata.reports.base import Block, Grid, Report, join_counts
+from prefdata.reports.lines import LineProgress
 from prefdata.reports.render import format_text, print_blocks, print_report
 
 CALLS = Grid(
@@ -36,6 +39,13 @@ class Sample(Report):
 
     def blocks(self) -> list[Block]:
         return [CALLS, DROPPED, "tables: data/{prompts,responses}"]
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def print_at(width: int) -> str:
@@ -84,6 +94,38 @@ def test_elsewhere_it_is_plain_text_of_full_width() -> None:
     assert "near_identical_responses 4, high_ches_normalized 19" in stream.getvalue()
     # What looks like markup is text.
     assert "[bold]5  [/x] 1" in stream.getvalue()
+
+
+class Hostile(Report):
+    """A table and a line that would rewrite the terminal, its clipboard and its title."""
+
+    text: str = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b1A\r\u202eyas"
+
+    def blocks(self) -> list[Block]:
+        return [Grid((self.text,), [(f"{self.text}\n  forged line",)]), self.text]
+
+
+def test_texts_from_anywhere_reach_no_terminal_raw() -> None:
+    plain, window = io.StringIO(), Terminal()
+    print_report(Hostile(), plain)
+    print_report(Hostile(), window)
+    for line in plain.getvalue().splitlines():
+        assert line.isprintable()
+    # The renderer's own styles are the only escapes.
+    own = re.sub(r"\x1b\[[0-9;]*m", "", window.getvalue())
+    assert all(line.isprintable() for line in own.splitlines())
+    assert "\\x1b]52;c;cm0gLXJm\\x07" in plain.getvalue()
+    assert "\\n  forged line" in plain.getvalue()
+    assert Hostile().to_json().isprintable()
+    assert orjson.loads(Hostile().to_json()) == {"text": Hostile().text}
+
+
+def test_progress_shows_no_text_raw() -> None:
+    for display in (LineProgress, BarProgress):
+        stream = Terminal()
+        display(stream).note(Hostile().text)
+        assert "\\x1b]52;c" in stream.getvalue()
+        assert re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).strip().isprintable()
 
 
 def test_json_is_the_models_dump_in_one_line() -> None:
