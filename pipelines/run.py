@@ -37,12 +37,14 @@ class Run:
         context: The context of its stages.
         seconds: Seconds by stage, of all rounds.
         usage: Model calls by stage, of all rounds.
+        models: The fingerprint of each model, once all stages have run.
     """
 
     context: Context
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     usage: dict[str, dict[str, Usage]] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
 
     def run_stage(self, stage: Stage) -> Stats:
         """Run one stage, whatever its faults."""
@@ -80,7 +82,7 @@ class Run:
         check_faults(self.context.params, stage, stats)
 
     def run_all(self, stages: Sequence[Stage]) -> None:
-        """Run the stages, export last, in as many rounds as the wanted pairs take."""
+        """Run the stages, in as many rounds as the wanted pairs take before the last one."""
         remove_plan(self.context)
         *before, last = stages
         for number, stage in enumerate(before, 1):
@@ -95,6 +97,8 @@ class Run:
             for stage in again:
                 self.run_counted(stage, names.index(stage.name) + 1, len(stages))
         self.run_counted(last, len(stages), len(stages))
+        engines = self.context.runtime.engines
+        self.models = {name: engine.fingerprint for name, engine in engines.items()}
 
     def top_up(self) -> WantedPairs:
         """Count each prompt's pairs, and plan its next samples."""
@@ -104,7 +108,11 @@ class Run:
 
 
 def run_flow(
-    params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
+    params: Params,
+    beam_arguments: Sequence[str] = (),
+    progress: Progress | None = None,
+    *,
+    export: bool = True,
 ) -> Run:
     """Run all stages that params.yaml wants, in order.
 
@@ -112,13 +120,16 @@ def run_flow(
         params: All of params.yaml.
         beam_arguments: Options for Beam, such as --runner=SparkRunner.
         progress: Receives the progress of the run.
+        export: Whether to publish a dataset; false: the tables alone, and they may be empty.
 
     Raises:
         ConfigError: The settings can't work; raised before any work.
         TooManyFaulty: A stage exceeded its limit of faults; the run stops after it.
+        NoPairs: No pair is left to export.
         KeyboardInterrupt: The run was asked to stop; finished model calls are in the memo.
     """
-    stages = [stage for stage in STAGES if stage.is_wanted(params)]
+    wanted = [stage for stage in STAGES if stage.is_wanted(params)]
+    stages = wanted if export else wanted[:-1]
     with _open_run(params, beam_arguments, progress) as run:
         check_stages(run.context, stages)
         run.run_all(stages)

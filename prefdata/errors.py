@@ -57,6 +57,12 @@ class TooManyFaulty(AbortError):
     exit_code = 3
 
 
+class NoPairs(AbortError):
+    """The flow came to no pair, so there is no dataset; the tables were written."""
+
+    exit_code = 3
+
+
 class DropRecord(PrefdataError):
     """One record is at fault. `reason` is a short code for counting, `problem` the detail."""
 

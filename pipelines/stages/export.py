@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from prefdata import __version__
-from prefdata.accounting.stats import Stats, account
+from prefdata.accounting.stats import Stats, account, read_stats
 from prefdata.audit.summary import summarize_judges
 from prefdata.comparisons.sides import join_responses
 from prefdata.config.generate import Policy
@@ -25,6 +25,7 @@ from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.dropped import no_dropped
 from prefdata.records.message import STRUCTURE
+from prefdata.reports.no_pairs import explain_no_pairs
 from prefdata.tables import Table, begin, read_info, write_bucket
 from prefdata.tables.layout import Asked
 from prefdata.tables.read import is_finished
@@ -51,6 +52,7 @@ class ExportStage(Stage):
         make_export(context)
 
     def begin(self, context: Context) -> None:
+        _check_pairs(context)
         folder.begin_dataset(context.catalog.dataset)
         begin(context.dropped)
 
@@ -75,6 +77,18 @@ class ExportStage(Stage):
 def make_export(context: Context) -> Export:
     """The export of params.yaml."""
     return context.runtime.part(EXPORTS, context.params.export.format, "export.format")
+
+
+def _check_pairs(context: Context) -> None:
+    """Raise NoPairs where there is nothing to export. An earlier dataset stays as it is."""
+    from prefdata.pipelines.stages.registry import STAGES
+
+    if read_info(context.table("filtered")).rows:
+        return
+    tables = {stage.name: context.table(stage.table) for stage in STAGES if stage.table}
+    dropped = {name: context.catalog.dropped(name) for name in tables}
+    filtered = read_stats(context.catalog, "filter") or Stats()
+    raise explain_no_pairs(context.params, tables, dropped, filtered)
 
 
 def _find_structure(context: Context, bucket: int) -> Iterator[list[str]]:

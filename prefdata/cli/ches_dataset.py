@@ -18,7 +18,6 @@ from prefdata.ches.measure import COLUMNS
 from prefdata.cli.ches_rows import find_reasons, join_pairs, read_dataset
 from prefdata.config.params import Params
 from prefdata.config.presets import ches_params
-from prefdata.dataset.manifest import read_manifest
 from prefdata.engines.registry import ENGINES
 from prefdata.errors import ConfigError, ModelError, TooManyFaulty
 from prefdata.files import storage
@@ -141,11 +140,10 @@ def run_ches(
     rows = read_dataset(source, copied_to=out if wanted else None)
     with _open_folder(out) as tables:
         params = ches_params(source, policy, settings if wanted else None, tables, memo, completion)
-        usage = _run(params, beam_arguments, progress)
+        usage, fingerprint = _run(params, beam_arguments, progress)
         catalog = Catalog(tables)
         pairs = join_pairs(rows.pairs, catalog, filtered=bool(wanted))
         reasons = find_reasons(rows, pairs, catalog)
-        fingerprint = read_manifest(catalog.dataset).models["policy"]
     if not pairs.height:
         raise ModelError(
             f"{data}: no pair could be measured; the first: {reasons['detail'][0]}",
@@ -192,11 +190,12 @@ def _check_copy(limited: bool, out: str | None, add_columns: bool) -> None:
 
 def _run(
     params: Params, beam_arguments: Sequence[str], progress: Progress | None
-) -> dict[str, Usage]:
-    """Run the flow. Returns the model calls of the stage ches."""
+) -> tuple[dict[str, Usage], str]:
+    """Run the flow. Returns the model calls of the stage ches, and the model's fingerprint."""
     from prefdata.pipelines.run import run_flow
 
-    return run_flow(params, beam_arguments, progress).usage["ches"]
+    run = run_flow(params, beam_arguments, progress, export=False)
+    return run.usage["ches"], run.models["policy"]
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from prefdata.config.params import (
     ChesParams,
-    ExportParams,
     FilterParams,
     GenerateParams,
     IngestParams,
@@ -60,5 +59,4 @@ def ches_params(
         ches=ChesParams(completion=completion, max_faulty_fraction=1),
         pair=PairParams(strategy=AllAboveMarginConfig(min_margin=0)),
         filter=FilterParams(filters=[limit] if limit else [], max_faulty_fraction=1),
-        export=ExportParams(name="pairs by CHES"),
     )

@@ -9,8 +9,9 @@ MEANINGS = {
     0: "done",
     1: "stopped by an error; what was finished is kept",
     2: "wrong configuration or command; no work was started",
-    3: "the stage's table was written, but more records were faulty than its "
-    "`max_faulty_fraction` allows; `run` stops there",
+    3: "the tables were written, but more records of a stage were faulty than its "
+    "`max_faulty_fraction` allows, where `run` stops, or the flow came to no pair, and there is no "
+    "dataset",
     130: "interrupted by Ctrl-C; the same command continues",
     143: "interrupted by SIGTERM; the same command continues",
 }
