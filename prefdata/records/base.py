@@ -34,7 +34,7 @@ _SCALARS: dict[type, pa.DataType] = {
 class Record(BaseModel):
     """A row of a table. Immutable, and without columns that are not declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     sort_by: ClassVar[tuple[str, ...]] = ()
     """The columns that order a bucket, so that the same rows give the same bytes."""
@@ -55,9 +55,7 @@ def parquet_schema(record: type[Record]) -> pa.Schema:
 @cache
 def polars_schema(record: type[Record]) -> pl.Schema:
     """The polars schema of a record, columns in the record's order."""
-    frame = pl.from_arrow(arrow_schema(record).empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame.schema
+    return pl.Schema(arrow_schema(record))
 
 
 def fill_columns(rows: pl.DataFrame, record: type[Record]) -> pl.DataFrame:
