@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from prefdata.ches.measure import COLUMNS
+from prefdata.comparisons.judgments import join_judgments, turn_judgments
 from prefdata.comparisons.sides import join_forms, join_texts, orient_labels
 from prefdata.config.params import Params
 from prefdata.errors import ConfigError
@@ -12,12 +13,15 @@ from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES
 from prefdata.pairs.base import Strategy
 from prefdata.pairs.registry import STRATEGIES
+from prefdata.parts.judge_names import check_judges
 from prefdata.parts.policy_names import check_policies
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
 from prefdata.pipelines.stages.generate import name_policies
+from prefdata.pipelines.stages.judge import name_judges
 from prefdata.records import Pair
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import drop_rows
+from prefdata.records.judgment import JUDGED
 
 _IDS = ["prompt_id", "chosen_id", "rejected_id"]
 
@@ -32,13 +36,16 @@ class PairStage(BucketStage):
     unit = "comparisons"
 
     def reads(self, params: Params) -> list[str]:
-        ches = ["ches"] if _needs_ches(params) else []
-        return ["labels", "responses", *ches]
+        strategy = STRATEGIES.parts[params.pair.strategy.kind]
+        ches = ["ches"] if strategy.needs_ches else []
+        judgments = ["judgments"] if strategy.needs_judgments else []
+        return ["labels", "responses", *ches, *judgments]
 
     def check(self, context: Context) -> None:
         params, strategy = context.params, make_strategy(context)
         check_policies(strategy, *name_policies(params))
-        if _needs_ches(params) and params.ches is None:
+        check_judges(strategy, name_judges(params))
+        if strategy.needs_ches and params.ches is None:
             raise ConfigError(
                 f"pair.strategy: {strategy.kind} goes by CHES, and there is no section `ches`",
                 "Add one, such as `ches: {model: policy}`.",
@@ -61,6 +68,9 @@ class PairStage(BucketStage):
             on = ["chosen_id", "rejected_id"]
             ches = context.read("ches", bucket, [*on, *COLUMNS])
             comparisons = comparisons.join(ches, on=on, how="left", maintain_order="left")
+        if strategy.needs_judgments:
+            judgments = context.read("judgments", bucket, JUDGED)
+            comparisons = join_judgments(comparisons, turn_judgments(comparisons, judgments))
         comparisons = join_forms(join_texts(comparisons, responses), responses)
         selected = strategy.select(comparisons).drop("chosen", "rejected")
         pairs = selected.filter(pl.col("reason").is_null())
@@ -74,7 +84,3 @@ class PairStage(BucketStage):
 def make_strategy(context: Context) -> Strategy:
     """The strategy of params.yaml."""
     return context.runtime.part(STRATEGIES, context.params.pair.strategy, "pair.strategy")
-
-
-def _needs_ches(params: Params) -> bool:
-    return STRATEGIES.parts[params.pair.strategy.kind].needs_ches

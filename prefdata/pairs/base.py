@@ -22,9 +22,14 @@ class Strategy(Part):
     most: int | None = None
     """The most pairs that it makes per prompt; None: one for every comparison."""
     needs_ches: ClassVar[bool] = False
+    needs_judgments: ClassVar[bool] = False
 
     def policies(self) -> Sequence[str]:
         """The policies that its settings name."""
+        return ()
+
+    def judges(self) -> Sequence[str]:
+        """The judges that its settings name."""
         return ()
 
     @abstractmethod
@@ -36,7 +41,8 @@ class Strategy(Part):
                 0.5), agreement, flag, chosen and rejected: the texts, to break ties by content and
                 never by an id; chosen_policy, rejected_policy and same_form as in `Pair`. Where the
                 strategy `needs_ches` also ches, ches_normalized and last_hidden_inner_product of
-                the pair, null where data/ches has none.
+                the pair, null where data/ches has none. Where it `needs_judgments`, also judgments:
+                a list of `PairJudgment`, every judgment of the comparison.
 
         Returns:
             The comparisons, in any order, with `reason` (null: it becomes a pair) and `detail`.
@@ -49,3 +55,10 @@ def compute_margin() -> pl.Expr:
     Rounded: 2 * 0.7 - 1 is slightly below 0.4, and a label's last bits depend on the ids.
     """
     return (2 * pl.col("soft_label") - 1).round(12)
+
+
+def list_judgments(comparisons: pl.DataFrame) -> pl.DataFrame:
+    """One row per judgment of a comparison: prompt_id, chosen_id, rejected_id and the fields of
+    `PairJudgment`."""
+    rows = comparisons.select("prompt_id", "chosen_id", "rejected_id", "judgments")
+    return rows.filter(pl.col("judgments").list.len() > 0).explode("judgments").unnest("judgments")

@@ -7,6 +7,7 @@ from typing import Literal
 import polars as pl
 
 from prefdata.pairs.base import Strategy, StrategyConfig
+from prefdata.pairs.standings import join_standings
 
 
 class BestWorstConfig(StrategyConfig):
@@ -24,21 +25,7 @@ class BestWorst(Strategy):
     most = 1
 
     def select(self, comparisons: pl.DataFrame) -> pl.DataFrame:
-        # Sorted by text, so that the sums below depend on neither the order nor the ids.
-        rows = comparisons.sort("prompt_id", "chosen", "rejected")
-        wins = rows.select("prompt_id", response_id="chosen_id", p="soft_label")
-        losses = rows.select("prompt_id", response_id="rejected_id", p=1 - pl.col("soft_label"))
-        standings = (
-            pl.concat([wins, losses])
-            .group_by("prompt_id", "response_id", maintain_order=True)
-            .agg(pl.col("p").mean())
-        )
-        for side in ("chosen", "rejected"):
-            rows = rows.join(
-                standings.rename({"response_id": f"{side}_id", "p": f"standing_{side}"}),
-                on=["prompt_id", f"{side}_id"],
-                how="left",
-            )
+        rows = join_standings(comparisons)
         distance = (pl.col("standing_chosen") - pl.col("standing_rejected")).round(12)
         # Rounded: the last bits of a label depend on the order of the two ids.
         label = pl.col("soft_label").round(12)

@@ -69,7 +69,7 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             {"pair": {"strategy": {"kind": "random"}}},
-            "pair.strategy.kind: 'random' is unknown; known: all_above_margin, best_worst",
+            "pair.strategy.kind: 'random' is unknown; known: adjacent_ranks, all_above_margin",
         ),
         (
             {"pair": {"strategy": {"kind": "best_worst", "typo": 1}}},
