@@ -1,13 +1,14 @@
-"""Runs a response's Python code against given tests in a process of its own, with limits.
+"""Runs a response's Python code against given tests, with limits.
 
-What it is: a subprocess in an empty folder of its own, without the parent's environment, with
-limits on CPU time, idle time, memory, file size, open files and new processes, cut off from the
-network where Linux lets an unprivileged process do that, and killed with its process group.
+By bubblewrap (`bwrap`), where the system has it: the code sees Python, the system's libraries and
+an empty folder of its own, no other file, no network and no process, and it ends with its run. Else
+in a process of its own: docs/how-to/choose_judges.md has the table of what that does not hold.
 
-What it is not: a wall against malicious code. The code can read every file that the user can read,
-and write where the user can write. As root it can start processes and leave its process group. It
-shares an interpreter with the tests, so code that looks for them can cheat. If responses can't be
-trusted, run prefdata in a container or a virtual machine.
+Both start in an empty folder, without the parent's environment, with limits on CPU time, idle time,
+memory, file size and open files. Where Linux filters system calls (x86-64, 64-bit ARM), the code
+can start threads but no processes, open no sockets and signal nobody else, whoever runs it.
+
+The code shares an interpreter with its tests, so code that looks for them can cheat.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
 
 import orjson
 import psutil
@@ -33,6 +38,13 @@ _LOOK = 0.1
 
 RESULT_BYTES = 1 << 20
 """The largest file that the code may write. What it prints is discarded."""
+
+
+Runner = Literal["bwrap", "process"]
+
+_HARNESS = Path(__file__).with_name("harness.py").read_text(encoding="utf-8")
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
+"""What Python needs of a Linux system."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +71,35 @@ class Outcome:
     isolated: bool = False
 
 
-def run_tests(code: str, tests: list[str], limits: Limits) -> Outcome:
+@cache
+def find_runner() -> Runner:
+    """The strictest runner that works here."""
+    with tempfile.TemporaryDirectory(prefix="prefdata-") as folder:
+        command = [*_enter(folder), sys.executable, "-c", ""]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if subprocess.run(command, capture_output=True, timeout=60).returncode == 0:
+                return "bwrap"
+    return "process"
+
+
+def _enter(folder: str) -> list[str]:
+    """The start of a command line that bubblewrap runs, with this folder as the only one of its
+    own."""
+    python = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent)}
+    shown = [*_SYSTEM, *sorted(python, key=len)]
+    return [
+        *(shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"),
+        *("--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"),
+        *(word for path in shown for word in ("--ro-bind-try", path, path)),
+        *("--bind", folder, folder, "--remount-ro", "/", "--chdir", folder, "--"),
+    ]
+
+
+def run_tests(code: str, tests: list[str], limits: Limits, runner: Runner = "process") -> Outcome:
     """Run the code, and then each test with the code's names in scope."""
     nonce = secrets.token_hex(16)
     job = {"code": code, "tests": tests, "nonce": nonce, "bytes": RESULT_BYTES}
+    job["isolated"] = runner == "bwrap"
     job |= {"seconds": limits.seconds, "memory": limits.memory_mb << 20}
     with (
         tempfile.TemporaryDirectory(prefix="prefdata-", ignore_cleanup_errors=True) as folder,
@@ -70,7 +107,10 @@ def run_tests(code: str, tests: list[str], limits: Limits) -> Outcome:
     ):
         # As isolated as -I, which would also ignore the hash seed: sets keep their order.
         process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-c", _HARNESS],
+            [
+                *(_enter(folder) if runner == "bwrap" else []),
+                *(sys.executable, "-s", "-P", "-c", _HARNESS),
+            ],
             stdin=subprocess.PIPE,
             stdout=result,
             stderr=subprocess.DEVNULL,
@@ -126,7 +166,8 @@ def _look_at(process: psutil.Process) -> tuple[float, bool]:
 
 
 def _read_outcome(written: bytes, nonce: str, code: int, limits: Limits) -> Outcome:
-    if code == -signal.SIGXCPU:
+    # bubblewrap reports a signal as a shell does.
+    if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
         return Outcome(stopped=f"out of time: {limits.seconds} s of CPU")
     # Code that ends the process before the tests has passed none of them.
     for line in reversed(written.splitlines()):
@@ -135,60 +176,3 @@ def _read_outcome(written: bytes, nonce: str, code: int, limits: Limits) -> Outc
             if isinstance(outcome, dict) and outcome.get("nonce") == nonce:
                 return Outcome(tuple(outcome["tests"]), outcome["stopped"], outcome["isolated"])
     return Outcome(stopped="ended before the tests did")
-
-
-_HARNESS = r"""
-import ctypes, gc, json, os, resource, signal, sys
-job = json.loads(sys.stdin.buffer.read())
-uid, gid = os.getuid(), os.getgid()
-isolated = False
-if sys.platform == "linux":
-    libc = ctypes.CDLL(None, use_errno=True)
-    isolated = libc.unshare(0x10000000 | 0x40000000) == 0  # a user and a network namespace
-    if isolated:
-        # Without a map of ids no file can be made.
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"),
-                           ("gid_map", f"{gid} {gid} 1")):
-            try:
-                with open("/proc/self/" + name, "w") as file:
-                    file.write(text)
-            except OSError:
-                pass
-    else:
-        isolated = libc.unshare(0x40000000) == 0  # root may without
-null = os.open(os.devnull, os.O_RDWR)
-out = os.dup(1)
-for fd in (0, 1, 2):
-    os.dup2(null, fd)
-def limit(name, value):
-    try:
-        resource.setrlimit(getattr(resource, name), (value, value))
-    except (AttributeError, ValueError, OSError):
-        pass  # not every system has every limit
-soft = job["seconds"]
-resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 1))
-limit("RLIMIT_AS", job["memory"])
-limit("RLIMIT_FSIZE", job["bytes"])
-limit("RLIMIT_NOFILE", 64)
-limit("RLIMIT_NPROC", 0)
-limit("RLIMIT_CORE", 0)
-def name_of(error):
-    return type(error).__name__[:60]
-tests, stopped = [], None
-names = {"__name__": "answer"}
-try:
-    exec(compile(job["code"], "answer", "exec"), names)
-except BaseException as error:
-    stopped = "the code fails: " + name_of(error)
-else:
-    for test in job["tests"]:
-        try:
-            exec(compile(test, "test", "exec"), names)
-            tests.append("")
-        except BaseException as error:
-            tests.append(name_of(error))
-outcome = json.dumps({"nonce": job["nonce"], "tests": tests, "stopped": stopped,
-                      "isolated": isolated})
-os.write(out, b"\n" + outcome.encode() + b"\n")
-os._exit(0)
-"""

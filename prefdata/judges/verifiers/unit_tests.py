@@ -15,7 +15,7 @@ from pydantic import Field
 from prefdata.errors import ConfigError
 from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.faults import quote
-from prefdata.judges.checking.sandbox import Limits, run_tests
+from prefdata.judges.checking.sandbox import Limits, Runner, find_runner, run_tests
 from prefdata.judges.checking.verifier import CHECKED, Verifier
 
 _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
@@ -35,6 +35,15 @@ class UnitTestsConfig(JudgeConfig):
         False,
         description="Reward the share of the tests that pass, instead of whether all do.",
         examples=[True],
+    )
+    runner: Literal["auto", "bwrap", "process"] = Field(
+        "auto",
+        description="What runs the code: bwrap (bubblewrap) shows it nothing of the system but "
+        "Python; process is a process with limits; auto: bwrap where it works.",
+        examples=["process"],
+    )
+    allow_root: bool = Field(
+        False, description="Run the code as root without bwrap.", examples=[True]
     )
     require_no_network: bool = Field(
         True,
@@ -56,10 +65,10 @@ class UnitTestsJudge(Verifier):
     def verify(self, responses: pl.DataFrame) -> pl.DataFrame:
         distinct = responses.select("text", "ground_truth").unique(maintain_order=True)
         tests = {text: _parse_tests(text) for text in distinct["ground_truth"].unique()}
-        self._probe()
+        runner = self._choose_runner()
         jobs = [(text, tests[ground_truth]) for text, ground_truth in distinct.iter_rows()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            checked = list(pool.map(lambda job: self._check(*job), jobs))
+            checked = list(pool.map(lambda job: self._check(*job, runner), jobs))
         rows = [(*key, *row) for key, row in zip(distinct.iter_rows(), checked, strict=True)]
         schema = {"text": pl.String, "ground_truth": pl.String, **CHECKED}
         return responses.join(
@@ -69,10 +78,10 @@ class UnitTestsJudge(Verifier):
             maintain_order="left",
         ).select(list(CHECKED))
 
-    def _check(self, text: str, tests: list[str] | str) -> Row:
+    def _check(self, text: str, tests: list[str] | str, runner: Runner) -> Row:
         if isinstance(tests, str):
             return None, tests, None
-        outcome = run_tests(extract_code(text), tests, self._limits())
+        outcome = run_tests(extract_code(text), tests, self._limits(), runner)
         if outcome.stopped is not None:
             return 0.0, None, outcome.stopped
         passed = outcome.tests.count("")
@@ -83,13 +92,21 @@ class UnitTestsJudge(Verifier):
             trace += f"; {quote(tests[first])}: {outcome.tests[first]}"
         return share if self.config.partial else float(share == 1), None, trace
 
-    def _probe(self) -> None:
-        """Raise ConfigError if empty code fails to run, or can't be cut off from the network."""
-        outcome = run_tests("", ["pass"], self._limits())
+    def _choose_runner(self) -> Runner:
+        """Raise ConfigError if empty code fails to run, or is less held than the settings want."""
+        runner = find_runner() if self.config.runner == "auto" else self.config.runner
+        if runner == "process" and os.geteuid() == 0 and not self.config.allow_root:
+            raise ConfigError(
+                f"{self.where}: the code of responses would run as root, who may read and write "
+                "every file",
+                "Install bubblewrap (bwrap), run as another user or, in a container that holds "
+                "nothing else, set allow_root: true.",
+            )
+        outcome = run_tests("", ["pass"], self._limits(), runner)
         if outcome.tests != ("",):
             raise ConfigError(
                 f"{self.where}: code that does nothing does not run here: {outcome.stopped}",
-                "Raise memory_mb or seconds.",
+                "Raise memory_mb or seconds, or choose another runner.",
             )
         if self.config.require_no_network and not outcome.isolated:
             raise ConfigError(
@@ -97,6 +114,7 @@ class UnitTestsJudge(Verifier):
                 "Run where unprivileged user namespaces are allowed or, in a container that has "
                 "no network, set require_no_network: false.",
             )
+        return runner
 
     def _limits(self) -> Limits:
         return Limits(self.config.seconds, self.config.memory_mb)

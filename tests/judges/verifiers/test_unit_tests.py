@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from judges.verifying import rewards
 
 from prefdata.errors import ConfigError
 from prefdata.judges.checking import sandbox
-from prefdata.judges.checking.sandbox import Limits, Outcome, run_tests
+from prefdata.judges.checking.harness import CALLS
+from prefdata.judges.checking.sandbox import Limits, Outcome, Runner, find_runner, run_tests
 from prefdata.judges.verifiers import unit_tests
 from prefdata.judges.verifiers.unit_tests import extract_code
 
@@ -32,8 +34,8 @@ factorial(3)
 """
 TESTS = '["assert factorial(0) == 1", "assert factorial(5) == 120"]'
 WRONG = "def factorial(n):\n    return 1"
-ANYWHERE = {"seconds": 2, "require_no_network": False}
-"""Also where the system does not let code be cut off."""
+ANYWHERE = {"seconds": 2, "require_no_network": False, "allow_root": True}
+"""Also where the system does not let code be cut off, and as root."""
 LIMITS = Limits(seconds=1, memory_mb=256)
 
 
@@ -129,7 +131,7 @@ def test_code_that_is_cut_off_reaches_no_network() -> None:
 def test_where_code_can_not_be_cut_off_it_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def bare(code: str, tests: list[str], limits: Limits) -> Outcome:
+    def bare(code: str, tests: list[str], limits: Limits, runner: str) -> Outcome:
         ran.append(code)
         return Outcome(("",) * len(tests))
 
@@ -144,10 +146,86 @@ def test_where_code_can_not_be_cut_off_it_is_not_run(monkeypatch: pytest.MonkeyP
     with pytest.raises(
         ConfigError, match=r"(?s)cut off from the network.*require_no_network: false"
     ):
-        build("unit_tests").judge(given_, asking())
+        build("unit_tests", allow_root=True).judge(given_, asking())
     assert ran == [""]
-    free = build("unit_tests", require_no_network=False)
+    free = build("unit_tests", require_no_network=False, allow_root=True)
     assert free.judge(given_, asking())["preference"].to_list() == [0.5]
+
+
+THREADS = """
+import asyncio, threading
+from concurrent.futures import ThreadPoolExecutor
+
+def total(numbers):
+    with ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(abs, numbers))
+
+started = threading.Thread(target=asyncio.run, args=(asyncio.sleep(0),))
+started.start()
+started.join()
+"""
+filtered = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in CALLS,
+    reason="only Linux on x86-64 and 64-bit ARM filters system calls",
+)
+
+
+@pytest.fixture(params=["process", "bwrap"])
+def runner(request: pytest.FixtureRequest) -> Runner:
+    if request.param == "bwrap" and find_runner() != "bwrap":
+        pytest.skip("bwrap is not here, or does not work")
+    return request.param  # type: ignore[no-any-return]
+
+
+@filtered
+def test_code_may_start_threads_whoever_runs_it(runner: Runner) -> None:
+    assert run_tests(THREADS, ["assert total([-1, 2]) == 3"], LIMITS, runner).tests == ("",)
+
+
+@filtered
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os; os.fork()",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.execv('/bin/true', ['true'])",
+        "import os; os.kill(os.getppid(), 0)",
+        "import os; os.kill(-1, 0)",
+        "import socket; socket.socket(socket.AF_UNIX)",
+        "import socket; socket.socket()",
+    ],
+)
+def test_code_starts_no_process_signals_nobody_and_opens_no_socket(
+    code: str, runner: Runner
+) -> None:
+    stopped = run_tests(code, ["pass"], LIMITS, runner).stopped
+    assert stopped in ("the code fails: PermissionError", "the code fails: OSError")
+
+
+def test_bubblewrap_shows_no_files(tmp_path: Path, runner: Runner) -> None:
+    (tmp_path / "secret").write_text("x")
+    code = f"import os\nseen = [os.path.exists(p) for p in ('{tmp_path}/secret', '/etc/passwd')]"
+    code += "\nopen('mine', 'w').write('x')"
+    wanted = str([runner == "process"] * 2)
+    assert run_tests(code, [f"assert seen == {wanted}"], LIMITS, runner).tests == ("",)
+
+
+def test_root_runs_no_code_without_bubblewrap_unless_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(unit_tests, "find_runner", lambda: "process")
+    with pytest.raises(ConfigError, match=r"(?s)as root.*bubblewrap.*allow_root: true"):
+        rewards("unit_tests", [WRONG], "pass", require_no_network=False)
+    ((reward, _),) = rewards("unit_tests", [WRONG], "pass", **ANYWHERE).values()
+    assert reward == 1.0
+
+
+def test_without_bubblewrap_a_process_runs_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    find_runner.cache_clear()
+    assert find_runner() == "process"
+    find_runner.cache_clear()
 
 
 def test_nothing_is_left_running() -> None:

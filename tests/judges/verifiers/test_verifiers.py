@@ -17,7 +17,9 @@ from prefdata.messages.columns import CALLS
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 
-SETTINGS: dict[str, dict[str, Any]] = {"unit_tests": {"seconds": 2, "require_no_network": False}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "unit_tests": {"seconds": 2, "require_no_network": False, "allow_root": True}
+}
 """What a kind is built with, where its defaults need more than any system has."""
 GROUND_TRUTHS = {
     "constraints": '{"min_words": 4}',
