@@ -15,7 +15,7 @@ VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
 VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
 
-.PHONY: demo smollm2 test test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
+.PHONY: demo smollm2 test test-bwrap test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
@@ -26,6 +26,9 @@ smollm2: $(VENV)/smollm2.done
 
 test: $(VENV)/dev.done
 	pytest -n $(WORKERS) --dist worksteal
+
+test-bwrap: $(VENV)/dev.done
+	pytest -m bwrap tests/judges
 
 test-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm -n 2 --dist worksteal tests/engines

