@@ -16,10 +16,12 @@ from prefdata.accounting.stats import Stats, read_stats, write_stats
 from prefdata.accounting.wanted import WantedPairs
 from prefdata.config.params import Params
 from prefdata.errors import TooManyFaulty
+from prefdata.files.lock import hold_folder, identify_machine
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.execute import execute, parse_options
 from prefdata.pipelines.beam.runtimes import open_runtime
+from prefdata.pipelines.beam.signals import end_orphans, stop_workers
 from prefdata.pipelines.stages.base import Context, Stage
 from prefdata.pipelines.stages.filter import FilterDryRun
 from prefdata.pipelines.stages.registry import STAGES, TOP_UP, find_stage
@@ -124,14 +126,14 @@ def run_flow(
 
     Raises:
         ConfigError: The settings can't work; raised before any work.
+        FolderInUse: Another run works in the data folder.
         TooManyFaulty: A stage exceeded its limit of faults; the run stops after it.
         NoPairs: No pair is left to export.
         KeyboardInterrupt: The run was asked to stop; finished model calls are in the memo.
     """
     wanted = [stage for stage in STAGES if stage.is_wanted(params)]
     stages = wanted if export else wanted[:-1]
-    with _open_run(params, beam_arguments, progress) as run:
-        check_stages(run.context, stages)
+    with _open_run("run", stages, params, beam_arguments, progress) as run:
         run.run_all(stages)
     return run
 
@@ -143,9 +145,8 @@ def run_stage(
     progress: Progress | None = None,
 ) -> Run:
     """Run one stage of STAGES. Raises as `run_flow` does."""
-    with _open_run(params, beam_arguments, progress) as run:
-        stage = find_stage(name)
-        check_stages(run.context, [stage])
+    stage = find_stage(name)
+    with _open_run(name, [stage], params, beam_arguments, progress) as run:
         run.run_counted(stage, 1, 1)
     return run
 
@@ -154,8 +155,7 @@ def run_top_up(
     params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
 ) -> WantedPairs:
     """Plan more samples for the prompts that are short of pairs, and return the counts."""
-    with _open_run(params, beam_arguments, progress) as run:
-        check_stages(run.context, [TOP_UP])
+    with _open_run(TOP_UP.name, [TOP_UP], params, beam_arguments, progress) as run:
         return run.top_up()
 
 
@@ -163,17 +163,16 @@ def dry_run_filters(
     params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
 ) -> Stats:
     """Count what the filters would keep and drop, and write no table."""
-    with _open_run(params, beam_arguments, progress) as run:
-        stage = FilterDryRun()
-        check_stages(run.context, [stage])
+    stage = FilterDryRun()
+    with _open_run("filter --dry-run", [stage], params, beam_arguments, progress) as run:
         return run.run_stage(stage)
 
 
 def check_params(params: Params, names: Sequence[str]) -> None:
     """Check settings, models and files of all stages before any work; the sources only if ingest is
     among `names`. Raises ConfigError."""
-    with _open_run(params, (), None) as run:
-        check_stages(run.context, [find_stage(name) for name in names])
+    with open_runtime(params) as run:
+        check_stages(Context(params, "", run), [find_stage(name) for name in names])
 
 
 def check_stages(context: Context, stages: Sequence[Stage]) -> None:
@@ -207,11 +206,26 @@ def check_faults(params: Params, stage: Stage, stats: Stats) -> None:
 
 @contextmanager
 def _open_run(
-    params: Params, beam_arguments: Sequence[str], progress: Progress | None
+    command: str,
+    stages: Sequence[Stage],
+    params: Params,
+    beam_arguments: Sequence[str],
+    progress: Progress | None,
 ) -> Iterator[Run]:
+    """Check the stages, then hold the data folder until they have run."""
     with open_runtime(params, progress) as run:
         context = Context(params, "", run, beam_arguments=tuple(beam_arguments))
-        yield Run(context, progress or Progress())
+        check_stages(context, stages)
+
+        def stop() -> None:
+            context.runtime.stopping.set()
+            stop_workers()
+
+        with hold_folder(params.data, f"prefdata {command}", stop) as dead:
+            for holder in dead:
+                if holder.machine == identify_machine():
+                    end_orphans(holder.process)
+            yield Run(context, progress or Progress())
 
 
 def _build(stage: Stage, pipeline: object, context: Context) -> None:

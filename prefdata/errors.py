@@ -43,6 +43,12 @@ class StorageError(AbortError):
     """The disk or folder refuses the write: full, read-only, not a folder."""
 
 
+class FolderInUse(AbortError):
+    """Another run works in the folder."""
+
+    exit_code = 2
+
+
 class ModelError(AbortError):
     """A model can't be loaded, or can't do what the configuration asks of it."""
 

@@ -30,6 +30,8 @@ QUIET = "quiet"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVE_SECONDS = 5.0
 """Seconds for the main thread to leave, after the engines' GRACE_SECONDS."""
+ORPHAN_SECONDS = 15.0
+"""Seconds for the workers of a dead process to commit what is finished."""
 SAME_SECONDS = 0.5
 """A signal this soon after the first is the same one, sent to both the group and the process."""
 _WORKERS = {WORKER, "apache_beam.runners.worker.sdk_worker_main"}
@@ -58,10 +60,7 @@ class Stop:
             return
         self.signal, self._at = number, time.monotonic()
         runtimes.stop_runs()
-        workers = beam_workers()
-        for worker in workers:
-            _send(worker, signal.SIGTERM)
-        if not workers and not runtimes.is_asking():
+        if not stop_workers() and not runtimes.is_asking():
             raise KeyboardInterrupt
         threading.Thread(target=self._watch, name="stopping", daemon=True).start()
 
@@ -70,6 +69,7 @@ class Stop:
         self._left.set()
         if self._late:
             runtimes.flush_runs()
+            _kill_workers()
             os._exit(self.exit_code())
 
     def _watch(self) -> None:
@@ -89,8 +89,7 @@ class Stop:
 
     def _end_now(self, why: str) -> None:
         """End the worker processes and this process, with all its threads."""
-        for worker in beam_workers():
-            _send(worker, signal.SIGKILL)
+        _kill_workers()
         _say(f"{why}. Finished model calls are kept; the same command goes on from there.")
         os._exit(self.exit_code())
 
@@ -124,6 +123,41 @@ def beam_workers() -> list[Any]:
             if _WORKERS & set(process.cmdline()):
                 workers.append(process)
     return workers
+
+
+def stop_workers() -> bool:
+    """Ask the worker processes to stop, those too that are suspended; whether there are any."""
+    workers = beam_workers()
+    for worker in workers:
+        _send(worker, signal.SIGTERM)
+        # A suspended process receives no other signal until it goes on.
+        _send(worker, signal.SIGCONT)
+    return bool(workers)
+
+
+def end_orphans(driver: int) -> None:
+    """Wait for the worker processes of a process that is dead, and kill those that stay.
+
+    They end by themselves (worker.py), but may still be writing when the next run begins.
+    """
+    import psutil
+
+    if psutil.pid_exists(driver):
+        return
+    orphans = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(DRIVER) == str(driver) and _WORKERS & set(process.cmdline()):
+                orphans.append(process)
+    left = psutil.wait_procs(orphans, timeout=ORPHAN_SECONDS)[1]
+    for orphan in left:
+        _send(orphan, signal.SIGKILL)
+    psutil.wait_procs(left)
+
+
+def _kill_workers() -> None:
+    for worker in beam_workers():
+        _send(worker, signal.SIGKILL)
 
 
 def _send(process: Any, number: int) -> None:

@@ -164,6 +164,13 @@ def remove(path: str) -> None:
         Path(path).unlink(missing_ok=True)
 
 
+def remove_empty(folder: str) -> None:
+    """Remove the folder if nothing is in it. Remote stores have no empty folders."""
+    if not is_remote(folder):
+        with suppress(OSError):
+            Path(folder).rmdir()
+
+
 def remove_stale(folder: str, seconds: float) -> None:
     """Remove what killed writers left: temporary files older than `seconds`."""
     if is_remote(folder):

@@ -188,13 +188,15 @@ def test_the_error_says_nothing_of_beams_steps(
     assert "[while running" not in capsys.readouterr().err
 
 
-def test_a_stage_that_reads_below_a_file_finds_no_table(
+def test_a_file_in_place_of_the_data_folder_is_named_and_has_no_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flows.write_prompts(tmp_path, 4)
     params = str(flows.write_params(tmp_path))
     (tmp_path / "data").write_text("mine")
     assert cli.main(["generate", "--params", params, "--quiet"]) == 1
-    assert "no finished table here" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(f"prefdata generate: {tmp_path}/data: can't be written")
+    assert "A file stands where a folder is needed" in said
     assert cli.main(["status", "--params", params]) == 0
     assert (tmp_path / "data").read_text() == "mine"

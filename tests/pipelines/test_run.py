@@ -14,6 +14,7 @@ from failing import ERRORS, FailingEngine, error_of
 
 from prefdata.cli.app import main
 from prefdata.engines import scripted
+from prefdata.files.lock import hold_folder
 from prefdata.pipelines.run import run_flow
 
 CODES = {error.partition(":")[0] for error in ERRORS}
@@ -124,3 +125,24 @@ def test_a_run_that_is_killed_time_and_again_ends_as_one_that_never_was(
     assert figures["files"] > 40
     assert figures["asked_again"] == 0
     assert figures["seconds_lost_max"] <= 5
+
+
+def test_a_second_run_in_the_folder_is_refused_and_reports_are_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(tmp_path / "data")
+    flows.write_prompts(tmp_path, 4)
+    path = str(flows.write_params(tmp_path))
+    with hold_folder(folder, "prefdata run", lambda: None):
+        for command in (["run"], ["ingest"], ["filter", "--dry-run"]):
+            assert main([*command, "--params", path, "--quiet"]) == 2
+            said = capsys.readouterr().err
+            assert f"{folder} is in use: prefdata run on " in said
+            assert "remedy: Wait until it ends" in said
+        for command in (["status"], ["memo", "stats"]):
+            assert main([*command, "--params", path]) == 0
+        assert len(list((tmp_path / "data").iterdir())) == 1
+    # DVC runs one stage after another.
+    for stage in ("ingest", "generate"):
+        assert main([stage, "--params", path, "--quiet"]) == 0
+    assert not list((tmp_path / "data").glob("run-*"))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import orjson
 import polars as pl
 import psutil
 import pytest
+
+from prefdata.pipelines.beam import signals
 
 SEVERAL = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 REQUESTS = 6000
@@ -102,6 +104,45 @@ def test_an_interrupted_run_says_so_and_goes_on_from_there(
     if number == signal.SIGINT:
         used = command.resume()
         assert (used["requests"], used["cached"]) == (REQUESTS, remembered)
+
+
+@pytest.fixture
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    """A process like a worker, of a driver that is dead."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()", signals.WORKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, signals.DRIVER: str(dead.pid)},
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_suspended_worker_process_stops_with_its_run(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WNOWAIT)
+    stop = signals.Stop()
+    stop.receive(signal.SIGTERM, None)
+    stop.leave()
+    assert worker.wait(60) == -signal.SIGTERM
+    assert stop.exit_code() == 143
+
+
+def test_the_workers_of_a_dead_run_are_gone_before_the_next_begins(
+    worker: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "ORPHAN_SECONDS", 0.01)
+    driver = int(psutil.Process(worker.pid).environ()[signals.DRIVER])
+    signals.end_orphans(os.getpid())
+    assert worker.poll() is None
+    signals.end_orphans(driver)
+    assert not psutil.pid_exists(worker.pid)
 
 
 @pytest.mark.slow
