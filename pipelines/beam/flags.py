@@ -24,6 +24,11 @@ def find_unknown(arguments: Sequence[str]) -> list[str]:
     return unknown
 
 
+def list_options() -> list[str]:
+    """Every option of Beam, with its two dashes."""
+    return [f"--{flag}" for flag in sorted(_list_flags()[0])]
+
+
 def _list_flags() -> tuple[set[str], set[str]]:
     """Beam's options, and those of them that take a value."""
     from apache_beam.options.pipeline_options import PipelineOptions

@@ -13,7 +13,6 @@ from prefdata.messages.completion import Completion
 from prefdata.reports.progress import open_progress
 
 EXAMPLES = """
-prefdata ches
 prefdata ches --model demo/policy --data demo/data/preferences.jsonl.gz
 prefdata ches --model Qwen/Qwen2.5-0.5B-Instruct --data OWNER/NAME --split train --limit 2000
 prefdata ches --model demo/policy --data pairs.parquet --max-quantile 0.9 --out filtered

@@ -17,6 +17,7 @@ import typer
 
 from prefdata.errors import ConfigError, PrefdataError
 from prefdata.text.controls import escape_controls
+from prefdata.text.similar_names import suggest_name
 
 if TYPE_CHECKING:
     from prefdata.config import Params
@@ -101,7 +102,8 @@ def add_command(
             **shared,
         )
         prepare_logging(verbose)
-        return _run(lambda: run(given, **options), given, takes_beam)
+        known = [name for each in context.command.params for name in each.opts]
+        return _run(lambda: run(given, **options), given, known, takes_beam)
 
     shared = {k: v for k, v in _SHARED.items() if takes_params or k not in ("params", "set")}
     own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
@@ -171,15 +173,16 @@ def print_crash(kind: type[BaseException], error: BaseException, trace: Any) -> 
     sys.stderr.write(escape_controls("".join(traceback.format_exception(kind, error, trace))))
 
 
-def _run(work: Callable[[], None], given: Given, takes_beam: bool) -> int:
-    """Do the work, print errors to standard error, and return the exit code."""
+def _run(work: Callable[[], None], given: Given, known: Sequence[str], takes_beam: bool) -> int:
+    """Do the work, print errors to standard error, and return the exit code. `known` are the
+    command's options."""
     # The many objects of a command's imports live until its end: there is nothing to collect.
     gc.disable()
     from prefdata.pipelines.beam.signals import graceful
 
     with graceful() as stop:
         try:
-            _check_arguments(given.beam_arguments, takes_beam)
+            _check_arguments(given.beam_arguments, known, takes_beam)
             work()
         except PrefdataError as error:
             print_error(given.command, error)
@@ -192,21 +195,25 @@ def _run(work: Callable[[], None], given: Given, takes_beam: bool) -> int:
     return 0
 
 
-def _check_arguments(arguments: Sequence[str], takes_beam: bool) -> None:
+def _check_arguments(arguments: Sequence[str], known: Sequence[str], takes_beam: bool) -> None:
     if not arguments:
         return
     if not takes_beam:
         raise ConfigError(
-            f"it runs no pipeline, so it takes no {' '.join(arguments)}",
+            f"it runs no pipeline, so it takes no {_join_words(arguments, known)}",
             "Leave it out, or see the command's --help.",
         )
-    from prefdata.pipelines.beam.flags import find_unknown
+    from prefdata.pipelines.beam.flags import find_unknown, list_options
 
     unknown = find_unknown(arguments)
     if unknown:
-        raise ConfigError(
-            f"neither prefdata nor Beam knows {' '.join(unknown)}", "See the command's --help."
-        )
+        words = _join_words(unknown, [*known, *list_options()])
+        raise ConfigError(f"neither prefdata nor Beam knows {words}", "See the command's --help.")
+
+
+def _join_words(words: Sequence[str], known: Sequence[str]) -> str:
+    """The words, each option with the one that was meant."""
+    return " ".join(word + suggest_name(word.partition("=")[0], known) for word in words)
 
 
 def _epilog(examples: str, takes_beam: bool) -> str:
@@ -239,7 +246,8 @@ _SHARED = {
         list[str] | None,
         None,
         metavar="KEY=VALUE",
-        help="Override a value of it, such as generate.n=8; may be repeated.",
+        help="Override a value of it, such as generate.n=8; the position after a list's "
+        "last adds to the list; may be repeated.",
     ),
     "json": _option("json", bool, False, metavar=" ", help="Print one JSON object."),
     "quiet": _option("quiet", bool, False, help="Show no progress."),

@@ -34,16 +34,29 @@ prefdata run --params recipes/demo.yaml --set generate.n=8 --set data=/tmp/more
 prefdata run --json | tail -n 1
 prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
 """
-_STAGE_EXAMPLES = """
-prefdata {name}
-prefdata {name} --params recipes/demo.yaml --json
-prefdata {name} --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp
-"""
+_STAGE_EXAMPLES = {
+    "reward-head": "prefdata reward-head --set reward_head.out=data/head",
+    "ingest": "prefdata ingest --set ingest.sources.0.path=prompts.jsonl --set data=/tmp/new",
+    "generate": """
+prefdata generate --set generate.n=8 --set generate.temperature=0.7
+prefdata generate --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp
+""",
+    "judge": "prefdata judge --set 'judge.judges.1={kind: implicit_reward}'",
+    "consensus": "prefdata consensus --set consensus.min_confidence=0.6",
+    "ches": ches.EXAMPLES,
+    "pair": "prefdata pair --set 'pair.strategy={kind: all_above_margin, min_margin: 0.2}'",
+    "augment": "prefdata augment --json | jq .stages.augment.out",
+    "filter": """
+prefdata filter --set 'filter.filters.3={kind: truncation}'
+prefdata filter --dry-run --set filter.filters.0.max_quantile=0.7
+""",
+    "export": "prefdata export --set export.name=mine --set export.license=cc-by-4.0",
+}
+"""What is worth trying with each stage."""
 _TOP_UP_EXAMPLES = """
 prefdata top-up --set generate.accepted_per_prompt=1
 prefdata top-up --set generate.target_pairs=10000 --json
 """
-_DRY_RUN_EXAMPLE = "prefdata filter --dry-run --set filter.filters.0.max_quantile=0.7\n"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -54,11 +67,11 @@ def add_commands(app: typer.Typer) -> None:
     )
     for name, summary in SUMMARIES.items():
         run: Run
-        run, examples = run_one, _STAGE_EXAMPLES.format(name=name)
+        run, examples = run_one, f"prefdata {name}\n{_STAGE_EXAMPLES[name].strip()}"
         if name == "filter":
-            run, examples = run_filter, examples + _DRY_RUN_EXAMPLE
+            run = run_filter
         elif name == "ches":
-            run, examples = ches.measure_ches, ches.EXAMPLES
+            run = ches.measure_ches
             summary += ", or of a preference dataset (--data)"
         add_command(app, name, run, summary, examples, panel="Its stages", takes_beam=True)
     add_command(

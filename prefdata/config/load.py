@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ def load_params(path: str | Path, overrides: Sequence[str] = ()) -> Params:
 
     Args:
         path: The file.
-        overrides: `section.key=value`, with the value as YAML.
+        overrides: `section.key=value`, with the value as YAML. In a list the key is a position;
+            that after the last one adds to it.
 
     Raises:
         ConfigError: The file can't be read, or a setting is wrong.
@@ -35,34 +37,38 @@ def load_params(path: str | Path, overrides: Sequence[str] = ()) -> Params:
         raise ConfigError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a mapping of sections was expected, found {raw!r:.60}")
-    for override in overrides:
-        _override(raw, override)
-    return validate(Params, raw, where=str(path))
+    origins = {_override(raw, override): f"--set {override}" for override in overrides}
+    return validate(Params, raw, where=str(path), origins=origins)
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
+def _override(raw: dict[str, Any], override: str) -> str:
+    """Put the value in its place. Returns its key."""
     path, sign, value = override.partition("=")
-    *parents, last = path.split(".")
+    last = path.rpartition(".")[2]
     if not sign or not last:
         raise ConfigError(f"--set {override}: section.key=value was expected")
     node: Any = raw
-    for key in parents:
-        node = _child(node, key, override)
+    for key, following in pairwise(path.split(".")):
+        node = _child(node, key, following, override)
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
     if isinstance(node, list):
+        if last == str(len(node)):
+            node.append(None)
         node[_position(node, last, override)] = parsed
     else:
         node[last] = parsed
+    return path
 
 
-def _child(node: Any, key: str, override: str) -> Any:
+def _child(node: Any, key: str, following: str, override: str) -> Any:
     if isinstance(node, list):
         child = node[_position(node, key, override)]
     else:
-        child = node.setdefault(key, {})
+        # Only a list has a key of 0: the first one of a list that the file leaves out.
+        child = node.setdefault(key, [] if following == "0" else {})
     if not isinstance(child, dict | list):
         raise ConfigError(f"--set {override}: {key} holds a value, not a section")
     return child
@@ -70,5 +76,8 @@ def _child(node: Any, key: str, override: str) -> Any:
 
 def _position(node: list[Any], key: str, override: str) -> int:
     if not key.isdecimal() or int(key) >= len(node):
-        raise ConfigError(f"--set {override}: {key} is no position of a list of {len(node)}")
+        raise ConfigError(
+            f"--set {override}: {key} is no position of a list of {len(node)}",
+            f"Positions begin at 0; {len(node)} adds to its end.",
+        )
     return int(key)

@@ -13,6 +13,7 @@ from pydantic import RootModel
 from prefdata.engines.config import ModelConfig
 from prefdata.errors import ModelError
 from prefdata.hashing.fingerprint import fingerprint
+from prefdata.text.similar_names import suggest_name
 
 _SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model", ".bin")
 
@@ -70,11 +71,39 @@ def _check_folder(name: str, folder: Path) -> None:
         )
 
 
+def _check_name(name: str, config: ModelConfig) -> None:
+    """Check that a model that is no folder here can be meant for the hub, which is asked for half
+    a minute where it can't be reached. Raises ModelError."""
+    folder = Path(config.model)
+    is_path = config.model.startswith((".", "/", "~")) or config.model.count("/") > 1
+    if not is_path and (config.model.count("/") == 0 or not folder.parent.is_dir()):
+        return
+    if not is_path and _is_cached(config):
+        return
+    there = folder.parent.iterdir() if folder.parent.is_dir() else ()
+    meant = suggest_name(str(folder), [str(each) for each in there if each.is_dir()])
+    here = f"{folder.parent}/ is a folder here" if not is_path else "it is no name of the hub's"
+    raise ModelError(
+        f"models.{name}.model: there is no folder {config.model!r}{meant}, and {here}",
+        "Name a folder that `save_pretrained` wrote, relative to where the command runs. A model "
+        "of the hub whose name begins like a folder here is taken from the hub's cache: download "
+        "it first.",
+    )
+
+
+def _is_cached(config: ModelConfig) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(config.model, "config.json", revision=config.revision)
+    return isinstance(cached, str)
+
+
 def find_hub_commit(name: str, config: ModelConfig) -> str:
     """The commit of a model's repository on the hub. Raises ModelError if there is none."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    _check_name(name, config)
     try:
         path = hf_hub_download(config.model, "config.json", revision=config.revision)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:

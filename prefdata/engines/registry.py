@@ -19,6 +19,7 @@ from prefdata.engines.config import DEFAULT_ENGINE, ModelConfig
 from prefdata.errors import ConfigError
 from prefdata.parts.registry import Registry
 from prefdata.parts.validation import validate
+from prefdata.text.similar_names import suggest_name
 
 
 class EngineRegistry(Registry[Any]):
@@ -49,7 +50,8 @@ class EngineRegistry(Registry[Any]):
         engine = str(settings.get("engine", DEFAULT_ENGINE))
         if engine not in self.parts:
             known = ", ".join(self.parts)
-            raise ConfigError(f"{where}.engine: {engine!r} is unknown; known: {known}")
+            meant = suggest_name(engine, self.parts)
+            raise ConfigError(f"{where}.engine: {engine!r} is unknown{meant}; known: {known}")
         config: ModelConfig = validate(self.parts[engine], settings, where)
         return config
 
@@ -97,7 +99,8 @@ class Engines(Mapping[str, Engine]):
     def __getitem__(self, name: str) -> Engine:
         if name not in self._models:
             raise ConfigError(
-                f"model {name!r} is not defined; models has: {', '.join(self._models)}"
+                f"model {name!r} is not defined{suggest_name(name, self._models)}; models has: "
+                f"{', '.join(self._models)}"
             )
         with self._making:
             if name not in self._made:

@@ -137,7 +137,8 @@ class Inference:
             with nullcontext() if engine.concurrent else self.runtime.model_lock:
                 if self.runtime.stopping.is_set():
                     raise KeyboardInterrupt
-                engine.start()
+                with self.runtime.announce_loading(model):
+                    engine.start()
                 started = time.monotonic()
                 produced: Iterator[pl.DataFrame] = getattr(engine, operation)(missing, settings)
                 for yielded in produced:

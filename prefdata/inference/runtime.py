@@ -6,6 +6,10 @@ Two runs in one process, such as two cells of a notebook, have separate states.
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
 
 from prefdata.inference.committer import Committer
 from prefdata.inference.memo import Memo
@@ -14,6 +18,9 @@ from prefdata.inference.progress import Progress
 
 class Runtime:
     """The state of a run in this process. Threads share it."""
+
+    silence_seconds: ClassVar[float] = 1.0
+    """How long a model may start without a word."""
 
     def __init__(self, progress: Progress | None = None) -> None:
         self.progress = progress or Progress()
@@ -24,6 +31,7 @@ class Runtime:
         self.model_lock = threading.Lock()
         """Held while any engine that isn't `concurrent` works: two models that compute at once
         would only compete for the cores or the GPU's memory."""
+        self._loading: set[str] = set()
         self._memos: dict[str, Memo] = {}
         self._opening = threading.Lock()
 
@@ -36,6 +44,35 @@ class Runtime:
             if root not in self._memos:
                 self._memos[root] = Memo(root)
             return self._memos[root]
+
+    @contextmanager
+    def announce_loading(self, model: str) -> Iterator[None]:
+        """While a model starts: say so if that takes longer than a moment, and how long it took.
+
+        Several threads may wait for one model; it is said once.
+        """
+        started, said = time.monotonic(), threading.Event()
+
+        def say() -> None:
+            with self._opening:
+                if model in self._loading:
+                    return
+                self._loading.add(model)
+            self.progress.note(f"  loading {model} …")
+            said.set()
+
+        timer = threading.Timer(self.silence_seconds, say)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            if said.is_set():
+                self._loading.discard(model)
+        if said.is_set():
+            self.progress.note(f"  {model} is ready after {time.monotonic() - started:.0f} s")
 
     def flush(self) -> None:
         """Commit everything that engines have yielded so far to the memo."""

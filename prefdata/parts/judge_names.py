@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from prefdata.errors import ConfigError
+from prefdata.text.similar_names import suggest_name
 
 
 class NamesJudges(Protocol):
@@ -22,6 +23,7 @@ def check_judges(part: NamesJudges, judges: Sequence[str]) -> None:
     for name in part.judges():
         if name not in judges:
             raise ConfigError(
-                f"{part.where}: no judge is called {name!r}; judge.judges has: {', '.join(judges)}",
+                f"{part.where}: no judge is called {name!r}{suggest_name(name, judges)}; "
+                f"judge.judges has: {', '.join(judges)}",
                 "Name a judge by its `name`, or by its kind where it has none.",
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from prefdata.errors import ConfigError
+from prefdata.text.similar_names import suggest_name
 
 
 class NamesPolicies(Protocol):
@@ -26,7 +27,8 @@ def check_policies(part: NamesPolicies, policies: Sequence[str], others_come: bo
     for name in part.policies():
         if name not in policies and not others_come:
             raise ConfigError(
-                f"{part.where}: no policy is called {name!r}; generate has: {', '.join(policies)}",
+                f"{part.where}: no policy is called {name!r}{suggest_name(name, policies)}; "
+                f"generate has: {', '.join(policies)}",
                 "Name a policy by its `name`, or by its model's name where it has none. Authors of "
                 "existing responses are policies only where a source brings responses.",
             )

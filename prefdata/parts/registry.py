@@ -22,6 +22,7 @@ from pydantic import Field
 from prefdata.errors import ConfigError
 from prefdata.parts.base import Part, PartConfig
 from prefdata.parts.validation import validate
+from prefdata.text.similar_names import suggest_name
 
 P = TypeVar("P", bound=Part)
 
@@ -86,7 +87,9 @@ class Registry(Generic[P]):
         where = where or kind
         if kind not in self.parts:
             known = ", ".join(self.parts)
-            raise ConfigError(f"{where}.kind: {kind!r} is unknown; known: {known}")
+            raise ConfigError(
+                f"{where}.kind: {kind!r} is unknown{suggest_name(kind, self.parts)}; known: {known}"
+            )
         return self.build(validate(self.parts[kind].config_type, settings, where), where)
 
     def _own(self) -> Iterator[type[P]]:

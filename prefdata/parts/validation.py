@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, Union
 from pydantic import BaseModel, ValidationError
 
 from prefdata.errors import ConfigError
+from prefdata.text.similar_names import suggest_name
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -17,39 +18,66 @@ _TAGS = ("kind", "engine")
 """Fields that tell the models of a union apart."""
 
 
-def validate(model: type[Model], raw: Any, where: str = "") -> Model:
-    """The model from raw settings. `where`, such as params.yaml, heads the error message.
+def validate(
+    model: type[Model], raw: Any, where: str = "", origins: Mapping[str, str] | None = None
+) -> Model:
+    """The model from raw settings.
+
+    Args:
+        model: The model.
+        raw: The settings.
+        where: Where they come from, such as params.yaml; it heads the error message.
+        origins: Key -> where its value comes from instead, such as `--set generate.n=x`.
 
     Raises:
-        ConfigError: Some keys are wrong: one line for each, with the valid keys where one is
-            unknown.
+        ConfigError: Some keys are wrong: one line for each, under the place that it comes from,
+            with the valid keys where one is unknown.
     """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        lines = [_explain(model, dict(each)) for each in error.errors()]
+        lines: dict[str, list[str]] = {}
+        for each in error.errors():
+            path: list[str] = []
+            line = _explain(model, dict(each), path)
+            lines.setdefault(_find_origin(path, where, origins or {}), []).append(line)
         # pydantic's own error repeats the input, which may hold a key by mistake.
-        raise ConfigError("\n  ".join([f"{where}:", *lines])) from None
+        text = "\n".join("\n  ".join([f"{place}:", *wrong]) for place, wrong in lines.items())
+        raise ConfigError(text) from None
 
 
-def _explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
-    path: list[str] = []
+def _find_origin(path: Sequence[str], where: str, origins: Mapping[str, str]) -> str:
+    """The place that the value at `path`, or a part of it, comes from."""
+    for key, origin in origins.items():
+        keys = key.split(".")
+        if list(path[: len(keys)]) == keys:
+            return origin
+    inside = [o for key, o in origins.items() if key.split(".")[: len(path)] == list(path)]
+    return f"{where}, with {' '.join(inside)}" if inside else where
+
+
+def _explain(model: type[BaseModel], error: Mapping[str, Any], path: list[str]) -> str:
+    """The error in a line. `path` gets the keys that lead to it, as params.yaml has them."""
     kind = error["type"]
     models = _models_at(model, error["loc"], path)
     if kind == "extra_forbidden":
         models = _models_at(model, error["loc"][:-1], [])
-        valid = ", ".join(sorted(models[0].model_fields)) if models else "unknown"
-        return f"{'.'.join(path)}: unknown key; valid here: {valid}"
+        known = sorted(models[0].model_fields) if models else []
+        meant = suggest_name(str(error["loc"][-1]), known)
+        return f"{'.'.join(path)}: unknown key{meant}; valid here: {', '.join(known) or 'unknown'}"
     where = ".".join(path)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = error["ctx"]["discriminator"].strip("'")
-        known = ", ".join(sorted(str(m.model_fields[tag].default) for m in models))
-        problem = f"{error['ctx']['tag']!r} is unknown" if "tag" in error["ctx"] else "missing"
-        return f"{where}.{tag}: {problem}; known: {known}".lstrip(".")
+        known = sorted(str(m.model_fields[tag].default) for m in models)
+        given = error["ctx"].get("tag")
+        problem = "missing" if given is None else f"{given!r} is unknown"
+        meant = "" if given is None else suggest_name(given, known)
+        return f"{where}.{tag}: {problem}{meant}; known: {', '.join(known)}".lstrip(".")
     if kind == "literal_error" and error["loc"][-1] in _TAGS:
         # A registry with a single part has no union, so its kind is a plain literal.
-        known = error["ctx"]["expected"].replace("'", "")
-        return f"{where}: {error['input']!r} is unknown; known: {known}"
+        expected = error["ctx"]["expected"].replace("'", "")
+        meant = suggest_name(str(error["input"]), [expected])
+        return f"{where}: {error['input']!r} is unknown{meant}; known: {expected}"
     return f"{where}: {error['msg']}" if where else str(error["msg"])
 
 

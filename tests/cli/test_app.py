@@ -88,6 +88,18 @@ def test_every_help_has_examples_that_are_understood(
         assert find_unknown([w for w in given if w.split("=")[0] not in options]) == []
 
 
+def test_every_command_has_examples_of_its_own() -> None:
+    shown: dict[str, set[str]] = {}
+    for name, command in COMMANDS.items():
+        for line in command.epilog.splitlines():
+            if line.startswith("  ") and line.strip() != f"prefdata {name}":
+                shown.setdefault(line.strip().replace(name, "NAME", 1), set()).add(name)
+    own = {name for names in shown.values() if len(names) == 1 for name in names}
+    plain = {"memo compact", "status"}
+    assert own | plain >= set(COMMANDS)
+    assert [line for line, names in shown.items() if len(names) > 2] == []
+
+
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"prefdata {__version__}\n"

@@ -35,7 +35,7 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
     [
         (
             {"judge": judge({**JUDGE, "modl": "x"})},
-            "judge.judges.0.modl: unknown key; valid here: dimension, kind, model, name",
+            "judge.judges.0.modl: unknown key (did you mean 'model'?); valid here: dimension",
         ),
         (
             {"judge": judge(JUDGE, {"kind": "implicit_reward", "beta": 0})},
@@ -57,7 +57,7 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             {"consensus": {"kind": "mean", "confidence": 1}},
-            "consensus.confidence: unknown key; valid here: ",
+            "consensus.confidence: unknown key (did you mean 'min_confidence'?); valid here: ",
         ),
         (
             {"generate": {"model": "nobody"}},
@@ -69,7 +69,7 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             {"pair": {"strategy": {"kind": "random"}}},
-            "pair.strategy.kind: 'random' is unknown; known: adjacent_ranks, all_above_margin",
+            "pair.strategy.kind: 'random' is unknown (did you mean 'best_random'?); known: adj",
         ),
         (
             {"pair": {"strategy": {"kind": "best_worst", "typo": 1}}},
@@ -77,7 +77,7 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
         ),
         (
             {"filter": {"filters": [{"kind": "near_identical"}, {"kind": "length"}]}},
-            "filter.filters.1.kind: 'length' is unknown; known: ches, ",
+            "filter.filters.1.kind: 'length' is unknown (did you mean 'length_bias'?); known: ",
         ),
         (
             {"filter": {"filters": [{"kind": "near_identical", "typo": 1}]}},
@@ -88,8 +88,11 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
             {"augment": {"augmentations": [{"kind": "rewards", "judges": ["nobody"]}]}},
             "augment.augmentations.0: no judge is called 'nobody'; judge.judges has: pairwise",
         ),
-        ({"generation": {}}, "generation: unknown key; valid here: augment, buckets, ches"),
-        ({"generate": {"N": 4}}, "generate.N: unknown key; valid here: "),
+        (
+            {"generation": {}},
+            "generation: unknown key (did you mean 'generate'?); valid here: augment",
+        ),
+        ({"generate": {"N": 4}}, "generate.N: unknown key (did you mean 'n'?); valid here: "),
         (
             {"ingest": {"sources": [{"path": "a.jsonl", "file": "b"}]}},
             "ingest.sources.0.file: unknown key; valid here: annotations, format, ",
@@ -144,7 +147,13 @@ def test_a_wrong_set_stops_the_command(
     [
         (["ingest", "--frobnicate"], "neither prefdata nor Beam knows --frobnicate"),
         (["ingest", "--frobnicate=3", "--streaming"], "knows --frobnicate=3"),
-        (["ingest", "--param", "x.yaml"], "neither prefdata nor Beam knows --param"),
+        (
+            ["ingest", "--param", "x.yaml"],
+            "nor Beam knows --param (did you mean '--params'?) x.yaml\n",
+        ),
+        (["ingest", "--runer=SparkRunner"], "--runer=SparkRunner (did you mean '--runner'?)"),
+        (["status", "--jsn"], "it takes no --jsn (did you mean '--json'?)"),
+        (["memo", "stat"], "No such command 'stat'. Did you mean 'stats'?"),
         (["ingest", "leftover", "--streaming"], "neither prefdata nor Beam knows leftover"),
         (["ingest", "leftover"], "neither prefdata nor Beam knows leftover"),
         (["status", "--runner=FnApiRunner"], "prefdata status: it runs no pipeline"),

@@ -187,13 +187,36 @@ def test_the_last_set_wins(tmp_path: Path) -> None:
         ("ingest.sources.-1.limit=5", "-1 is no position of a list of 1"),
         ("ingest.sources.first.limit=5", "first is no position of a list of 1"),
         ("ingest.sources.²=5", "² is no position of a list of 1"),
-        ("ingest.sources.1=5", "1 is no position of a list of 1"),
+        ("ingest.sources.2=5", "2 is no position of a list of 1"),
     ],
 )
 def test_a_set_that_leads_nowhere_is_named(tmp_path: Path, override: str, expected: str) -> None:
     said = read_problem(flows.write_params(tmp_path), override)
     assert said.startswith(f"--set {override}: ")
     assert expected in said
+
+
+@pytest.mark.parametrize("filters", [None, {"filters": []}, flows.SCRIPTED["filter"]])
+def test_a_set_adds_to_the_end_of_a_list(tmp_path: Path, filters: Any) -> None:
+    path = flows.write_params(tmp_path, filter=filters)
+    before = load_params(path).filter.filters
+    added = load_params(path, [f"filter.filters.{len(before)}={{kind: truncation}}"]).filter.filters
+    assert added[:-1] == before
+    assert added[-1].kind == "truncation"
+
+
+def test_an_error_blames_the_set_that_made_it_and_not_the_file(tmp_path: Path) -> None:
+    path = flows.write_params(tmp_path, consensus={"kind": "maen"})
+    kind = "  consensus.kind: 'maen' is unknown (did you mean 'mean'?); known: "
+    lines = read_problem(path, "generate.top_p=7").splitlines()
+    blamed = {line: lines[lines.index(line) + 1] for line in lines if not line.startswith(" ")}
+    assert blamed.keys() == {f"{path}:", "--set generate.top_p=7:"}
+    kind = "  consensus.kind: 'maen' is unknown (did you mean 'mean'?); known: "
+    assert blamed[f"{path}:"].startswith(kind)
+    assert blamed["--set generate.top_p=7:"].startswith("  generate.top_p: Input should be less")
+    assert read_problem(path, "consensus={kind: mean}", "generate.max_n=1").startswith(
+        f"{path}, with --set generate.max_n=1:\n  generate: Value error, max_n: 1 is less than n: 4"
+    )
 
 
 def test_a_set_inside_a_lists_plain_item_is_named(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import polars as pl
 import pytest
 
 from prefdata.engines.base import Sampling
-from prefdata.engines.fingerprint import fingerprint_model
+from prefdata.engines.config import ModelConfig
+from prefdata.engines.fingerprint import find_hub_commit, fingerprint_model
 from prefdata.engines.registry import ENGINES, Engines
 from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine, ScriptedOptions
 from prefdata.errors import ConfigError, ModelError
@@ -44,6 +46,10 @@ def fingerprint(folder: Path, **settings: Any) -> str:
     return fingerprint_model("policy", config)
 
 
+def named(model: str) -> ModelConfig:
+    return ENGINES.parse({"model": model}, "models.policy")
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_file_of_the_model_counts(folder: Path, name: str) -> None:
     before = fingerprint(folder)
@@ -55,6 +61,44 @@ def test_every_file_of_the_model_counts(folder: Path, name: str) -> None:
         assert fingerprint(folder) not in (before, changed)
     (folder / name).write_bytes(FILES[name])
     assert fingerprint(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [
+        ("runs/modle", "'runs/model'"),
+        ("./modle", None),
+        ("/no/such/folder", None),
+        ("runs/a/b", None),
+    ],
+)
+def test_a_mistyped_folder_is_said_at_once_and_the_hub_is_not_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, model: str, meant: str | None
+) -> None:
+    def ask_hub(*_: object, **__: object) -> str:
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", ask_hub)
+    (folder.parent / "runs").mkdir()
+    folder.rename(folder.parent / "runs" / "model")
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(ModelError, match=r"models\.policy\.model: there is no folder") as caught:
+        fingerprint_model("policy", named(model))
+    assert (f"(did you mean {meant}?)" in str(caught.value)) == (meant is not None)
+
+
+def test_a_model_of_the_hub_may_share_its_first_name_with_a_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    cached = str(folder / "config.json")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: cached)
+    assert find_hub_commit("policy", named("owner/model")) == "model"
+    (folder.parent / "owner").mkdir()
+    with pytest.raises(ModelError, match="owner/ is a folder here"):
+        find_hub_commit("policy", named("owner/model"))
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: cached)
+    assert find_hub_commit("policy", named("owner/model")) == "model"
 
 
 def test_two_files_that_change_places_are_another_model(folder: Path) -> None:

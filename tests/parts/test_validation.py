@@ -39,7 +39,7 @@ def test_the_whole_is_valid() -> None:
         ({"generate": {"n": "x"}}, "generate.n: Input should be a valid integer"),
         (
             {"judge": {"judges": [{"kind": "pairwise", "modle": "policy"}]}},
-            "judge.judges.0.modle: unknown key; valid here: dimension, kind, model, name",
+            "judge.judges.0.modle: unknown key (did you mean 'model'?); valid here: dimension",
         ),
         (
             {"judge": {"judges": [{"kind": "pairwise"}]}},
@@ -47,10 +47,13 @@ def test_the_whole_is_valid() -> None:
         ),
         (
             {"judge": {"judges": [{"kind": "pairwyse"}]}},
-            "judge.judges.0.kind: 'pairwyse' is unknown; known: constraints, critique",
+            "judge.judges.0.kind: 'pairwyse' is unknown (did you mean 'pairwise'?); known: constr",
         ),
         ({"judge": {"judges": [{"model": "m"}]}}, "judge.judges.0.kind: missing; known: constr"),
-        ({"consensus": {"kind": "means"}}, "consensus.kind: 'means' is unknown; known: agreement"),
+        (
+            {"consensus": {"kind": "means"}},
+            "consensus.kind: 'means' is unknown (did you mean 'mean'?); known: agr",
+        ),
         ({"consensus": {"kind": "mean", "x": 1}}, "consensus.x: unknown key; valid here: calibr"),
         ({"pair": {"strategy": {"kind": "best"}}}, "pair.strategy.kind: 'best' is unknown; known"),
         (
@@ -58,7 +61,10 @@ def test_the_whole_is_valid() -> None:
             "judge.judges.0.rubric.hi: unknown key; valid here: anchors, criteria, high, low",
         ),
         ({"export": {"format": {"kind": "trl", "x": 1}}}, "export.format.x: unknown key"),
-        ({"judges": []}, "judges: unknown key; valid here: augment, buckets, ches, consensus"),
+        (
+            {"judges": []},
+            "judges: unknown key (did you mean 'judge'?); valid here: augment, buckets",
+        ),
     ],
 )
 def test_the_key_is_named_and_the_valid_ones_listed(changes: dict[str, Any], says: str) -> None:

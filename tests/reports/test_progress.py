@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from prefdata.inference.progress import Progress
+from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage
 from prefdata.reports.bars import BarProgress
 from prefdata.reports.lines import LineProgress
@@ -71,6 +72,60 @@ def test_what_all_buckets_will_ask_is_told_from_those_that_have_begun() -> None:
     assert tally.format().startswith("60/~800, 20 from memo")
     # 40 of the 80 that this bucket had to ask, of 8 buckets.
     assert tally.seconds_left == pytest.approx((8 * 80 - 40) / tally.rate, rel=0.1)
+
+
+def test_every_line_stands_alone_and_tells_the_time_left() -> None:
+    stream = io.StringIO()
+    progress = LineProgress(stream, seconds=0)
+    progress.start_stage("judge", 3, 9)
+    progress.start_bucket("judge", CALL, 8)
+    progress.start_call("judge", CALL, 100, 0)
+    progress.advance("judge", CALL, 20, Usage())
+    progress.finish_stage("judge", 100, 100, 1.5)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "judge (3/9) …"
+    # Two lines on a call, neither of a bucket, then the totals of the stage in a line of their own.
+    assert [re.sub(r"[\d,:]+(?=/s| left)", "N", line) for line in lines[1:]] == [
+        f"  {CALL}: 20/~800, N/s, N left",
+        f"  {CALL}: 20/~800, N/s, N left",
+        "  100 in, 100 out, 1.50 s",
+    ]
+    assert stream.getvalue().endswith("\n")
+
+
+class Notes(Progress):
+    """Keeps the notes, and says when there is one."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.noted = threading.Event()
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+        self.noted.set()
+
+
+def test_a_model_that_takes_long_to_load_is_announced_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Runtime, "silence_seconds", 0.0)
+    notes = Notes()
+    runtime = Runtime(notes)
+    with runtime.announce_loading("policy"):
+        assert notes.noted.wait(60)
+        with runtime.announce_loading("policy"):
+            pass
+    assert notes.lines[0] == "  loading policy …"
+    assert re.fullmatch(r"  policy is ready after \d+ s", notes.lines[1])
+    assert len(notes.lines) == 2
+
+
+def test_a_model_that_is_there_is_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Runtime, "silence_seconds", 3600.0)
+    notes = Notes()
+    with Runtime(notes).announce_loading("policy"):
+        pass
+    assert notes.lines == []
 
 
 def test_nothing_finished_tells_no_time() -> None:
