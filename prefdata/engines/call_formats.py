@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefdata.engines.config import ModelConfig
-from prefdata.engines.marks import read_template
+from prefdata.engines.model_files import read_template
 from prefdata.messages.tool_calls import CallFormat, detect_call_format
 
 

@@ -10,23 +10,33 @@ import orjson
 import polars as pl
 
 from prefdata.engines.base import Operation, results
-from prefdata.engines.config import ModelConfig
+from prefdata.engines.config import LocalConfig
+from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.errors import ModelError
 from prefdata.messages.chat_form import parse_tools, to_chat
 from prefdata.messages.marks import Marks
 
 
-def load_tokenizer(name: str, config: ModelConfig) -> Any:
+def load_tokenizer(name: str, config: LocalConfig, chat: bool = True) -> Any:
     """The model's tokenizer.
 
     Raises:
-        OSError, ValueError: There is none.
-        ModelError: It has no chat template.
+        ModelError: There is none, or for a `chat` it has no template.
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(config.model, revision=config.revision)
-    if not tokenizer.chat_template:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(config.model, **name_source(config))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"models.{name}: {config.model} has no tokenizer that can be loaded: {error}",
+            find_remedy(
+                name,
+                error,
+                "Check `model` and `revision`; a folder must hold the tokenizer too.",
+            ),
+        ) from error
+    if chat and not tokenizer.chat_template:
         raise ModelError(
             f"models.{name}: the tokenizer of {config.model} has no chat template",
             "Use an instruction-tuned model, or put a chat_template.jinja beside it.",

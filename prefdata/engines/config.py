@@ -133,3 +133,15 @@ class ModelConfig(BaseModel):
         default = cls.model_fields["engine"].default
         if isinstance(default, str):
             cls.kind = default
+
+
+class LocalConfig(ModelConfig):
+    """The base of the configurations of engines that load a model's files in this process."""
+
+    trust_remote_code: bool = Field(
+        False,
+        description="Run the Python files that come with the model. They can do whatever you can: "
+        "read them first, and pin `revision`. True asks all again.",
+    )
+
+    asks_again = ModelConfig.asks_again | {"trust_remote_code"}

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 from pydantic import RootModel
 
-from prefdata.engines.config import ModelConfig
+from prefdata.engines.config import LocalConfig, ModelConfig
+from prefdata.engines.model_files import check_weights
 from prefdata.errors import ModelError
 from prefdata.hashing.fingerprint import fingerprint
 from prefdata.text.similar_names import suggest_name
 
 _SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".model", ".bin")
+_CODE = (".py",)
 
 
-def fingerprint_model(name: str, config: ModelConfig) -> str:
+def fingerprint_model(name: str, config: LocalConfig) -> str:
     """A digest of the engine, the dtype and the model's files or its commit on the hub, as 32 hex
     characters. Raises ModelError if there is no such model."""
     state = hashlib.sha256(f"{config.engine}\0{config.dtype}\0".encode())
     folder = Path(config.model)
     if folder.is_dir():
         _check_folder(name, folder)
-        for digest in list_digests(folder):
+        trusted = _CODE if config.trust_remote_code else ()
+        for digest in list_digests(folder, _SUFFIXES + trusted):
             state.update(digest)
     else:
         state.update(f"{config.model}\0{find_hub_commit(name, config)}".encode())
     if config.chat_template_kwargs:
         state.update(orjson.dumps(config.chat_template_kwargs, option=orjson.OPT_SORT_KEYS))
+    if config.trust_remote_code:
+        state.update(b"trust_remote_code")
     return state.hexdigest()[:32]
 
 
@@ -51,10 +56,10 @@ def fingerprint_settings(settings: ModelConfig, **replaced: Any) -> str:
     return fingerprint(RootModel[dict[str, Any]]({**content, **replaced}))
 
 
-def list_digests(folder: Path) -> Iterator[bytes]:
+def list_digests(folder: Path, suffixes: Sequence[str] = _SUFFIXES) -> Iterator[bytes]:
     """The name and digest of every file of a model or adapter, in the order of the names."""
     for file in sorted(folder.rglob("*")):
-        if file.suffix in _SUFFIXES and file.is_file():
+        if file.suffix in suffixes and file.is_file():
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").digest()
             yield str(file.relative_to(folder)).encode() + b"\0" + digest
@@ -69,6 +74,7 @@ def _check_folder(name: str, folder: Path) -> None:
             f"{found})",
             "Name a folder that `save_pretrained` wrote, or a Hugging Face model id.",
         )
+    check_weights(name, folder)
 
 
 def _check_name(name: str, config: ModelConfig) -> None:

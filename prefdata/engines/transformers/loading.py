@@ -6,13 +6,14 @@ import os
 from typing import Any
 
 from prefdata.engines.chat import load_tokenizer
-from prefdata.engines.config import ModelConfig
+from prefdata.engines.config import LocalConfig
+from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.errors import ModelError
 
 EXTRA = "Install the extra: pip install prefdata[transformers]"
 
 
-def resolve_device(name: str, config: ModelConfig) -> ModelConfig:
+def resolve_device(name: str, config: LocalConfig) -> LocalConfig:
     """Replace the device `auto` by the device in use, and on the CPU the dtype `auto` by float32.
 
     Responses in float32 and in bfloat16 differ, so they must not share the fingerprint of `auto`.
@@ -50,7 +51,7 @@ def explain_missing_device(device: str) -> str | None:
     return f"device: {device!r} is unknown; known: auto, cpu, cuda, cuda:N, mps"
 
 
-def load_causal(name: str, config: ModelConfig) -> tuple[Any, Any]:
+def load_causal(name: str, config: LocalConfig) -> tuple[Any, Any]:
     """(model, tokenizer), the model on its device. Raises ModelError with the setting to change."""
     try:
         from transformers import AutoModelForCausalLM
@@ -59,10 +60,10 @@ def load_causal(name: str, config: ModelConfig) -> tuple[Any, Any]:
 
     from prefdata.engines.transformers.pieces import is_out_of_memory
 
+    tokenizer = load_tokenizer(name, config)
     try:
-        tokenizer = load_tokenizer(name, config)
         model = AutoModelForCausalLM.from_pretrained(
-            config.model, revision=config.revision, dtype=config.dtype
+            config.model, **name_source(config), use_safetensors=True, dtype=config.dtype
         ).eval()
         model.to(config.device)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -72,7 +73,11 @@ def load_causal(name: str, config: ModelConfig) -> tuple[Any, Any]:
             f"It does not fit: free the memory of {config.device}, or name a smaller `model`, "
             "another `device`, or `dtype: bfloat16`."
             if full
-            else "Check `model`, `dtype` and `device`; a folder must hold config.json, weights "
-            "and tokenizer.",
+            else find_remedy(
+                name,
+                error,
+                "Check `model`, `dtype` and `device`; a folder must hold config.json, weights and "
+                "tokenizer.",
+            ),
         ) from error
     return model, tokenizer

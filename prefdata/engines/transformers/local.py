@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefdata.engines.base import Engine, Operation, Settings
 from prefdata.engines.call_formats import read_call_format
-from prefdata.engines.config import ModelConfig
+from prefdata.engines.config import LocalConfig
 from prefdata.engines.fingerprint import fingerprint_model
 from prefdata.engines.transformers.batches import plan_batches
 from prefdata.engines.transformers.loading import explain_missing_device, resolve_device
@@ -25,7 +25,7 @@ class LocalEngine(Engine):
     remedy: str
     """What to change if a single request does not fit into memory."""
 
-    def __init__(self, name: str, config: ModelConfig) -> None:
+    def __init__(self, name: str, config: LocalConfig) -> None:
         self.name = name
         self.config = resolve_device(name, config)
         self.fingerprint = fingerprint_model(name, self.config)

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 import orjson
 from pydantic import Field, field_validator, model_validator
 
-from prefdata.engines.config import EngineOptions, ModelConfig
+from prefdata.engines.config import EngineOptions, LocalConfig
 from prefdata.engines.fingerprint import fingerprint_model, list_digests
+from prefdata.engines.model_files import CONVERT, check_weights
 from prefdata.errors import ModelError
 
 Runner = Literal["generate", "hidden_sums", "embed"]
@@ -23,6 +24,7 @@ _RESERVED = (
     "model",
     "tokenizer",
     "revision",
+    "trust_remote_code",
     "dtype",
     "runner",
     "convert",
@@ -32,6 +34,9 @@ _RESERVED = (
     "disable_log_stats",
 )
 """vLLM's arguments that the engine sets itself."""
+
+_PICKLES = ("pt", "npcache", "auto", "hf")
+"""The load formats that unpickle, some where a model has no safetensors."""
 
 _NEUTRAL = frozenset(
     "block_size max_num_batched_tokens max_num_scheduled_tokens num_gpu_blocks_override "
@@ -121,9 +126,12 @@ class VllmOptions(EngineOptions):
         reserved = sorted(own & arguments.keys())
         if reserved:
             raise ValueError(
-                f"{', '.join(reserved)} is set by prefdata; leave it out: revision and dtype are "
-                "settings of the model, what else can be set is one of `options`"
+                f"{', '.join(reserved)} is set by prefdata; leave it out: revision, dtype and "
+                "trust_remote_code are settings of the model, what else can be set is one of "
+                "`options`"
             )
+        if arguments.get("load_format") in _PICKLES:
+            raise ValueError(f"load_format {arguments['load_format']!r} unpickles. {CONVERT}")
         return arguments
 
     @model_validator(mode="after")
@@ -141,7 +149,7 @@ class VllmOptions(EngineOptions):
         return {**self.model_dump(exclude=ours, exclude_none=True), **self.engine_args}
 
 
-class VllmConfig(ModelConfig):
+class VllmConfig(LocalConfig):
     """A model that vLLM runs in this process, on GPUs or with vLLM's CPU build."""
 
     engine: Literal["vllm"] = "vllm"
@@ -151,7 +159,7 @@ class VllmConfig(ModelConfig):
 
     engine_class = "prefdata.engines.vllm.engine:VllmEngine"
     example: ClassVar[Mapping[str, Any]] = {"model": "Qwen/Qwen2.5-7B-Instruct"}
-    asks_again = ModelConfig.asks_again | {
+    asks_again = LocalConfig.asks_again | {
         "options.lora",
         "options.engine_args",
         *(f"options.{name}" for name in _COUNTING),
@@ -170,13 +178,15 @@ class VllmConfig(ModelConfig):
 
 
 def check_adapter(name: str, options: VllmOptions) -> None:
-    """Check that `lora` names an adapter's folder. Raises ModelError."""
+    """Check that `lora` names an adapter's folder, without pickles. Raises ModelError."""
     if options.lora is not None and not (Path(options.lora) / "adapter_config.json").is_file():
         raise ModelError(
             f"models.{name}.options.lora: {options.lora} is not an adapter folder: no "
             "adapter_config.json in it",
             "Name a folder that peft's `save_pretrained` wrote.",
         )
+    if options.lora is not None:
+        check_weights(name, Path(options.lora))
 
 
 def fingerprint_vllm(name: str, config: VllmConfig) -> str:

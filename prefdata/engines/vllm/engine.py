@@ -18,7 +18,6 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any
 
 import polars as pl
 
@@ -43,7 +42,6 @@ from prefdata.engines.vllm.loaded import LoadedModel
 from prefdata.engines.vllm.loop import Loop
 from prefdata.engines.vllm.pooled import compute_hidden_sums, embed_texts
 from prefdata.engines.vllm.reasoning import ReasoningParser
-from prefdata.errors import ModelError
 from prefdata.messages.marks import Marks
 from prefdata.messages.tool_calls import CallFormat
 
@@ -97,14 +95,8 @@ class VllmEngine(Engine):
         with self._starting:
             if self.model is not None:
                 return
-            try:
-                tokenizer = self._load_tokenizer()
-            except (OSError, ValueError, KeyError) as error:
-                raise ModelError(
-                    f"models.{self.name}: {self.config.model} has no tokenizer that can be loaded: "
-                    f"{error}",
-                    "Check `model` and `revision`; a folder must hold the tokenizer too.",
-                ) from error
+            chatting = self.options.runner != "embed"
+            tokenizer = chat.load_tokenizer(self.name, self.config, chat=chatting)
             if vllm_start.uses_own_process(self.options):
                 self._reaper = reaper.start_reaper()
             try:
@@ -113,13 +105,6 @@ class VllmEngine(Engine):
                 self.close()
                 raise
             self.model = LoadedModel(tokenizer, loop, loop.core.max_length, self.config)
-
-    def _load_tokenizer(self) -> Any:
-        if self.options.runner == "embed":
-            from transformers import AutoTokenizer
-
-            return AutoTokenizer.from_pretrained(self.config.model, revision=self.config.revision)
-        return chat.load_tokenizer(self.name, self.config)
 
     def close(self) -> None:
         with self._starting:

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 from packaging.version import InvalidVersion, Version
 
+from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.engines.vllm.config import VllmConfig, VllmOptions
 from prefdata.errors import ConfigError, ModelError
 
@@ -120,13 +121,15 @@ def _make_arguments(name: str, config: VllmConfig) -> dict[str, Any]:
     options = config.options
     arguments: dict[str, Any] = {
         "model": config.model,
-        "revision": config.revision,
+        **name_source(config),
         "dtype": config.dtype,
         "logprobs_mode": "raw_logprobs",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
         # Otherwise a model may write white space between JSON tokens until its response is cut off.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+        # vLLM's own choice would fall back on pickles.
+        "load_format": "safetensors",
         **options.arguments(),
     }
     if options.runner != "generate":
@@ -238,8 +241,10 @@ def _find_remedy(name: str, error: Exception) -> str:
     for words, remedy in _REMEDIES:
         if any(word in text for word in words):
             return remedy.format(name=name)
-    return (
-        f"Check models.{name}: model, dtype and options; run with --verbose to see what vLLM logs."
+    return find_remedy(
+        name,
+        error,
+        f"Check models.{name}: model, dtype and options; run with --verbose to see what vLLM logs.",
     )
 
 
