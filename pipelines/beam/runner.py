@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -22,8 +23,31 @@ class LocalRunner(FnApiRunner):
 
     def run_via_runner_api(self, pipeline_proto: Any, options: PipelineOptions) -> Any:
         quiet = logging.getLogger("apache_beam").level >= logging.CRITICAL
+        if quiet:
+            silence_threads()
         command = f"{_COMMAND} {QUIET if quiet else ''}"
         for environment in pipeline_proto.components.environments.values():
             if environment.urn == python_urns.SUBPROCESS_SDK:
                 environment.payload = command.encode()
         return super().run_via_runner_api(pipeline_proto, options)
+
+
+def silence_threads() -> None:
+    """Print no error of Beam's own threads from now on.
+
+    When a worker process dies, two of them end with an error that the run ends with anyway.
+    """
+    report = threading.excepthook
+    if getattr(report, "skips_beam", False):
+        return
+
+    def skip_beam(ended: Any) -> None:
+        frame = ended.exc_traceback
+        while frame is not None:
+            if frame.tb_frame.f_globals.get("__name__", "").startswith("apache_beam."):
+                return
+            frame = frame.tb_next
+        report(ended)
+
+    vars(skip_beam)["skips_beam"] = True
+    threading.excepthook = skip_beam

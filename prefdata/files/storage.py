@@ -17,14 +17,15 @@ from typing import Any, BinaryIO, TypeVar, cast
 from prefdata.errors import StorageError
 
 _REMEDIES = {
-    errno.ENOSPC: "Free disk space, or set `data` to a folder on another disk; then run again: "
-    "finished work is kept.",
-    errno.EDQUOT: "The disk quota is used up: free space, or set `data` to another disk.",
-    errno.EACCES: "Make the folder writable, or set `data` to another one.",
-    errno.EROFS: "The file system is read-only: set `data` to a folder that can be written.",
-    errno.ENOTDIR: "A file stands where a folder is needed: move it, or set `data` elsewhere.",
-    errno.EEXIST: "A file stands where a folder is needed: move it, or set `data` elsewhere.",
+    errno.ENOSPC: "Free disk space, or set `{setting}` to a folder on another disk; then run "
+    "again: finished work is kept.",
+    errno.EDQUOT: "The disk quota is used up: free space, or set `{setting}` to another disk.",
+    errno.EACCES: "Make the folder writable, or set `{setting}` to another one.",
+    errno.EROFS: "The file system is read-only: set `{setting}` to a folder that can be written.",
+    errno.ENOTDIR: "A file stands where a folder is needed: move it, or set `{setting}` elsewhere.",
+    errno.EEXIST: "A file stands where a folder is needed: move it, or set `{setting}` elsewhere.",
 }
+"""By error, with the setting that names the folder."""
 
 Result = TypeVar("Result")
 
@@ -54,8 +55,12 @@ def join(folder: str, *names: str) -> str:
     return "/".join([folder.rstrip("/"), *names])
 
 
-def write_bytes(path: str, content: bytes | memoryview, durable: bool = True) -> None:
+def write_bytes(
+    path: str, content: bytes | memoryview, durable: bool = True, setting: str = "data"
+) -> None:
     """Write whole or not at all: a reader sees the old file or the new one, never half of it.
+
+    An error names the `setting` under which the folder stands in params.yaml.
 
     A file that is not `durable` survives a crash of the process, but a crash of the machine only
     after `sync`: waiting for the disk after every file would cost a stage a tenth of its time.
@@ -65,7 +70,7 @@ def write_bytes(path: str, content: bytes | memoryview, durable: bool = True) ->
         _retry(path, lambda: fs.pipe_file(key, bytes(content)))
         return
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
-    with _explain_errors(path):
+    with _explain_errors(path, setting):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(temporary, "wb") as file:
@@ -153,14 +158,14 @@ def list_files(folder: str) -> list[File]:
     return files
 
 
-def remove(path: str) -> None:
-    """Remove the file if it is there."""
+def remove(path: str, setting: str = "data") -> None:
+    """Remove the file if it is there; an error names the `setting` of its folder."""
     if is_remote(path):
         fs, key = _open_remote(path)
         with suppress(FileNotFoundError):
             _retry(path, lambda: fs.rm_file(key))
         return
-    with _explain_errors(path):
+    with _explain_errors(path, setting):
         Path(path).unlink(missing_ok=True)
 
 
@@ -193,12 +198,14 @@ def make_folder(folder: str) -> None:
 
 
 @contextmanager
-def _explain_errors(path: str) -> Iterator[None]:
+def _explain_errors(path: str, setting: str = "data") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "Check the path and the disk.")
-        raise StorageError(f"{path}: can't be written: {error.strerror}", remedy) from error
+        raise StorageError(
+            f"{path}: can't be written: {error.strerror}", remedy.format(setting=setting)
+        ) from error
 
 
 def _open_remote(path: str) -> tuple[Any, str]:

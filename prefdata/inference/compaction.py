@@ -68,7 +68,7 @@ def compact(root: str, chosen: Sequence[tuple[Operation, str]]) -> list[Merged]:
     for merge in merges:
         path = storage.join(root, merge.operation, merge.model)
         for name in merge.replaced:
-            storage.remove(storage.join(path, name))
+            storage.remove(storage.join(path, name), setting="memo")
         storage.remove_stale(path, STALE_SECONDS)
     return merges
 

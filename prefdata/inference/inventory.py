@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
+from polars.exceptions import PolarsError
 
 from prefdata.engines.base import Operation
 from prefdata.files import storage
 from prefdata.inference import segments
+from prefdata.inference.segments import Segment
 
 _IDENTITY = ["key", "place_low", "place_high"]
 
@@ -19,7 +19,8 @@ _IDENTITY = ["key", "place_low", "place_high"]
 class ModelInventory:
     """The segments of one operation and model.
 
-    `entries` counts duplicates once; every run leaves out `unreadable` segments.
+    `entries` counts duplicates once. `damaged` names the segments that are not whole, which every
+    run leaves out; no other figure counts them.
     """
 
     operation: Operation
@@ -28,39 +29,44 @@ class ModelInventory:
     bytes: int
     entries: int
     duplicates: int
-    unreadable: int
+    damaged: list[str]
 
 
 def count_entries(root: str, operation: Operation, model: str) -> ModelInventory:
-    """Count the segments and entries; only the keys of the rows are read."""
+    """Count the segments and entries. Every segment is read, and compared with its digest."""
     path = storage.join(root, operation, model)
-    files = [f for f in storage.list_files(path) if segments.parse_name(f.name)]
+    listed = [s for s in map(segments.parse_name, storage.list_names(path)) if s is not None]
     identities = [pl.Series(dtype=pl.UInt64)]
-    unreadable = 0
-    for file in files:
-        try:
-            with storage.open_file(storage.join(path, file.name)) as opened:
-                parquet = pq.ParquetFile(opened)
-                rows = parquet.read(columns=_IDENTITY)
-        except FileNotFoundError:
+    damaged, size = [], 0
+    for segment in listed:
+        content = storage.read_bytes(storage.join(path, segment.name))
+        if content is None:
             # Merged into another one since it was listed.
             continue
-        except (pa.ArrowException, OSError):
-            unreadable += 1
-            continue
-        if set(parquet.schema_arrow.names) != set(segments.segment_schema(operation)):
-            unreadable += 1
-            continue
-        frame = pl.from_arrow(rows)
-        assert isinstance(frame, pl.DataFrame)
-        identities.append(frame.hash_rows())
+        hashes = _hash_rows(operation, segment, content)
+        if hashes is None:
+            damaged.append(segment.name)
+        else:
+            identities.append(hashes)
+            size += len(content)
     every = pl.concat(identities)
     return ModelInventory(
         operation,
         model,
-        segments=len(files),
-        bytes=sum(file.size for file in files),
+        segments=len(identities) - 1,
+        bytes=size,
         entries=every.n_unique(),
         duplicates=len(every) - every.n_unique(),
-        unreadable=unreadable,
+        damaged=damaged,
     )
+
+
+def _hash_rows(operation: Operation, segment: Segment, content: bytes) -> pl.Series | None:
+    """A hash of the identity of each entry; None where a run could not read the segment."""
+    if not segments.is_whole(segment, content):
+        return None
+    scanned = segments.scan_segments(operation, [content])
+    try:
+        return scanned.collect().select(_IDENTITY).hash_rows()
+    except PolarsError:
+        return None

@@ -131,7 +131,7 @@ class Inference:
             if self.memo is not None:
                 self.memo.commit(operation, engine.fingerprint, pl.concat(waiting), prompts)
 
-        committer = Committer(commit)
+        committer = Committer(commit, self.runtime.pace)
         self.runtime.in_flight.add(committer)
         try:
             with nullcontext() if engine.concurrent else self.runtime.model_lock:

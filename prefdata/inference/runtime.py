@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from prefdata.inference.committer import Committer
+from prefdata.inference.committer import Committer, Pace
 from prefdata.inference.memo import Memo
 from prefdata.inference.progress import Progress
 
@@ -26,6 +26,8 @@ class Runtime:
         self.progress = progress or Progress()
         self.stopping = threading.Event()
         """Set when the run is asked to stop (Ctrl-C, SIGTERM). Engines check it."""
+        self.pace = Pace()
+        """The pace of all its committers."""
         self.in_flight: set[Committer] = set()
         """The committers of all engine calls in flight."""
         self.model_lock = threading.Lock()

@@ -168,7 +168,7 @@ class Folder:
 
     def add(self, name: str, content: bytes) -> None:
         """Write a segment."""
-        storage.write_bytes(storage.join(self.path, name), content)
+        storage.write_bytes(storage.join(self.path, name), content, setting="memo")
         if self._remote:
             # A local folder's change time shows the new segment by itself.
             with self._lock:

@@ -15,12 +15,15 @@ from prefdata.reports.base import Block, Figures, Grid, Report
 from prefdata.reports.funnel import StageRow
 from prefdata.tables.catalog import Catalog
 
+_NAMED = 5
+"""How many damaged segments are named in the table."""
 _FOLDER_CHARS = 16
 """The names of a model's folders are this many characters of its fingerprint."""
 
 
 class ModelFigures(Figures):
-    """The segments of one operation and model."""
+    """The segments of one operation and model; `damaged` names those that are not whole, and that
+    no other figure counts."""
 
     operation: str
     model: str
@@ -29,7 +32,7 @@ class ModelFigures(Figures):
     entries: int
     duplicates: int
     bytes: int
-    unreadable: int
+    damaged: list[str]
 
 
 class CallHits(Figures):
@@ -43,14 +46,15 @@ class CallHits(Figures):
 
 
 class MemoReport(Report):
-    """The contents of a memo, and the hits in the last run of each stage."""
+    """The contents of a memo, and the hits in the last run of each stage; `damaged` names the
+    files of segments that are not whole, and that no other figure counts."""
 
     memo: str
     segments: int
     entries: int
     duplicates: int
     bytes: int
-    unreadable: int
+    damaged: list[str]
     models: list[ModelFigures]
     last_runs: list[CallHits]
 
@@ -66,9 +70,11 @@ class MemoReport(Report):
             ]
             columns = ("stage", "model call", "requests", "from the memo", "hits")
             blocks += ["in the last runs:", Grid(columns, hits, range(2, 5))]
-        if self.unreadable:
-            what = f"{self.unreadable} segments can't be read and are left out by every run"
-            blocks.append(what)
+        if self.damaged:
+            more = len(self.damaged) - _NAMED
+            named = [*self.damaged[:_NAMED], *([f"and {more} more"] if more > 0 else [])]
+            what = "damaged segments, which every run leaves out and asks for again. Remove them:"
+            blocks.append("\n  ".join([f"{len(self.damaged)} {what}", *named]))
         return [*blocks, f"memo: {self.memo}"]
 
 
@@ -146,10 +152,11 @@ def report_memo(
         ModelFigures(**asdict(count_entries(root, *where)), names=names.get(where[1], []))
         for where in list_models(root)
     ]
-    totals = ("segments", "entries", "duplicates", "bytes", "unreadable")
+    totals = ("segments", "entries", "duplicates", "bytes")
     return MemoReport(
         memo=root,
         **{name: sum(getattr(model, name) for model in models) for name in totals},
+        damaged=[storage.join(root, m.operation, m.model, n) for m in models for n in m.damaged],
         models=models,
         last_runs=list(_list_hits(Catalog(params.data), stages)),
     )
@@ -191,7 +198,7 @@ def drop_model(params: Params, model: str, fingerprints: Mapping[str, str]) -> D
         if folder in chosen:
             path = storage.join(root, operation, folder)
             for file in storage.list_files(path):
-                storage.remove(storage.join(path, file.name))
+                storage.remove(storage.join(path, file.name), setting="memo")
                 removed, size = removed + 1, size + file.size
     return DropReport(memo=root, models=chosen, segments=removed, bytes=size)
 

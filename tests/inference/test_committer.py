@@ -10,7 +10,7 @@ import pytest
 
 from prefdata.errors import StorageError
 from prefdata.inference import committer
-from prefdata.inference.committer import Committer
+from prefdata.inference.committer import LIMIT_SECONDS, WAIT_SECONDS, Committer, Pace
 
 
 def frame(*numbers: int) -> pl.DataFrame:
@@ -93,3 +93,72 @@ def test_a_store_that_stays_broken_is_said_at_the_end() -> None:
     keeping.add(frame(1))
     with pytest.raises(StorageError, match="full"):
         keeping.close()
+
+
+class Clock:
+    """Time that passes only where a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def age_of_oldest(delay: float, seconds: float = 60.0) -> tuple[float, int]:
+    """(the greatest age of a result at its commit, number of commits) where a result finishes every
+    0.1 s and each commit is done so long after it was due."""
+    pace, now, oldest, commits = Pace(), 0.0, 0.0, 0
+    since = due = None
+    while now < seconds:
+        if due is None:
+            since, due = now, now + pace.wait_seconds()
+        if now < due:
+            now += 0.1
+            continue
+        # Results that finish meanwhile wait for the next commit.
+        done, waiting = max(now, due) + delay, now
+        oldest, commits = max(oldest, done - since), commits + 1
+        pace.record(done - due)
+        since, due = waiting, waiting + pace.wait_seconds()
+        now = done
+    return oldest, commits
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 1.0, 1.6, 2.4])
+def test_no_result_is_older_than_the_limit_however_slow_a_busy_machine_commits(
+    delay: float,
+) -> None:
+    oldest, _ = age_of_oldest(delay)
+    assert oldest <= LIMIT_SECONDS + 0.1
+
+
+def test_quick_commits_are_few() -> None:
+    assert age_of_oldest(0.1)[1] <= 60 / WAIT_SECONDS + 5
+
+
+def test_after_slow_commits_the_next_ones_begin_sooner_until_they_are_quick_again() -> None:
+    pace = Pace()
+    assert pace.wait_seconds() < WAIT_SECONDS
+    waits = []
+    for delay in (2.0, 4.0, *[0.1] * committer.REMEMBERED_DELAYS):
+        pace.record(delay)
+        waits.append(pace.wait_seconds())
+    assert waits[:3] == [1.0, 0.0, 0.0]
+    assert waits[-1] == WAIT_SECONDS
+
+
+def test_a_commit_is_timed_from_when_it_was_due() -> None:
+    """The clock stands still but for the commit, which is late by 4 s."""
+    clock = Clock()
+    pace = Pace(clock)
+
+    def commit(_: list[pl.DataFrame]) -> None:
+        clock.now += 4.0
+
+    keeping = Committer(commit, pace)
+    keeping.add(frame(1))
+    keeping.flush()
+    assert clock.now == 104.0
+    assert pace.wait_seconds() == 0.0
+    keeping.close()

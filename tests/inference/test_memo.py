@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from prefdata.engines import base
 from prefdata.engines.base import result_schema
+from prefdata.errors import StorageError
 from prefdata.files import storage
 from prefdata.inference import Memo
 from prefdata.inference.segments import encode_segment
@@ -52,6 +53,14 @@ def test_what_was_kept_is_found_and_nothing_else(tmp_path: Path) -> None:
     assert found.sort("key").equals(results([1, 2, 3]))
     assert memo.lookup("loglikelihood", MODEL, where[3:]).is_empty()
     assert memo.lookup("loglikelihood", MODEL, where[:0]).schema == result_schema("loglikelihood")
+
+
+def test_where_the_memo_cannot_be_written_its_own_setting_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    memo = Memo(str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="can't be written") as caught:
+        memo.commit("loglikelihood", MODEL, results([1]), places({1: "0" * 32}))
+    assert caught.value.remedy.endswith("move it, or set `memo` elsewhere.")
 
 
 def test_models_and_operations_are_kept_apart(tmp_path: Path) -> None:

@@ -47,23 +47,31 @@ def test_stats_count_what_lies_there(
     assert found["segments"] == len(files)
     assert found["bytes"] == sum(path.stat().st_size for path in files)
     assert found["entries"] == sum(pl.read_parquet(path).height for path in files)
-    assert (found["duplicates"], found["unreadable"]) == (0, 0)
+    assert (found["duplicates"], found["damaged"]) == (0, [])
     held = {(m["operation"], *m["names"]): m["entries"] for m in found["models"]}
     assert held[("generate", "policy")] == 160
     assert held[("loglikelihood", "policy")] == held[("loglikelihood", "reference")] > 150
     used = {(u["stage"], u["call"]): u["hits"] for u in found["last_runs"]}
     assert used[("generate", "generate policy")] == 0
 
-    files[0].write_bytes(b"half")
-    assert main(["generate", "--params", params, "--quiet"]) == 0
+    before = found
+    whole = pl.read_parquet(files[0]).height
+    # One bit of it, where the keys may well be readable.
+    content = bytearray(files[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    files[0].write_bytes(bytes(content))
     found = figures(capsys, "memo", "stats", "--params", params)
-    assert found["unreadable"] == 1
+    assert found["damaged"] == [str(files[0])]
+    assert found["segments"] == before["segments"] - 1
+    assert found["entries"] == before["entries"] - whole
+    assert found["bytes"] == before["bytes"] - len(content)
     capsys.readouterr()
     assert main(["memo", "stats", "--params", params]) == 0
     table = capsys.readouterr().out
     head = ["operation", "model", "fingerprint", "segments", "entries", "duplicates", "MiB"]
     assert table.splitlines()[0].split() == head
-    assert "1 segments can't be read and are left out by every run" in table
+    assert "1 damaged segments, which every run leaves out and asks for again" in table
+    assert f"Remove them:\n  {files[0]}" in table
     assert "in the last runs:" in table
 
 

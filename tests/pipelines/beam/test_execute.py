@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import flows
@@ -16,6 +17,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from prefdata.errors import ConfigError
 from prefdata.pipelines.beam.execute import execute, parse_options
+from prefdata.pipelines.beam.runner import silence_threads
 from prefdata.pipelines.beam.runtimes import open_runtime
 from prefdata.pipelines.beam.steps import apply_step, spread_numbers
 from prefdata.pipelines.stages.base import Context
@@ -95,3 +97,22 @@ def test_a_context_arrives_as_it_was_sent(tmp_path: Path) -> None:
 def test_the_dask_runner_is_refused() -> None:
     with pytest.raises(ConfigError, match="loses"):
         parse_options(["--runner=DaskRunner"])
+
+
+def test_errors_of_beams_own_threads_are_not_printed_and_others_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    silence_threads()
+    hook = threading.excepthook
+    silence_threads()
+    assert threading.excepthook is hook
+    for module in ("apache_beam.runners.worker", "mine"):
+        within: dict[str, Any] = {"__name__": module}
+        exec("def fail(): raise RuntimeError(__name__)", within)
+        thread = threading.Thread(target=within["fail"])
+        thread.start()
+        thread.join()
+    said = capsys.readouterr().err
+    assert "RuntimeError: mine" in said
+    assert "apache_beam" not in said
