@@ -22,6 +22,7 @@ from prefdata.inference.keys import request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage, count_tokens
+from prefdata.inference.vectors import Lengths
 from prefdata.messages.tool_calls import take_calls
 
 
@@ -91,6 +92,8 @@ class Inference:
         done = [pl.DataFrame(schema=result_schema(operation))]
         if self.memo is not None:
             done = [self.memo.lookup(operation, fingerprint, prompts)]
+        lengths = Lengths(operation)
+        lengths.count(done[0])
         new = distinct.join(done[0], on="key", how="anti", maintain_order="left")
         usage = Usage(requests=distinct.height, cached=distinct.height - new.height)
         usage.cached_tokens_in, usage.cached_tokens_out = count_tokens(operation, done[0])
@@ -103,10 +106,10 @@ class Inference:
             missing = rows if new.height == rows.height else rows[new["row"]]
             there = [name for name in spec.optional if name in rows.columns]
             missing = missing.select(*spec.request, *there).with_columns(new["key"])
-            done.append(self._run(model, operation, settings, missing, prompts, usage))
+            done.append(self._run(model, operation, settings, missing, prompts, usage, lengths))
         self.usage[call] = self.usage.get(call, Usage()).plus(usage)
         found = keyed.select("key").join(
-            pl.concat(done), on="key", how="left", maintain_order="left"
+            lengths.fail_others(pl.concat(done)), on="key", how="left", maintain_order="left"
         )
         if not isinstance(settings, Sampling):
             return found
@@ -121,8 +124,10 @@ class Inference:
         missing: pl.DataFrame,
         prompts: pl.DataFrame,
         usage: Usage,
+        lengths: Lengths,
     ) -> pl.DataFrame:
-        """The results of the missing rows, in the order in which they finished."""
+        """The results of the missing rows, in the order in which they finished; `lengths` counts
+        their vectors."""
         engine, call = self.engines[model], f"{operation} {model}"
         fresh: list[pl.DataFrame] = []
         finished = 0
@@ -144,9 +149,11 @@ class Inference:
                 for yielded in produced:
                     frame = yielded.select(result_schema(operation).names())
                     fresh.append(frame)
-                    committer.add(frame)
+                    lengths.count(frame)
+                    fitting = lengths.fail_others(frame)
+                    committer.add(fitting)
                     finished += frame.height
-                    usage.failed += int(frame["error"].is_not_null().sum())
+                    usage.failed += int(fitting["error"].is_not_null().sum())
                     read, made = count_tokens(operation, frame)
                     usage.tokens_in += read
                     usage.tokens_out += made

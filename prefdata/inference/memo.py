@@ -19,6 +19,7 @@ from prefdata.engines.base import Operation, result_schema
 from prefdata.files import storage
 from prefdata.inference import segments
 from prefdata.inference.segments import ContentCache, Folder, Segment
+from prefdata.inference.vectors import Lengths
 
 READ_SEGMENTS = 32
 """The number of segments to read before searching them: reading small ones one by one is slow, and
@@ -54,6 +55,10 @@ class Memo:
         folder = self.folder(operation, model)
         low, high = _find_range(wanted)
         matches = _find(folder, operation, low, high, wanted["key"].unique())
+        # A vector that doesn't fit the others is asked again.
+        lengths = Lengths(operation)
+        lengths.count(matches)
+        matches = lengths.drop_others(matches)
         error = pl.lit(None, dtype=pl.String).alias("error")
         return select_distinct(matches, "key").with_columns(error).select(columns.names())
 

@@ -53,6 +53,12 @@ class RewardHead(BaseModel):
         # reward must not depend on the bucket of its response.
         return np.einsum("ij,j->i", features, np.asarray(self.weights))
 
+    def count_dimensions(self) -> int:
+        """The length of the embeddings that it takes; 0: of any."""
+        kinds = [kind for kind in self.features if kind != "surface"]
+        surface = len(self.spread) if "surface" in self.features else 0
+        return (len(self.weights) - surface) // len(kinds) if kinds else 0
+
     def build_features(
         self, prompt: np.ndarray, response: np.ndarray, text: pl.Series
     ) -> np.ndarray:

@@ -190,6 +190,18 @@ def test_a_head_is_refused_for_another_embedder(tmp_path: Path) -> None:
     assert "prefdata reward-head" in caught.value.remedy
 
 
+def test_embeddings_of_another_length_leave_a_response_unscored(tmp_path: Path) -> None:
+    inference = asking(embedder=scripted("embedder", dimension=3))
+    head = train(write(tmp_path / "pairs.jsonl", pairs()))
+    own = head.model_copy(update={"embedder": inference.fingerprint("embedder")})
+    save_head(str(tmp_path), own)
+    judge = build("embedding_reward", head=str(tmp_path))
+    found = judge.judge(candidates({"Why?": ["a", "b"]}), inference)
+    assert found["unscored"].to_list() == [
+        "bad_response: an embedding of 3 numbers, the head takes 16"
+    ]
+
+
 @pytest.mark.parametrize("content", [None, b"{}", b"\xff"], ids=["missing", "empty", "no JSON"])
 def test_what_is_no_head_is_refused_with_the_command_that_trains_one(
     tmp_path: Path, content: bytes | None

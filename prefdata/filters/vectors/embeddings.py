@@ -10,6 +10,7 @@ import polars as pl
 
 from prefdata.engines.base import Settings
 from prefdata.inference.loop import Inference
+from prefdata.inference.vectors import require_one_length
 
 VECTOR = pl.List(pl.UInt16)
 """The bits of float16 numbers, as polars does not support float16 everywhere."""
@@ -37,6 +38,7 @@ def unpack_vectors(column: pl.Series) -> np.ndarray:
     """The column's vectors as (n, d) float32, scaled to unit length."""
     if not len(column):
         return np.zeros((0, 0), dtype=np.float32)
+    require_one_length(column)
     half = column.explode(empty_as_null=True).to_numpy().view(np.float16)
     return normalize(half.reshape(len(column), -1).astype(np.float32))
 

@@ -49,6 +49,20 @@ class EmbeddingRewardJudge(Judge):
     def setup(self) -> None:
         self.head = load_head(self.config.head)
 
+    def _explain_length(self) -> pl.Expr:
+        """Why embeddings don't fit the head; null where they do."""
+        wanted = self.head.count_dimensions()
+        lengths = [pl.col(side).list.len() for side in ("response", "prompt")]
+        others = [
+            pl.when(length != wanted).then(
+                pl.format(
+                    "bad_response: an embedding of {} numbers, the head takes {}", length, wanted
+                )
+            )
+            for length in lengths
+        ]
+        return pl.coalesce(others) if wanted else pl.lit(None, dtype=pl.String)
+
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         model = self.config.model
         check_embedder(self.head, self.config.head, inference.fingerprint(model))
@@ -62,7 +76,10 @@ class EmbeddingRewardJudge(Judge):
         joined = responses.with_columns(
             response=of_responses["embedding"], error=of_responses["error"]
         ).join(embedded, on="prompt_id", how="left", maintain_order="left")
-        usable = joined.filter(pl.col("response").is_not_null() & pl.col("prompt").is_not_null())
+        joined = joined.with_columns(error=pl.coalesce("error", self._explain_length()))
+        usable = joined.filter(
+            pl.col("response", "prompt").is_not_null(), pl.col("error").is_null()
+        )
         # Without rows the matrix has no width and fits no head.
         reward = pl.Series(dtype=pl.Float64)
         if usable.height:
