@@ -179,7 +179,7 @@ class EngineCall:
         return next(self.units, None)
 
     def _finish(self, rows: list[Row]) -> None:
-        self.finished += rows
+        self.finished += [tuple(map(self.pool.redaction.redact_value, row)) for row in rows]
         if len(self.finished) >= FRAME_ROWS:
             self._flush()
 
@@ -208,7 +208,7 @@ class EngineCall:
             if self.streak >= STREAK:
                 self.streak = 0
                 await self._doubt(fault, conclusive=True)
-            self._finish([self.client.make_failure(unit.keys[0], str(fault))])
+            self._finish([self.client.make_failure(unit.keys[0], self._explain(fault))])
 
     def _postpone(self, unit: Unit, fault: Fault) -> None:
         self.retried()
@@ -257,6 +257,9 @@ class EngineCall:
                 await asyncio.sleep(min(fault.after or compute_backoff(attempt), 5.0))
         return last
 
+    def _explain(self, fault: Fault) -> str:
+        return self.pool.redaction.redact_error(str(fault))
+
     def _make_model_error(self, fault: Fault) -> ModelError:
         where = f"models.{self.pool.name}"
         remedies = {
@@ -268,5 +271,6 @@ class EngineCall:
             fault.status or 0, f"Check the server, {where}.options and the stage's settings."
         )
         return ModelError(
-            f"{where}: the server can't {self.client.operation}: {fault}", f"{remedy} {RESUME}"
+            f"{where}: the server can't {self.client.operation}: {self._explain(fault)}",
+            f"{remedy} {RESUME}",
         )

@@ -83,6 +83,14 @@ class OpenAIOptions(EngineOptions):
     )
     timeout_seconds: Timeouts = Field(Timeouts(), examples=[{"read": 7.0}])
     max_retries: int = Field(6, ge=0, description="How often a request is sent again.")
+    max_reply_mib: int | None = Field(
+        None,
+        gt=0,
+        le=1 << 16,
+        description="The largest reply that is read, in MiB, unpacked; null: 1, and what the "
+        "tokens or embeddings that were asked for can take.",
+        examples=[64],
+    )
     wait_seconds: float = Field(
         60.0, ge=0, description="How long to wait for a server to return when all are gone."
     )

@@ -69,9 +69,9 @@ class BadReply(Fault):
         super().__init__("bad_response", text, **{"retry": True, **more})
 
 
-def explain_status(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Fault:
+def explain_status(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault behind an HTTP status other than 200."""
-    message = extract_message(body, secret)
+    message = extract_message(body)
     text = f"HTTP {status}: {message}" if message else f"HTTP {status}"
     if status in _TRANSIENT or (status >= 500 and status != 501):
         code = "timeout" if status == 408 else "server_error"
@@ -85,8 +85,8 @@ def explain_status(status: int, headers: Mapping[str, str], body: bytes, secret:
     return Fault("refused", text, status=status)
 
 
-def extract_message(body: bytes, secret: str) -> str:
-    """The server's error message in one line, without the key, which it might contain."""
+def extract_message(body: bytes) -> str:
+    """The server's error message in one line."""
     try:
         content = orjson.loads(body)
         if isinstance(content, dict):
@@ -97,10 +97,7 @@ def extract_message(body: bytes, secret: str) -> str:
         text = content if isinstance(content, str) else orjson.dumps(content).decode()
     except orjson.JSONDecodeError:
         text = body[: 10 * _EXCERPT].decode("utf-8", "replace")
-    text = " ".join(text.split())
-    if secret:
-        text = text.replace(secret, "***")
-    return text[:_EXCERPT]
+    return " ".join(text.split())[:_EXCERPT]
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:

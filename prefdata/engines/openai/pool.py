@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 import aiohttp
-import orjson
 from pydantic import SecretStr
 
+from prefdata.engines.openai.bodies import MODELS_BYTES, find_limit, read_body
 from prefdata.engines.openai.config import OpenAIOptions
 from prefdata.engines.openai.faults import BadReply, Fault, explain_status, extract_message
+from prefdata.engines.openai.redaction import Redaction
+from prefdata.engines.openai.replies import parse_body, parse_models
 from prefdata.engines.openai.servers import PROBE_FIRST, PROBE_MAX, Server, explain_error
 from prefdata.errors import ModelError
 
@@ -34,7 +36,8 @@ class Pool:
 
     def __init__(self, name: str, model: str, options: OpenAIOptions, key: SecretStr | None):
         self.name, self.model, self.options = name, model, options
-        self._secret = key.get_secret_value() if key else ""
+        secret = key.get_secret_value() if key else ""
+        self.redaction = Redaction(secret)
         self.servers = [Server(url) for url in options.base_urls]
         self.slots = asyncio.Semaphore(options.concurrency)
         self._picks = 0
@@ -45,7 +48,7 @@ class Pool:
         self._listening = asyncio.create_task(self._listen())
         headers = {"Content-Type": "application/json", "User-Agent": "prefdata"}
         if key:
-            headers["Authorization"] = f"Bearer {self._secret}"
+            headers["Authorization"] = f"Bearer {secret}"
         limits = options.timeout_seconds
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -95,27 +98,25 @@ class Pool:
         if status in (401, 403):
             raise ModelError(
                 f"{where}: {server.url} refuses the key (HTTP {status})"
-                if self._secret
+                if "Authorization" in self._session.headers
                 else f"{where}: {server.url} wants a key (HTTP {status})",
                 f"Set {where}.options.api_key_env to the name of an environment variable that "
                 "holds a valid one.",
             )
         if status >= 500 or status == 429:
-            self._take_out(server, f"HTTP {status}: {extract_message(content, self._secret)}")
+            self._take_out(server, f"HTTP {status}: {extract_message(content)}")
             return
-        if status != 200:
+        served = parse_models(content) if status == 200 else None
+        if served is None:
             return  # It has no list of models; the first requests will tell.
-        try:
-            served = {str(m["id"]): m for m in orjson.loads(content)["data"]}
-        except (orjson.JSONDecodeError, TypeError, KeyError):
-            return
         if self.model not in served:
             names = ", ".join(sorted(served)[:10]) or "nothing"
             raise ModelError(
-                f"{where}.model: {server.url} does not serve {self.model!r}; it serves: {names}",
+                f"{where}.model: {server.url} does not serve {self.model!r}; it serves: "
+                f"{self.redaction.redact_error(names)}",
                 f"Set {where}.model to one of these, or serve the model there.",
             )
-        if served[self.model].get("owned_by") == "vllm" and self.options.server == "openai":
+        if served[self.model] == "vllm" and self.options.server == "openai":
             # For what OpenAI's API does not have (top_k, min_p, repetition penalty) vLLM takes
             # the model's own defaults: responses would come from another distribution.
             raise ModelError(
@@ -129,13 +130,14 @@ class Pool:
         async with self._session.get(
             server.url + "/models", timeout=timeout, allow_redirects=False
         ) as response:
-            return response.status, await response.read()
+            return response.status, await read_body(response, MODELS_BYTES)
 
-    async def post(self, path: str, body: bytes, avoid: object = None) -> Any:
-        """Send a body and return the reply's JSON. Raises Fault, or ModelError if all servers are
-        gone."""
+    async def post(self, path: str, body: bytes, size: int, avoid: object = None) -> Any:
+        """Send a body and return the reply's JSON, for which a good server needs `size` bytes at
+        most. Raises Fault, or ModelError if all servers are gone."""
         task = asyncio.current_task()
         assert task is not None
+        limit = find_limit(self.options, size)
         async with self.slots:
             server = await self._pick(avoid)
             if not server.asking:
@@ -146,7 +148,7 @@ class Pool:
                 async with self._session.post(
                     server.make_address(path), data=body, allow_redirects=False
                 ) as response:
-                    content = await response.read()
+                    content = await read_body(response, limit)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 raise self._explain_exception(server, error) from None
             except asyncio.CancelledError:
@@ -160,12 +162,12 @@ class Pool:
         server.heard = time.monotonic()
         if response.status == 200:
             try:
-                reply = orjson.loads(content)
-            except orjson.JSONDecodeError:
-                raise self._count_failure(server, BadReply("the reply is not JSON")) from None
+                reply = parse_body(content, limit)
+            except BadReply as unreadable:
+                raise self._count_failure(server, unreadable) from None
             server.failures, server.probe = 0, PROBE_FIRST
             return reply
-        fault = explain_status(response.status, response.headers, content, self._secret)
+        fault = explain_status(response.status, response.headers, content)
         if fault.after:
             server.resume_at = max(server.resume_at, time.monotonic() + fault.after)
         if fault.retry and response.status != 429:
@@ -245,7 +247,7 @@ class Pool:
         return fault
 
     def _take_out(self, server: Server, reason: str) -> None:
-        server.reason = reason
+        server.reason = self.redaction.redact_error(reason)
         if server.dead:
             return
         server.dead = True

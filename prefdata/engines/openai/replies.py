@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
+
+import orjson
 
 from prefdata.engines.openai.faults import BadReply, Fault
 
+MOST_TOKENS = 1 << 40
+"""A count above this is none, and sums of counts below it stay whole numbers of 64 bits."""
 PLACEHOLDER = -9999.0
 """What OpenAI and vLLM write instead of a missing log-probability."""
 NO_LOGPROBS = "Use a server that gives log-probs, or set options.logprobs: false (generate only)."
@@ -28,6 +32,32 @@ class Generation(NamedTuple):
     n_prompt_tokens: int
 
 
+def parse_body(content: bytes, limit: int) -> Any:
+    """The JSON of a reply, which `read_body` read up to `limit` bytes."""
+    if len(content) > limit:
+        raise BadReply(
+            f"the reply is larger than {limit / 2**20:.4g} MiB, which is more than was asked for "
+            "(options.max_reply_mib)"
+        )
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise BadReply("the reply is not JSON") from None
+
+
+def parse_models(content: bytes) -> dict[str, Any] | None:
+    """The owner of each model that a server lists, by the model's name; None: it lists none."""
+    try:
+        listed = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    models = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(models, list):
+        return None
+    named = [m for m in models if isinstance(m, dict) and isinstance(m.get("id"), str)]
+    return {model["id"]: model.get("owned_by") for model in named}
+
+
 def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
     """Parse the reply to a chat completion.
 
@@ -37,9 +67,7 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
             server may leave it out; the sum is then without it.
     """
     choice, usage = _take_choice(reply), _take_usage(reply)
-    n_prompt, n_tokens = usage["prompt_tokens"], usage.get("completion_tokens")
-    if type(n_tokens) is not int or n_tokens < 0:
-        raise BadReply(f"usage.completion_tokens is {n_tokens!r:.40}", lacking=True)
+    n_prompt, n_tokens = usage["prompt_tokens"], _take_count(usage, "completion_tokens")
     reason = choice.get("finish_reason")
     message = choice.get("message")
     if not isinstance(message, dict):
@@ -51,7 +79,7 @@ def parse_generation(reply: Any, logprobs: bool, exact: bool) -> Generation:
     text, calls = message.get("content"), _take_calls(message)
     ended = "stop" if reason == "tool_calls" and calls else reason
     if ended not in ("stop", "length"):
-        raise BadReply(f"finish_reason is {reason!r:.40}, stop or length was expected")
+        raise BadReply(f"finish_reason is {_show(reason)}, stop or length was expected")
     # vLLM's name, and that of others: a server may send both, and null or nothing without thoughts.
     given = (message.get("reasoning"), message.get("reasoning_content"))
     thoughts = next((each for each in given if isinstance(each, str) and each), None)
@@ -72,7 +100,7 @@ def _count_thoughts(usage: dict[str, Any], thoughts: str | None) -> int | None:
     """The tokens of the thoughts; None where the server does not say, or there are none."""
     details = usage.get("completion_tokens_details")
     count = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    if type(count) is not int or count < 0:
+    if not _is_count(count):
         return None
     return None if count == 0 and thoughts is None else count
 
@@ -140,7 +168,7 @@ def parse_logprob(entry: Any) -> float:
     value: Any = entry.get("logprob") if isinstance(entry, dict) else None
     # A rounding error above zero is tolerated; a probability of 2 is not.
     if type(value) not in (float, int) or not PLACEHOLDER < value <= 1e-3:
-        raise BadReply(f"a log-prob is {value!r:.40}")
+        raise BadReply(f"a log-prob is {_show(value)}")
     return min(float(value), 0.0)
 
 
@@ -194,10 +222,26 @@ def _take_choice(reply: Any) -> dict[str, Any]:
 
 def _take_usage(reply: dict[str, Any]) -> Any:
     usage: Any = reply.get("usage")
-    count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    if type(count) is not int or count < 0:
-        raise BadReply(f"usage.prompt_tokens is {count!r:.40}", lacking=True)
+    _take_count(usage if isinstance(usage, dict) else {}, "prompt_tokens")
     return usage
+
+
+def _take_count(usage: dict[str, Any], name: str) -> int:
+    count = usage.get(name)
+    if not _is_count(count):
+        raise BadReply(f"usage.{name} is {_show(count)}", lacking=True)
+    return int(count)
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= MOST_TOKENS
+
+
+def _show(value: Any) -> str:
+    """A value of a reply for a message. Of lists and objects only what they are: they may be too
+    deep to be written out."""
+    plain = value is None or isinstance(value, str | int | float)
+    return f"{value!r:.40}" if plain else type(value).__name__
 
 
 def _take_content(choice: dict[str, Any]) -> list[Any]:

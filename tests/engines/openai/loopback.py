@@ -54,6 +54,8 @@ class Reaction:
     """The connection is closed behind the body."""
     delay: float = 0.0
     """Seconds before a good answer."""
+    endless: bool = False
+    """The body is sent again and again, in chunks, without an end."""
     die: bool = False
     """The server closes every connection and listens no more."""
 
@@ -74,6 +76,8 @@ class Loopback:
         """While set, nothing is answered, whatever is asked."""
         self.requests: list[Request] = []
         self.connections = 0
+        self.sent = 0
+        """Bytes of endless bodies."""
         self.in_flight = 0
         self.most_in_flight = 0
         self._tries: Counter[bytes] = Counter()
@@ -173,9 +177,16 @@ class Loopback:
             good, made = self._good(request)
             status, body = (good, orjson.dumps(made)) if status == 200 else (status, b"{}")
         length = len(body) if does.length is None else does.length
-        headers = {"Content-Type": "application/json", "Content-Length": str(length)}
+        framing = {"Content-Length": str(length)}
+        if does.endless:
+            framing = {"Transfer-Encoding": "chunked"}
+        headers = {"Content-Type": "application/json", **framing}
         lines = [f"{k}: {v}" for k, v in (headers | does.headers).items()]
         writer.write(("\r\n".join([f"HTTP/1.1 {status} X", *lines]) + "\r\n\r\n").encode())
+        while does.endless:
+            writer.write(b"%x\r\n%s\r\n" % (len(body), body))
+            await writer.drain()
+            self.sent += len(body)
         for start in range(0, len(body), 1 if does.drip else max(1, len(body))):
             writer.write(body[start : start + (1 if does.drip else len(body))])
             await writer.drain()

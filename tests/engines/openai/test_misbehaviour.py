@@ -89,6 +89,11 @@ MISBEHAVIOURS: dict[str, tuple[Reaction, str, int]] = {
         "bad_response: usage",
         3,
     ),
+    "huge usage": (
+        Reaction(body=orjson.dumps(chat(GOOD) | {"usage": {"prompt_tokens": 2**63}})),
+        "bad_response: usage.prompt_tokens is 9223372036854775808",
+        3,
+    ),
     "too long": (Reaction(400, body=TOO_LONG), "too_long: HTTP 400: This model's maximum", 1),
     "413": (Reaction(413), "too_long: HTTP 413", 1),
     "400": (Reaction(400, body=b'{"detail": "bad word"}'), "refused: HTTP 400: bad word", 1),
@@ -183,9 +188,9 @@ def test_retry_after_is_read_and_capped() -> None:
 )
 def test_servers_say_too_long_in_many_words(said: str) -> None:
     body = orjson.dumps({"error": {"message": said, "type": "invalid_request_error"}})
-    found = faults.explain_status(400, {}, body, "")
+    found = faults.explain_status(400, {}, body)
     assert (found.code, found.own, found.retry) == ("too_long", True, False)
-    other = faults.explain_status(400, {}, b'{"message": "max_tokens is too large: 9000"}', "")
+    other = faults.explain_status(400, {}, b'{"message": "max_tokens is too large: 9000"}')
     assert (other.code, other.own) == ("refused", False)
 
 

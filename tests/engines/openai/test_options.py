@@ -30,6 +30,7 @@ OTHER: dict[str, tuple[Any, bool]] = {
     "concurrency": (7, False),
     "timeout_seconds": ({"read": 7}, False),
     "max_retries": (7, False),
+    "max_reply_mib": (7, False),
     "wait_seconds": (7, False),
     "logprobs": (False, True),
     "top_logprobs": (7, False),

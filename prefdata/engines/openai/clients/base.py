@@ -12,6 +12,7 @@ import polars as pl
 
 from prefdata.engines.base import OPERATIONS, Operation, Sampling, Settings, result_schema
 from prefdata.engines.marks import merge_arguments
+from prefdata.engines.openai.bodies import ID_BYTES, TOKEN_BYTES
 from prefdata.engines.openai.config import OpenAIConfig
 from prefdata.engines.openai.replies import (
     parse_prompt_logprobs,
@@ -20,8 +21,9 @@ from prefdata.engines.openai.replies import (
 )
 from prefdata.messages.chat_form import parse_tools, to_chat
 
-Post = Callable[[str, bytes], Awaitable[Any]]
-"""Sends a body to a path of the server and returns the JSON of its reply."""
+Post = Callable[[str, bytes, int], Awaitable[Any]]
+"""Sends a body to a path of the server and returns the JSON of its reply. The number is the bytes
+that a good reply takes at most (bodies.py)."""
 Row = tuple[Any, ...]
 
 SLICE = 1024
@@ -106,26 +108,33 @@ class Client(ABC):
             body["chat_template"] = self.options.extra_body["chat_template"]
         if self.arguments:
             body["chat_template_kwargs"] = self.arguments
-        return parse_token_ids(await post("/tokenize", orjson.dumps(body)))
+        return await _fetch_ids(body, post)
 
     async def tokenize(self, text: str, post: Post) -> list[int]:
         """Token ids of a text, without special tokens."""
         if not text:
             return []
         body = {"model": self.model, "prompt": text, "add_special_tokens": False}
-        return parse_token_ids(await post("/tokenize", orjson.dumps(body)))
+        return await _fetch_ids(body, post)
 
     async def detokenize(self, ids: list[int], post: Post) -> str:
         """The text of token ids, special tokens included."""
-        reply = await post("/detokenize", orjson.dumps({"model": self.model, "tokens": ids}))
-        return parse_text(reply)
+        body = {"model": self.model, "tokens": ids}
+        size = len(ids) * TOKEN_BYTES
+        return parse_text(await post("/detokenize", orjson.dumps(body), size))
 
     async def fetch_logprobs(self, prompt: list[int], tokens: list[int], post: Post) -> list[float]:
         """The log-probability of each of `tokens` after `prompt`, in nats."""
         ids = prompt + tokens
         body = {**self.fixed, "prompt": ids, "max_tokens": 1, "prompt_logprobs": 0, "n": 1}
-        reply = await post("/completions", orjson.dumps(body))
+        size = len(ids) * TOKEN_BYTES
+        reply = await post("/completions", orjson.dumps(body), size)
         return parse_prompt_logprobs(reply, ids, len(prompt))
+
+
+async def _fetch_ids(body: dict[str, Any], post: Post) -> list[int]:
+    content = orjson.dumps(body)
+    return parse_token_ids(await post("/tokenize", content, len(content) * ID_BYTES))
 
 
 def _place(arguments: dict[str, Any]) -> dict[str, Any]:

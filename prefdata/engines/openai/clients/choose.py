@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from prefdata.engines.base import Operation, Options
+from prefdata.engines.openai.bodies import TOKEN_BYTES
 from prefdata.engines.openai.clients.base import HELLO, Client, Post, Row, Unit
 from prefdata.engines.openai.faults import BadReply, Fault
 from prefdata.engines.openai.replies import NO_LOGPROBS, parse_top_logprobs
@@ -52,7 +53,8 @@ class ChooseClient(Client):
         if any(len(ids) != 1 for ids in self.ids):
             return [(key, *await self._send_each(messages, post), None)]
         body = {**self.next, "messages": to_chat(messages, arguments="text")}
-        reply = await post("/chat/completions", orjson.dumps(body))
+        size = max(len(self.names), self.options.top_logprobs) * TOKEN_BYTES
+        reply = await post("/chat/completions", orjson.dumps(body), size)
         remedy = _OLD_VLLM if self.vllm else NO_LOGPROBS
         logprobs, n_prompt = parse_top_logprobs(reply, remedy)
         options = zip(self.settings.options, self.names, strict=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import orjson
 
 from prefdata.engines.base import Operation
+from prefdata.engines.openai.bodies import VECTOR_BYTES
 from prefdata.engines.openai.clients.base import Client, Post, Row, Unit
 from prefdata.engines.openai.replies import parse_embeddings
 
@@ -23,7 +24,8 @@ class EmbedClient(Client):
 
     async def send(self, unit: Unit, post: Post) -> list[Row]:
         body = {**self.fixed, "input": unit.content, "encoding_format": "float"}
-        reply = await post("/embeddings", orjson.dumps(body))
+        size = len(unit.keys) * VECTOR_BYTES
+        reply = await post("/embeddings", orjson.dumps(body), size)
         vectors, n_prompt = parse_embeddings(reply, len(unit.keys))
         counts = share_out(n_prompt, [len(text) for text in unit.content])
         return [(*row, None) for row in zip(unit.keys, vectors, counts, strict=True)]

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from prefdata.engines.base import Operation, Sampling, request_key_seed
+from prefdata.engines.openai.bodies import TOKEN_BYTES
 from prefdata.engines.openai.clients.base import HELLO, Client, Post, Row, Unit
 from prefdata.engines.openai.faults import BadReply
 from prefdata.engines.openai.replies import parse_generation
@@ -48,7 +49,8 @@ class GenerateClient(Client):
             body["tools"] = parse_tools(row["tools"])
         if self.options.send_seed:
             body["seed"] = request_key_seed(key) & SEED_MASK
-        reply = await post("/chat/completions", orjson.dumps(body))
+        size = self.settings.max_tokens * TOKEN_BYTES
+        reply = await post("/chat/completions", orjson.dumps(body), size)
         generation = parse_generation(reply, self.options.logprobs, exact=self.vllm)
         self._check_structure(generation.text, generation.finish_reason)
         return [(key, *generation, None)]
