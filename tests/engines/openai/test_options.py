@@ -135,7 +135,8 @@ def test_the_key_is_sent_and_stands_nowhere(
         )
         command = [sys.executable, "-X", "dev", "-m", "prefdata.cli.app", "run", "--verbose"]
         done = subprocess.run([*command, "--params", str(path)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        # The server's choices of a side tie.
+        assert (done.returncode, "no pairs" in done.stderr) == (3, True), done.stderr
         assert all(r.headers["authorization"] == f"Bearer {KEY}" for r in server.requests)
     rows = "".join(str(pl.read_parquet(p).to_dicts()) for p in tmp_path.rglob("*.parquet"))
     assert "wrong key Bearer ***" in rows
