@@ -13,6 +13,7 @@ import yaml
 
 from prefdata.accounting.stats import Stats
 from prefdata.config import Params, load_params
+from prefdata.dataset.pointer import find_newest
 from prefdata.inference.progress import Progress
 from prefdata.pipelines.beam.runtimes import open_runtime
 from prefdata.pipelines.run import Run
@@ -96,8 +97,16 @@ def run(params: Params, *stages: str) -> dict[str, Stats]:
 
 
 def read(folder: Path, table: str) -> pl.DataFrame:
-    """The rows of FOLDER/data/TABLE, such as "pairs", "dropped/filter" or "dataset/data"."""
+    """The rows of FOLDER/data/TABLE, such as "pairs" or "dropped/filter"; of "dataset", those of
+    its newest version."""
+    if table == "dataset":
+        return pl.read_parquet(find_version(folder) / "data" / "*.parquet")
     return pl.read_parquet(folder / "data" / table / "*.parquet")
+
+
+def find_version(folder: Path) -> Path:
+    """The folder of the newest version of FOLDER/data/dataset."""
+    return Path(find_newest(str(folder / "data" / "dataset")))
 
 
 def hash_files(folder: Path, *tables: str) -> dict[str, str]:

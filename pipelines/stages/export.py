@@ -15,10 +15,10 @@ from prefdata.config.generate import Policy
 from prefdata.config.params import Params
 from prefdata.config.plugins import fingerprint_params, list_plugins
 from prefdata.dataset import manifest as folder
-from prefdata.dataset.card import render_card
 from prefdata.dataset.exports.base import Export
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.manifest import LabelsEntry, Manifest, ModelEntry, PolicyEntry, StageEntry
+from prefdata.dataset.versions import begin_dataset, name_unfinished, publish_version
 from prefdata.files import storage
 from prefdata.pipelines.stages.base import Context, Stage, finish_table
 from prefdata.pipelines.stages.judge import name_judges
@@ -38,7 +38,8 @@ SPLITS = ("train", "test")
 
 
 class ExportStage(Stage):
-    """Writes one shard per bucket and split, then the manifest and the card."""
+    """Writes one shard per bucket and split, then the manifest and the card, and publishes them as
+    the newest version."""
 
     name = "export"
     summary = "write the versioned dataset"
@@ -53,7 +54,7 @@ class ExportStage(Stage):
 
     def begin(self, context: Context) -> None:
         _check_pairs(context)
-        folder.begin_dataset(context.catalog.dataset)
+        begin_dataset(context.catalog.dataset)
         begin(context.dropped)
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
@@ -70,8 +71,8 @@ class ExportStage(Stage):
     def finish(self, context: Context, stats: Stats) -> None:
         finish_table(self, context, context.dropped, stats, 0)
         manifest = _make_manifest(context, stats)
-        card = render_card(manifest, context.params.export.license)
-        folder.finish_dataset(context.catalog.dataset, manifest, card)
+        settings = context.params.export
+        publish_version(context.catalog.dataset, manifest, settings.license, settings.keep_versions)
 
 
 def make_export(context: Context) -> Export:
@@ -130,7 +131,7 @@ def _write_shards(context: Context, bucket: int, structure: Sequence[str] = ()) 
         # load_dataset fails on a split that has empty shards only.
         if part.height:
             name = folder.name_shard(split, bucket, context.buckets)
-            path = storage.join(context.catalog.dataset, name)
+            path = storage.join(name_unfinished(context.catalog.dataset), name)
             storage.write_bytes(path, encode(record, part, where=path))
             shards[name] = part.height
     write_bucket(context.dropped, bucket, context.buckets, dropped)
@@ -149,7 +150,7 @@ def _join_texts(context: Context, bucket: int, pairs: pl.DataFrame) -> pl.DataFr
 
 
 def _make_manifest(context: Context, stats: Stats) -> Manifest:
-    params, dataset = context.params, context.catalog.dataset
+    params, unfinished = context.params, name_unfinished(context.catalog.dataset)
     engines = context.runtime.engines
     return Manifest(
         name=params.export.name,
@@ -170,7 +171,7 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
             for split in SPLITS
         },
         stages=[_stage_entry(context, name, table) for name, table in _counted_tables(context)],
-        files=[folder.describe_file(dataset, name) for name in sorted(stats.shards)],
+        files=[folder.describe_file(unfinished, name) for name in sorted(stats.shards)],
         labels=LabelsEntry(
             judges=name_judges(params),
             audit=summarize_judges(

@@ -135,6 +135,13 @@ class ExportParams(Section):
     license: str = Field(
         "other", description="The licence on the card; it depends on that of the prompts."
     )
+    keep_versions: int = Field(
+        3,
+        ge=1,
+        le=10_000,
+        description="The number of versions to keep. A reader that has begun on one version can "
+        "finish while so many newer ones are made, less one.",
+    )
 
 
 class Params(Section):

@@ -30,9 +30,10 @@ def list_plugins(params: Params) -> dict[str, str]:
 
 def fingerprint_params(params: Params) -> str:
     """A digest of all settings and the versions of the plugins that they use, as 32 hex characters.
-    The folders of the tables and of the memo do not matter."""
-    without_folders = params.model_copy(update={"data": "", "memo": None})
-    return fingerprint(without_folders, *map(" ".join, list_plugins(params).items()))
+    The folders of the tables and of the memo do not matter, nor how many versions are kept."""
+    export = params.export.model_copy(update={"keep_versions": 1})
+    counting = params.model_copy(update={"data": "", "memo": None, "export": export})
+    return fingerprint(counting, *map(" ".join, list_plugins(params).items()))
 
 
 def _list_kinds(params: Params) -> Iterator[tuple[Registry[Any], str]]:

@@ -1,4 +1,4 @@
-"""The dataset's folder: shards, manifest, card, and the COMPLETED mark that is written last."""
+"""The manifest of a version of the dataset: what it is and how it was made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from prefdata.dataset.pointer import find_newest
 from prefdata.errors import TableError
 from prefdata.files import storage
 from prefdata.hashing.digests import row_digests
@@ -127,16 +128,6 @@ def name_shard(split: str, bucket: int, buckets: int) -> str:
     return f"{SHARDS}/{split}-{bucket:05d}-of-{buckets:05d}.parquet"
 
 
-def begin_dataset(folder: str) -> None:
-    """Open the folder for writing and remove its COMPLETED mark. Raises TableError where it holds a
-    dataset of a schema version that is not read."""
-    storage.make_folder(folder)
-    content = storage.read_bytes(storage.join(folder, MANIFEST))
-    if content is not None:
-        _check_version(folder, content)
-    storage.remove(storage.join(folder, COMPLETED))
-
-
 def describe_file(folder: str, path: str) -> FileEntry:
     """The entry of a file of the dataset that has just been written."""
     content = storage.read_bytes(storage.join(folder, path))
@@ -147,26 +138,15 @@ def describe_file(folder: str, path: str) -> FileEntry:
     return FileEntry(path=path, rows=rows, bytes=len(content), sha256=digest)
 
 
-def finish_dataset(folder: str, manifest: Manifest, card: str) -> None:
-    """Remove the shards of earlier runs, write manifest and card, and mark the dataset whole."""
-    current = {entry.path for entry in manifest.files}
-    for name in storage.list_names(storage.join(folder, SHARDS)):
-        if f"{SHARDS}/{name}" not in current:
-            storage.remove(storage.join(folder, SHARDS, name))
-    content = manifest.model_dump_json(indent=1).encode() + b"\n"
-    storage.write_bytes(storage.join(folder, MANIFEST), content)
-    storage.write_bytes(storage.join(folder, "README.md"), card.encode())
-    mark = hashlib.sha256(content).hexdigest() + "\n"
-    storage.write_bytes(storage.join(folder, COMPLETED), mark.encode())
-
-
 def read_manifest(folder: str) -> Manifest:
-    """The manifest of a completed dataset. Raises TableError where the folder holds none."""
+    """The manifest of a completed dataset: of its newest version, or of the version whose folder
+    this is. Raises TableError where the folder holds none."""
+    folder = find_newest(folder)
     content = storage.read_bytes(storage.join(folder, MANIFEST))
     mark = storage.read_bytes(storage.join(folder, COMPLETED))
     if content is None or mark is None:
         raise TableError(f"{folder}: no completed dataset here", "Run: prefdata export")
-    _check_version(folder, content)
+    check_version(folder, content)
     if mark.decode().strip() != hashlib.sha256(content).hexdigest():
         raise TableError(
             f"{folder}: the manifest is not the one that was completed", "Export again."
@@ -179,7 +159,8 @@ def read_manifest(folder: str) -> Manifest:
         ) from error
 
 
-def _check_version(folder: str, content: bytes) -> None:
+def check_version(folder: str, content: bytes) -> None:
+    """Raise TableError where the manifest is of a schema version that is not read."""
     version = schema_version(content)
     if not is_readable(version):
         raise TableError(

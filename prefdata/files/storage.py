@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -174,6 +176,32 @@ def remove_empty(folder: str) -> None:
     if not is_remote(folder):
         with suppress(OSError):
             Path(folder).rmdir()
+
+
+def remove_folder(folder: str) -> None:
+    """Remove the folder with all that is in it, if it is there."""
+    if is_remote(folder):
+        fs, key = _open_remote(folder)
+        with suppress(FileNotFoundError):
+            _retry(folder, lambda: fs.rm(key, recursive=True))
+        return
+    with _explain_errors(folder), suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def move_folder(source: str, target: str) -> None:
+    """Move the folder to `target`, where nothing is yet: at once, but file by file on remote
+    stores, which can't."""
+    if not is_remote(source):
+        with _explain_errors(target):
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source, target)
+        return
+    fs, key = _open_remote(source)
+    to = _open_remote(target)[1]
+    for path in _retry(source, lambda: sorted(fs.find(key))):
+        _retry(path, partial(fs.cp_file, path, to + path[len(key) :]))
+    remove_folder(source)
 
 
 def remove_stale(folder: str, seconds: float) -> None:

@@ -7,20 +7,19 @@ from typing import Any
 
 import polars as pl
 
-from prefdata.dataset.card import render_card
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.manifest import (
     LabelsEntry,
     Manifest,
     ModelEntry,
     StageEntry,
-    begin_dataset,
     compute_version,
     describe_file,
     digest_content,
-    finish_dataset,
     name_shard,
 )
+from prefdata.dataset.versions import begin_dataset, name_unfinished, publish_version
+from prefdata.dataset.pointer import name_folder
 from prefdata.files import storage
 from prefdata.messages.columns import CALLS, fill_messages
 from prefdata.records import SCHEMA_VERSION, FilteredPair
@@ -76,8 +75,11 @@ def fill_pairs(rows: pl.DataFrame) -> pl.DataFrame:
     return filled.with_columns(pl.col("judgments").fill_null([])).hstack(texts)
 
 
-def publish(folder: Path, pairs: pl.DataFrame, **settings: Any) -> Manifest:
-    """The dataset of these pairs in the folder, in TRL's format with these settings."""
+def publish(
+    folder: Path, pairs: pl.DataFrame, *, keep: int = 3, name: str = "tests", **settings: Any
+) -> Path:
+    """Publish the pairs as the newest version of the dataset in the folder, in TRL's format with
+    these settings; the version's own folder."""
     dataset, export = str(folder), EXPORTS.parse({"kind": "trl", **settings})
     structure = export.list_structure(pairs)
     structured = bool(structure and export.structured)
@@ -92,7 +94,7 @@ def publish(folder: Path, pairs: pl.DataFrame, **settings: Any) -> Manifest:
             part = rows.filter(own["split"] == split)
             if part.height:
                 shards.append(name_shard(split, bucket, BUCKETS))
-                path = storage.join(dataset, shards[-1])
+                path = storage.join(name_unfinished(dataset), shards[-1])
                 storage.write_bytes(path, encode(record, part, where=path))
     stage = StageEntry(
         stage="pair",
@@ -106,7 +108,7 @@ def publish(folder: Path, pairs: pl.DataFrame, **settings: Any) -> Manifest:
     )
     manifest = Manifest(
         plugins={},
-        name="tests",
+        name=name,
         schema_version=SCHEMA_VERSION,
         content_version=compute_version(digests),
         prefdata_version="0",
@@ -115,8 +117,7 @@ def publish(folder: Path, pairs: pl.DataFrame, **settings: Any) -> Manifest:
         structure=structure,
         splits={split: pairs["split"].eq(split).sum() for split in ("train", "test")},
         stages=[stage],
-        files=[describe_file(dataset, name) for name in sorted(shards)],
+        files=[describe_file(name_unfinished(dataset), shard) for shard in sorted(shards)],
         labels=LabelsEntry(judges=["pairwise"], audit={"pairwise": {"comparisons": 3}}),
     )
-    finish_dataset(dataset, manifest, render_card(manifest, "other"))
-    return manifest
+    return Path(name_folder(dataset, publish_version(dataset, manifest, "other", keep)))

@@ -19,9 +19,8 @@ PAIRS = make_pairs(20)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("dataset")
-    publish(path, PAIRS)
-    return path
+    """The folder of a version."""
+    return publish(tmp_path_factory.mktemp("dataset"), PAIRS)
 
 
 def test_load_dataset_finds_the_splits(folder: Path, tmp_path: Path) -> None:
@@ -62,14 +61,6 @@ def test_the_manifest_hashes_every_file(folder: Path) -> None:
         assert hashlib.sha256(content).hexdigest() == entry.sha256
         assert len(content) == entry.bytes
         assert pl.read_parquet(folder / entry.path).height == entry.rows
-
-
-def test_shards_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
-    publish(tmp_path, PAIRS)
-    few = publish(tmp_path, PAIRS.filter(split="train"))
-    names = {f"data/{path.name}" for path in (tmp_path / "data").iterdir()}
-    assert names == {entry.path for entry in few.files}
-    assert not [name for name in names if "test-" in name]
 
 
 def test_the_card_says_what_is_in_the_folder(folder: Path) -> None:

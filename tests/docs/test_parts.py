@@ -119,7 +119,7 @@ def test_the_strategy_the_augmentation_and_the_filter_run(flow: Path) -> None:
 
 
 def test_the_export_runs(flow: Path) -> None:
-    rows = pl.read_parquet(flow / "data" / "dataset" / "data" / "*.parquet")
+    rows = flows.read(flow, "dataset")
     assert rows.columns == ["pair_id", "prompt", "chosen", "rejected"]
     assert rows.height == 20
     assert rows["prompt"].str.starts_with("Question").all()

@@ -129,3 +129,17 @@ def test_what_is_no_file_is_not_listed_as_one(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "a.bin").write_bytes(b"123")
     assert storage.list_files(str(tmp_path)) == [storage.File("a.bin", 3)]
+
+
+def test_a_folder_is_moved_whole_and_removed(folder: str) -> None:
+    source, target = storage.join(folder, "a"), storage.join(folder, "deep", "b")
+    storage.remove_folder(source)
+    for name in ("one", "in/two"):
+        storage.write_bytes(storage.join(source, name), name.encode())
+    storage.move_folder(source, target)
+    assert storage.list_names(source) == []
+    assert storage.read_bytes(storage.join(target, "in/two")) == b"in/two"
+    assert storage.list_names(target) == ["in", "one"]
+    assert storage.list_names(storage.join(folder, "deep")) == ["b"]
+    storage.remove_folder(target)
+    assert storage.list_names(target) == []

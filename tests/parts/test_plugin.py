@@ -63,7 +63,7 @@ def flow(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_flow_of_nothing_but_plugins(flow: Path) -> None:
-    rows = pl.read_parquet(flow / "data/dataset/data/*.parquet")
+    rows = flows.read(flow, "dataset")
     assert rows.columns == ["pair_id", "prompt", "chosen", "rejected"]
     assert rows.height == 8
     assert (rows["chosen"] == rows["prompt"] + "!").all()

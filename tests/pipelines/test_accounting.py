@@ -36,7 +36,7 @@ MODELS: dict[str, Any] = {
 def run(params: Params) -> bytes:
     """Run all stages; the manifest."""
     flows.run(params)
-    return Path(params.data, "dataset", "manifest.json").read_bytes()
+    return (flows.find_version(Path(params.data).parent) / "manifest.json").read_bytes()
 
 
 def add_costs(params: Params) -> list[Cost]:

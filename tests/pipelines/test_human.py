@@ -113,7 +113,7 @@ def test_annotators_are_apart_from_the_judgments_to_the_dataset(
     assert stats["consensus"].rows_in == compared
     assert stats["consensus"].dropped["groups_disagree"] > 20
     assert stats["judge"].faults == stats["consensus"].faults == 0
-    rows = flows.read(folder, "dataset/data")
+    rows = flows.read(folder, "dataset")
     assert rows.height > 20
     texts = dict(flows.read(folder, "responses").select("response_id", "text").iter_rows())
     ids = flows.read(folder, "pairs").select("pair_id", "chosen_id", "rejected_id")

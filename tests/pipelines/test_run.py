@@ -64,7 +64,7 @@ def test_failures_are_set_aside_with_their_reasons_and_asked_again_alone(
     undecided = flows.read(tmp_path, "dropped/consensus").filter(reason="too_few_judgments")
     assert undecided.height > 0
     assert undecided["fault"].all()
-    assert (tmp_path / "data" / "dataset" / "COMPLETED").exists()
+    assert (flows.find_version(tmp_path) / "COMPLETED").exists()
 
     # Again, still broken: those that failed, and no other.
     assert set(run(failing)) == failed

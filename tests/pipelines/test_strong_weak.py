@@ -29,7 +29,7 @@ def test_the_recipe_runs(root: Path, tmp_path: Path) -> None:
     assert stats["generate"].policies == {"strong": 48, "weak": 48}
     reasons = set(stats["pair"].dropped)
     assert reasons == {"not_strong_and_weak", "smaller_margin", "weak_over_strong"}
-    pairs = flows.read(tmp_path, "dataset/data")
+    pairs = flows.read(tmp_path, "dataset")
     assert pairs.height == stats["export"].rows_out > 10
     assert set(pairs["chosen_policy"]) == {"strong"}
     assert set(pairs["rejected_policy"]) == {"weak"}

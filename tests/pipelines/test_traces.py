@@ -57,7 +57,7 @@ def test_the_recipe_makes_pairs_of_the_turns_at_which_runs_part(root: Path, tmp_
         assert [m["role"] for m in pair["messages"]] == ["system", "user", "assistant", "tool"]
         assert orjson.loads(pair["tools"]) == agent_logs.TOOLS
     assert stats["export"].rows_out == 2 * TASKS
-    rows = flows.read(tmp_path, "dataset/data")
+    rows = flows.read(tmp_path, "dataset")
     assert sorted(rows["margin"]) == [0.5] * TASKS + [1.0] * TASKS
 
 

@@ -34,9 +34,9 @@ def test_prompts_and_responses_come_back(
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     pairs = make_structured() if structured else make_pairs(8).filter(split="train")
-    publish(tmp_path / "dataset", pairs, thoughts=thoughts)
+    version = publish(tmp_path / "dataset", pairs, thoughts=thoughts)
     read = read_pairs(tmp_path / "dataset", split="train")
-    shards = [read_pairs(path) for path in (tmp_path / "dataset" / "data").glob("*.parquet")]
+    shards = [read_pairs(path) for path in (version / "data").glob("*.parquet")]
     assert {name: pair for shard in shards for name, pair in shard.items()}.items() >= read.items()
     assert len(read) == pairs.height
     for pair in pairs.to_dicts():

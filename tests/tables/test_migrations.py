@@ -97,7 +97,7 @@ def test_a_stage_runs_on_old_tables(old: Path) -> None:
         assert read_table(now).equals(rows), name
     assert read_info(table(old, "responses")).schema_version < SCHEMA_VERSION
     assert read_manifest("data/dataset").schema_version == SCHEMA_VERSION
-    published = flows.read(old, "dataset/data")
+    published = flows.read(old, "dataset")
     sides = before["filtered"].select("pair_id", "chosen_policy", "rejected_policy")
     assert published.select(sides.columns).sort("pair_id").equals(sides.sort("pair_id"))
 

@@ -146,7 +146,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flows.write_prompts(folder, 6)
     params = str(flows.write_params(folder, buckets=1))
     assert cli.main(["run", "--params", params, "--quiet"]) == 0
-    manifest = folder / "data" / "dataset" / "manifest.json"
+    manifest = flows.find_version(folder) / "manifest.json"
     edit(manifest, schema_version=SCHEMA_VERSION + 1)
     mark = hashlib.sha256(manifest.read_bytes()).hexdigest()
     (manifest.parent / "COMPLETED").write_text(f"{mark}\n")

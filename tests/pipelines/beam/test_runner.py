@@ -104,7 +104,7 @@ def test_the_bucket_count_changes_no_row_and_fewer_buckets_leave_no_stale_file(
     found = []
     for buckets in (8, 1):
         files = run(tmp_path, "--set", f"buckets={buckets}")
-        rows = flows.read(tmp_path, "dataset/data")
+        rows = flows.read(tmp_path, "dataset")
         version = read_manifest(str(tmp_path / "data/dataset")).content_version
         found.append((rows.sort("pair_id"), version))
     assert found[0][0].height > 12

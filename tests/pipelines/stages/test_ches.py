@@ -82,7 +82,7 @@ def test_without_the_section_there_is_no_such_stage(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no section `ches`"):
         check_params(params, ["ches"])
     flows.run(params)
-    assert (tmp_path / "data" / "dataset" / "COMPLETED").exists()
+    assert (flows.find_version(tmp_path) / "COMPLETED").exists()
     assert not (tmp_path / "data" / "ches").exists()
     by_ches = flows.params(tmp_path, ches=None, pair={"strategy": {"kind": "lowest_ches"}})
     with pytest.raises(ConfigError, match="lowest_ches goes by CHES"):

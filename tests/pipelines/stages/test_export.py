@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def read(data: Path, table: str) -> pl.DataFrame:
 
 def test_texts_are_those_of_the_tables(data: Path) -> None:
     """Every published pair joins back to the responses and prompts it was made of."""
-    rows = read(data, "dataset/data")
+    rows = flows.read(data.parent, "dataset")
     texts = dict(read(data, "responses").select("response_id", "text").iter_rows())
     prompts = {p["prompt_id"]: p for p in read(data, "prompts").to_dicts()}
     pairs = {p["pair_id"]: p for p in read(data, "filtered").to_dicts()}
@@ -48,8 +49,9 @@ def test_texts_are_those_of_the_tables(data: Path) -> None:
 
 
 def test_no_prompt_is_in_two_splits(data: Path) -> None:
+    version = flows.find_version(data.parent) / "data"
     sides = [
-        set(pl.read_parquet(data / "dataset/data" / f"{split}-*.parquet")["prompt_id"])
+        set(pl.read_parquet(version / f"{split}-*.parquet")["prompt_id"])
         for split in ("train", "test")
     ]
     assert min(map(len, sides)) > 0
@@ -86,12 +88,17 @@ def export(folder: Path, **settings: Any) -> dict[str, str]:
     """Export FOLDER/data once more; the hashes of the shards."""
     format_ = {"kind": "trl", **settings}
     flows.run(flows.params(folder, count=40, export={"format": format_}), "export")
-    return flows.hash_files(folder, "dataset/data")
+    return hash_shards(folder)
+
+
+def hash_shards(folder: Path) -> dict[str, str]:
+    shards = (flows.find_version(folder) / "data").iterdir()
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in shards}
 
 
 def test_the_manifest_has_the_policies_of_its_pairs(data: Path) -> None:
     manifest = read_manifest(str(data / "dataset"))
-    rows = read(data, "dataset/data")
+    rows = flows.read(data.parent, "dataset")
     assert set(manifest.policies) == {*rows["chosen_policy"], *rows["rejected_policy"]}
     policy = manifest.policies["policy"]
     assert (policy.model, policy.n, policy.sampling["temperature"]) == ("policy", 4, 1.0)
@@ -102,13 +109,13 @@ def test_where_one_response_has_thoughts_all_shards_can_hold_them(
     data: Path, thoughtful: Path
 ) -> None:
     export(thoughtful)
-    paths = sorted((thoughtful / "data/dataset/data").iterdir())
+    paths = sorted((flows.find_version(thoughtful) / "data").iterdir())
     assert len(paths) > 2
     schemas = {pq.read_schema(path).remove_metadata() for path in paths}
     assert schemas == {parquet_schema(StructuredPreference)}
-    plain = {row["pair_id"]: row for row in read(data, "dataset/data").to_dicts()}
+    plain = {row["pair_id"]: row for row in flows.read(data.parent, "dataset").to_dicts()}
     with_thoughts = 0
-    for row in read(thoughtful.joinpath("data"), "dataset/data").to_dicts():
+    for row in flows.read(thoughtful, "dataset").to_dicts():
         turns = {name: list(map(orjson.loads, row[name])) for name in SIDES_AND_PROMPT}
         thoughts = turns["chosen"][0].pop("reasoning_content", None)
         with_thoughts += thoughts == "It depends."
@@ -127,7 +134,7 @@ def test_the_manifest_and_the_card_name_the_structure(data: Path, thoughtful: Pa
 def test_without_the_thoughts_the_bytes_are_those_of_role_and_content(
     data: Path, thoughtful: Path
 ) -> None:
-    plain = flows.hash_files(data.parent, "dataset/data")
+    plain = hash_shards(data.parent)
     assert export(thoughtful, thoughts="drop") == plain
     versions = [read_manifest(str(path / "data/dataset")) for path in (data.parent, thoughtful)]
     assert len({manifest.content_version for manifest in versions}) == 1

@@ -62,7 +62,7 @@ def test_exactly_so_many_pairs_come_out(tmp_path: Path, target: int) -> None:
     given = write(tmp_path, {"n": 3, "target_pairs": target, "max_n": 15})
     assert main(["run", *given]) == 0
     assert flows.read(tmp_path, "filtered").height == target
-    shards = flows.read(tmp_path, "dataset/data")
+    shards = flows.read(tmp_path, "dataset")
     assert shards.height == target
     if target == 5:
         # Enough at once: the most decided stay, and nothing more is drawn.
@@ -150,7 +150,7 @@ def test_what_can_not_be_filled_stops_at_the_limit_with_its_reason(
     closed = {row["origin"]: drawn[row["origin"]] for row in short.to_dicts()}
     assert sorted(closed.values())[0] == 4
     assert sum(n == 8 for n in closed.values()) == 1
-    manifest = orjson.loads((tmp_path / "data/dataset/manifest.json").read_bytes())
+    manifest = orjson.loads((flows.find_version(tmp_path) / "manifest.json").read_bytes())
     (entry,) = [s for s in manifest["stages"] if s["stage"] == "top-up"]
     assert (entry["rows_in"], entry["rows_out"]) == (PROMPTS + 2, PROMPTS - 1)
     assert entry["dropped"] == dict.fromkeys(reasons, 1)

@@ -1,0 +1,101 @@
+"""Writing versions: each aside, then put in place at once, and the oldest removed."""
+
+from __future__ import annotations
+
+import hashlib
+
+from prefdata.dataset.card import render_card
+from prefdata.dataset.manifest import (
+    COMPLETED,
+    MANIFEST,
+    SHARDS,
+    Manifest,
+    check_version,
+    read_manifest,
+)
+from prefdata.dataset.pointer import CARD, VERSIONS, find_newest, list_versions, name_folder
+from prefdata.errors import TableError
+from prefdata.files import storage
+
+
+def begin_dataset(dataset: str) -> None:
+    """Open the dataset's folder for writing. Readers see nothing of it until `publish_version`.
+
+    Raises TableError where it holds a dataset of a schema version that is not read.
+    """
+    storage.make_folder(dataset)
+    newest = find_newest(dataset)
+    content = storage.read_bytes(storage.join(newest, MANIFEST))
+    if content is not None:
+        check_version(newest, content)
+    storage.remove_folder(name_unfinished(dataset))
+
+
+def name_unfinished(dataset: str) -> str:
+    """The folder in which a version is written."""
+    return storage.join(dataset, "unfinished")
+
+
+def publish_version(dataset: str, manifest: Manifest, license: str, keep: int) -> str:
+    """Make a version of what lies unfinished, and the newest of it.
+
+    A version that is there already, and whole, is not touched.
+
+    Args:
+        dataset: The dataset's folder.
+        manifest: Of the shards in the unfinished folder.
+        license: The licence on the card.
+        keep: The number of versions to keep, this one among them.
+
+    Returns:
+        The version's name: the beginnings of its content version and of a digest of all the rest.
+    """
+    files = {
+        MANIFEST: manifest.model_dump_json(indent=1).encode() + b"\n",
+        CARD: render_card(manifest, license).encode(),
+    }
+    digest = hashlib.sha256(b"\0".join(files.values())).hexdigest()
+    version = f"{manifest.content_version[:12]}-{digest[:8]}"
+    folder, unfinished = name_folder(dataset, version), name_unfinished(dataset)
+    if is_whole(folder):
+        storage.remove_folder(unfinished)
+    else:
+        for name, content in files.items():
+            storage.write_bytes(storage.join(unfinished, name), content)
+        storage.remove_folder(folder)
+        storage.move_folder(unfinished, folder)
+        mark = hashlib.sha256(files[MANIFEST]).hexdigest() + "\n"
+        storage.write_bytes(storage.join(folder, COMPLETED), mark.encode())
+    _point_to(dataset, version, manifest, license, keep)
+    return version
+
+
+def is_whole(folder: str) -> bool:
+    """Whether the folder holds a completed version whose files are those of its manifest."""
+    try:
+        manifest = read_manifest(folder)
+    except TableError:
+        return False
+    paths = [storage.join(folder, entry.path) for entry in manifest.files]
+    return all(
+        content is not None and hashlib.sha256(content).hexdigest() == entry.sha256
+        for entry, content in zip(manifest.files, storage.read_many(paths), strict=True)
+    )
+
+
+def _point_to(dataset: str, version: str, manifest: Manifest, license: str, keep: int) -> None:
+    """Make the version the newest, then remove what is no longer kept."""
+    others = [name for name in list_versions(dataset) if name != version]
+    versions = [version, *others][:keep]
+    card = render_card(manifest, license, versions).encode()
+    path = storage.join(dataset, CARD)
+    if storage.read_bytes(path) != card:
+        storage.write_bytes(path, card)
+    for name in storage.list_names(storage.join(dataset, VERSIONS)):
+        if name not in versions:
+            storage.remove_folder(name_folder(dataset, name))
+    if storage.read_bytes(storage.join(dataset, MANIFEST)) is not None:
+        # A dataset of before there were versions.
+        storage.remove_folder(storage.join(dataset, SHARDS))
+        for name in (MANIFEST, COMPLETED):
+            storage.remove(storage.join(dataset, name))
