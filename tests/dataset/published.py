@@ -18,8 +18,8 @@ from prefdata.dataset.manifest import (
     digest_content,
     name_shard,
 )
-from prefdata.dataset.versions import begin_dataset, name_unfinished, publish_version
 from prefdata.dataset.pointer import name_folder
+from prefdata.dataset.versions import begin_dataset, name_unfinished, publish_version
 from prefdata.files import storage
 from prefdata.messages.columns import CALLS, fill_messages
 from prefdata.records import SCHEMA_VERSION, FilteredPair

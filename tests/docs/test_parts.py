@@ -13,10 +13,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import flows
 import polars as pl
 import pytest
 import yaml
 from blocks import BLOCKS, ROOT, get_block
+
+from prefdata.errors import NoPairs
 
 PACKAGE = "my_parts"
 PAGES = [block for block in BLOCKS if block.paper.parent.name == "parts"]
@@ -45,8 +48,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(installed: Path, folder: Path, *arguments: str) -> str:
-    """Run Python in `folder` with the package installed; its output."""
+def run(installed: Path, folder: Path, *arguments: str, code: int = 0) -> str:
+    """Run Python in `folder` with the package installed, to this exit code; its output."""
     path = os.pathsep.join([str(installed), str(ROOT)])
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -55,17 +58,17 @@ def run(installed: Path, folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
-def run_flow(installed: Path, folder: Path, *overrides: str) -> None:
+def run_flow(installed: Path, folder: Path, *overrides: str, code: int = 0) -> None:
     """The flow of the page's params.yaml over twenty prompts."""
     lines = [f"Question {n}: what is {n * 37}?" for n in range(20)]
     (folder / "questions.txt").write_text("\n".join(["# twenty questions", *lines]) + "\n")
     (folder / "params.yaml").write_text(get_block("params", "parts").text, encoding="utf-8")
     changes = [word for override in overrides for word in ("--set", override)]
-    run(installed, folder, "-m", "prefdata.cli.app", "run", "--quiet", *changes)
+    run(installed, folder, "-m", "prefdata.cli.app", "run", "--quiet", *changes, code=code)
 
 
 def read(folder: Path, table: str) -> pl.DataFrame:
@@ -133,6 +136,7 @@ def test_settings_and_failed_calls_have_their_reasons(installed: Path, tmp_path:
         "models.judge.options.fail=['Question 7:']",
         "consensus.max_faulty_fraction=1",
         "judge.max_faulty_fraction=1",
+        code=NoPairs.exit_code,
     )
     dropped = read(tmp_path, "dropped/filter")
     assert set(dropped["reason"]) == {"short_chosen"}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flows
 import polars as pl
 import pytest
 import yaml
