@@ -15,7 +15,6 @@ from itertools import count
 from prefdata.accounting.stats import Stats, read_stats, write_stats
 from prefdata.accounting.wanted import WantedPairs
 from prefdata.config.params import Params
-from prefdata.errors import TooManyFaulty
 from prefdata.files.lock import hold_folder, identify_machine
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
@@ -26,6 +25,7 @@ from prefdata.pipelines.stages.base import Context, Stage
 from prefdata.pipelines.stages.filter import FilterDryRun
 from prefdata.pipelines.stages.registry import STAGES, TOP_UP, find_stage
 from prefdata.pipelines.stages.top_up import plan_samples, remove_plan
+from prefdata.reports.faults import check_faults
 
 FIRST_AGAIN, LAST_AGAIN = "generate", "filter"
 """The first and the last stage of a further round."""
@@ -81,7 +81,8 @@ class Run:
         if before:
             total = stats.model_copy(update={"usage": self.usage[stage.name]})
             write_stats(self.context.catalog, stage.name, total)
-        check_faults(self.context.params, stage, stats)
+        dropped = replace(self.context, stage=stage.name).dropped
+        check_faults(self.context.params, stage.name, stage.section, stats, dropped)
 
     def run_all(self, stages: Sequence[Stage]) -> None:
         """Run the stages, in as many rounds as the wanted pairs take before the last one."""
@@ -188,20 +189,6 @@ def check_stages(context: Context, stages: Sequence[Stage]) -> None:
         stage.check(replace(context, stage=stage.name))
         for requirement in stage.requirements(context.params):
             requirement.resolve(context.runtime.engines)
-
-
-def check_faults(params: Params, stage: Stage, stats: Stats) -> None:
-    """Raise TooManyFaulty where the faulty records exceed the stage's limit."""
-    limit = getattr(getattr(params, stage.section), "max_faulty_fraction", None)
-    if limit is None or stats.faults <= limit * stats.rows_in:
-        return
-    reasons = ", ".join(f"{reason} {number}" for reason, number in stats.dropped.items())
-    raise TooManyFaulty(
-        f"{stage.name}: {stats.faults} of {stats.rows_in} are faulty, more than "
-        f"max_faulty_fraction = {limit:g} ({reasons})",
-        f"Look at {params.data}/dropped/{stage.name}; mend the input or raise "
-        f"{stage.section}.max_faulty_fraction. The good rows were written.",
-    )
 
 
 @contextmanager

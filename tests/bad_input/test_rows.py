@@ -111,7 +111,8 @@ def test_too_many_faults_stop_the_flow_once_all_is_written(
     said = capsys.readouterr().err
     assert said.startswith("prefdata ingest: ingest: 3 of 12 are faulty")
     assert "more than max_faulty_fraction = 0.2 (invalid_json 1, not_an_object 2)" in said
-    assert f"remedy: Look at {tmp_path}/data/dropped/ingest" in said
+    assert f"\n  {tmp_path}/prompts.jsonl:11: not_an_object: " in said
+    assert f"remedy: All are in {tmp_path}/data/dropped/ingest" in said
     assert "raise ingest.max_faulty_fraction" in said
     assert table(tmp_path, "prompts", Prompt).height == 9
     dropped = table(tmp_path, "dropped/ingest", Dropped)
@@ -122,10 +123,10 @@ def test_too_many_faults_stop_the_flow_once_all_is_written(
 def test_a_whole_run_stops_after_the_stage_with_too_many_faults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "prompts.jsonl").write_bytes(b"\n".join([*GOOD, b"{"]))
+    (tmp_path / "prompts.jsonl").write_bytes(b"\n".join([*GOOD, b"{", b"{"]))
     params = flows.write_params(tmp_path)
     assert cli.main(["run", "--params", str(params), "--quiet"]) == 3
-    assert "1 of 10 are faulty" in capsys.readouterr().err
+    assert "2 of 11 are faulty" in capsys.readouterr().err
     assert (tmp_path / "data" / "prompts" / "_table.json").exists()
     assert not (tmp_path / "data" / "responses").exists()
 
