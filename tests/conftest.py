@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Generator
@@ -20,6 +21,12 @@ settings.load_profile("prefdata")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_collection_finish() -> None:
+    """What modules and tests hold stays to the end: no collection has to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

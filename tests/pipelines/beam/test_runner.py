@@ -17,15 +17,15 @@ IN_PROCESS = {
     "one worker": ["--direct_num_workers=1"],
     "several workers": ["--direct_num_workers=4"],
     "multi_threading": ["--direct_running_mode=multi_threading", "--direct_num_workers=2"],
-    "portable": [
+}
+JOBS = {
+    "multi_processing": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
+    "portable, in this process": [
         "--runner=PortableRunner",
         "--job_endpoint=embed",
         "--environment_type=LOOPBACK",
         "--job_server_timeout=30",
     ],
-}
-PROCESSES = {
-    "multi_processing": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
     "portable": [
         "--runner=PortableRunner",
         "--job_endpoint=embed",
@@ -35,11 +35,12 @@ PROCESSES = {
     ],
 }
 STAGES = {
-    "multi_processing": ("generate", "judge", "filter"),
-    "portable": ("ingest", "consensus", "filter", "export"),
+    "multi_processing": ("judge", "filter"),
+    "portable, in this process": ("generate", "judge", "ches", "pair", "augment"),
+    "portable": ("ingest", "filter", "export"),
 }
-"""One stage of every shape, as each starts its processes anew: on buckets alone, by side inputs in
-cycles, by key."""
+"""Stages of every shape, by cycles, by key and by side inputs, as each starts its processes or its
+job server anew."""
 
 
 def run(folder: Path, *more: str) -> dict[str, str]:
@@ -71,8 +72,8 @@ def test_every_runner_writes_the_same_bytes(
     assert "demonstrations/_table.json" in wanted
 
 
-@pytest.mark.parametrize("runner", PROCESSES)
-def test_worker_processes_write_the_same_bytes(
+@pytest.mark.parametrize("runner", JOBS)
+def test_worker_processes_and_jobs_write_the_same_bytes(
     runner: str,
     reference: tuple[Path, dict[str, str]],
     tmp_path: Path,
@@ -83,7 +84,7 @@ def test_worker_processes_write_the_same_bytes(
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for stage in STAGES[runner]:
-        assert main([stage, "--quiet", "--set", "memo=null", *PROCESSES[runner]]) == 0
+        assert main([stage, "--quiet", "--set", "memo=null", *JOBS[runner]]) == 0
         assert flows.hash_files(tmp_path) == wanted
 
 
