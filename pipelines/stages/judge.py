@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from prefdata.accounting.judges import count_verdicts
 from prefdata.accounting.stats import Stats, add_usage
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
@@ -115,7 +116,7 @@ def name_judges(params: Params) -> list[str]:
 
 def _judge_first(context: Context, bucket: int) -> Iterator[Judged]:
     outcome = judge_bucket(context, bucket, make_panel(context), None)
-    yield Judged(bucket, write_outcome(context, context.table("judgments"), bucket, outcome))
+    yield _write(context, bucket, outcome)
 
 
 def _judge_again(context: Context, judged: Judged, demonstrated: bytes) -> Iterator[Judged]:
@@ -133,8 +134,13 @@ def _judge_again(context: Context, judged: Judged, demonstrated: bytes) -> Itera
         rows=pl.concat([others, outcome.rows]),
         usage=add_usage(judged.stats.usage, outcome.usage or {}),
     )
-    table = context.table("judgments")
-    yield Judged(judged.bucket, write_outcome(context, table, judged.bucket, whole))
+    yield _write(context, judged.bucket, whole)
+
+
+def _write(context: Context, bucket: int, outcome: Outcome) -> Judged:
+    stats = write_outcome(context, context.table("judgments"), bucket, outcome)
+    texts = context.read("responses", bucket, ["response_id", "text"])
+    return Judged(bucket, stats.model_copy(update={"judges": count_verdicts(outcome.rows, texts)}))
 
 
 def judge_bucket(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import polars as pl
 from pydantic import BaseModel
 
+from prefdata.accounting.judges import JudgeCounts
 from prefdata.errors import AccountingError
 from prefdata.files import storage
 from prefdata.inference.usage import Usage
@@ -38,7 +39,8 @@ class Stats(BaseModel):
     `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table.
     `digests`, `shards` and `structure` are the export's, the first two by bucket and by file name,
     `structure` what its rows hold of tools, calls and thoughts; `filters` are the filter
-    stage's, by position and kind; `policies` are the samples by policy, where there are several.
+    stage's, by position and kind; `policies` are the samples by policy, where there are several;
+    `judges` are the judge stage's.
     """
 
     rows_in: int = 0
@@ -52,6 +54,7 @@ class Stats(BaseModel):
     structure: list[str] = []
     filters: dict[str, FilterStats] = {}
     policies: dict[str, int] = {}
+    judges: dict[str, JudgeCounts] = {}
 
     def plus(self, other: Stats) -> Stats:
         """The sum of both."""
@@ -71,6 +74,12 @@ class Stats(BaseModel):
                 for name in sorted({**self.filters, **other.filters}, key=_position)
             },
             policies=_add_counts(self.policies, other.policies),
+            judges={
+                name: self.judges.get(name, JudgeCounts()).plus(
+                    other.judges.get(name, JudgeCounts())
+                )
+                for name in sorted({*self.judges, *other.judges})
+            },
         )
 
 

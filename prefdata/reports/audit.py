@@ -12,6 +12,7 @@ from pydantic import Field
 from prefdata.audit import biases
 from prefdata.audit.agreement import compare_annotators, measure_agreement
 from prefdata.audit.labels import read_consensus, read_labels
+from prefdata.audit.legends import AGREEMENT, ANNOTATORS, BIASES, DRIVERS, POLICIES
 from prefdata.audit.policies import compare_policies
 from prefdata.audit.summary import compare_buckets
 from prefdata.comparisons.keys import COMPARISON
@@ -31,10 +32,6 @@ MAX_ANNOTATORS = 20
 MAX_POLICIES = 40
 """The most rows of judges and policies in the table; those with the most comparisons."""
 _MAX_DRIVERS = 4
-_BIASES = (
-    "judge", "unscored", "ties", "flips", "first", "longer", "matched", "own", "labels", "ECE"
-)  # fmt: skip
-_POLICIES = ("judge", "policy", "comparisons", "won", "others", "excess", "consensus")
 _VERDICT = [*COMPARISON, "dimension", "annotator", "group", "verdict"]
 
 Rates = dict[str, Any]
@@ -97,13 +94,15 @@ class AuditReport(Report):
                 labels.get("agree"), fitted.get("ece_before"),
             )  # fmt: skip
             rows.append((name, *map(_format_rate, rates)))
-        return Grid(_BIASES, rows, range(1, len(_BIASES)))
+        return Grid(tuple(BIASES), rows, range(1, len(BIASES)), BIASES)
 
     def _tabulate_policies(self) -> list[Block]:
         listed = [(name, each) for name, judge in self.judges.items() for each in judge.policies]
         most = sorted(listed, key=lambda item: -item[1]["comparisons"])[:MAX_POLICIES]
         rows = [(name, *_format_wins(each)) for name, each in listed if (name, each) in most]
-        blocks: list[Block] = [Grid(_POLICIES, rows, range(2, len(_POLICIES)))] if rows else []
+        blocks: list[Block] = (
+            [Grid(tuple(POLICIES), rows, range(2, len(POLICIES)), POLICIES)] if rows else []
+        )
         if len(listed) > len(most):
             blocks.append(f"{len(listed) - len(most):,} more of judges and policies: --json")
         return blocks
@@ -115,22 +114,22 @@ class AuditReport(Report):
             for other, figures in judge.agreement.items()
             if one < other
         ]
-        head = ("judge", "and", "both scored", "agree", "kappa", "tau")
-        return [Grid(head, rows, range(2, 6))] if rows else []
+        return [Grid(tuple(AGREEMENT), rows, range(2, 6), AGREEMENT)] if rows else []
 
     def _tabulate_annotators(self) -> list[Block]:
         pairs = [pair for judge in self.judges.values() for pair in judge.annotators]
         most = sorted(pairs, key=lambda pair: -pair["comparisons"])[:MAX_ANNOTATORS]
         rows = [(pair["annotator"], pair["other"], *_format_agreement(pair)) for pair in most]
-        head = ("annotator", "and", "both labelled", "agree", "kappa", "tau")
-        blocks: list[Block] = [Grid(head, rows, range(2, 6))] if rows else []
+        blocks: list[Block] = (
+            [Grid(tuple(ANNOTATORS), rows, range(2, 6), ANNOTATORS)] if rows else []
+        )
         if len(pairs) > len(most):
             blocks.append(f"{len(pairs) - len(most):,} more pairs of annotators: --json")
         return blocks
 
     def _tabulate_drivers(self) -> Grid:
-        head = ("judge", "moved most by (log-odds per standard deviation, 95 %)")
-        return Grid(head, [(n, _format_drivers(j.drivers)) for n, j in self.judges.items()])
+        rows = [(name, _format_drivers(judge.drivers)) for name, judge in self.judges.items()]
+        return Grid(tuple(DRIVERS), rows, legend=DRIVERS)
 
 
 def report_audit(

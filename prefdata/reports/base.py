@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,11 +13,13 @@ from prefdata.text.controls import escape_json_controls
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: its head, its rows, and the columns of numbers, which are aligned right."""
+    """A table: its head, its rows, the columns of numbers, which are aligned right, and what each
+    column means, where that is said."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: Collection[int] = ()
+    legend: Mapping[str, str] = field(default_factory=dict)
 
 
 Block = Grid | str

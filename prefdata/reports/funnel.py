@@ -24,6 +24,7 @@ from prefdata.reports.costs import (
     tabulate_calls,
 )
 from prefdata.reports.filters import FilterFigures, report_filters, tabulate_filters
+from prefdata.reports.judges import JudgeLine, report_judges, tabulate_judges, warn_of_judges
 from prefdata.reward_head.head import FILE, RewardHead
 from prefdata.tables import Table, read_info
 from prefdata.tables.catalog import Catalog
@@ -32,6 +33,7 @@ from prefdata.tables.read import is_finished
 _HEAD = ("stage", "unit", "in", "out", "dropped", "why")
 _FILTER = "filter"
 _EXPORT = "export"
+_JUDGE = "judge"
 _TOP_UP = "top-up"
 _REWARD_HEAD = "reward-head"
 
@@ -64,6 +66,7 @@ class StageFigures(Figures):
     filters: dict[str, FilterFigures] = Field(
         {}, description="The counts of each filter, in the stage filter."
     )
+    judges: dict[str, JudgeLine] = Field({}, description="Each judge in short, in the stage judge.")
     policies: dict[str, int] = Field(
         {}, description="The samples of each policy, in the stage generate, if it has several."
     )
@@ -107,6 +110,7 @@ class Funnel(Report):
     seconds: dict[str, float] = Field(description="The seconds of each stage in this run.")
     cost: list[Cost]
     wanted: WantedFigures | None
+    warnings: list[str] = Field(description="The judges whose verdicts are worth little, and why.")
     dataset: str | None = Field(description="The folder of the published dataset.")
     version: str | None
     splits: dict[str, int]
@@ -120,6 +124,11 @@ class Funnel(Report):
             calls = {_REWARD_HEAD: self.reward_head.models, **calls}
         if calls:
             blocks.append(tabulate_calls(calls))
+        judges = self.stages[_JUDGE].judges if _JUDGE in self.stages else {}
+        if judges:
+            blocks.append(tabulate_judges(judges))
+        if self.warnings:
+            blocks.append("\n".join(self.warnings))
         filters = self.stages[_FILTER].filters if _FILTER in self.stages else {}
         if filters:
             blocks.append(tabulate_filters(filters))
@@ -182,6 +191,7 @@ def report_funnel(
         seconds=dict(seconds),
         cost=add_costs([*(head.models.values() if head else ()), *calls]),
         wanted=_report_wanted(params, catalog),
+        warnings=warn_of_judges(figures[_JUDGE].judges) if _JUDGE in figures else [],
         tables=[stage.table for stage in wanted if stage.table],
         **_report_dataset(catalog),
     )
@@ -215,6 +225,7 @@ def _report_stage(params: Params, catalog: Catalog, stage: str, table: Table) ->
         models=report_calls(params, stats.usage),
         filters=report_filters(params, stats) if stage == _FILTER and stats.filters else {},
         policies=stats.policies,
+        judges=report_judges(stats.judges),
     )
 
 

@@ -18,6 +18,8 @@ _GAP = 2
 """The characters between two columns: one of padding, one of the box."""
 _FOLD = 12
 """A column of text may be folded down to this width, or to its longest word if that is shorter."""
+_LEGEND_WIDTH = 100
+"""The width of what explains the columns, where the window has none."""
 _DASHES = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
@@ -42,10 +44,11 @@ def print_blocks(blocks: list[Block], console: Console) -> None:
             console.print()
         if isinstance(block, str):
             console.print(Text(block, overflow="fold"))
-        elif _narrowest(block) <= console.width:
-            console.print(_table(block, box.SIMPLE_HEAD))
-        else:
-            console.print(_listing(block))
+            continue
+        fits = _narrowest(block) <= console.width
+        console.print(_table(block, box.SIMPLE_HEAD) if fits else _listing(block))
+        if block.legend:
+            console.print(_explain(block))
 
 
 def format_text(report: Report) -> str:
@@ -59,6 +62,9 @@ def format_text(report: Report) -> str:
         console = Console(width=width, color_system=None, highlight=False, markup=False)
         with console.capture() as capture:
             console.print(_table(block, _DASHES))
+            console.width = _LEGEND_WIDTH
+            if block.legend:
+                console.print(_explain(block))
         parts.append("\n".join(line.rstrip() for line in capture.get().splitlines()))
     return "\n\n".join(parts)
 
@@ -68,7 +74,8 @@ def _neutralise(block: Block) -> Block:
     if isinstance(block, str):
         return escape_controls(block)
     head, *rows = ([_neutralise_cell(cell) for cell in row] for row in (block.head, *block.rows))
-    return replace(block, head=head, rows=rows)
+    legend = {_neutralise_cell(name): escape_controls(what) for name, what in block.legend.items()}
+    return replace(block, head=head, rows=rows, legend=legend)
 
 
 def _neutralise_cell(cell: str) -> str:
@@ -97,6 +104,16 @@ def _listing(grid: Grid) -> Table:
         for title, cell in zip(grid.head[1:], row[1:], strict=True):
             if cell:
                 table.add_row(Text(f"  {title}"), Text(cell))
+    return table
+
+
+def _explain(grid: Grid) -> Table:
+    """What each column means, one in a line."""
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, meaning in grid.legend.items():
+        table.add_row(Text(f"  {title}"), Text(meaning))
     return table
 
 

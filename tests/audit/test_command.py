@@ -12,12 +12,15 @@ import pytest
 from audit.test_audit import rows
 
 from prefdata.audit.labels import read_labels
+from prefdata.audit.legends import ANNOTATORS, POLICIES
 from prefdata.audit.summary import summarize_judges
 from prefdata.cli.app import main
 from prefdata.config import load_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import SourceError
 from prefdata.records import Judgment, Response
+from prefdata.reports.audit import report_audit
+from prefdata.reports.base import Grid
 from prefdata.tables.catalog import Catalog
 
 
@@ -50,7 +53,38 @@ def test_the_command_reports_every_judge(run: Path, capsys: pytest.CaptureFixtur
     assert main(["audit", "--params", str(run / "params.yaml")]) == 0
     shown = capsys.readouterr().out
     assert "kappa" in shown
+    # Every column of every table is explained under it.
+    report = report_audit(load_params(run / "params.yaml"), {}, "pairwise")
+    grids = [block for block in report.blocks() if isinstance(block, Grid)]
+    assert len(grids) == 3
+    for legend in (*(grid.legend for grid in grids), POLICIES, ANNOTATORS):
+        assert all(len(meaning) > 8 for meaning in legend.values())
+    assert all(list(grid.legend) == list(grid.head) for grid in grids)
+    assert all(f"  {title} " in str(report) for grid in grids for title in grid.legend)
     assert "pairwise" in shown
+
+
+def test_the_summary_has_a_line_for_each_judge_and_its_figures_are_the_audits(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audited = command(run, capsys)["judges"]
+    assert main(["status", "--params", str(run / "params.yaml"), "--json"]) == 0
+    said = orjson.loads(capsys.readouterr().out)
+    lines = said["stages"]["judge"]["judges"]
+    assert sorted(lines) == sorted(audited)
+    for name, line in lines.items():
+        assert line["judgments"] == audited[name]["comparisons"]
+        assert line["ties"] == audited[name]["ties"]
+        assert line["flips"] == audited[name]["position"]["flips"]
+        assert line["longer"] == audited[name]["length"]["prefers_longer"]
+    kappa = audited["pairwise"]["agreement"]["implicit_reward"]["kappa"]
+    assert lines["pairwise"]["kappa"] == pytest.approx(kappa, abs=1e-6)
+    # Two scripted judges agree by chance.
+    assert len(said["warnings"]) == 2
+    assert main(["status", "--params", str(run / "params.yaml")]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"{warning}\n" in shown for warning in said["warnings"])
+    assert "`prefdata audit` says more" in shown
 
 
 def test_labels_calibrate_and_the_next_run_takes_the_temperatures(

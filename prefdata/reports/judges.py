@@ -1,0 +1,103 @@
+"""Each judge in a line, and a warning where its verdicts are worth little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import Field
+
+from prefdata.accounting.judges import JudgeCounts
+from prefdata.reports.base import Figures, Grid
+
+LEAST = 20
+"""The fewest judgments that a warning is about."""
+MAX_UNSCORED = 0.1
+MAX_TIES = 0.5
+MAX_FLIPS = 0.4
+MIN_KAPPA = 0.1
+MAX_LONGER = 0.8
+
+_HEAD = ("judge", "judgments", "unscored", "ties", "flips", "kappa", "longer")
+
+
+class JudgeLine(Figures):
+    """A judge in short; a share of nothing is null."""
+
+    judgments: int
+    unscored: float | None = Field(description="The share without a verdict.")
+    ties: float | None = Field(description="The share of verdicts for neither response.")
+    flips: float | None = Field(
+        description="The share of verdicts that swapping the two responses turns round."
+    )
+    kappa: float | None = Field(description="Agreement with the other judges beyond chance.")
+    longer: float | None = Field(description="The share of decisions for the longer response.")
+
+    def list_flaws(self) -> Iterator[str]:
+        """What its verdicts suffer from, as parts of a sentence that begins with its name."""
+        if self.judgments < LEAST:
+            return
+        if self.unscored is not None and self.unscored > MAX_UNSCORED:
+            yield f"gives no verdict on {self.unscored:.0%} of its comparisons"
+        if self.ties is not None and self.ties > MAX_TIES:
+            yield f"prefers neither response in {self.ties:.0%}"
+        if self.flips is not None and self.flips > MAX_FLIPS:
+            yield f"turns {self.flips:.0%} of its verdicts round when the two responses are swapped"
+        if self.kappa is not None and self.kappa < MIN_KAPPA:
+            yield f"agrees with the others hardly more than by chance (kappa {_format(self.kappa)})"
+        if self.longer is not None and self.longer > MAX_LONGER:
+            yield f"prefers the longer response in {self.longer:.0%} of its decisions"
+
+
+def report_judges(counts: Mapping[str, JudgeCounts]) -> dict[str, JudgeLine]:
+    """The judges in short, sorted by name."""
+    return {name: _report_judge(counts[name]) for name in sorted(counts)}
+
+
+def tabulate_judges(judges: Mapping[str, JudgeLine]) -> Grid:
+    """The judges as a table."""
+    rows = []
+    for name, judge in judges.items():
+        shares = (judge.unscored, judge.ties, judge.flips, judge.kappa, judge.longer)
+        cells = ("" if share is None else _format(share) for share in shares)
+        rows.append((name, f"{judge.judgments:,}", *cells))
+    return Grid(_HEAD, rows, range(1, len(_HEAD)))
+
+
+def warn_of_judges(judges: Mapping[str, JudgeLine]) -> list[str]:
+    """A sentence for each judge whose verdicts are worth little."""
+    warnings = []
+    for name, judge in judges.items():
+        flaws = list(judge.list_flaws())
+        if flaws:
+            said = " and ".join([", ".join(flaws[:-1]), flaws[-1]] if flaws[1:] else flaws)
+            warnings.append(f"warning: the judge {name} {said}; `prefdata audit` says more")
+    return warnings
+
+
+def _report_judge(counts: JudgeCounts) -> JudgeLine:
+    return JudgeLine(
+        judgments=counts.judgments,
+        unscored=_share(counts.unscored, counts.judgments),
+        ties=_share(counts.ties, counts.judgments - counts.unscored),
+        flips=_share(counts.flips, counts.both_orders),
+        kappa=_compute_kappa(counts),
+        longer=_share(counts.longer, counts.decided),
+    )
+
+
+def _compute_kappa(counts: JudgeCounts) -> float | None:
+    """As `prefdata.audit.agreement.compute_kappa`, with all other judges together."""
+    n = counts.compared
+    if not n:
+        return None
+    own, other = counts.own_ties / n, counts.other_ties / n
+    expected = own * other + (1 - own) * (1 - other) / 2
+    return None if expected >= 1 else round((counts.agreed / n - expected) / (1 - expected), 6)
+
+
+def _format(share: float) -> str:
+    return f"{share:.2f}".replace("-0.00", "0.00")
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
