@@ -45,7 +45,7 @@ def worlds(draw: st.DrawFn, reward: st.SearchStrategy[float | None] = rewards) -
 
 
 @kinds
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(world=worlds(), salt=st.integers(1, 1000), buckets=st.integers(1, 3))
 def test_names_order_and_buckets_change_no_choice(
     kind: str, options: dict[str, Any], world: World, salt: int, buckets: int
@@ -56,7 +56,7 @@ def test_names_order_and_buckets_change_no_choice(
 
 
 @kinds
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(world=worlds())
 def test_every_comparison_has_a_label_or_a_reason(
     kind: str, options: dict[str, Any], world: World
@@ -80,7 +80,7 @@ def test_every_comparison_has_a_label_or_a_reason(
 
 
 @kinds
-@settings(max_examples=10)
+@settings(max_examples=7)
 @given(world=worlds(st.just(1.0)))
 def test_a_tie_makes_no_label(kind: str, options: dict[str, Any], world: World) -> None:
     world.against.clear()
@@ -90,7 +90,7 @@ def test_a_tie_makes_no_label(kind: str, options: dict[str, Any], world: World) 
 
 
 @kinds
-@settings(max_examples=10)
+@settings(max_examples=7)
 @given(world=worlds(), failed=st.lists(st.sampled_from("uvwx"), min_size=1, max_size=2))
 def test_a_response_that_nobody_could_score_has_no_label(
     kind: str, options: dict[str, Any], world: World, failed: list[str]
@@ -125,7 +125,7 @@ def test_judges_that_all_agree_strongly_make_the_label(kind: str, options: dict[
 
 
 @kinds
-@settings(max_examples=10)
+@settings(max_examples=7)
 @given(world=worlds())
 def test_temperatures_are_applied_before_anything_is_combined(
     kind: str, options: dict[str, Any], world: World
@@ -144,7 +144,7 @@ def test_temperatures_are_applied_before_anything_is_combined(
 
 
 @kinds
-@settings(max_examples=10)
+@settings(max_examples=7)
 @given(world=worlds())
 def test_the_entry_gives_labels_and_what_got_none(
     kind: str, options: dict[str, Any], world: World

@@ -201,7 +201,7 @@ worlds = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(worlds, st.sampled_from(["rating", "ranking", "thumb"]), st.integers(1, 99), st.randoms())
 def test_neither_ids_nor_orders_nor_names_change_a_judgment(
     said: list[Said], kind: str, salt: int, order: Any

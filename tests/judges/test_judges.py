@@ -86,7 +86,7 @@ def models(fail: list[str] | None = None) -> Inference:
     )
 
 
-properties = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+properties = settings(max_examples=7, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @properties

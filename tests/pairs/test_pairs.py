@@ -111,7 +111,7 @@ cases = st.sampled_from(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(cases, preferences(), st.integers(1, 10_000))
 def test_renaming_and_reordering_never_change_which_texts_are_paired(
     case: tuple[str, dict[str, Any]], given_: Preferences, salt: int
@@ -123,7 +123,7 @@ def test_renaming_and_reordering_never_change_which_texts_are_paired(
     assert chosen(select(kind, comparisons(other, salt), **options)) == wanted
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(cases, preferences())
 def test_every_comparison_becomes_a_pair_or_has_a_reason(
     case: tuple[str, dict[str, Any]], given_: Preferences
@@ -141,7 +141,7 @@ def test_every_comparison_becomes_a_pair_or_has_a_reason(
         assert share > 0.5
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(preferences())
 def test_best_worst_makes_exactly_one_pair_a_prompt(given_: Preferences) -> None:
     decided = {prompt for (prompt, _, _), share in given_.items() if share != 0.5}

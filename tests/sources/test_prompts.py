@@ -66,7 +66,7 @@ lines = (
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(lines, max_size=8), st.sampled_from(["prompts", "hh"]))
 def test_every_line_is_a_prompt_or_dropped(made: list[bytes], kind: str) -> None:
     """Whatever the bytes: nothing crashes, nothing is lost, and both fit their tables."""

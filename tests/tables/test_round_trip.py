@@ -76,7 +76,7 @@ shuffled = st.sampled_from(ROWS_OF_TABLES).flatmap(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(shuffled)
 def test_rows_come_back_and_their_order_leaves_no_trace(
     made: tuple[type[Record], list[dict[str, Any]], list[dict[str, Any]]],

@@ -38,7 +38,7 @@ some_text = st.lists(st.sampled_from(["a", "B", "b", "ä", "7", "?", "一", "二
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(some_text, some_text), min_size=1, max_size=6))
 def test_similarity_is_that_of_plain_sets_of_trigrams(pairs: list[tuple[str, str]]) -> None:
     left, right = [one for one, _ in pairs], [other for _, other in pairs]

@@ -113,7 +113,7 @@ def test_the_shown_replies_have_the_form_that_is_asked_for(kind: str, form: str)
 questions = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(questions, questions, st.integers(1, 3), st.sampled_from(KINDS))
 def test_no_prompt_is_shown_its_own(
     asked: list[str], shown: list[str], count: int, kind: str
@@ -130,7 +130,7 @@ def test_no_prompt_is_shown_its_own(
             assert f"\n{mine}?\n" not in turn
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(questions, questions, st.integers(1, 3), st.integers(1, 99), st.sampled_from(KINDS))
 def test_neither_ids_nor_slices_change_a_verdict(
     asked: list[str], shown: list[str], count: int, salt: int, kind: str

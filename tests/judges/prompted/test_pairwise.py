@@ -178,7 +178,7 @@ fragments = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(fragments, max_size=14).map("".join))
 def test_no_text_whatever_can_open_or_close_a_block(text: str) -> None:
     left = pl.select(disarm(pl.lit(text))).item()

@@ -212,7 +212,7 @@ annotated = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(rows=st.lists(annotated, min_size=1, max_size=12), order=st.randoms())
 def test_the_order_of_the_rows_changes_neither_annotations_nor_what_is_counted(
     rows: list[dict[str, Any]], order: Any, tmp_path_factory: pytest.TempPathFactory
