@@ -9,7 +9,12 @@ from prefdata.records.judgment import Judgment
 from prefdata.records.label import Label
 from prefdata.records.message import Message, ToolCall
 from prefdata.records.pair import AugmentedPair, FilteredPair, Pair, PairJudgment
-from prefdata.records.preference import Preference, StructuredPreference
+from prefdata.records.preference import (
+    Preference,
+    RewardPreference,
+    StructuredPreference,
+    StructuredRewardPreference,
+)
 from prefdata.records.prompt import Prompt
 from prefdata.records.response import Response
 from prefdata.records.top_up import TopUp
@@ -25,6 +30,8 @@ RECORDS: tuple[type[Record], ...] = (
     FilteredPair,
     Preference,
     StructuredPreference,
+    RewardPreference,
+    StructuredRewardPreference,
     Dropped,
     TopUp,
     Demonstration,
@@ -49,7 +56,9 @@ __all__ = [
     "Prompt",
     "Record",
     "Response",
+    "RewardPreference",
     "StructuredPreference",
+    "StructuredRewardPreference",
     "ToolCall",
     "TopUp",
 ]

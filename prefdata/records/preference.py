@@ -23,29 +23,41 @@ TurnT = TypeVar("TurnT", Turn, str)
 
 
 class PreferenceColumns(Record, Generic[TurnT]):
-    """The columns of a row: prompt, and completions without it, all lists of turns."""
+    """The columns of a row: prompt, and completions without it, all lists of turns.
+
+    None has a name that a trainer reads in another meaning, as TRL's reads `margin`, `messages`,
+    `completion`, `label`, `images` and `chat_template_kwargs`.
+    """
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
 
-    prompt: list[TurnT]
+    prompt: list[TurnT] = Field(description="The prompt's turns, the last of them to be answered.")
     chosen: list[TurnT] = Field(description="Exactly one assistant turn.")
     rejected: list[TurnT] = Field(description="Exactly one assistant turn.")
-    prompt_id: str
-    pair_id: str
-    source: str
+    prompt_id: str = Field(description="Content id of the prompt.")
+    pair_id: str = Field(description="Content id of prompt, chosen and rejected.")
+    source: str = Field(description="Where the prompt comes from.")
     chosen_policy: str = Field(description="The policy of the chosen response; see Response.")
     rejected_policy: str = Field(description="The policy of the rejected response.")
-    strategy: str
-    soft_label: float
-    agreement: float
+    strategy: str = Field(description="The kind of the strategy that made the pair.")
+    soft_label: float = Field(description="The consensus' P(chosen ≻ rejected), above 0.5.")
+    agreement: float = Field(description="Share of scored judgments that prefer the chosen one.")
     flag: str | None = Field(description="The consensus' mark on the label; see Label.")
-    reward_chosen: float | None
-    reward_rejected: float | None
-    margin: float | None
-    ches: float | None
-    ches_normalized: float | None
-    weight: float | None
-    judgments: list[PairJudgment]
+    reward_chosen: float | None = Field(
+        description="Mean reward of the chosen response; null where no judge gives one."
+    )
+    reward_rejected: float | None = Field(description="Mean reward of the rejected response.")
+    reward_margin: float | None = Field(
+        description="reward_chosen - reward_rejected, in the judges' units."
+    )
+    ches: float | None = Field(
+        description="CHES(chosen, rejected), arXiv 2410.08847, Definition 2; null: not measured."
+    )
+    ches_normalized: float | None = Field(description="Length-normalised CHES.")
+    weight: float | None = Field(
+        description="The pair's weight in training; null where no filter sets weights."
+    )
+    judgments: list[PairJudgment] = Field(description="Every judge's own judgment of the pair.")
 
 
 class Preference(PreferenceColumns[Turn]):
@@ -64,3 +76,20 @@ class StructuredPreference(PreferenceColumns[JsonText]):
     tools: str | None = Field(
         description="The prompt's tools as JSON text; see Prompt. null: none."
     )
+
+
+_MARGIN = Field(
+    description="The margin of the reward model's loss: the log-odds of soft_label, never null."
+)
+
+
+class RewardPreference(Preference):
+    """As `Preference`, with a margin for the loss of a reward model."""
+
+    margin: float = _MARGIN
+
+
+class StructuredRewardPreference(StructuredPreference):
+    """As `StructuredPreference`, with a margin for the loss of a reward model."""
+
+    margin: float = _MARGIN

@@ -58,7 +58,7 @@ def test_the_recipe_makes_pairs_of_the_turns_at_which_runs_part(root: Path, tmp_
         assert orjson.loads(pair["tools"]) == agent_logs.TOOLS
     assert stats["export"].rows_out == 2 * TASKS
     rows = flows.read(tmp_path, "dataset")
-    assert sorted(rows["margin"]) == [0.5] * TASKS + [1.0] * TASKS
+    assert sorted(rows["reward_margin"]) == [0.5] * TASKS + [1.0] * TASKS
 
 
 def test_a_model_responds_beside_the_agents(root: Path, tmp_path: Path) -> None:

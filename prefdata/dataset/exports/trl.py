@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 import polars as pl
@@ -11,14 +11,14 @@ from pydantic import Field
 from prefdata.dataset.exports.base import Export, ExportConfig
 from prefdata.messages.chat_form import to_chat_form
 from prefdata.messages.numbers import encode_numbers
-from prefdata.records.base import polars_schema
+from prefdata.records.base import Record, polars_schema
 from prefdata.records.preference import Preference, StructuredPreference
+from prefdata.statistics.odds import log_odds
 
 _TURNS = ("prompt", "chosen", "rejected")
 
 
-class TrlConfig(ExportConfig):
-    kind: Literal["trl"] = "trl"
+class ConversationalConfig(ExportConfig):
     thoughts: Literal["reasoning_content", "thinking", "inline", "drop"] = Field(
         "reasoning_content",
         description="Where an assistant's thoughts go: under this key of its message, for the chat "
@@ -27,21 +27,23 @@ class TrlConfig(ExportConfig):
     )
 
 
-class Trl(Export):
+class TrlConfig(ConversationalConfig):
+    kind: Literal["trl"] = "trl"
+
+
+class Conversational(Export):
     """Conversational preferences with an explicit prompt, as TRL's trainers read them.
 
     `prompt`, `chosen` and `rejected` are lists of messages, the completions without the prompt; the
-    other columns describe the pair. None is called `messages` or `completion`, from which TRL would
-    infer another format.
+    other columns describe the pair.
 
     Messages are `{role, content}`. Where some prompt or response of the dataset has tools, tool
     calls or thoughts, they are in OpenAI's form with no more keys than each needs, and the column
     `tools` holds a prompt's tools as JSON text.
     """
 
-    config: TrlConfig
-    record = Preference
-    structured = StructuredPreference
+    config: ConversationalConfig
+    structured: ClassVar[type[Record]]
 
     def list_structure(self, pairs: pl.DataFrame) -> list[str]:
         turns = (
@@ -58,13 +60,13 @@ class Trl(Export):
     def format_rows(self, pairs: pl.DataFrame) -> pl.DataFrame:
         turn = pl.element().struct
         plain = pl.col(_TURNS).list.eval(pl.struct(turn.field("role"), turn.field("content")))
-        columns = polars_schema(Preference).names()
+        columns = polars_schema(self.record).names()
         return self._make_turns(pairs).with_columns(plain).select(columns)
 
     def format_structured(self, pairs: pl.DataFrame) -> pl.DataFrame:
         rows = self._make_turns(pairs)
         encoded = [self._encode_turns(rows[column]) for column in _TURNS]
-        return rows.with_columns(encoded).select(polars_schema(StructuredPreference).names())
+        return rows.with_columns(encoded).select(polars_schema(self.structured).names())
 
     def _make_turns(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """The pairs with prompt, chosen and rejected as lists of `Message`."""
@@ -74,9 +76,10 @@ class Trl(Export):
             *self._place_thoughts(turn.field("content"), turn.field("thoughts")),
             *(turn.field(name) for name in ("tool_calls", "tool_call_id", "name")),
         )
-        return pairs.with_columns(
+        return pairs.rename({"margin": "reward_margin"}).with_columns(
             pl.col("messages").list.eval(message).alias("prompt"),
             *(self._wrap_response(side) for side in ("chosen", "rejected")),
+            margin=log_odds(pl.col("soft_label")),
         )
 
     def _wrap_response(self, side: str) -> pl.Expr:
@@ -107,6 +110,20 @@ class Trl(Export):
             for turns in conversations.to_list()
         ]
         return pl.Series(conversations.name, texts, dtype=pl.List(pl.String))
+
+
+class Trl(Conversational):
+    """Preferences for TRL's DPO, KTO and SFT trainers; its messages, tools and thoughts are as
+    TRL's trainers read them.
+
+    `prompt`, `chosen` and `rejected` are lists of messages, the completions without the prompt; the
+    other columns describe the pair. The difference of the rewards is `reward_margin`: a column
+    `margin` would be taken for the margin of a loss.
+    """
+
+    config: TrlConfig
+    record = Preference
+    structured = StructuredPreference
 
 
 def _encode_message(message: dict[str, Any]) -> str:

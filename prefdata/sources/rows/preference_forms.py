@@ -205,8 +205,9 @@ def _check_pair(turns: list[Turn], responses: Sequence[Turn]) -> None:
 
 
 def _read_margin(row: dict[str, Any]) -> float | None:
-    if isinstance(row.get("margin"), int | float):
-        return float(row["margin"])
+    for name in ("reward_margin", "margin"):
+        if isinstance(row.get(name), int | float):
+            return float(row[name])
     for better, worse in MARGINS:
         scores = [row.get(better), row.get(worse)]
         if all(isinstance(score, int | float) for score in scores):
