@@ -69,7 +69,7 @@ class IngestStage(Stage):
 def check_bucket_count(params: Params) -> None:
     """Raise ConfigError unless params.yaml's `buckets` is auto or a power of two."""
     count = params.buckets
-    if count != "auto" and (count < 1 or count & (count - 1)):
+    if count != "auto" and count & (count - 1):
         raise ConfigError(f"buckets: {count} is no power of two", "Set 1, 2, 4, 8 … or auto.")
 
 

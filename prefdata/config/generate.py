@@ -7,10 +7,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from prefdata.config.section import Section
 from prefdata.engines.base import Sampling
+from prefdata.parts.numbers import (
+    NUMBER,
+    Count,
+    Fraction,
+    JsonObject,
+    Limit,
+    Samples,
+    Seed,
+    Share,
+    Temperature,
+    Tokens,
+    Weight,
+)
+
+StopText = Annotated[str, Field(min_length=1)]
+"""A text that ends a response. The empty one would end it before it begins."""
 
 _NUMBERS = ("temperature", "top_p", "top_k", "max_tokens", "seed")
 """The settings of a policy that `Sampling` takes as they are."""
@@ -49,33 +65,29 @@ class PolicyParams(Section):
     name: str | None = Field(
         None, min_length=1, description="The policy's own name; null: that of the model."
     )
-    n: int | None = Field(None, ge=0, description="Samples per prompt.")
-    weight: float | None = Field(
+    n: Samples | None = Field(None, description="Samples per prompt.")
+    weight: Weight | None = Field(
         None,
-        ge=0,
-        allow_inf_nan=False,
         description="Its weight in a pool of policies: generate.n samples per prompt are drawn "
         "from all of them. All policies have one, or none has.",
     )
     system: str | None = Field(
         None, description='A system prompt, put before that of the prompt; "": none.'
     )
-    temperature: float | None = Field(None, ge=0, description="0: always the likeliest token.")
-    top_p: float | None = Field(
-        None, gt=0, le=1,
+    temperature: Temperature | None = Field(None, description="0: always the likeliest token.")
+    top_p: Share | None = Field(
+        None,
         description="Sample from the likeliest tokens with this total probability.",
     )  # fmt: skip
-    top_k: int | None = Field(
-        None, ge=0, description="Sample from this many likeliest tokens; 0: all."
-    )
-    max_tokens: int | None = Field(None, gt=0, description="The longest response, in tokens.")
-    stop: list[str] | None = Field(
+    top_k: Limit | None = Field(None, description="Sample from this many likeliest tokens; 0: all.")
+    max_tokens: Tokens | None = Field(None, description="The longest response, in tokens.")
+    stop: list[StopText] | None = Field(
         None, description="Texts that end a response and are not part of it."
     )
-    seed: int | None = Field(
+    seed: Seed | None = Field(
         None, description="Part of every request's key, from which its seed comes."
     )
-    chat_template_kwargs: dict[str, JsonValue] | None = Field(
+    chat_template_kwargs: JsonObject | None = Field(
         None, description="What the chat template gets besides, such as enable_thinking."
     )
 
@@ -84,26 +96,24 @@ class GenerateParams(Section):
     """Sampling responses from one policy or several."""
 
     model: str = Field("policy", description="The policy's name under models.")
-    n: int = Field(
-        4, ge=0, description="Samples per prompt; 0: use only the responses from the sources."
+    n: Samples = Field(
+        4, description="Samples per prompt; 0: use only the responses from the sources."
     )
     system: str | None = Field(
         None, description="A system prompt, put before that of the prompt; null: none."
     )
-    temperature: float = Field(1.0, ge=0, description="0: always the likeliest token.")
-    top_p: float = Field(
+    temperature: Temperature = Field(1.0, description="0: always the likeliest token.")
+    top_p: Share = Field(
         1.0,
-        gt=0,
-        le=1,
         description="Sample from the likeliest tokens with this total probability.",
     )
-    top_k: int = Field(0, ge=0, description="Sample from this many likeliest tokens; 0: all.")
-    max_tokens: int = Field(512, gt=0, description="The longest response, in tokens.")
-    stop: list[str] = Field(
+    top_k: Limit = Field(0, description="Sample from this many likeliest tokens; 0: all.")
+    max_tokens: Tokens = Field(512, description="The longest response, in tokens.")
+    stop: list[StopText] = Field(
         default_factory=list, description="Texts that end a response and are not part of it."
     )
-    seed: int = Field(0, description="Part of every request's key, from which its seed comes.")
-    chat_template_kwargs: dict[str, JsonValue] | None = Field(
+    seed: Seed = Field(0, description="Part of every request's key, from which its seed comes.")
+    chat_template_kwargs: JsonObject | None = Field(
         None, description="What the chat template gets besides, such as enable_thinking."
     )
     policies: Annotated[list[PolicyParams], Field(min_length=1)] | None = Field(
@@ -116,20 +126,19 @@ class GenerateParams(Section):
         description="Release each policy's model before that of the next one is loaded: slower "
         "where a model is used again, but never two at once.",
     )
-    accepted_per_prompt: int | None = Field(
-        None, gt=0, description="The number of pairs to reach for every prompt, and no more."
+    accepted_per_prompt: Count | None = Field(
+        None, description="The number of pairs to reach for every prompt, and no more."
     )
-    target_pairs: int | None = Field(
-        None, gt=0, description="The number of pairs to reach in all, and no more."
+    target_pairs: Count | None = Field(
+        None, description="The number of pairs to reach in all, and no more."
     )
-    max_n: int | None = Field(
+    max_n: Annotated[int, Field(gt=0, le=10_000), NUMBER] | None = Field(
         None,
-        gt=0,
         description="The most samples per prompt to reach them, of all policies; null: four times "
         "the samples of the first round.",
     )
-    max_faulty_fraction: float = Field(
-        0.01, ge=0, le=1, description="The largest fraction of samples that may be at fault."
+    max_faulty_fraction: Fraction = Field(
+        0.01, description="The largest fraction of samples that may be at fault."
     )
 
     @model_validator(mode="after")

@@ -31,14 +31,36 @@ def load_params(path: str | Path, overrides: Sequence[str] = ()) -> Params:
         raise ConfigError(
             f"{path}: can't be read ({error})", "Name the file with --params."
         ) from error
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
+    raw = _read_yaml(text, f"{path}:")
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a mapping of sections was expected, found {raw!r:.60}")
     origins = {_override(raw, override): f"--set {override}" for override in overrides}
     return validate(Params, raw, where=str(path), origins=origins)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping: the last one alone would count."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                named, line = (key.tag, key.value), key.start_mark.line + 1
+                if named in lines:
+                    raise yaml.YAMLError(
+                        f"line {line}: {key.value} stands in line {lines[named]} already; keep one"
+                    )
+                lines[named] = line
+        return node
+
+
+def _read_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    # Besides its own errors it lets through those of dates and numbers that it takes apart.
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{where} not YAML: {error}") from error
 
 
 def _override(raw: dict[str, Any], override: str) -> str:
@@ -50,10 +72,7 @@ def _override(raw: dict[str, Any], override: str) -> str:
     node: Any = raw
     for key, following in pairwise(path.split(".")):
         node = _child(node, key, following, override)
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
+    parsed = _read_yaml(value, f"--set {override}: the value is")
     if isinstance(node, list):
         if last == str(len(node)):
             node.append(None)

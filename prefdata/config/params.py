@@ -19,6 +19,7 @@ from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import JUDGES
 from prefdata.messages.completion import COMPLETION_HELP, Completion
 from prefdata.pairs.registry import STRATEGIES
+from prefdata.parts.numbers import NUMBER, Count, Fraction, Real, Whole
 from prefdata.reward_head.config import RewardHeadParams
 from prefdata.sources.registry import SOURCES, fill_kind
 
@@ -48,28 +49,31 @@ class IngestParams(Section):
     sources: list[SourceSettings] = Field(
         min_length=1, description="A source without a `kind` is of the kind prompts."
     )
-    test_fraction: float = Field(
+    test_fraction: Real = Field(
         0.1, ge=0, lt=1, description="The share of prompts in the split test, chosen by their ids."
     )
-    max_prompt_chars: int = Field(
-        100_000, gt=0, description="The longest prompt, in characters over all turns."
+    max_prompt_chars: Count = Field(
+        100_000, description="The longest prompt, in characters over all turns."
     )
-    max_faulty_fraction: float = Field(
-        0.01, ge=0, le=1, description="The largest fraction of rows that may be at fault."
+    max_faulty_fraction: Fraction = Field(
+        0.01, description="The largest fraction of rows that may be at fault."
     )
 
 
 class DemonstrationsParams(Section):
     """Labelled comparisons that judges see before the one they are asked about."""
 
-    cycles: int = Field(
-        2, ge=2, description="The number of times judges are asked; the first time without any."
+    cycles: Whole = Field(
+        2,
+        ge=2,
+        le=100,
+        description="The number of times judges are asked; the first time without any.",
     )
-    count: int = Field(
-        4, gt=0, description="The number of demonstrations shown, each on another prompt."
+    count: Whole = Field(
+        4, gt=0, le=1_000, description="The number of demonstrations shown, each on another prompt."
     )
-    max_chars: int = Field(
-        2_000, gt=0, description="The longest prompt with its two responses, in characters."
+    max_chars: Count = Field(
+        2_000, description="The longest prompt with its two responses, in characters."
     )
     judges: list[str] | None = Field(
         None, min_length=1, description="The judges that see them; null: all that support it."
@@ -86,8 +90,8 @@ class JudgeParams(Section):
         None,
         description="Judge in cycles, with labelled comparisons as examples; null: judge once.",
     )
-    max_faulty_fraction: float = Field(
-        0.01, ge=0, le=1, description="The largest fraction of comparisons that may be at fault."
+    max_faulty_fraction: Fraction = Field(
+        0.01, description="The largest fraction of comparisons that may be at fault."
     )
 
 
@@ -96,8 +100,8 @@ class ChesParams(Section):
 
     model: str = Field("policy", description="The name of the model that is to be trained.")
     completion: Completion = Field("all", description=COMPLETION_HELP)
-    max_faulty_fraction: float = Field(
-        0.01, ge=0, le=1, description="The largest fraction of ordered pairs that may be at fault."
+    max_faulty_fraction: Fraction = Field(
+        0.01, description="The largest fraction of ordered pairs that may be at fault."
     )
 
 
@@ -122,8 +126,8 @@ class FilterParams(Section):
         default_factory=list,
         description="The filters, run in this order, each on the pairs that the last one kept.",
     )
-    max_faulty_fraction: float = Field(
-        0.01, ge=0, le=1, description="The largest fraction of pairs that may be at fault."
+    max_faulty_fraction: Fraction = Field(
+        0.01, description="The largest fraction of pairs that may be at fault."
     )
 
 
@@ -135,7 +139,7 @@ class ExportParams(Section):
     license: str = Field(
         "other", description="The licence on the card; it depends on that of the prompts."
     )
-    keep_versions: int = Field(
+    keep_versions: Whole = Field(
         3,
         ge=1,
         le=10_000,
@@ -149,7 +153,7 @@ class Params(Section):
 
     data: str = Field("data", description="The folder of all tables.")
     memo: str | None = Field("data/memo", description="Finished model calls; null: keep none.")
-    buckets: Literal["auto"] | int = Field(
+    buckets: Literal["auto"] | Annotated[int, Field(ge=1, le=65_536), NUMBER] = Field(
         "auto",
         description="The number of files of every table, a power of two; auto: by the number of "
         "prompts.",

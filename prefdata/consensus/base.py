@@ -13,6 +13,7 @@ from prefdata.comparisons.keys import COMPARISON
 from prefdata.comparisons.ties import TOLERANCE, is_tie, prefers_a, prefers_b
 from prefdata.consensus.temperatures import apply_temperatures, load_temperatures
 from prefdata.parts import Part, PartConfig
+from prefdata.parts.numbers import Count, Fraction, Real
 from prefdata.records.base import fill_columns
 from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
 from prefdata.records.label import Label
@@ -25,15 +26,15 @@ NO_REASON = pl.lit(None, dtype=pl.String)
 class ConsensusConfig(PartConfig):
     """The settings that every consensus has."""
 
-    min_judgments: int = Field(
-        1, gt=0, description="Scored judgments that a comparison must have.", examples=[2]
+    min_judgments: Count = Field(
+        1, description="Scored judgments that a comparison must have.", examples=[2]
     )
-    min_confidence: float = Field(
+    min_confidence: Real = Field(
         0.5, ge=0.5, le=1, examples=[0.9],
         description="Least P(preferred response) of the label.",
     )  # fmt: skip
-    max_faulty_fraction: float = Field(
-        0.01, ge=0, le=1, examples=[0.5],
+    max_faulty_fraction: Fraction = Field(
+        0.01, examples=[0.5],
         description="The largest allowed fraction of comparisons that lack judgments.",
     )  # fmt: skip
     calibration: str | None = Field(

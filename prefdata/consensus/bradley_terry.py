@@ -17,6 +17,7 @@ from prefdata.consensus.base import (
     tally_judgments,
 )
 from prefdata.consensus.general import CYCLE
+from prefdata.parts.numbers import Real
 from prefdata.statistics.odds import sigmoid
 
 _STEPS = 50
@@ -25,7 +26,7 @@ _ENOUGH = 1e-10
 
 class BradleyTerryConfig(ConsensusConfig):
     kind: Literal["bradley_terry"] = "bradley_terry"
-    prior: float = Field(
+    prior: Real = Field(
         0.01, gt=0, le=10, examples=[0.5],
         description="Precision of the normal prior on a strength, in log-odds.",
     )  # fmt: skip

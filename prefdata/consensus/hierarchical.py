@@ -17,6 +17,7 @@ from prefdata.consensus.base import (
     mean_if_complete,
     tally_judgments,
 )
+from prefdata.parts.numbers import Real
 
 
 class CriterionConfig(BaseModel):
@@ -28,7 +29,7 @@ class CriterionConfig(BaseModel):
     dimension: str | None = Field(
         None, description="The dimension of its judgments; null: the mean over all of them."
     )
-    margin: float = Field(
+    margin: Real = Field(
         0.1, ge=0, le=0.5, description="Least |P(a ≻ b) - 0.5| that decides; below it: alike."
     )
 

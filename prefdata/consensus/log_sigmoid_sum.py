@@ -14,6 +14,7 @@ from prefdata.consensus.base import (
     label_comparisons,
     tally_judgments,
 )
+from prefdata.parts.numbers import Fraction
 from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
 from prefdata.statistics.odds import log_sigmoid, sigmoid
 
@@ -24,8 +25,8 @@ class LogSigmoidSumConfig(ConsensusConfig):
         min_length=1, examples=[["implicit_reward"]],
         description="Judges that give every response a reward.",
     )  # fmt: skip
-    reference: float = Field(
-        0.5, ge=0, le=1, examples=[0.7],
+    reference: Fraction = Field(
+        0.5, examples=[0.7],
         description="Quantile of a prompt's own responses' rewards that is the reference.",
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from prefdata.consensus.base import (
     tally_judgments,
 )
 from prefdata.consensus.scir import find_disagreement
+from prefdata.parts.numbers import Fraction, Quantity
 
 OVERRULED = "overruled"
 """The flag of labels that the constraints reversed."""
@@ -50,13 +51,13 @@ class ConstraintConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     judge: str = Field(description="The judge's name.")
-    min_reward: float | None = Field(
+    min_reward: Quantity | None = Field(
         0.5,
         description="Least reward, in the judge's unit, of a response that keeps the rule; 0.5 "
         "suits verifiers and safety, whose reward is a probability; null: no limit.",
     )
-    min_preference: float = Field(
-        0.0, ge=0, le=1, description="Least P(preferred ≻ other) that it may give; 0: any."
+    min_preference: Fraction = Field(
+        0.0, description="Least P(preferred ≻ other) that it may give; 0: any."
     )
 
     @model_validator(mode="after")

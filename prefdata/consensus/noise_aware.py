@@ -16,21 +16,22 @@ from prefdata.consensus.base import (
     tally_judgments,
 )
 from prefdata.consensus.scir import find_disagreement
+from prefdata.parts.numbers import Real
 
 FLAG = "least_confident"
 
 
 class NoiseAwareConfig(ConsensusConfig):
     kind: Literal["noise_aware"] = "noise_aware"
-    least_confident: float = Field(
+    least_confident: Real = Field(
         0.1, ge=0, lt=1, examples=[0.3],
         description="Fraction of all labels that is flagged and smoothed.",
     )  # fmt: skip
-    smoothing: float = Field(
+    smoothing: Real = Field(
         0.1, ge=0, lt=0.5, examples=[0.2],
         description="Share of the flagged labels that is assumed to be wrong.",
     )  # fmt: skip
-    drop: float = Field(
+    drop: Real = Field(
         0.0, ge=0, lt=1, examples=[0.1],
         description="Fraction of all labels, the least confident, that is dropped.",
     )  # fmt: skip

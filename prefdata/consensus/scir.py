@@ -14,15 +14,16 @@ from prefdata.consensus.base import (
     label_comparisons,
     tally_judgments,
 )
+from prefdata.parts.numbers import Count, Real
 
 
 class ScirConfig(ConsensusConfig):
     kind: Literal["scir"] = "scir"
-    min_judgments: int = Field(
-        2, gt=0, examples=[3],
+    min_judgments: Count = Field(
+        2, examples=[3],
         description="Scored judgments that a comparison must have: one alone agrees with nobody.",
     )  # fmt: skip
-    min_each: float = Field(
+    min_each: Real = Field(
         0.5, ge=0.5, le=1, examples=[0.6],
         description="Least P(preferred response) of every judgment.",
     )  # fmt: skip

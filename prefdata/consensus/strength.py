@@ -16,6 +16,7 @@ from prefdata.consensus.base import (
     label_comparisons,
     tally_judgments,
 )
+from prefdata.parts.numbers import Real, Scale
 from prefdata.records.judgment import SPEAKER
 from prefdata.statistics.odds import log_odds, sigmoid
 
@@ -28,23 +29,23 @@ class StrengthConfig(ConsensusConfig):
         None, examples=["pairwise"],
         description="The judge whose labels are examined; null: the mean of all is the label.",
     )  # fmt: skip
-    flip_below: float = Field(
-        -1.0, le=0, examples=[-2.0],
+    flip_below: Real = Field(
+        -1.0, ge=-1e9, le=0, examples=[-2.0],
         description="Strength, in log-odds, below which a label is flipped.",
     )  # fmt: skip
-    keep_above: float = Field(
-        0.5, ge=0, examples=[0.7],
+    keep_above: Real = Field(
+        0.5, ge=0, le=1e9, examples=[0.7],
         description="Least strength of a label that is kept as it is; weaker labels are ambiguous.",
     )  # fmt: skip
-    max_spread: float | None = Field(
-        None, gt=0, examples=[0.5],
+    max_spread: Scale | None = Field(
+        None, examples=[0.5],
         description="Standard deviation of the margins, in log-odds, above which a label is "
         "ambiguous; null: no limit.",
     )  # fmt: skip
     ambiguous: Literal["smooth", "drop"] = Field(
         "smooth", description="What happens to ambiguous labels.", examples=["drop"]
     )
-    smoothing: float = Field(
+    smoothing: Real = Field(
         0.1, ge=0, lt=0.5, examples=[0.2],
         description="Share of the ambiguous labels that is assumed to be wrong.",
     )  # fmt: skip

@@ -15,13 +15,14 @@ from prefdata.consensus.base import (
     label_comparisons,
     tally_judgments,
 )
+from prefdata.parts.numbers import Weight
 from prefdata.records.judgment import SPEAKER
 from prefdata.statistics.odds import log_odds, sigmoid
 
 
 class WeightedSumConfig(ConsensusConfig):
     kind: Literal["weighted_sum"] = "weighted_sum"
-    weights: dict[str, float] = Field(
+    weights: dict[str, Weight] = Field(
         min_length=1, examples=[{"helpfulness": 1.0}],
         description="Dimension -> weight; a dimension that is not named counts 0.",
     )  # fmt: skip
@@ -31,8 +32,8 @@ class WeightedSumConfig(ConsensusConfig):
     @field_validator("weights")
     @classmethod
     def _weighs_something(cls, weights: dict[str, float]) -> dict[str, float]:
-        if min(weights.values()) < 0 or not 0 < sum(weights.values()) < float("inf"):
-            raise ValueError(f"weights of 0 or more, one above 0, were expected, found {weights}")
+        if not sum(weights.values()):
+            raise ValueError(f"one weight above 0 was expected, found {weights}")
         return weights
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.messages.marks import FormatName
 from prefdata.messages.tool_calls import CallFormat
+from prefdata.parts.numbers import Count, JsonObject, Weight
 
 DEFAULT_ENGINE = "transformers"
 """The engine of a model that names none."""
@@ -19,11 +20,11 @@ class PricesParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input_per_million: float = Field(
-        0.0, ge=0, description="The price of a million tokens that the model reads."
+    input_per_million: Weight = Field(
+        0.0, description="The price of a million tokens that the model reads."
     )
-    output_per_million: float = Field(
-        0.0, ge=0, description="The price of a million tokens that the model generates."
+    output_per_million: Weight = Field(
+        0.0, description="The price of a million tokens that the model generates."
     )
     currency: str = Field("USD", min_length=1, description="The currency of both prices.")
 
@@ -83,10 +84,10 @@ class ModelConfig(BaseModel):
         "auto", description="auto, float32, bfloat16 or float16.", examples=["bfloat16"]
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps …", examples=["cuda:1"])
-    max_batch_tokens: int = Field(
-        16_384, gt=0, description="The most tokens in a forward pass, padding included."
+    max_batch_tokens: Count = Field(
+        16_384, description="The most tokens in a forward pass, padding included."
     )
-    max_batch_rows: int = Field(128, gt=0, description="The most sequences generated at once.")
+    max_batch_rows: Count = Field(128, description="The most sequences generated at once.")
     tool_calls: Literal["auto", "none"] | CallFormat = Field(
         "auto",
         description="How the model writes calls of tools in its text: auto (as its chat template "
@@ -101,7 +102,7 @@ class ModelConfig(BaseModel):
         "start), none, a known format, or {open, close}. Another value asks nothing again.",
         examples=["think", "none"],
     )
-    chat_template_kwargs: dict[str, Any] = Field(
+    chat_template_kwargs: JsonObject = Field(
         {},
         description="What the chat template gets in every call besides messages and tools; part of "
         "the fingerprint.",

@@ -40,6 +40,7 @@ from prefdata.engines.fingerprint import fingerprint_settings
 from prefdata.engines.marks import read_marks
 from prefdata.messages.marks import Marks
 from prefdata.messages.tool_calls import CallFormat
+from prefdata.parts.numbers import Real, Whole
 
 BATCH = 1000
 _WORDS = (
@@ -58,7 +59,7 @@ class ScriptedOptions(EngineOptions):
         description="Text -> response: a prompt that contains the text gets this response.",
         examples=[{"2 + 2": "4"}],
     )
-    response_chars: int = Field(
+    response_chars: Whole = Field(
         200, gt=0, le=10_000, description="The length of other responses.", examples=[7]
     )
     fail: list[str] = Field(
@@ -66,11 +67,11 @@ class ScriptedOptions(EngineOptions):
         description="A request that contains one of these texts fails, and no other.",
         examples=[["poison"]],
     )
-    latency_seconds: float = Field(
-        0.0, ge=0, description="The time that a batch of 1,000 requests takes."
+    latency_seconds: Real = Field(
+        0.0, ge=0, le=3_600, description="The time that a batch of 1,000 requests takes."
     )
-    dimension: int = Field(
-        16, gt=0, description="The length of embeddings and hidden states.", examples=[3]
+    dimension: Whole = Field(
+        16, gt=0, le=65_536, description="The length of embeddings and hidden states.", examples=[3]
     )
 
 

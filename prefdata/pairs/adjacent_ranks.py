@@ -9,12 +9,13 @@ from pydantic import Field
 
 from prefdata.pairs.base import Strategy, StrategyConfig
 from prefdata.pairs.standings import join_standings
+from prefdata.parts.numbers import Count
 
 
 class AdjacentRanksConfig(StrategyConfig):
     kind: Literal["adjacent_ranks"] = "adjacent_ranks"
-    max_distance: int = Field(
-        1, ge=1, lt=10_000,
+    max_distance: Count = Field(
+        1,
         description="Most ranks that lie between the two responses, plus one: 1 pairs direct "
         "neighbours.",
         examples=[2],

@@ -8,12 +8,13 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.pairs.base import Strategy, StrategyConfig, compute_margin
+from prefdata.parts.numbers import Fraction
 
 
 class AllAboveMarginConfig(StrategyConfig):
     kind: Literal["all_above_margin"] = "all_above_margin"
-    min_margin: float = Field(
-        0.1, ge=0, le=1, examples=[0.4],
+    min_margin: Fraction = Field(
+        0.1, examples=[0.4],
         description="Least P(chosen ≻ rejected) - P(rejected ≻ chosen).",
     )  # fmt: skip
 

@@ -10,11 +10,12 @@ from pydantic import Field
 from prefdata.hashing.digests import row_digests
 from prefdata.pairs.base import Strategy, StrategyConfig
 from prefdata.pairs.standings import join_standings
+from prefdata.parts.numbers import Whole
 
 
 class BestRandomConfig(StrategyConfig):
     kind: Literal["best_random"] = "best_random"
-    seed: int = Field(
+    seed: Whole = Field(
         0, ge=0, lt=2**32, description="Another seed draws other rejected responses.", examples=[1]
     )
 

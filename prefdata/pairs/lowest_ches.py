@@ -9,6 +9,7 @@ from pydantic import Field
 
 from prefdata.ches.which import WHICH_MEASURE
 from prefdata.pairs.base import Strategy, StrategyConfig, compute_margin
+from prefdata.parts.numbers import Fraction
 
 
 class LowestChesConfig(StrategyConfig):
@@ -18,8 +19,8 @@ class LowestChesConfig(StrategyConfig):
         description=f"The measure to minimise. {WHICH_MEASURE}",
         examples=["ches"],
     )
-    min_margin: float = Field(
-        0.0, ge=0, lt=1, examples=[0.2],
+    min_margin: Fraction = Field(
+        0.0, examples=[0.2],
         description="Least P(chosen ≻ rejected) - P(rejected ≻ chosen).",
     )  # fmt: skip
 

@@ -8,12 +8,13 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.pairs.base import Strategy, StrategyConfig, list_judgments
+from prefdata.parts.numbers import Real
 
 
 class MaxMinConfig(StrategyConfig):
     kind: Literal["max_min"] = "max_min"
-    min_margin: float = Field(
-        0.0, ge=0, lt=1, allow_inf_nan=False, examples=[0.2],
+    min_margin: Real = Field(
+        0.0, ge=0, lt=1, examples=[0.2],
         description="Every dimension's margin must be above it.",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from prefdata.pairs.base import Strategy, StrategyConfig, list_judgments
+from prefdata.parts.numbers import Count, Quantity
 
 
 class RightWrongConfig(StrategyConfig):
@@ -17,16 +18,16 @@ class RightWrongConfig(StrategyConfig):
         description="The judge that says what is right: a verifier, by its name.",
         examples=["pairwise"],
     )
-    right: float = Field(
-        1.0, ge=-1e6, le=1e6, allow_inf_nan=False, examples=[0.5],
+    right: Quantity = Field(
+        1.0, examples=[0.5],
         description="Least reward of a right response.",
     )  # fmt: skip
-    wrong: float = Field(
-        0.0, ge=-1e6, le=1e6, allow_inf_nan=False, examples=[0.5],
+    wrong: Quantity = Field(
+        0.0, examples=[0.5],
         description="Largest reward of a wrong response.",
     )  # fmt: skip
-    per_prompt: int | None = Field(
-        None, gt=0, lt=1_000_000, description="Most pairs per prompt; null: any number.",
+    per_prompt: Count | None = Field(
+        None, description="Most pairs per prompt; null: any number.",
         examples=[1],
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from prefdata.pairs.base import Strategy, StrategyConfig, compute_margin
+from prefdata.parts.numbers import Count
 
 Names = Annotated[list[str], Field(min_length=1)]
 
@@ -22,8 +23,8 @@ class StrongWeakConfig(StrategyConfig):
     weak: Names = Field(
         description="The policies whose responses may be rejected.", examples=[["another"]]
     )
-    per_prompt: int | None = Field(
-        1, gt=0, description="Most pairs per prompt; null: any number.", examples=[2]
+    per_prompt: Count | None = Field(
+        1, description="Most pairs per prompt; null: any number.", examples=[2]
     )
 
     example: ClassVar[Mapping[str, Any]] = {"strong": ["strong"], "weak": ["weak"]}

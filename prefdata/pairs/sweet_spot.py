@@ -11,12 +11,13 @@ from pydantic import Field
 from prefdata.comparisons.judgments import average_rewards
 from prefdata.pairs.base import Strategy, StrategyConfig, list_judgments
 from prefdata.pairs.standings import join_rewards
+from prefdata.parts.numbers import Real
 
 
 class SweetSpotConfig(StrategyConfig):
     kind: Literal["sweet_spot"] = "sweet_spot"
-    sigmas: float = Field(
-        2.0, ge=-10, le=10, allow_inf_nan=False,
+    sigmas: Real = Field(
+        2.0, ge=-10, le=10,
         description="The rejected response's reward: this many standard deviations below the mean "
         "reward of the prompt's responses.",
         examples=[0.5],

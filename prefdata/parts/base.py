@@ -26,7 +26,7 @@ class PartConfig(BaseModel):
 
         class LoudnessConfig(JudgeConfig):
             kind: Literal["loudness"] = "loudness"
-            scale: float = Field(1.0, gt=0, description="...", examples=[2.0])
+            scale: Scale = Field(1.0, description="...", examples=[2.0])
 
     `examples` holds another value of a setting that has a meaning of its own; the tests of all
     parts change each setting to it.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,9 @@ from prefdata.errors import ConfigError
 from prefdata.text.similar_names import suggest_name
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_NO_TEXT = "holds a NUL character or half of a surrogate pair"
+_LONE = re.compile("[\ud800-\udfff]")
 
 _TAGS = ("kind", "engine")
 """Fields that tell the models of a union apart."""
@@ -33,17 +37,38 @@ def validate(
         ConfigError: Some keys are wrong: one line for each, under the place that it comes from,
             with the valid keys where one is unknown.
     """
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        lines: dict[str, list[str]] = {}
-        for each in error.errors():
-            path: list[str] = []
-            line = _explain(model, dict(each), path)
-            lines.setdefault(_find_origin(path, where, origins or {}), []).append(line)
-        # pydantic's own error repeats the input, which may hold a key by mistake.
-        text = "\n".join("\n  ".join([f"{place}:", *wrong]) for place, wrong in lines.items())
-        raise ConfigError(text) from None
+    found = [(path, f"{'.'.join(path)}: {_NO_TEXT}".lstrip(": ")) for path in _find_no_texts(raw)]
+    if not found:
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            for each in error.errors():
+                path: list[str] = []
+                line = _explain(model, dict(each), path)
+                found.append((path, line))
+    lines: dict[str, list[str]] = {}
+    for path, line in found:
+        lines.setdefault(_find_origin(path, where, origins or {}), []).append(line)
+    # pydantic's own error repeats the input, which may hold a key by mistake.
+    text = "\n".join("\n  ".join([f"{place}:", *wrong]) for place, wrong in lines.items())
+    raise ConfigError(text) from None
+
+
+def _find_no_texts(raw: Any) -> Iterator[list[str]]:
+    """The places of texts that neither a file's name nor a model's input can be."""
+    # YAML can say a value that holds itself, and one value in very many places.
+    seen: set[int] = set()
+    waiting: list[tuple[list[str], Any]] = [([], raw)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str):
+            if "\0" in value or (not value.isascii() and _LONE.search(value)):
+                yield path
+        elif isinstance(value, Mapping | list) and id(value) not in seen:
+            seen.add(id(value))
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for key, item in items:
+                waiting += [(path, key), ([*path, str(key)], item)]
 
 
 def _find_origin(path: Sequence[str], where: str, origins: Mapping[str, str]) -> str:
@@ -97,7 +122,7 @@ def _models_at(annotation: Any, loc: Sequence[int | str], path: list[str]) -> li
         nested = [arm for arm in arms if typing.get_origin(arm) in (list, tuple, dict)]
         if nested:
             return _models_at(nested[0], loc, path)
-        path.extend(map(str, loc))
+        # What is left of `loc` are pydantic's names of a union's arms.
         return []
     models = [arm for arm in arms if _is_model(arm)]
     if not loc:

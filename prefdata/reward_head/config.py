@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefdata.parts.numbers import Scale
 from prefdata.reward_head.head import FeatureKind
 
 
@@ -30,7 +31,7 @@ class RewardHeadParams(BaseModel):
     control_length: bool = Field(
         False, description="Remove from the reward what length explains.", examples=[True]
     )
-    l2: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+    l2: Scale | Literal["auto"] = Field(
         1.0,
         description="Strength of the L2 penalty; auto: by cross-validation over prompts.",
         examples=[10.0],

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from prefdata.errors import DropRecord
 from prefdata.files.rows import Row
 from prefdata.parts import Part, PartConfig
+from prefdata.parts.numbers import Count
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.frames import SourceRow, dropped_frame, prompt_frame
 
@@ -38,9 +39,7 @@ class SourceConfig(PartConfig):
 
     model_config = ConfigDict(json_schema_extra=_require_kind)
 
-    limit: int | None = Field(
-        None, gt=0, description="Read at most this many rows.", examples=[1000]
-    )
+    limit: Count | None = Field(None, description="Read at most this many rows.", examples=[1000])
 
 
 class Source(Part):

@@ -98,7 +98,7 @@ def judge(*judges: dict[str, Any]) -> dict[str, Any]:
             "ingest.sources.0.file: unknown key; valid here: annotations, format, ",
         ),
         ({"buckets": 3}, "buckets: 3 is no power of two\n  remedy: Set 1, 2, 4, 8 … or auto."),
-        ({"buckets": 0}, "buckets: 0 is no power of two"),
+        ({"buckets": 0}, "buckets: Input should be greater than or equal to 1"),
     ],
 )
 @pytest.mark.parametrize("command", ["run", "ingest"])

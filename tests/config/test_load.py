@@ -135,6 +135,10 @@ def test_a_missing_file_names_the_option(tmp_path: Path) -> None:
         (b"data: [1", "not YAML"),
         (b"a: b: c", "not YAML"),
         (b"data: !!python/object:os.system x", "not YAML"),
+        (b"x: 2026-13-45", "not YAML: month must be in 1..12"),
+        (b"x: " + b"9" * 5000, "not YAML: Exceeds the limit"),
+        (b"[" * 5000, "not YAML: maximum recursion depth"),
+        (b"x: !!timestamp y", "not YAML"),
         (b"\xff\xfe\x00", "can't be read"),
         (b"", "a mapping of sections was expected, found None"),
         (b"- a\n- b\n", "a mapping of sections was expected, found ['a', 'b']"),
@@ -147,6 +151,25 @@ def test_what_is_no_mapping_in_yaml_is_refused(
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     assert expected in read_problem(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a: 1\nb:\n  x: 1\n  y: 2\n  'x': 3\n", "line 5: x stands in line 3 already"),
+        ("a: {n: 1, n: 2}", "line 1: n stands in line 1 already"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    assert expected in read_problem(path)
+
+
+def test_a_merged_key_may_be_set_anew(tmp_path: Path) -> None:
+    text = flows.write_params(tmp_path).read_text().replace("generate:", "generate: &given")
+    (tmp_path / "params.yaml").write_text(f"{text}\nx: {{<<: *given, n: 9}}")
+    assert "x: unknown key" in read_problem(tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize(

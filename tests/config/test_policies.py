@@ -133,7 +133,7 @@ def test_the_samples_of_a_round_are_those_of_all_policies() -> None:
             "the weights sum to 0; set one of them above 0",
         ),
         ({"policies": [{"model": "a", "weight": -1}]}, "policies.0.weight: Input should be"),
-        ({"policies": [{"model": "a", "weight": float("inf")}]}, "finite number"),
+        ({"policies": [{"model": "a", "weight": float("inf")}]}, "policies.0.weight: Input"),
         ({"policies": [{**each, "n": 0} for each in TWO]}, "each has n: 0"),
         ({"n": 0, "policies": TWO}, "each has n: 0, so none draws a sample; set n of one above 0"),
         ({"n": 0, "policies": [{"model": "a", "weight": 1}]}, "set generate.n above 0"),

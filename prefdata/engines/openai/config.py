@@ -20,6 +20,7 @@ from pydantic import (
 from prefdata.engines.config import EngineOptions, ModelConfig
 from prefdata.engines.fingerprint import fingerprint_settings
 from prefdata.errors import ModelError
+from prefdata.parts.numbers import NUMBER, JsonObject, Real, Seconds, Whole
 
 _RESERVED = frozenset(
     "model messages prompt input n best_of stream stream_options echo tools seed stop logprobs "
@@ -50,13 +51,12 @@ class Timeouts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    connect: float = Field(10.0, gt=0, description="Until the connection is made.")
-    read: float = Field(
+    connect: Seconds = Field(10.0, description="Until the connection is made.")
+    read: Seconds = Field(
         600.0,
-        gt=0,
         description="Without a byte from the server, which sends a reply only when it is complete.",
     )
-    total: float = Field(1800.0, gt=0, description="Until the whole reply has arrived.")
+    total: Seconds = Field(1800.0, description="Until the whole reply has arrived.")
 
 
 class OpenAIOptions(EngineOptions):
@@ -78,28 +78,30 @@ class OpenAIOptions(EngineOptions):
         description="The NAME of the environment variable that holds the key.",
         examples=["SERVER_KEY"],
     )
-    concurrency: int = Field(
-        64, gt=0, description="The most requests in flight, over all addresses."
+    concurrency: Whole = Field(
+        64, gt=0, le=65_536, description="The most requests in flight, over all addresses."
     )
     timeout_seconds: Timeouts = Field(Timeouts(), examples=[{"read": 7.0}])
-    max_retries: int = Field(6, ge=0, description="How often a request is sent again.")
-    max_reply_mib: int | None = Field(
+    max_retries: Whole = Field(6, ge=0, le=1_000, description="How often a request is sent again.")
+    max_reply_mib: Annotated[int, Field(gt=0, le=1 << 16), NUMBER] | None = Field(
         None,
-        gt=0,
-        le=1 << 16,
         description="The largest reply that is read, in MiB, unpacked; null: 1, and what the "
         "tokens or embeddings that were asked for can take.",
         examples=[64],
     )
-    wait_seconds: float = Field(
-        60.0, ge=0, description="How long to wait for a server to return when all are gone."
+    wait_seconds: Real = Field(
+        60.0,
+        ge=0,
+        le=604_800,
+        description="How long to wait for a server to return when all are gone.",
     )
     logprobs: bool = Field(
         True, description="false for a server without log-probs; cumulative_logprob is then null."
     )
-    top_logprobs: int = Field(
+    top_logprobs: Whole = Field(
         20,
         gt=1,
+        le=1_000_000,
         description="The number of likeliest tokens among which `choose` looks for its options "
         "(server: openai).",
     )
@@ -107,13 +109,13 @@ class OpenAIOptions(EngineOptions):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
         "max_tokens", description="The server's name for the limit on a response's tokens."
     )
-    embed_batch: int = Field(32, gt=0, description="Texts per request of `embed`.")
+    embed_batch: Whole = Field(32, gt=0, le=100_000, description="Texts per request of `embed`.")
     end_of_turn: str | None = Field(
         None,
         description="The end-of-turn token; null: read off the chat template.",
         examples=["</s>"],
     )
-    extra_body: dict[str, Any] = Field(
+    extra_body: JsonObject = Field(
         default_factory=dict,
         description="Fields sent with every request; part of the fingerprint.",
         examples=[{"reasoning_effort": "low"}],
@@ -129,6 +131,8 @@ class OpenAIOptions(EngineOptions):
                 f"{', '.join(reserved)} can't be set here: prefdata sets it from the stage's own "
                 "settings (generate.temperature, …)"
             )
+        if not isinstance(body.get("chat_template_kwargs", {}), dict):
+            raise ValueError("chat_template_kwargs: named values were expected")
         return body
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +14,7 @@ from prefdata.engines.config import EngineOptions, LocalConfig
 from prefdata.engines.fingerprint import fingerprint_model, list_digests
 from prefdata.engines.model_files import CONVERT, check_weights
 from prefdata.errors import ModelError
+from prefdata.parts.numbers import NUMBER, Count, JsonObject, Share, Tokens
 
 Runner = Literal["generate", "hidden_sums", "embed"]
 
@@ -59,32 +60,32 @@ class VllmOptions(EngineOptions):
         "generate",
         description="What the model is loaded for; generate includes loglikelihood and choose.",
     )
-    max_num_seqs: int | None = Field(
-        None, gt=0, description="The most sequences that run at once.", examples=[7]
+    max_num_seqs: Count | None = Field(
+        None, description="The most sequences that run at once.", examples=[7]
     )
-    max_num_batched_tokens: int | None = Field(
-        None, gt=0, description="The most tokens in a step.", examples=[4096]
+    max_num_batched_tokens: Count | None = Field(
+        None, description="The most tokens in a step.", examples=[4096]
     )
-    max_model_len: int | None = Field(
+    max_model_len: Tokens | None = Field(
         None,
-        gt=0,
         description="The longest prompt and response together, in tokens.",
         examples=[512],
     )
-    gpu_memory_utilization: float | None = Field(
-        None, gt=0, le=1, examples=[0.5], description="The share of the GPU's memory to take."
+    gpu_memory_utilization: Share | None = Field(
+        None, examples=[0.5], description="The share of the GPU's memory to take."
     )
-    kv_cache_memory_bytes: int | None = Field(
+    kv_cache_memory_bytes: Annotated[int, Field(gt=0, le=2**50), NUMBER] | None = Field(
         None,
-        gt=0,
         description="The size of the KV cache in bytes, instead of a share of the memory.",
         examples=[1 << 30],
     )
-    cpu_offload_gb: float | None = Field(
-        None, ge=0, description="Gigabytes of weights to keep in host memory.", examples=[2.0]
+    cpu_offload_gb: Annotated[float, Field(ge=0, le=1_000_000), NUMBER] | None = Field(
+        None,
+        description="Gigabytes of weights to keep in host memory.",
+        examples=[2.0],
     )
-    tensor_parallel_size: int | None = Field(
-        None, gt=0, examples=[2], description="The number of GPUs that share the model."
+    tensor_parallel_size: Annotated[int, Field(gt=0, le=1_024), NUMBER] | None = Field(
+        None, examples=[2], description="The number of GPUs that share the model."
     )
     quantization: str | None = Field(
         None,
@@ -113,7 +114,7 @@ class VllmOptions(EngineOptions):
         "that `thoughts` names. Another one asks nothing again.",
         examples=["deepseek_r1"],
     )
-    engine_args: dict[str, Any] = Field(
+    engine_args: JsonObject = Field(
         default_factory=dict,
         description="Any other arguments of vLLM.",
         examples=[{"kv_cache_dtype": "fp8"}],

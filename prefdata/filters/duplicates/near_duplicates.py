@@ -25,6 +25,7 @@ from prefdata.filters.duplicates.minhash import (
     sign_texts,
     sort_distinct,
 )
+from prefdata.parts.numbers import Real
 from prefdata.text.shingles import Ragged, shingles, sketch_similarity, sketches
 
 _BATCH = 20_000
@@ -33,7 +34,7 @@ _BATCH = 20_000
 
 class NearDuplicatesConfig(DuplicatesConfig):
     kind: Literal["near_duplicates"] = "near_duplicates"
-    max_similarity: float = Field(
+    max_similarity: Real = Field(
         0.8,
         gt=0.2,
         le=1,

@@ -25,6 +25,7 @@ from prefdata.filters.subjects import hash_contents, select_texts
 from prefdata.filters.vectors.clusters import find_centres, rank_centres
 from prefdata.filters.vectors.embeddings import VECTOR, embed_texts, pack_vectors, unpack_vectors
 from prefdata.inference.loop import Inference
+from prefdata.parts.numbers import Share
 
 SAMPLE_SHIFT = np.uint64(60)
 """One text in 16, those of a content hash below 2**60, is in the sample for the clusters."""
@@ -38,10 +39,8 @@ _BLOCK = 2048
 class SemanticDuplicatesConfig(DuplicatesConfig):
     kind: Literal["semantic_duplicates"] = "semantic_duplicates"
     model: str = Field("embedder", description="The embedding model.", examples=["other"])
-    max_similarity: float = Field(
+    max_similarity: Share = Field(
         0.95,
-        gt=0,
-        le=1,
         description="Least cosine similarity of two duplicates.",
         examples=[1.0],
     )

@@ -14,6 +14,7 @@ from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts
 from prefdata.inference.loop import Inference
 from prefdata.messages.completion import COMPLETION_HELP, Completion
+from prefdata.parts.numbers import Count, Quantity, Share
 
 
 class ChesConfig(FilterConfig):
@@ -23,14 +24,14 @@ class ChesConfig(FilterConfig):
         "ches_normalized", description=f"What is limited. {WHICH_MEASURE}", examples=["ches"]
     )
     completion: Completion = Field("all", description=COMPLETION_HELP, examples=["thoughts"])
-    max_quantile: float | None = Field(
-        None, gt=0, le=1, description="Keep this share of all pairs, the lowest.", examples=[0.2]
+    max_quantile: Share | None = Field(
+        None, description="Keep this share of all pairs, the lowest.", examples=[0.2]
     )
-    max_value: float | None = Field(
+    max_value: Quantity | None = Field(
         None, description="Keep the pairs up to this value.", examples=[-1.0]
     )
-    best_of_prompt: int | None = Field(
-        None, gt=0, description="Keep this number of each prompt's pairs, the lowest.", examples=[1]
+    best_of_prompt: Count | None = Field(
+        None, description="Keep this number of each prompt's pairs, the lowest.", examples=[1]
     )
 
     example: ClassVar[Mapping[str, Any]] = {"max_quantile": 0.8}

@@ -12,6 +12,7 @@ from pydantic import Field
 from prefdata.comparisons.sides import join_texts
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
+from prefdata.parts.numbers import Real, Whole
 from prefdata.records.figure import Figure
 from prefdata.statistics.logistic import fit_logistic
 
@@ -21,10 +22,13 @@ class LengthBiasConfig(FilterConfig):
     method: Literal["matched", "reweighted"] = Field(
         "matched", description="Drop pairs, or give them weights.", examples=["reweighted"]
     )
-    bins: int = Field(10, ge=1, description="Bins of the length difference.", examples=[2])
-    max_weight: float = Field(
+    bins: Whole = Field(
+        10, ge=1, le=10_000, description="Bins of the length difference.", examples=[2]
+    )
+    max_weight: Real = Field(
         5.0,
         gt=1,
+        le=1_000_000,
         description="With reweighted: the largest weight of a pair, even if some bias remains.",
         examples=[2.0],
     )

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
+from prefdata.parts.numbers import Count
 
 _ORDER = ["rank", "decided", "pair_id"]
 _DESCENDING = [False, True, False]
@@ -19,14 +20,13 @@ _POLICIES = ["chosen_policy", "rejected_policy"]
 
 class LimitConfig(FilterConfig):
     kind: Literal["limit"] = "limit"
-    per_prompt: int | None = Field(None, gt=0, description="Most pairs per prompt.", examples=[1])
-    per_policy: int | None = Field(
+    per_prompt: Count | None = Field(None, description="Most pairs per prompt.", examples=[1])
+    per_policy: Count | None = Field(
         None,
-        gt=0,
         description="Most pairs with a response of the same policy, chosen or rejected.",
         examples=[1],
     )
-    pairs: int | None = Field(None, gt=0, description="Most pairs in all.", examples=[1])
+    pairs: Count | None = Field(None, description="Most pairs in all.", examples=[1])
 
     example: ClassVar[Mapping[str, Any]] = {"pairs": 60}
 

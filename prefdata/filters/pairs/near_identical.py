@@ -10,15 +10,14 @@ from pydantic import Field
 from prefdata.comparisons.sides import join_texts
 from prefdata.filters.base import FilterConfig, RowFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
+from prefdata.parts.numbers import Share
 from prefdata.text.shingles import trigram_similarity
 
 
 class NearIdenticalConfig(FilterConfig):
     kind: Literal["near_identical"] = "near_identical"
-    max_similarity: float = Field(
+    max_similarity: Share = Field(
         0.9,
-        gt=0,
-        le=1,
         description="Largest Jaccard similarity of the responses' word trigrams.",
         examples=[0.7],
     )

@@ -12,15 +12,14 @@ from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, RowFilter, Texts
 from prefdata.filters.vectors.embeddings import embed_texts, unpack_vectors
 from prefdata.inference.loop import Inference
+from prefdata.parts.numbers import Share
 
 
 class SimilarResponsesConfig(FilterConfig):
     kind: Literal["similar_responses"] = "similar_responses"
     model: str = Field("embedder", description="The embedding model.", examples=["other"])
-    max_similarity: float = Field(
+    max_similarity: Share = Field(
         0.95,
-        gt=0,
-        le=1,
         description="Largest cosine similarity of the responses' embeddings.",
         examples=[1.0],
     )

@@ -17,6 +17,7 @@ from prefdata.filters.selection.diversity import compare_diversity
 from prefdata.filters.subjects import hash_contents, select_texts
 from prefdata.filters.vectors.embeddings import embed_texts, unpack_vectors
 from prefdata.inference.loop import Inference
+from prefdata.parts.numbers import Count
 from prefdata.records.figure import Figure
 
 _ROWS = 4096
@@ -26,7 +27,7 @@ _FIGURE = "figure: "
 
 
 class SelectionConfig(FilterConfig):
-    budget: int = Field(gt=0, description="Number of prompts, or pairs, to keep.", examples=[10])
+    budget: Count = Field(description="Number of prompts, or pairs, to keep.", examples=[10])
     over: Literal["prompts", "pairs"] = Field(
         "prompts",
         description="What is selected: prompts with all their pairs, or pairs by their prompt and "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from prefdata.filters.selection.base import Selection, SelectionConfig
+from prefdata.parts.numbers import NUMBER, Whole
 
 
 class QualityDiversityConfig(SelectionConfig):
@@ -17,10 +18,9 @@ class QualityDiversityConfig(SelectionConfig):
         description="Random axes, or the principal components of the texts.",
         examples=["principal"],
     )
-    dimensions: int = Field(4, ge=1, le=16, description="Axes of the projection.", examples=[2])
-    bins: int | None = Field(
+    dimensions: Whole = Field(4, ge=1, le=16, description="Axes of the projection.", examples=[2])
+    bins: Annotated[int, Field(ge=2, le=10_000), NUMBER] | None = Field(
         None,
-        ge=2,
         description="Bins per axis; null: about as many cells as the budget.",
         examples=[3],
     )

@@ -14,6 +14,7 @@ from prefdata.files.rows import guess_format, read_values
 from prefdata.filters.base import Texts
 from prefdata.filters.subjects import Subject
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
+from prefdata.parts.numbers import Whole
 from prefdata.text.shingles import hash_runs
 from prefdata.text.words import split_words
 
@@ -38,9 +39,13 @@ class ContaminationConfig(TextFilterConfig):
     columns: list[str] = Field(
         [], description="Columns to read; none: all texts.", examples=[["prompt"]]
     )
-    n: int = Field(13, ge=3, le=64, description="Words in a row that make a match.", examples=[9])
-    min_words: int = Field(
-        6, ge=2, description="Evaluation texts of fewer words are left out.", examples=[9]
+    n: Whole = Field(13, ge=3, le=64, description="Words in a row that make a match.", examples=[9])
+    min_words: Whole = Field(
+        6,
+        ge=2,
+        le=10_000,
+        description="Shorter evaluation texts are left out.",
+        examples=[9],
     )
 
     example: ClassVar[Mapping[str, Any]] = {"files": ["demo/data/prompts.jsonl"]}

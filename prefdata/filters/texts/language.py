@@ -12,6 +12,7 @@ from prefdata.errors import ConfigError
 from prefdata.filters.base import Texts
 from prefdata.filters.subjects import select_texts
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
+from prefdata.parts.numbers import Count, Fraction
 
 _CHARACTERS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _LETTERS = {
@@ -36,16 +37,13 @@ class LanguageConfig(TextFilterConfig):
     among: list[str] = Field(
         [], description="Codes that may occur; none: all that it knows.", examples=[["en", "de"]]
     )
-    min_confidence: float = Field(
+    min_confidence: Fraction = Field(
         0.9,
-        ge=0,
-        le=1,
         description="Texts whose probability of being in no wanted language is lower pass.",
         examples=[1.0],
     )
-    min_chars: int = Field(
+    min_chars: Count = Field(
         20,
-        ge=1,
         description="Texts of fewer letters pass; a letter of another script than Latin counts as "
         "two, of Chinese, Japanese and Korean as four.",
         examples=[99],

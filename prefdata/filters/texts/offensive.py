@@ -10,11 +10,12 @@ from pydantic import Field
 from prefdata.errors import ConfigError
 from prefdata.filters.base import Texts
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
+from prefdata.parts.numbers import Real
 
 
 class OffensiveConfig(TextFilterConfig):
     kind: Literal["offensive"] = "offensive"
-    max_probability: float = Field(
+    max_probability: Real = Field(
         0.8, ge=0, lt=1, description="Largest probability of being offensive.", examples=[0.99]
     )
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from prefdata.filters.base import Texts
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
+from prefdata.parts.numbers import Count
 
 _CANNOT = (
     r"(?:can(?:no|['’])?t|can not|could not|couldn['’]t|won['’]t|will not|"
@@ -53,9 +54,7 @@ _QUOTED = r"[\"“][^\"“”]*(?:[\"”]|\z)|(?:^|[\s(:])['‘][^'‘’]*['’
 
 class RefusalsConfig(TextFilterConfig):
     kind: Literal["refusals"] = "refusals"
-    within: int = Field(
-        200, gt=0, description="Number of leading characters to search.", examples=[9]
-    )
+    within: Count = Field(200, description="Number of leading characters to search.", examples=[9])
     phrases: list[str] = Field(
         [], description="More regular expressions (Rust) of refusals.", examples=[["zzz"]]
     )

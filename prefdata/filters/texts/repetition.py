@@ -9,15 +9,18 @@ from pydantic import Field
 
 from prefdata.filters.base import Texts
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
+from prefdata.parts.numbers import Real, Whole
 from prefdata.text.shingles import count_distinct, shingles
 
 
 class RepetitionConfig(TextFilterConfig):
     kind: Literal["repetition"] = "repetition"
-    max_repeated: float = Field(
+    max_repeated: Real = Field(
         0.5, ge=0, lt=1, description="Largest share of repeated trigrams.", examples=[0.99]
     )
-    min_words: int = Field(20, ge=3, description="Texts of fewer words pass.", examples=[9])
+    min_words: Whole = Field(
+        20, ge=3, le=1_000_000, description="Texts of fewer words pass.", examples=[9]
+    )
 
 
 class Repetition(TextFilter):

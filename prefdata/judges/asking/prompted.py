@@ -18,6 +18,7 @@ from prefdata.judges.asking.request import VerdictRequest
 from prefdata.judges.asking.templates import check_template, fill_template, read_template
 from prefdata.judges.asking.thoughts import NO_THOUGHTS, Shown, show_thoughts
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, fill_judgments
+from prefdata.parts.numbers import Tokens
 
 _BARE_CHARS = 40
 """A written verdict up to this length is taken to hold no reasons."""
@@ -37,8 +38,8 @@ class PromptedConfig(JudgeConfig):
         "free text (text); auto: the first of these that the engine supports.",
         examples=["logits"],
     )
-    verdict_tokens: int = Field(
-        256, gt=0, description="The longest written verdict, in tokens.", examples=[64]
+    verdict_tokens: Tokens = Field(
+        256, description="The longest written verdict, in tokens.", examples=[64]
     )
     templates: dict[str, str] = Field(
         {},

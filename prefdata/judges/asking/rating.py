@@ -15,6 +15,7 @@ from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge, trace
 from prefdata.judges.asking.rubric import Rubric
 from prefdata.judges.asking.steps import WritingConfig, WritingJudge, ask_where_sound
 from prefdata.judges.base import Candidates, from_rewards
+from prefdata.parts.numbers import Scale
 
 
 class RatingConfig(PromptedConfig):
@@ -25,9 +26,8 @@ class RatingConfig(PromptedConfig):
         description="The criteria and the scale by which a response is rated.",
         examples=[{"criteria": ["It is short."]}],
     )
-    rating_temperature: float = Field(
+    rating_temperature: Scale = Field(
         1.0,
-        gt=0,
         description="The points of the scale that are worth one unit of log-odds.",
         examples=[2.0],
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prefdata.judges.asking.formats.replies import share_out
+from prefdata.parts.numbers import NUMBER, Whole
 
 
 class Rubric(BaseModel):
@@ -22,9 +25,9 @@ class Rubric(BaseModel):
         min_length=1,
         description="The criteria, the most important first.",
     )
-    low: int = Field(1, ge=0, description="The worst rating.")
-    high: int = Field(5, le=9, description="The best rating.")
-    anchors: dict[int, str] = Field(
+    low: Whole = Field(1, ge=0, le=8, description="The worst rating.")
+    high: Whole = Field(5, ge=1, le=9, description="The best rating.")
+    anchors: dict[Annotated[int, Field(ge=0, le=9), NUMBER], str] = Field(
         {
             1: "wrong, useless or beside the point",
             3: "partly right, or right but incomplete",

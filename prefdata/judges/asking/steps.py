@@ -13,16 +13,17 @@ from prefdata.inference.loop import Inference
 from prefdata.judges.asking.conversation import ONCE, build_turns
 from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
 from prefdata.judges.asking.written import find_unreadable
+from prefdata.parts.numbers import Temperature, Tokens
 
 
 class WritingConfig(PromptedConfig):
     """The settings of a judge that writes before its verdict."""
 
-    trace_tokens: int = Field(
-        1024, gt=0, description="The longest text before the verdict, in tokens.", examples=[128]
+    trace_tokens: Tokens = Field(
+        1024, description="The longest text before the verdict, in tokens.", examples=[128]
     )
-    temperature: float = Field(
-        0.0, ge=0, description="The temperature at which that text is sampled.", examples=[0.5]
+    temperature: Temperature = Field(
+        0.0, description="The temperature at which that text is sampled.", examples=[0.5]
     )
 
     asks_again: ClassVar[frozenset[str]] = PromptedConfig.asks_again | {

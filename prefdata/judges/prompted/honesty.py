@@ -14,6 +14,7 @@ from prefdata.judges.asking.delimiters import disarm
 from prefdata.judges.asking.formats.replies import Verdict, share_out
 from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
 from prefdata.judges.base import Candidates, from_chances
+from prefdata.parts.numbers import Seed, Temperature, Tokens, Whole
 from prefdata.text.transcript import describe_response
 
 
@@ -28,16 +29,20 @@ class HonestyConfig(PromptedConfig):
     policy: str = Field(
         "policy", description="The model whose knowledge is sampled.", examples=["other"]
     )
-    samples: int = Field(
-        4, ge=2, description="The number of fresh samples of the policy per prompt.", examples=[6]
+    samples: Whole = Field(
+        4,
+        ge=2,
+        le=10_000,
+        description="The number of fresh samples of the policy per prompt.",
+        examples=[6],
     )
-    temperature: float = Field(
+    temperature: Temperature = Field(
         1.0, gt=0, description="The temperature of these samples.", examples=[0.5]
     )
-    max_tokens: int = Field(
-        512, gt=0, description="The longest of these samples, in tokens.", examples=[64]
+    max_tokens: Tokens = Field(
+        512, description="The longest of these samples, in tokens.", examples=[64]
     )
-    seed: int = Field(
+    seed: Seed = Field(
         1,
         description="The seed of these samples; it has to differ from generate's, or they are the "
         "very responses that are judged.",

@@ -19,20 +19,22 @@ from prefdata.judges.asking.formats.replies import Ranking
 from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
 from prefdata.judges.asking.request import FORMATS, VerdictRequest
 from prefdata.judges.base import Candidates, from_chances, from_rewards
+from prefdata.parts.numbers import Whole
 
 _NO_STANDINGS = pl.lit(None, dtype=pl.Float64).repeat_by(pl.col("texts").list.len())
 
 
 class ListwiseConfig(PromptedConfig):
     kind: Literal["listwise"] = "listwise"
-    permutations: int = Field(
+    permutations: Whole = Field(
         4,
         ge=2,
+        le=1_000,
         multiple_of=2,
         description="The number of orders in which the responses to a prompt are shown.",
         examples=[6],
     )
-    max_responses: int = Field(
+    max_responses: Whole = Field(
         8, ge=2, le=26, description="Prompts with more responses are not ranked.", examples=[2]
     )
     templates: dict[str, str] = Field(

@@ -12,6 +12,7 @@ from prefdata.inference.completions import ask_completions
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 from prefdata.messages.completion import COMPLETION_HELP, Completion
+from prefdata.parts.numbers import Scale
 
 
 class ImplicitRewardConfig(JudgeConfig):
@@ -20,7 +21,7 @@ class ImplicitRewardConfig(JudgeConfig):
     reference: str = Field(
         "reference", description="The name of the model it was tuned from.", examples=["other"]
     )
-    beta: float = Field(0.1, gt=0, description="The reward per nat of log ratio.", examples=[0.5])
+    beta: Scale = Field(0.1, description="The reward per nat of log ratio.", examples=[0.5])
     per_token: bool = Field(
         False, description="Divide by the number of the response's tokens.", examples=[True]
     )

@@ -12,14 +12,14 @@ from prefdata.inference.completions import ask_completions
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 from prefdata.messages.completion import COMPLETION_HELP, Completion
+from prefdata.parts.numbers import Scale
 
 
 class MeanLogprobConfig(JudgeConfig):
     kind: Literal["mean_logprob"] = "mean_logprob"
     model: str = Field("policy", description="The model's name.", examples=["other"])
-    temperature: float = Field(
+    temperature: Scale = Field(
         0.1,
-        gt=0,
         description="The difference in nats per token that is worth one unit of log-odds.",
         examples=[2.0],
     )

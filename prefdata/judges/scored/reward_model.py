@@ -13,6 +13,7 @@ from prefdata.errors import ConfigError
 from prefdata.inference.loop import Inference
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
 from prefdata.messages.columns import select_completions
+from prefdata.parts.numbers import Quantity, Scale
 
 
 class RewardModelConfig(JudgeConfig):
@@ -28,7 +29,7 @@ class RewardModelConfig(JudgeConfig):
         description="The names of the models' outputs, in order.",
         examples=[["correctness"]],
     )
-    weights: list[float] | None = Field(
+    weights: list[Quantity] | None = Field(
         None,
         min_length=1,
         description="The weight of each of the models' outputs; null: 1 each.",
@@ -40,9 +41,8 @@ class RewardModelConfig(JudgeConfig):
         "instead of one judgment from their weighted sum.",
         examples=[True],
     )
-    temperature: float = Field(
+    temperature: Scale = Field(
         1.0,
-        gt=0,
         description="The difference of rewards that is worth one unit of log-odds.",
         examples=[2.0],
     )

@@ -11,13 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.faults import quote
 from prefdata.judges.checking.verifier import Verifier
-
-_MOST = 1_000_000_000
-"""The largest count that a constraint may name; a text is never as long."""
+from prefdata.parts.numbers import Limit
 
 
 def _count(description: str) -> Any:
-    return Field(None, ge=0, le=_MOST, examples=[3], description=description)
+    return Field(None, examples=[3], description=description)
 
 
 Format = Literal["json", "lowercase", "uppercase", "no_commas", "one_line", "quoted"]
@@ -28,16 +26,16 @@ class Constraints(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_chars: int | None = _count("The fewest characters.")
-    max_chars: int | None = _count("The most characters.")
-    min_words: int | None = _count("The fewest words.")
-    max_words: int | None = _count("The most words.")
-    min_sentences: int | None = _count("The fewest sentences.")
-    max_sentences: int | None = _count("The most sentences.")
-    min_paragraphs: int | None = _count("The fewest paragraphs.")
-    max_paragraphs: int | None = _count("The most paragraphs.")
-    min_bullets: int | None = _count("The fewest bullet points.")
-    max_bullets: int | None = _count("The most bullet points.")
+    min_chars: Limit | None = _count("The fewest characters.")
+    max_chars: Limit | None = _count("The most characters.")
+    min_words: Limit | None = _count("The fewest words.")
+    max_words: Limit | None = _count("The most words.")
+    min_sentences: Limit | None = _count("The fewest sentences.")
+    max_sentences: Limit | None = _count("The most sentences.")
+    min_paragraphs: Limit | None = _count("The fewest paragraphs.")
+    max_paragraphs: Limit | None = _count("The most paragraphs.")
+    min_bullets: Limit | None = _count("The fewest bullet points.")
+    max_bullets: Limit | None = _count("The most bullet points.")
     keywords: list[str] | None = Field(
         None,
         description="Words that the response has to contain, in any case.",

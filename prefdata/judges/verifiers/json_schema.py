@@ -13,6 +13,7 @@ from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.bounded import check_rows
 from prefdata.judges.checking.fences import find_json_blocks
 from prefdata.judges.checking.verifier import CHECKED, Verifier
+from prefdata.parts.numbers import CpuSeconds
 
 
 class JsonSchemaConfig(JudgeConfig):
@@ -27,10 +28,8 @@ class JsonSchemaConfig(JudgeConfig):
         description="If a response has exactly one fenced code block, check only that block.",
         examples=[False],
     )
-    seconds: int = Field(
+    seconds: CpuSeconds = Field(
         2,
-        gt=0,
-        le=3600,
         description="CPU seconds for one response; beyond them it is Unscored.",
         examples=[5],
     )

@@ -11,11 +11,12 @@ from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.faults import quote
 from prefdata.judges.checking.final_answer import Number, find_final_number, parse_ground_truth
 from prefdata.judges.checking.verifier import CHECKED, Verifier
+from prefdata.parts.numbers import Real
 
 
 class MathAnswerConfig(JudgeConfig):
     kind: Literal["math_answer"] = "math_answer"
-    tolerance: float = Field(
+    tolerance: Real = Field(
         1e-9,
         ge=0,
         lt=1,

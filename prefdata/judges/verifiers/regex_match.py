@@ -11,6 +11,7 @@ from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.bounded import check_rows
 from prefdata.judges.checking.patterns import Pattern, match_pattern
 from prefdata.judges.checking.verifier import CHECKED, Verifier
+from prefdata.parts.numbers import CpuSeconds
 
 
 class RegexMatchConfig(JudgeConfig):
@@ -22,10 +23,8 @@ class RegexMatchConfig(JudgeConfig):
     )
     whole: bool = Field(False, description="The whole response has to match.", examples=[True])
     ignore_case: bool = Field(False, description="Ignore case.", examples=[True])
-    seconds: int = Field(
+    seconds: CpuSeconds = Field(
         2,
-        gt=0,
-        le=3600,
         description="CPU seconds for one response and a ground truth; beyond them it is Unscored.",
         examples=[5],
     )

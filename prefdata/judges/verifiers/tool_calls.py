@@ -16,6 +16,7 @@ from prefdata.judges.checking.faults import quote
 from prefdata.judges.checking.verifier import CHECKED, Verifier
 from prefdata.messages.calls import CallFault, load_json, make_call
 from prefdata.messages.chat_form import parse_tools
+from prefdata.parts.numbers import CpuSeconds
 
 Call = tuple[str, Any]
 """A tool's name, and the arguments."""
@@ -43,10 +44,8 @@ class ToolCallsConfig(JudgeConfig):
         "false: all have to match.",
         examples=[True],
     )
-    seconds: int = Field(
+    seconds: CpuSeconds = Field(
         2,
-        gt=0,
-        le=3600,
         description="CPU seconds to check one call by its schema; beyond them the response is "
         "Unscored.",
         examples=[5],

@@ -17,6 +17,7 @@ from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.faults import quote
 from prefdata.judges.checking.sandbox import Limits, Runner, find_runner, run_tests
 from prefdata.judges.checking.verifier import CHECKED, Verifier
+from prefdata.parts.numbers import CpuSeconds, Whole
 
 _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 
@@ -25,11 +26,15 @@ Row = tuple[float | None, str | None, str | None]
 
 class UnitTestsConfig(JudgeConfig):
     kind: Literal["unit_tests"] = "unit_tests"
-    seconds: int = Field(
-        5, gt=0, description="CPU seconds for one response, tests included.", examples=[2]
+    seconds: CpuSeconds = Field(
+        5, description="CPU seconds for one response, tests included.", examples=[2]
     )
-    memory_mb: int = Field(
-        1024, ge=64, description="Address space for one response, in megabytes.", examples=[512]
+    memory_mb: Whole = Field(
+        1024,
+        ge=64,
+        le=1_048_576,
+        description="Address space for one response, in megabytes.",
+        examples=[512],
     )
     partial: bool = Field(
         False,

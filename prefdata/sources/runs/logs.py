@@ -48,10 +48,13 @@ def list_logs(path: str) -> list[str]:
     expanded = os.path.expanduser(path)
     if is_remote(path) or os.path.isfile(expanded):
         return [path]
-    if os.path.isdir(expanded):
-        found = [str(file) for file in Path(expanded).rglob("*") if file.is_file()]
-    else:
-        found = [file for file in glob.glob(expanded, recursive=True) if os.path.isfile(file)]
+    try:
+        if os.path.isdir(expanded):
+            found = [str(file) for file in Path(expanded).rglob("*") if file.is_file()]
+        else:
+            found = [file for file in glob.glob(expanded, recursive=True) if os.path.isfile(file)]
+    except OSError as error:
+        raise SourceError(f"{path}: can't be listed: {error}", "Check the folder.") from error
     files = sorted(file for file in found if guess_format(file) in _FORMATS)
     if not files:
         raise SourceError(

@@ -54,7 +54,7 @@ class Client(ABC):
         )
         self.vllm = self.options.server == "vllm"
         called = settings.chat_template_kwargs if isinstance(settings, Sampling) else None
-        given = self.options.extra_body.get("chat_template_kwargs", {})
+        given: Any = self.options.extra_body.get("chat_template_kwargs", {})
         self.arguments = {**given, **merge_arguments(config, called)}
         self.fixed = {**self.options.extra_body, **_place(self.arguments), "model": config.model}
         self.columns = [n for n in rows.columns if n not in ("key", "sample_index")]
