@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import TYPE_CHECKING
 
 from prefdata.accounting.stats import Stats, read_stats, write_stats
 from prefdata.accounting.wanted import WantedPairs
@@ -18,15 +19,21 @@ from prefdata.config.params import Params
 from prefdata.files.lock import hold_folder, identify_machine
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
-from prefdata.pipelines.beam.execute import execute, parse_options
+from prefdata.pipelines.beam.execute import check_runner, execute
 from prefdata.pipelines.beam.runtimes import open_runtime
 from prefdata.pipelines.beam.signals import end_orphans, stop_workers
 from prefdata.pipelines.stages.base import Context, Stage
 from prefdata.pipelines.stages.filter import FilterDryRun
+from prefdata.pipelines.stages.ingest import check_bucket_count
 from prefdata.pipelines.stages.registry import STAGES, TOP_UP, find_stage
 from prefdata.pipelines.stages.top_up import plan_samples, remove_plan
 from prefdata.reports.faults import check_faults
 
+if TYPE_CHECKING:
+    from prefdata.pipelines.beam.graphs import JobsReport
+
+GRAPH_BUCKETS = 16
+"""The number of buckets of a graph that is only shown, where params.yaml says auto."""
 FIRST_AGAIN, LAST_AGAIN = "generate", "filter"
 """The first and the last stage of a further round."""
 
@@ -169,6 +176,37 @@ def dry_run_filters(
         return run.run_stage(stage)
 
 
+def build_jobs(params: Params, beam_arguments: Sequence[str] = ()) -> JobsReport:
+    """Build the jobs of all stages for the runner that the options name, and submit none.
+
+    Neither models, sources nor tables are looked at, so it needs neither network nor credentials.
+
+    Raises:
+        ConfigError: An option that the runner needs is missing, or wrong.
+    """
+    from prefdata.pipelines.beam.graphs import JobsReport, build_job
+
+    options = check_runner(params, beam_arguments, submit=False)
+    check_bucket_count(params)
+    buckets = GRAPH_BUCKETS if params.buckets == "auto" else params.buckets
+    with open_runtime(params) as run:
+        context = Context(params, "", run, buckets, tuple(beam_arguments))
+        jobs = [
+            build_job(stage, replace(context, stage=stage.name), options)
+            for stage in STAGES
+            if stage.is_wanted(params)
+        ]
+    given = [option for option in beam_arguments if not option.startswith("--runner")]
+    return JobsReport(
+        runner=str(options.get_all_options()["runner"]).rpartition(".")[2],
+        options=given,
+        data=params.data,
+        memo=params.memo,
+        buckets=buckets,
+        jobs=jobs,
+    )
+
+
 def check_params(params: Params, names: Sequence[str]) -> None:
     """Check settings, models and files of all stages before any work; the sources only if ingest is
     among `names`. Raises ConfigError."""
@@ -180,7 +218,7 @@ def check_stages(context: Context, stages: Sequence[Stage]) -> None:
     """Check the stages, and also the settings of those that don't run now: a mistake in the last
     stage should be reported before the first one runs for hours. Sources are checked only if
     ingest is among the stages."""
-    parse_options(context.beam_arguments)
+    check_runner(context.params, context.beam_arguments)
     names = [stage.name for stage in stages]
     others = [s for s in STAGES if s.is_wanted(context.params) and s.name not in names]
     for stage in (*stages, *others):

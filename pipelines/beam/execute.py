@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,17 @@ if TYPE_CHECKING:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from prefdata.config.params import Params
     from prefdata.pipelines.stages.base import Context
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_RUNNER = "prefdata.pipelines.beam.runner.LocalRunner"
 MAX_WORKERS = 8
 """Most buckets at once by default: each takes memory, and threads compete for Python's lock."""
+
+CLUSTERS = ("DataflowRunner", "SparkRunner", "FlinkRunner", "PortableRunner")
+"""The runners whose workers may be on other machines."""
 
 _LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner", "fnapirunner")
 
@@ -53,10 +60,33 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
     except (ValueError, ImportError, AttributeError) as error:
         raise ConfigError(
             f"--runner={name}: {str(error).splitlines()[0]}",
-            "Check the name; some runners need an extra, such as apache-beam[gcp].",
+            "Check the name; some runners need packages of their own.",
         ) from error
     workers = f"--direct_num_workers={named.direct_num_workers}"
     return CachingOptions([*others, f"--runner={name}", f"--beam_plugin={WORKER}", workers])
+
+
+def check_runner(params: Params, arguments: Sequence[str], submit: bool = True) -> PipelineOptions:
+    """Check that the runner can run the flow; its options.
+
+    Args:
+        params: All of params.yaml.
+        arguments: Those of `parse_options`.
+        submit: Whether jobs will be submitted from here; false: only their graphs are built.
+
+    Raises:
+        ConfigError: Something that the runner needs is missing.
+    """
+    from apache_beam.options.pipeline_options import StandardOptions
+    from apache_beam.runners import create_runner
+
+    options = parse_options(arguments)
+    name = options.view_as(StandardOptions).runner
+    if name != DEFAULT_RUNNER:
+        from prefdata.pipelines.beam.clusters import check_cluster
+
+        check_cluster(create_runner(name), options, params, submit)
+    return options
 
 
 def execute(build: Callable[[beam.Pipeline, Context], Any], context: Context) -> None:
@@ -80,6 +110,14 @@ def execute(build: Callable[[beam.Pipeline, Context], Any], context: Context) ->
                 "a worker process died in the middle of its work (killed, or out of memory?)",
                 "Give it fewer workers (--direct_num_workers) or more memory, then run again: "
                 "finished model calls are kept.",
+            )
+        name = type(pipeline.runner).__name__
+        if original is None and name in CLUSTERS:
+            logger.info("%s failed", name, exc_info=True)
+            what = str(error).strip().splitlines() or [type(error).__name__]
+            original = AbortError(
+                f"{name} failed: {what[0]}",
+                "See the job's own log, or add --verbose and run again: finished calls are kept.",
             )
         if original is None:
             raise

@@ -33,6 +33,7 @@ prefdata run
 prefdata run --params recipes/demo.yaml --set generate.n=8 --set data=/tmp/more
 prefdata run --json | tail -n 1
 prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
+prefdata run --dry-run --json
 """
 _STAGE_EXAMPLES = {
     "reward-head": "prefdata reward-head --set reward_head.out=data/head",
@@ -85,11 +86,25 @@ def add_commands(app: typer.Typer) -> None:
     )
 
 
-def run_all(given: Given) -> None:
+def run_all(
+    given: Given,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Build the jobs for the runner that --runner names and show what would be "
+            "submitted. It needs neither network nor credentials, and asks no model.",
+        ),
+    ] = False,
+) -> None:
     """`prefdata run`."""
     params = given.load_params()
     import_beam()
-    from prefdata.pipelines.run import run_flow
+    from prefdata.pipelines.run import build_jobs, run_flow
+
+    if dry_run:
+        given.print_report(build_jobs(params, given.beam_arguments))
+        return
 
     with open_progress(given.quiet) as progress:
         run = run_flow(params, given.beam_arguments, progress)
