@@ -16,6 +16,7 @@ from prefdata.parts import Part, PartConfig
 from prefdata.parts.numbers import Count
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.frames import SourceRow, dropped_frame, prompt_frame
+from prefdata.sources.rows.boundary import refuse_unreadable
 
 DEFAULT_KIND = "prompts"
 """The kind of a source whose settings name none."""
@@ -110,7 +111,8 @@ class Source(Part):
                 try:
                     if isinstance(row.value, DropRecord):
                         raise row.value
-                    parsed.append(self.parse(row.value, max_prompt_chars))
+                    with refuse_unreadable():
+                        parsed.append(self.parse(row.value, max_prompt_chars))
                     good.append(row)
                 except DropRecord as reason:
                     dropped.append((row, reason, not isinstance(reason, NoFault)))

@@ -17,6 +17,7 @@ from prefdata.sources.base import NoFault, Source, SourceConfig
 from prefdata.sources.datasets import Dataset, open_dataset
 from prefdata.sources.frames import SourceRow
 from prefdata.sources.rows.annotations import annotate
+from prefdata.sources.rows.boundary import refuse_unreadable
 from prefdata.sources.rows.conversations import clean_conversation, read_ground_truth
 from prefdata.sources.rows.preference_forms import Form, PreferenceRow, detect_form
 
@@ -140,8 +141,9 @@ class PreferencesSource(Source):
         assert self.form is not None
         if not isinstance(value, dict):
             raise DropRecord("not_an_object", f"found {type(value).__name__}, expected an object")
-        pair = self.form.read(value)
-        turns = clean_conversation(pair.prompt, max_prompt_chars, pair.tools)
+        with refuse_unreadable():
+            pair = self.form.read(value)
+            turns = clean_conversation(pair.prompt, max_prompt_chars, pair.tools)
         if pair.chosen == pair.rejected:
             raise NoFault("identical_responses", "the chosen and the rejected response are equal")
         return replace(pair, prompt=turns)

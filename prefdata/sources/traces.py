@@ -15,6 +15,7 @@ from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.base import Source, SourceConfig
 from prefdata.sources.frames import SourceRow
 from prefdata.sources.rows.annotations import annotate
+from prefdata.sources.rows.boundary import refuse_unreadable
 from prefdata.sources.rows.conversations import check_response, clean_conversation
 from prefdata.sources.runs.forms import FormName
 from prefdata.sources.runs.logs import count_runs, find_form, read_logs
@@ -134,9 +135,10 @@ class TracesSource(Source):
             try:
                 if isinstance(log.run, DropRecord):
                     raise log.run
-                task = self._outcomes.find_task(log.run, log.file)
-                outcome = self._outcomes.find_outcome(log.run, log.file)
-                tasks.add(log, log.run, task, outcome)
+                with refuse_unreadable():
+                    task = self._outcomes.find_task(log.run, log.file)
+                    outcome = self._outcomes.find_outcome(log.run, log.file)
+                    tasks.add(log, log.run, task, outcome)
             except DropRecord as reason:
                 yield Outcast(log.file, log.number, log.raw, reason)
         yield from tasks.partings()

@@ -21,6 +21,7 @@ from prefdata.files.rows import (
 )
 from prefdata.files.storage import is_remote
 from prefdata.sources.base import NoFault
+from prefdata.sources.rows.boundary import refuse_unreadable
 from prefdata.sources.runs.forms import FORMS, Form, FormName, detect_form
 from prefdata.sources.runs.run import LogRow, Run
 
@@ -142,7 +143,8 @@ def _read_session(file: str, form: Form, rows: Iterator[Row]) -> Log:
 
 def _read(form: Form, rows: list[LogRow]) -> Run | DropRecord:
     try:
-        return form.read(rows)
+        with refuse_unreadable():
+            return form.read(rows)
     except DropRecord as fault:
         return fault
 
