@@ -60,6 +60,8 @@ def test_structure_is_found_wherever_it_is(case: dict[str, Any], found: list[str
     pairs = make_structured([PLAIN, {**PLAIN, **case}])
     assert make_export().list_structure(pairs) == found
     assert make_export().list_structure(make_pairs(3)) == []
+    texts = pl.col("^(messages|tools|chosen|rejected|(chosen|rejected)_(thoughts|tool_calls))$")
+    assert make_export().list_structure(pairs.select(texts)) == found
 
 
 @pytest.mark.parametrize("thoughts", ["inline", "drop"])

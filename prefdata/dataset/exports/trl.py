@@ -61,12 +61,13 @@ class Conversational(Export):
         turn = pl.element().struct
         plain = pl.col(_TURNS).list.eval(pl.struct(turn.field("role"), turn.field("content")))
         columns = polars_schema(self.record).names()
-        return self._make_turns(pairs).with_columns(plain).select(columns)
+        return _name_margins(self._make_turns(pairs).with_columns(plain)).select(columns)
 
     def format_structured(self, pairs: pl.DataFrame) -> pl.DataFrame:
         rows = self._make_turns(pairs)
         encoded = [self._encode_turns(rows[column]) for column in _TURNS]
-        return rows.with_columns(encoded).select(polars_schema(self.structured).names())
+        columns = polars_schema(self.structured).names()
+        return _name_margins(rows.with_columns(encoded)).select(columns)
 
     def _make_turns(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """The pairs with prompt, chosen and rejected as lists of `Message`."""
@@ -76,10 +77,9 @@ class Conversational(Export):
             *self._place_thoughts(turn.field("content"), turn.field("thoughts")),
             *(turn.field(name) for name in ("tool_calls", "tool_call_id", "name")),
         )
-        return pairs.rename({"margin": "reward_margin"}).with_columns(
+        return pairs.with_columns(
             pl.col("messages").list.eval(message).alias("prompt"),
             *(self._wrap_response(side) for side in ("chosen", "rejected")),
-            margin=log_odds(pl.col("soft_label")),
         )
 
     def _wrap_response(self, side: str) -> pl.Expr:
@@ -124,6 +124,13 @@ class Trl(Conversational):
     config: TrlConfig
     record = Preference
     structured = StructuredPreference
+
+
+def _name_margins(rows: pl.DataFrame) -> pl.DataFrame:
+    """The difference of the rewards as `reward_margin`, and as `margin` that of a loss."""
+    return rows.rename({"margin": "reward_margin"}).with_columns(
+        margin=log_odds(pl.col("soft_label"))
+    )
 
 
 def _encode_message(message: dict[str, Any]) -> str:
