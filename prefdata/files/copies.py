@@ -42,7 +42,7 @@ def copy_rows(path: str, places: Sequence[int], extra: pl.DataFrame | None = Non
         wanted = set(places)
         rows = [row for place, row in enumerate(read_rows(path)) if place in wanted]
         more = [{}] * len(rows) if extra is None else extra.to_dicts()
-        if format_of(path) == "json" and is_array(path):
+        if is_array(path, format_of(path)):
             values = [{**row.value, **new} for row, new in zip(rows, more, strict=True)]
             content = orjson.dumps(values, option=orjson.OPT_INDENT_2) + b"\n"
         else:
@@ -51,7 +51,7 @@ def copy_rows(path: str, places: Sequence[int], extra: pl.DataFrame | None = Non
                 for row, new in zip(rows, more, strict=True)
             ]
             content = b"".join(line + b"\n" for line in lines)
-    pack = _PACK.get(os.path.splitext(path)[1])
+    pack = _PACK.get(os.path.splitext(path)[1].lower())
     return pack(content) if pack else content
 
 

@@ -46,6 +46,7 @@ _UNPACK: Mapping[str, Callable[[Any], Any]] = {
     ),
 }
 _READ_BYTES = 1 << 20
+_BOM = b"\xef\xbb\xbf"
 
 
 class Row(NamedTuple):
@@ -69,7 +70,7 @@ class Row(NamedTuple):
 
 def guess_format(path: str) -> Format | None:
     """The format that the file's name tells; None where it tells none."""
-    return _ENDINGS.get(os.path.splitext(_strip_compression(path))[1])
+    return _ENDINGS.get(os.path.splitext(_strip_compression(path))[1].lower())
 
 
 def format_of(path: str, formats: Sequence[Format] = get_args(Format)) -> Format:
@@ -103,7 +104,7 @@ def read_rows(
             yield from _parquet_rows(path, columns)
         elif file_format == "csv":
             yield from _csv_rows(path)
-        elif file_format == "json" and is_array(path):
+        elif is_array(path, file_format):
             yield from (Row(n, None, value) for n, value in enumerate(_read_array(path), 1))
         else:
             parse = _decode if file_format == "text" else parse_json
@@ -125,7 +126,7 @@ def count_rows(path: str, file_format: Format | None = None) -> int:
     """An upper bound of the number of rows, without parsing them where the format allows."""
     file_format = file_format or format_of(path)
     with _explain_damage(path):
-        if file_format == "json" and is_array(path):
+        if is_array(path, file_format):
             return len(_read_array(path))
         with open_unpacked(path) as file:
             if file_format == "parquet":
@@ -146,10 +147,17 @@ def read_table(path: str) -> pa.Table:
         return _open_parquet(path, file).read()
 
 
-def is_array(path: str) -> bool:
-    """Whether a JSON file is one array of rows rather than one row per line."""
+def is_array(path: str, file_format: Format = "json") -> bool:
+    """Whether a JSON file is one array of rows rather than one row per line. A file of lines is one
+    where its first line ends inside the array."""
+    if file_format not in ("json", "jsonl"):
+        return False
     with _explain_damage(path), open_unpacked(path) as file:
-        return file.read(_READ_BYTES).lstrip()[:1] == b"["
+        start = file.read(_READ_BYTES).removeprefix(_BOM).lstrip()
+        if file_format == "json" or start[:1] != b"[":
+            return start[:1] == b"["
+        line = start.partition(b"\n")[0].strip()
+        return line in (b"[", b"[{") or line.endswith(b"},")
 
 
 def open_unpacked(path: str) -> IO[bytes]:
@@ -161,7 +169,7 @@ def open_unpacked(path: str) -> IO[bytes]:
             f"{path}: can't be opened: {error}",
             "Check the path; it is relative to where the command runs.",
         ) from error
-    unpack = _UNPACK.get(os.path.splitext(path)[1])
+    unpack = _UNPACK.get(os.path.splitext(path)[1].lower())
     return cast(IO[bytes], unpack(file) if unpack else file)
 
 
@@ -188,21 +196,21 @@ def _decode(line: bytes) -> str | DropRecord:
 
 def _strip_compression(path: str) -> str:
     stem, ending = os.path.splitext(path)
-    return stem if ending in _UNPACK else path
+    return stem if ending.lower() in _UNPACK else path
 
 
 def _lines(path: str, parse: Callable[[bytes], Any]) -> Iterator[Row]:
     with open_unpacked(path) as file:
         # By b"\n" alone: str.splitlines would also cut at U+2028 inside a JSON string.
         for number, line in enumerate(file, 1):
-            line = line.rstrip(b"\r\n")
+            line = line.rstrip(b"\r\n").removeprefix(_BOM if number == 1 else b"")
             if line.strip():
                 yield Row(number, line, parse(line))
 
 
 def _read_array(path: str) -> list[Any]:
     with open_unpacked(path) as file:
-        value = parse_json(file.read())
+        value = parse_json(file.read().removeprefix(_BOM))
     if isinstance(value, DropRecord):
         raise SourceError(f"{path}: not JSON: {value.problem}")
     return cast(list[Any], value)

@@ -12,8 +12,9 @@ from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.file_source import FileSource, FileSourceConfig
 from prefdata.sources.frames import SourceRow
 from prefdata.sources.rows.annotations import AnnotationsParams, read_annotation
-from prefdata.sources.rows.conversations import clean_conversation, read_ground_truth
+from prefdata.sources.rows.conversations import Turn, clean_conversation, read_ground_truth
 from prefdata.sources.rows.messages import Conversation, is_anthropic, read_conversation
+from prefdata.sources.rows.transcripts import split_prompt
 
 
 class PromptsConfig(FileSourceConfig):
@@ -115,7 +116,8 @@ class PromptsSource(FileSource):
                 "Set prompt_field or messages_field of the source.",
             )
         if isinstance(value, str) and field == prompt:
-            value = [{"role": "user", "content": value}]
+            spoken = split_prompt(value) or [Turn("user", value)]
+            value = [{"role": turn.role, "content": turn.content} for turn in spoken]
         tools_field = self.config.tools_field
         tools = row.get(tools_field) if tools_field else None
         system = None

@@ -95,7 +95,6 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path, separator: str) -> None:
         (b"not json", "invalid_json", "column"),
         (b'{"prompt": "Hi"} {"prompt": "Ho"}', "invalid_json", "column"),
         (b'{"prompt": NaN}', "invalid_json", "column"),
-        (b'\xef\xbb\xbf{"prompt": "Hi"}', "invalid_json", "column"),
         (b'{"prompt": "\xff\xfe"}', "invalid_unicode", "not UTF-8"),
         (b'{"prompt": "\xed\xa0\x80"}', "invalid_unicode", "not UTF-8"),
         (b'{"prompt": "caf\xe9"}', "invalid_unicode", "not UTF-8"),
@@ -254,3 +253,31 @@ def test_a_missing_file_and_a_folder_are_source_errors(tmp_path: Path) -> None:
             count_rows(str(tmp_path / name))
         assert str(tmp_path / name) in caught.value.problem
         assert "relative to where the command runs" in caught.value.remedy
+
+
+BOM = b"\xef\xbb\xbf"
+ARRAY = b'[\n {"a": 1},\n {"a": 2}\n]'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.jsonl", BOM + b'{"a": 1}\n{"a": 2}\n'),
+        ("x.json", BOM + b'[{"a": 1}, {"a": 2}]'),
+        ("x.jsonl", ARRAY),
+        ("x.jsonl", BOM + ARRAY),
+        ("X.JSONL.BZ2", bz2.compress(ARRAY)),
+        ("x.json.zst", bytes(pa.Codec("zstd").compress(ARRAY, asbytes=True))),
+    ],
+)
+def test_no_row_is_lost_to_a_mark_an_array_or_a_name(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = write(tmp_path / name, content)
+    assert [row.value for row in read_rows(path)] == [{"a": 1}, {"a": 2}]
+    assert count_rows(path) >= 2
+
+
+def test_a_line_that_is_a_list_makes_no_array_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jsonl", b'[1]\n{"a": 2}\n')
+    assert [row.value for row in read_rows(path)] == [[1], {"a": 2}]

@@ -6,7 +6,7 @@ These are the forms that trainers accept, told apart by their columns and the co
 |---|---|
 | explicit prompt | prompt (text or messages), chosen, rejected (text, a message, or messages) |
 | whole conversations | chosen, rejected: messages that share the prompt (`prompt` may repeat it) |
-| HH transcripts | chosen, rejected: texts of `\\n\\nHuman:` and `\\n\\nAssistant:` turns |
+| HH transcripts | chosen, rejected (and prompt): texts of `\\n\\nHuman:`, `\\n\\nAssistant:` |
 | messages beside | messages or conversations, and chosen, rejected: one message each |
 | instruction | instruction, input?, system?, history?, chosen, rejected: texts |
 | OpenAI | input{messages}, preferred_output, non_preferred_output |
@@ -37,6 +37,7 @@ from prefdata.sources.rows.messages import (
     take_response,
 )
 from prefdata.sources.rows.tools import read_tools
+from prefdata.sources.rows.transcripts import align, is_transcript, split_prompt
 
 PROMPTS = ("prompt", "messages", "conversations", "context", "instruction", "question", "query")
 SIDES = {
@@ -120,6 +121,10 @@ def detect_form(row: Any, where: str, named: Mapping[str, str]) -> Form:
 def _describe(row: dict[str, Any], prompt: str | None, chosen: Any) -> str:
     if prompt is None:
         return "HH transcripts" if isinstance(chosen, str) else "whole conversations"
+    if isinstance(chosen, str) and is_transcript(chosen):
+        return f"HH transcripts, {prompt} repeated"
+    if isinstance(chosen, str) and isinstance(row[prompt], str) and is_transcript(row[prompt]):
+        return f"{prompt} (HH transcript), responses as text"
     if isinstance(chosen, list):
         first = chosen[0] if chosen and isinstance(chosen[0], dict) else {}
         if first.get("role", first.get("from")) not in ("assistant", "gpt"):
@@ -140,8 +145,15 @@ def _read_pair(
     tools = None
     if prompt is None and all(isinstance(side, str) for side in sides.values()):
         turns, responses = _read_transcripts(*sides.values())
+    elif all(isinstance(side, str) and is_transcript(side) for side in sides.values()):
+        # The column of the prompt repeats what the transcripts begin with, all or its last turn.
+        turns, responses = _read_transcripts(*(align(side) for side in sides.values()))
     elif prompt is not None and all(isinstance(side, str | dict) for side in sides.values()):
         turns, tools = _read_prompt(row, prompt)
+        if is_transcript(str(row[prompt])):
+            # Behind the mark of a transcript stands a blank that is not the response's.
+            for name, side in sides.items():
+                sides[name] = side.strip() if isinstance(side, str) else side
         responses = [read_response(side, n, tools is not None) for n, side in sides.items()]
     else:
         read = [read_conversation(side, n, row.get("tools")) for n, side in sides.items()]
@@ -169,6 +181,9 @@ def _read_prompt(row: dict[str, Any], prompt: str) -> Conversation:
     value = _require(row, prompt)
     if not isinstance(value, str):
         return read_conversation(value, prompt, row.get("tools"))
+    spoken = split_prompt(value)
+    if spoken is not None:
+        return Conversation(spoken, read_tools(row.get("tools"), "tools"))
     turns = [Turn("system", read_text(row["system"], "system"))] if row.get("system") else []
     for number, turn in enumerate(row.get("history") or [], 1):
         if not isinstance(turn, list | tuple) or [type(text) for text in turn] != [str, str]:

@@ -10,6 +10,7 @@ from prefdata.errors import DropRecord
 from prefdata.sources.rows.conversations import Turn
 
 _TURN = re.compile(r"\n\n(Human|Assistant):")
+_START = re.compile(r"\s*Human:")
 _NAMES = {"Human": "user", "Assistant": "assistant"}
 
 
@@ -21,6 +22,27 @@ def read_turns(transcript: str) -> list[Turn]:
         Turn(_NAMES[m.group(1)], transcript[m.end() : end].strip())
         for m, end in zip(marks, ends, strict=True)
     ]
+
+
+def is_transcript(text: str) -> bool:
+    """Whether a text is a transcript, the first mark at its start, and not one that quotes one."""
+    return bool(_START.match(text)) and "\n\nAssistant:" in text
+
+
+def split_prompt(text: str) -> list[Turn] | None:
+    r"""The turns of a prompt that is a transcript up to its last mark; None: it is none.
+
+    `"\n\nHuman: Hi\n\nAssistant:"` becomes `[Turn("user", "Hi")]`.
+    """
+    if not is_transcript(text):
+        return None
+    turns = read_turns(align(text))
+    return turns[:-1] if turns[-1] == Turn("assistant", "") else turns
+
+
+def align(transcript: str) -> str:
+    """The transcript with the two line ends before its first mark that some copies lack."""
+    return "\n\n" + transcript.lstrip()
 
 
 def read_prompt(row: Any) -> list[Turn]:

@@ -226,3 +226,32 @@ def test_a_row_that_is_no_pair(name: str, change: dict[str, Any], reason: str) -
     with pytest.raises(DropRecord) as dropped:
         detect_form(row, "d", {}).read({**row, **change})
     assert dropped.value.reason == reason
+
+
+START = "\n\nHuman: Hi\n\nAssistant: Hello!\n\nHuman: 2 + 2?"
+TRANSCRIPTS = {"chosen": f"{START}\n\nAssistant: 4", "rejected": f"{START}\n\nAssistant: 5"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "2 + 2?", **TRANSCRIPTS},
+        {"prompt": START, **TRANSCRIPTS},
+        {"prompt": f"{START}\n\nAssistant:", **TRANSCRIPTS},
+        {"prompt": f"{START}\n\nAssistant:", "chosen": " 4", "rejected": " 5"},
+        {"prompt": f"{START.strip()}\n\nAssistant:", "chosen": "4", "rejected": "5"},
+        {"prompt": "2 + 2?", **{side: text.strip() for side, text in TRANSCRIPTS.items()}},
+    ],
+)
+def test_a_prompt_beside_transcripts_changes_nothing(row: dict[str, Any]) -> None:
+    read = detect_form(row, "x.jsonl", {}).read(row)
+    assert read == detect_form(TRANSCRIPTS, "x.jsonl", {}).read(TRANSCRIPTS)
+    assert [turn.content for turn in read.prompt] == ["Hi", "Hello!", "2 + 2?"]
+
+
+def test_a_prompt_that_quotes_a_transcript_is_a_prompt() -> None:
+    for prompt in (f"What comes next?{START}", "Human: is that a word?"):
+        row = {"prompt": prompt, "chosen": " Yes", "rejected": "No"}
+        read = detect_form(row, "x.jsonl", {}).read(row)
+        assert [turn.content for turn in read.prompt] == [prompt]
+        assert read.chosen.content == " Yes"
