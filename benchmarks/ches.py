@@ -52,7 +52,8 @@ from machine import report
 
 from prefdata.ches.measure import measure_pairs
 from prefdata.engines import chat
-from prefdata.engines.base import Sampling
+from prefdata.engines.base import CompletionSettings, Sampling
+from prefdata.engines.completions import encode_completions
 from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference
@@ -67,9 +68,9 @@ def candidates(given: argparse.Namespace, engine: TransformersEngine) -> pl.Data
     """CANDIDATES responses to each prompt, as measure_pairs wants them."""
     count = 20 if given.quick else 200
     rows = _given(given.data) if given.given_answers else _sampled(given.data, count, engine)
-    tokens = pl.Series([len(chat.encode(engine.tokenizer, text)) for text in rows["text"]])
+    tokens = pl.Series([len(engine.encoder.encode_content(text)) for text in rows["text"]])
     room = (
-        tokens + pl.Series([len(p) for p in chat.Prompts(engine.tokenizer, rows).ids])
+        tokens + pl.Series([len(p) for p in chat.Prompts(engine.encoder, rows).ids])
         < engine.max_length
     )
     fits = rows.filter(room).unique(["prompt_id", "text"], maintain_order=True)
@@ -158,12 +159,10 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
     responses = candidates(given, engine)
     asked = responses["prompt_id"].unique(maintain_order=True)
     pairs = ordered_pairs(responses)
-    prompts, texts = (
-        chat.Prompts(engine.tokenizer, responses).ids,
-        chat.encode_responses(engine.tokenizer, responses.rename({"text": "completion"})),
-    )
-    sequences = dict(zip(responses["response_id"], zip(prompts, texts, strict=True), strict=True))
     texted = responses.rename({"text": "completion"})
+    prompts, texts = encode_completions(engine.encoder, texted, CompletionSettings())
+    encoded = zip(prompts.ids, texts, strict=True)
+    sequences = dict(zip(responses["response_id"], encoded, strict=True))
     rows_of = {name: [n] for n, name in enumerate(responses["response_id"])}
     once = pairs.filter(pl.col("chosen_id") < pl.col("rejected_id"))
     sample = once.sample(min(once.height, 80 if given.quick else 320), seed=0)
@@ -185,11 +184,10 @@ def cpu(given: argparse.Namespace) -> dict[str, Any]:
         with Clock(clocks["usual"]):
             for one, other in drawn[turn::SLICES]:
                 pair = rows_of[one] + rows_of[other]
-                asked_of, said = (
-                    chat.Prompts(engine.tokenizer, responses[pair]).ids,
-                    chat.encode_responses(engine.tokenizer, texted[pair]),
+                asked_of, said = encode_completions(
+                    engine.encoder, texted[pair], CompletionSettings()
                 )
-                usual(engine.model, *zip(asked_of, said, strict=True))
+                usual(engine.model, *zip(asked_of.ids, said, strict=True))
     scale = once.height / len(drawn)
     wall, busy = (scale * clocks["usual"][n] / clocks["ours"][n] for n in (0, 1))
 

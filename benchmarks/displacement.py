@@ -93,8 +93,8 @@ def responses(pairs: pl.DataFrame) -> pl.DataFrame:
 
 def scored(pairs: pl.DataFrame, engine: TransformersEngine) -> pl.DataFrame:
     """The pairs of at most MAX_TOKENS, with MEASURES, tokens and prompt, the prompt's tokens."""
-    both = [[chat.encode(engine.tokenizer, text) for text in pairs[side]] for side in SIDES]
-    prompts = [len(prompt) for prompt in chat.Prompts(engine.tokenizer, pairs).ids]
+    both = [[engine.encoder.encode_content(text) for text in pairs[side]] for side in SIDES]
+    prompts = [len(prompt) for prompt in chat.Prompts(engine.encoder, pairs).ids]
     distances = [edit_distance(*texts) for texts in zip(*both, strict=True)]
     # A response that is finished has its end besides.
     longest = [max(map(len, texts)) + 1 for texts in zip(*both, strict=True)]
@@ -194,12 +194,13 @@ def first_moments(pairs: pl.DataFrame, engine: TransformersEngine) -> np.ndarray
     """Minus d log p(chosen) / dt of each pair alone, as `spearman` has it."""
     model = engine.model
     weights = [w for w in model.parameters() if w.requires_grad]
-    prompts = chat.Prompts(engine.tokenizer, pairs).ids
+    prompts = chat.Prompts(engine.encoder, pairs).ids
+    end = engine.encoder.find_end_of_turn().ids
     found = []
     for prompt, chosen, rejected in zip(prompts, pairs["chosen"], pairs["rejected"], strict=True):
         gradients = []
         for text in (chosen, rejected):
-            response = [*chat.encode(engine.tokenizer, text), engine.tokenizer.eos_token_id]
+            response = engine.encoder.encode_content(text) + end
             ids = torch.tensor([prompt + response])
             logits = model(ids, logits_to_keep=len(response) + 1).logits[0, :-1]
             logprob = logits.log_softmax(-1).gather(-1, torch.tensor(response)[:, None]).sum()

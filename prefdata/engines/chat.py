@@ -11,9 +11,11 @@ import polars as pl
 
 from prefdata.engines.base import Operation, results
 from prefdata.engines.config import LocalConfig
+from prefdata.engines.encoding import Encoder
 from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.errors import ModelError
 from prefdata.messages.chat_form import parse_tools, to_chat
+from prefdata.messages.layout import Refused
 from prefdata.messages.marks import Marks
 
 
@@ -48,7 +50,7 @@ class Prompts:
     """Token ids of each row's conversation, up to the start of the assistant's turn.
 
     Args:
-        tokenizer: The model's tokenizer, whose chat template renders the conversation.
+        encoder: The model's tokenizer, whose chat template renders the conversation.
         rows: Rows with `messages`, and `tools` where some have any.
         arguments: What the template gets besides, such as enable_thinking.
 
@@ -57,7 +59,7 @@ class Prompts:
     """
 
     def __init__(
-        self, tokenizer: Any, rows: pl.DataFrame, arguments: Mapping[str, Any] | None = None
+        self, encoder: Encoder, rows: pl.DataFrame, arguments: Mapping[str, Any] | None = None
     ) -> None:
         from jinja2 import TemplateError
 
@@ -72,21 +74,23 @@ class Prompts:
             name = orjson.dumps([messages, offered])
             if name not in rendered:
                 render = partial(
-                    tokenizer.apply_chat_template,
-                    to_chat(messages),
+                    encoder.tokenizer.apply_chat_template,
+                    encoder.shield(to_chat(messages)),
                     add_generation_prompt=True,
                     tokenize=False,
                     **(arguments or {}),
                 )
                 try:
-                    text = render(tools=parse_tools(offered))
+                    text = render(tools=encoder.shield(parse_tools(offered)))
                     if offered is not None and text == render(tools=None):
                         rendered[name] = "refused: the chat template shows no tools"
                     else:
-                        ids = encode(tokenizer, text)
+                        ids = encoder.encode(text)
                         rendered[name] = ids or "refused: the prompt has no token"
                 except TemplateError as error:
                     rendered[name] = f"refused: the chat template says: {error}"
+                except Refused as refusal:
+                    rendered[name] = f"refused: {refusal}"
             found = rendered[name]
             if isinstance(found, str):
                 self.errors[row] = found
@@ -99,11 +103,6 @@ def refuse_empty(prompts: Prompts, responses: Sequence[list[int]]) -> None:
     for row, response in enumerate(responses):
         if not response:
             prompts.errors.setdefault(row, "refused: an empty response has no hidden states")
-
-
-def encode(tokenizer: Any, text: str) -> list[int]:
-    """The text's ids, without special tokens."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def decode_responses(

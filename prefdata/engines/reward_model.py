@@ -9,15 +9,15 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.engines.base import Settings, fill_request, results
-from prefdata.engines.chat import encode, load_tokenizer
-from prefdata.engines.completions import render_conversation
+from prefdata.engines.chat import load_tokenizer
+from prefdata.engines.completions import locate_message, render_conversation
 from prefdata.engines.config import LocalConfig
 from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.engines.transformers.config import Dtype
 from prefdata.engines.transformers.loading import EXTRA
 from prefdata.engines.transformers.local import LocalEngine
 from prefdata.errors import ModelError
-from prefdata.messages.layout import Refused, find_layout
+from prefdata.messages.layout import Refused
 
 if TYPE_CHECKING:
     from prefdata.engines.transformers.pieces import Grace
@@ -116,7 +116,7 @@ class RewardModelEngine(LocalEngine):
         errors: dict[int, str] = {}
         for number, row in enumerate(fill_request("reward", rows).iter_rows(named=True)):
             try:
-                ids.append(encode(self.tokenizer, self._render_row(row)))
+                ids.append(self.encoder.encode(self._render_row(row)))
             except Refused as refusal:
                 ids.append([])
                 errors[number] = f"refused: {refusal}"
@@ -124,10 +124,10 @@ class RewardModelEngine(LocalEngine):
 
     def _render_row(self, row: Mapping[str, Any]) -> str:
         """The conversation and the response, with the thoughts and calls that it has."""
-        text = render_conversation(self.tokenizer, row, self.config.chat_template_kwargs)
-        message = {**row, "content": row["completion"]}
+        arguments = self.config.chat_template_kwargs
+        text = render_conversation(self.encoder, row, arguments)
         if row["thoughts"] is not None or row["tool_calls"]:
-            find_layout(text, 0, message, self.tokenizer.eos_token)
+            locate_message(self.encoder, self.encoder.find_end_of_turn(arguments), row, text, 0)
         return text
 
     def _compute_rewards(self, sequences: Sequence[list[int]], grace: Grace) -> list[list[float]]:

@@ -11,10 +11,12 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from prefdata.engines.base import Engine, Settings, results
+from prefdata.engines.base import Engine, Operation, Settings, results
 from prefdata.engines.config import LocalConfig
+from prefdata.engines.encoding import encode_texts
 from prefdata.engines.fingerprint import fingerprint_model
 from prefdata.engines.model_files import find_remedy, name_source
+from prefdata.engines.request_encoding import RequestEncoding
 from prefdata.engines.transformers.batches import plan_batches
 from prefdata.engines.transformers.config import Dtype
 from prefdata.errors import ModelError
@@ -46,7 +48,11 @@ class SentenceEngine(Engine):
         if config.model == PACKAGED:
             self.config = config.model_copy(update={"model": _find_packaged(name)})
         self.fingerprint = fingerprint_model(name, self.config)
+        self.encoding = RequestEncoding(name, self.config)
         self.model: Any = None
+
+    def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> pl.Series:
+        return self.encoding.describe(operation, rows)
 
     def start(self) -> None:
         if self.model is not None:
@@ -77,6 +83,8 @@ class SentenceEngine(Engine):
                     "one.",
                 ),
             ) from error
+        # A text's `[SEP]` is text.
+        self.model.tokenizer.split_special_tokens = True
 
     def close(self) -> None:
         self.model = None
@@ -84,10 +92,16 @@ class SentenceEngine(Engine):
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         keys, texts = rows["key"].to_list(), rows["text"].to_list()
         longest = self.model.max_seq_length or 512
-        encoded = self.model.tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
+        encoded, errors = encode_texts(self.model.tokenizer, texts, longest)
+        if errors:
+            yield results("embed", [keys[i] for i in errors], error=list(errors.values()))
         lengths = [len(ids) for ids in encoded]
+        fits = [row for row in range(rows.height) if row not in errors]
         limit = self.config.max_batch_tokens
-        for batch in plan_batches(lengths, keys, limit, self.config.max_batch_rows):
+        for planned in plan_batches(
+            [lengths[i] for i in fits], [keys[i] for i in fits], limit, self.config.max_batch_rows
+        ):
+            batch = [fits[i] for i in planned]
             if self.stopping.is_set():
                 return
             vectors = self.model.encode(

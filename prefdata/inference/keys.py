@@ -2,7 +2,7 @@
 
 A key is the first 16 bytes of SHA-256 over the model's fingerprint, the operation, its settings
 and the request's own columns. What a request may lack (tools, thoughts …) is left out where it is
-null.
+null, and so is what an engine says of its tokens (`Engine.describe_encoding`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import polars as pl
 from prefdata.engines.base import Operation, Settings
 from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES
+
+ENCODING = "encoding"
+"""The column of what an engine says of a request's tokens, beside the request's own columns."""
 
 
 def request_keys(

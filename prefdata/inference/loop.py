@@ -18,7 +18,7 @@ from prefdata.engines.base import (
     results,
 )
 from prefdata.inference.committer import Committer
-from prefdata.inference.keys import request_keys
+from prefdata.inference.keys import ENCODING, request_keys
 from prefdata.inference.memo import Memo
 from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage, count_tokens
@@ -84,7 +84,10 @@ class Inference:
         engine.require(operation, settings)
         spec = OPERATIONS[operation]
         fingerprint = engine.fingerprint
-        keys = request_keys(fingerprint, operation, settings, rows, spec.request, spec.optional)
+        encoding = engine.describe_encoding(operation, rows)
+        asked = rows if encoding is None else rows.with_columns(encoding.alias(ENCODING))
+        optional = (*spec.optional, ENCODING)
+        keys = request_keys(fingerprint, operation, settings, asked, spec.request, optional)
         keyed = pl.DataFrame({"key": keys, "prompt_id": rows["prompt_id"]}).with_row_index("row")
         distinct = keyed.unique("key", keep="first", maintain_order=True)
         # Every prompt that asks for a key: with other buckets, another of them may ask first.

@@ -18,6 +18,7 @@ from dataset.structured import CASES, SIDES, TEMPLATE, make_structured, respond
 
 from prefdata.engines.base import CompletionSettings
 from prefdata.engines.completions import encode_completions
+from prefdata.engines.encoding import Encoder
 from prefdata.messages.chat_form import to_chat
 from prefdata.messages.columns import select_completions
 
@@ -85,6 +86,7 @@ def train(kind: str, rows: datasets.Dataset, tokenizer: Any, policy: str, folder
 def encode_pairs(tokenizer: Any, pairs: pl.DataFrame) -> list[dict[str, list[int]]]:
     """The tokens that prefdata scores: of each pair's prompt, and of both completions."""
     encoded = []
+    encoder = Encoder(tokenizer)
     for side in SIDES:
         rows = pairs.select(
             "prompt_id",
@@ -96,7 +98,7 @@ def encode_pairs(tokenizer: Any, pairs: pl.DataFrame) -> list[dict[str, list[int
             finished=pl.lit(True),
         )
         requests = select_completions(rows)
-        prompts, ids = encode_completions(tokenizer, requests, CompletionSettings())
+        prompts, ids = encode_completions(encoder, requests, CompletionSettings())
         assert not prompts.errors
         encoded.append([{"prompt": p, side: c} for p, c in zip(prompts.ids, ids, strict=True)])
     return [one | other for one, other in zip(*encoded, strict=True)]

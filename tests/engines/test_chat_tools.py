@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 from jinja2 import Environment
 
 from prefdata.engines.chat import Prompts
+from prefdata.engines.encoding import Encoder
 
 TOOLS = '[{"function":{"name":"f"},"type":"function"}]'
 PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
@@ -17,7 +18,11 @@ WITH_TOOLS = "{% for tool in tools or [] %}{{ tool.function.name }}\n{% endfor %
 class Tokenizer:
     """A token a character, and a template."""
 
+    added_tokens_decoder: ClassVar[dict[int, Any]] = {}
+    all_special_tokens = ()
+
     def __init__(self, template: str) -> None:
+        self.chat_template = template
         self.template = Environment().from_string(template)
 
     def apply_chat_template(self, messages: Any, tools: Any = None, **arguments: Any) -> str:
@@ -30,7 +35,7 @@ class Tokenizer:
 def render(template: str, *tools: str | None) -> Prompts:
     messages = [[{"role": "user", "content": "Hi"}]] * len(tools)
     rows = pl.DataFrame({"messages": messages, "tools": pl.Series(tools, dtype=pl.String)})
-    return Prompts(Tokenizer(template), rows)
+    return Prompts(Encoder(Tokenizer(template)), rows)
 
 
 def test_a_template_that_shows_no_tools_is_refused_where_there_are_any() -> None:

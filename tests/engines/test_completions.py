@@ -11,6 +11,7 @@ import pytest
 
 from prefdata.engines.base import CompletionSettings, Part
 from prefdata.engines.completions import encode_completions
+from prefdata.engines.encoding import Encoder
 from prefdata.messages.chat_form import to_chat
 from prefdata.messages.columns import CALLS, MESSAGES
 
@@ -63,7 +64,9 @@ def make_row(**changes: Any) -> pl.DataFrame:
 
 def encode(tokenizer: Any, row: pl.DataFrame, part: Part = "all") -> tuple[str, str, str | None]:
     """(context, completion) as texts, and the error."""
-    prompts, completions = encode_completions(tokenizer, row, CompletionSettings(part=part))
+    prompts, completions = encode_completions(
+        Encoder(tokenizer), row, CompletionSettings(part=part)
+    )
     texts = [tokenizer.decode(ids) for ids in (prompts.ids[0], completions[0])]
     return texts[0], texts[1], prompts.errors.get(0)
 
@@ -95,7 +98,7 @@ def tokenize_as_trl(tokenizer: Any, row: pl.DataFrame) -> tuple[list[int], list[
 def test_whole_completions_equal_trl_s(template: str, messages: Any, thoughts: str) -> None:
     tokenizer = load(template)
     row = make_row(messages=messages, thoughts=thoughts)
-    prompts, completions = encode_completions(tokenizer, row, CompletionSettings())
+    prompts, completions = encode_completions(Encoder(tokenizer), row, CompletionSettings())
     if template == "deepseek_r1" and thoughts:
         assert prompts.errors[0].startswith("refused: the chat template drops the thoughts")
         assert "without_thoughts" in prompts.errors[0]
@@ -163,7 +166,7 @@ def test_deepseek_r1_drops_calls_beside_a_text() -> None:
 def test_without_thoughts_a_completion_is_its_text_and_the_end(template: str, part: Part) -> None:
     tokenizer = load(template)
     prompts, completions = encode_completions(
-        tokenizer, make_row(thoughts=None), CompletionSettings(part=part)
+        Encoder(tokenizer), make_row(thoughts=None), CompletionSettings(part=part)
     )
     assert not prompts.errors
     ids = tokenizer("No.", add_special_tokens=False)["input_ids"]

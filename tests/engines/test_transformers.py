@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,6 +15,7 @@ from prefdata.engines.base import (
     Settings,
     request_key_seed,
 )
+from prefdata.engines.encoding import Encoder
 from prefdata.engines.transformers.config import TransformersConfig
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.messages.columns import MESSAGES
@@ -69,7 +72,7 @@ def with_batches(engine: TransformersEngine, tokens: int) -> TransformersEngine:
     other = TransformersEngine(
         "policy", engine.config.model_copy(update={"max_batch_tokens": tokens})
     )
-    for name in ("model", "tokenizer", "ends", "max_length"):
+    for name in ("model", "tokenizer", "encoder", "ends", "max_length"):
         setattr(other, name, getattr(engine, name))
     return other
 
@@ -136,6 +139,17 @@ def test_choose_equals_the_options_logprobs(
             table = logits.log_softmax(-1)
             expected = sum(table[len(prompt) - 1 + k, t].item() for k, t in enumerate(response))
             assert logprob == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_template_ends_a_response_whatever_the_end_of_text(engine: TransformersEngine) -> None:
+    """As in Gemma and Phi, whose turns end with another token than their texts."""
+    rows, settings = answered().filter("finished"), LoglikelihoodSettings()
+    other = with_batches(engine, 16_384)
+    other.tokenizer = copy.deepcopy(engine.tokenizer)
+    other.tokenizer.eos_token = other.tokenizer.pad_token
+    other.encoder = Encoder(other.tokenizer)
+    found, usual = (collected(e.loglikelihood(rows, settings), rows) for e in (other, engine))
+    assert found.select("logprob", "n_tokens").equals(usual.select("logprob", "n_tokens"))
 
 
 def requests(n: int, prompts: list[str] = PROMPTS) -> pl.DataFrame:

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from prefdata.engines.base import Operation
 from prefdata.engines.scripted import ScriptedConfig, ScriptedEngine
 from prefdata.hashing.ids import prompt_id
 from prefdata.messages.columns import MESSAGES
 
 
 class CountingEngine(ScriptedEngine):
-    """`asked` holds the key of every request; with `die_after` set, the engine raises `error`
-    once so many batches were answered."""
+    """`asked` holds the key of every request, and `encoding` is said of those with `<|end|>`; with
+    `die_after` set, the engine raises `error` once so many batches were answered."""
 
     def __init__(
         self,
@@ -26,11 +27,19 @@ class CountingEngine(ScriptedEngine):
         super().__init__("policy", ScriptedConfig(model="policy", options=options))
         self.asked: list[bytes] = []
         self.starts = 0
+        self.encoding: str | None = None
         self.die_after = die_after
         self.error = error or RuntimeError("the device is gone")
 
     def start(self) -> None:
         self.starts += 1
+
+    def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> pl.Series | None:
+        if self.encoding is None:
+            return None
+        user = pl.col("messages").list.first().struct.field("content")
+        held = user.str.contains("<|end|>", literal=True)
+        return rows.select(pl.when(held).then(pl.lit(self.encoding))).to_series()
 
     def _batches(self, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
         for number, (batch, numbers) in enumerate(super()._batches(rows)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inference.counting import CountingEngine, requests
 
 from prefdata.engines.base import (
     OPERATIONS,
@@ -18,6 +20,7 @@ from prefdata.engines.base import (
     Settings,
     Structure,
 )
+from prefdata.inference import Inference, Memo
 from prefdata.inference.keys import request_keys
 from prefdata.messages.columns import MESSAGES
 
@@ -173,3 +176,19 @@ def test_a_key_depends_on_its_own_row_alone(
     cut = data.draw(st.integers(0, len(records) - 1))
     assert keys(operation, whole[cut:]) == found[cut:]
     assert keys(operation, pl.concat([whole[:cut], whole[cut:]], rechunk=False)) == found
+
+
+def test_a_request_whose_tokens_are_others_is_asked_anew_and_no_other(tmp_path: Path) -> None:
+    rows = requests(["Why?", "Why<|end|>?"])
+    asked = []
+    for encoding in (None, "as text", "as text"):
+        engine = CountingEngine()
+        engine.encoding = encoding
+        found = Inference({"policy": engine}, Memo(str(tmp_path))).ask(
+            "policy", "generate", Sampling(), rows
+        )
+        asked.append(engine.asked)
+        assert "encoding" not in found.columns
+    assert [len(keys) for keys in asked] == [2, 1, 0]
+    assert asked[1][0] == found["key"][1]
+    assert asked[1][0] not in asked[0]

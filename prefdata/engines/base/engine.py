@@ -103,6 +103,11 @@ class Engine(ABC):
         if reason is not None:
             raise ModelError(f"model {self.name}: {reason}", REMEDY)
 
+    def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> pl.Series | None:
+        """What tells each request's tokens from those that its columns had in the past, as texts;
+        a part of its key where not null. Called before `start`, like `refusal`."""
+        return None
+
     def call_format(self) -> CallFormat | None:
         """How the model writes calls in the texts of `generate`; None: not in its texts."""
         return None

@@ -35,6 +35,7 @@ from prefdata.engines.base import (
     Settings,
 )
 from prefdata.engines.call_formats import choose_call_format
+from prefdata.engines.control_tokens import warn_of_control_tokens
 from prefdata.engines.marks import AT_START, read_marks
 from prefdata.engines.openai.config import OpenAIConfig, fingerprint_served, read_key
 from prefdata.errors import ModelError
@@ -64,6 +65,7 @@ class OpenAIEngine(Engine):
         self._counting = threading.Lock()
         self._thread: LoopThread | None = None
         self._pool: Pool | None = None
+        self._warned = False
 
     def capabilities(self) -> frozenset[Operation]:
         unable: set[Operation] = set() if self.options.server == "vllm" else {"loglikelihood"}
@@ -83,6 +85,10 @@ class OpenAIEngine(Engine):
             if settings.structure and settings.structure.json_schema is None:
                 return f"OpenAI's API holds responses to a json_schema alone{_VLLM}"
         return super().refusal(operation, settings)
+
+    def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> None:
+        if not self._warned:
+            self._warned = warn_of_control_tokens(self.name, rows)
 
     def call_format(self) -> CallFormat | None:
         return choose_call_format(self.config, None)

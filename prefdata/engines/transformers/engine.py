@@ -66,7 +66,7 @@ class TransformersEngine(LocalEngine):
         from prefdata.engines.transformers.decoding import sample
 
         arguments = merge_arguments(self.config, settings.chat_template_kwargs)
-        prompts = chat.Prompts(self.tokenizer, rows, arguments)
+        prompts = chat.Prompts(self.encoder, rows, arguments)
         formats = self.list_formats(settings)
         ids, keys = prompts.ids, rows["key"].to_list()
         prompt_tokens = [len(prompt) for prompt in ids]
@@ -115,7 +115,7 @@ class TransformersEngine(LocalEngine):
         from prefdata.engines.transformers.forward import compute_response_logprobs
 
         arguments = self.config.chat_template_kwargs
-        prompts, responses = encode_completions(self.tokenizer, rows, settings, arguments)
+        prompts, responses = encode_completions(self.encoder, rows, settings, arguments)
         sequences = [p + a for p, a in zip(prompts.ids, responses, strict=True)]
         keys, lengths = rows["key"].to_list(), [len(s) for s in sequences]
         fits, errors = chat.split_by_length(
@@ -145,8 +145,8 @@ class TransformersEngine(LocalEngine):
             compute_response_logprobs,
         )
 
-        options = [chat.encode(self.tokenizer, option) for option in settings.options]
-        prompts = chat.Prompts(self.tokenizer, rows, self.config.chat_template_kwargs)
+        options = [self.encoder.encode_content(option) for option in settings.options]
+        prompts = chat.Prompts(self.encoder, rows, self.config.chat_template_kwargs)
         longest = max(map(len, options))
         # The last token of an option is predicted and need not be read.
         lengths = [len(p) + longest - 1 for p in prompts.ids]
@@ -184,7 +184,7 @@ class TransformersEngine(LocalEngine):
         from prefdata.engines.transformers.hidden import HiddenSums
 
         arguments = self.config.chat_template_kwargs
-        prompts, responses = encode_completions(self.tokenizer, rows, settings, arguments)
+        prompts, responses = encode_completions(self.encoder, rows, settings, arguments)
         keys = rows["key"].to_list()
         chat.refuse_empty(prompts, responses)
         # The last token of a response predicts none of its tokens, so it is not run.

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import polars as pl
+
 from prefdata.engines.base import Engine, Operation, Settings
 from prefdata.engines.call_formats import read_call_format
 from prefdata.engines.config import LocalConfig
+from prefdata.engines.encoding import Encoder
 from prefdata.engines.fingerprint import fingerprint_model
+from prefdata.engines.request_encoding import RequestEncoding
 from prefdata.engines.transformers.batches import plan_batches
 from prefdata.engines.transformers.loading import explain_missing_device, resolve_device
 from prefdata.messages.tool_calls import CallFormat
@@ -29,13 +33,18 @@ class LocalEngine(Engine):
         self.name = name
         self.config = resolve_device(name, config)
         self.fingerprint = fingerprint_model(name, self.config)
+        self.encoding = RequestEncoding(name, self.config)
         self.model: Any = None
         self.tokenizer: Any = None
+        self.encoder: Any = None
         self.max_length = 0
         self.pieces: dict[Operation, Pieces] = {}
 
     def refusal(self, operation: Operation, settings: Settings | None = None) -> str | None:
         return super().refusal(operation, settings) or explain_missing_device(self.config.device)
+
+    def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> pl.Series:
+        return self.encoding.describe(operation, rows)
 
     def call_format(self) -> CallFormat | None:
         return read_call_format(self.config)
@@ -43,6 +52,7 @@ class LocalEngine(Engine):
     def keep_model(self, model: Any, tokenizer: Any) -> None:
         """Store the model and tokenizer that `start` loaded."""
         self.model, self.tokenizer = model, tokenizer
+        self.encoder = Encoder(tokenizer)
         limit = getattr(model.config.get_text_config(), "max_position_embeddings", 0)
         self.max_length = int(limit or 1 << 30)
 
@@ -51,7 +61,7 @@ class LocalEngine(Engine):
             return
         import torch
 
-        self.model = self.tokenizer = None
+        self.model = self.tokenizer = self.encoder = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

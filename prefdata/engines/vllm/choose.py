@@ -25,10 +25,10 @@ def weigh_options(
 ) -> Iterator[pl.DataFrame]:
     """The log-probability of each option, in nats."""
     prompts, keys = (
-        chat.Prompts(model.tokenizer, rows, model.config.chat_template_kwargs),
+        chat.Prompts(model.encoder, rows, model.config.chat_template_kwargs),
         rows["key"].to_list(),
     )
-    options = [chat.encode(model.tokenizer, option) for option in settings.options]
+    options = [model.encoder.encode_content(option) for option in settings.options]
     longest = max(map(len, options))
     # An option's last token is predicted, not read, but vLLM needs room to predict it.
     lengths = [len(prompt) + longest for prompt in prompts.ids]

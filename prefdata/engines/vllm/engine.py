@@ -31,7 +31,9 @@ from prefdata.engines.base import (
     Settings,
 )
 from prefdata.engines.call_formats import read_call_format
+from prefdata.engines.encoding import Encoder
 from prefdata.engines.marks import TemplateMarks
+from prefdata.engines.request_encoding import RequestEncoding
 from prefdata.engines.vllm import reaper
 from prefdata.engines.vllm import start as vllm_start
 from prefdata.engines.vllm.choose import NO_LOGPROBS, weigh_options
@@ -70,6 +72,7 @@ class VllmEngine(Engine):
         vllm_start.check_arguments(name, self.options)
         self.fingerprint = fingerprint_vllm(name, config)
         self.marks = TemplateMarks(name, config)
+        self.encoding = RequestEncoding(name, config)
         self.model: LoadedModel | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
         self._starting = threading.RLock()
@@ -88,6 +91,9 @@ class VllmEngine(Engine):
             return f"vLLM takes temperatures up to {MAX_TEMPERATURE:g}"
         return super().refusal(operation, settings) or vllm_start.explain_missing_device()
 
+    def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> pl.Series:
+        return self.encoding.describe(operation, rows)
+
     def call_format(self) -> CallFormat | None:
         return read_call_format(self.config)
 
@@ -104,7 +110,7 @@ class VllmEngine(Engine):
             except BaseException:
                 self.close()
                 raise
-            self.model = LoadedModel(tokenizer, loop, loop.core.max_length, self.config)
+            self.model = LoadedModel(Encoder(tokenizer), loop, loop.core.max_length, self.config)
 
     def close(self) -> None:
         with self._starting:

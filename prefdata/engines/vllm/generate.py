@@ -23,7 +23,7 @@ def sample_responses(
 ) -> Iterator[pl.DataFrame]:
     """Sample one response per row, seeded by the row's key. The texts may have one of `formats`."""
     arguments = merge_arguments(model.config, settings.chat_template_kwargs)
-    prompts, keys = chat.Prompts(model.tokenizer, rows, arguments), rows["key"].to_list()
+    prompts, keys = chat.Prompts(model.encoder, rows, arguments), rows["key"].to_list()
     prompt_tokens = [len(prompt) for prompt in prompts.ids]
     # At least one token of a response has to fit.
     fits, errors = chat.split_by_length(
@@ -63,7 +63,7 @@ def compute_loglikelihood(
 ) -> Iterator[pl.DataFrame]:
     """The log-probability of the given completions."""
     arguments, keys = model.config.chat_template_kwargs, rows["key"].to_list()
-    prompts, responses = encode_completions(model.tokenizer, rows, settings, arguments)
+    prompts, responses = encode_completions(model.encoder, rows, settings, arguments)
     lengths = [len(p) + len(r) for p, r in zip(prompts.ids, responses, strict=True)]
     fits, errors = chat.split_by_length("loglikelihood", rows, prompts, lengths, model.max_length)
     yield from errors

@@ -11,6 +11,7 @@ import polars as pl
 
 from prefdata.engines import chat
 from prefdata.engines.base import Operation, results
+from prefdata.engines.encoding import Encoder
 from prefdata.engines.vllm import api
 from prefdata.engines.vllm.config import VllmConfig
 from prefdata.engines.vllm.loop import Loop, Request
@@ -25,10 +26,15 @@ Logprobs = list[tuple[int, list[float]]]
 class LoadedModel:
     """The started engine, as the operations use it. `max_length` is in tokens."""
 
-    tokenizer: Any
+    encoder: Encoder
     loop: Loop
     max_length: int
     config: VllmConfig
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self.encoder.tokenizer
 
     @property
     def lora(self) -> bool:

@@ -11,6 +11,7 @@ import polars as pl
 from prefdata.engines import chat
 from prefdata.engines.base import Settings, results
 from prefdata.engines.completions import encode_completions
+from prefdata.engines.encoding import encode_texts
 from prefdata.engines.vllm import api
 from prefdata.engines.vllm.loaded import LoadedModel, Outputs
 from prefdata.engines.vllm.loop import Request
@@ -21,7 +22,7 @@ def compute_hidden_sums(
 ) -> Iterator[pl.DataFrame]:
     """The sums of the hidden states that predict the completions' tokens."""
     arguments, keys = model.config.chat_template_kwargs, rows["key"].to_list()
-    prompts, responses = encode_completions(model.tokenizer, rows, settings, arguments)
+    prompts, responses = encode_completions(model.encoder, rows, settings, arguments)
     chat.refuse_empty(prompts, responses)
     # The last token of a response predicts none of its tokens, so it is not run.
     sequences = [p + r[:-1] for p, r in zip(prompts.ids, responses, strict=True)]
@@ -49,7 +50,9 @@ def compute_hidden_sums(
 def embed_texts(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """One vector of unit length per text; a text longer than the model takes is truncated."""
     keys, texts = rows["key"].to_list(), rows["text"].to_list()
-    ids = model.tokenizer(texts, truncation=True, max_length=model.max_length)["input_ids"]
+    ids, errors = encode_texts(model.tokenizer, texts, model.max_length)
+    if errors:
+        yield results("embed", [keys[i] for i in errors], error=list(errors.values()))
 
     def make(outputs: Outputs) -> pl.DataFrame:
         vectors = np.stack([api.take_vectors(output) for _, output in outputs])
@@ -62,5 +65,5 @@ def embed_texts(model: LoadedModel, rows: pl.DataFrame) -> Iterator[pl.DataFrame
         )
 
     params = partial(api.make_pooling_params, "embed")
-    requests = (Request(i, each, params) for i, each in enumerate(ids))
+    requests = (Request(i, each, params) for i, each in enumerate(ids) if i not in errors)
     yield from model.run("embed", keys, requests, make)
