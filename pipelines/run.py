@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from prefdata.accounting.stats import Stats, read_stats, write_stats
 from prefdata.accounting.wanted import WantedPairs
+from prefdata.config.contradictions import check_contradictions
 from prefdata.config.params import Params
+from prefdata.errors import ConfigError, SourceError
 from prefdata.files.lock import hold_folder, identify_machine
 from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
@@ -217,15 +219,22 @@ def check_params(params: Params, names: Sequence[str]) -> None:
 def check_stages(context: Context, stages: Sequence[Stage]) -> None:
     """Check the stages, and also the settings of those that don't run now: a mistake in the last
     stage should be reported before the first one runs for hours. Sources are checked only if
-    ingest is among the stages."""
+    ingest is among the stages, and keys of models only if one of the stages asks them."""
     check_runner(context.params, context.beam_arguments)
+    check_contradictions(context.params)
     names = [stage.name for stage in stages]
     others = [s for s in STAGES if s.is_wanted(context.params) and s.name not in names]
     for stage in (*stages, *others):
         if stage.name == "ingest" and stage.name not in names:
             continue
-        stage.check(replace(context, stage=stage.name))
+        try:
+            stage.check(replace(context, stage=stage.name))
+        except SourceError as error:
+            # Nothing was begun, so it is the command or params.yaml that has to change.
+            raise ConfigError(error.problem, error.remedy) from error
         for requirement in stage.requirements(context.params):
+            if stage.name in names:
+                context.runtime.engines[requirement.model].check()
             requirement.resolve(context.runtime.engines)
 
 

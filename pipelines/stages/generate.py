@@ -127,9 +127,10 @@ def has_existing(params: Params) -> bool:
 
 
 def name_policies(params: Params) -> tuple[list[str], bool]:
-    """(the names of the policies of params.yaml, whether authors of existing responses are policies
-    besides)."""
-    return [policy.name for policy in params.generate.list_policies()], has_existing(params)
+    """(the names of the policies that draw samples, whether authors of existing responses are
+    policies besides)."""
+    drawing = [policy.name for policy in params.generate.list_policies() if policy.draws]
+    return drawing, has_existing(params)
 
 
 def group_by_model(config: GenerateParams) -> list[list[Policy]]:

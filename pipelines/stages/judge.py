@@ -83,7 +83,8 @@ class JudgeStage(Stage):
                     "ingest.sources.",
                 )
             # A head that the stage reward-head will train need not exist yet.
-            if not (isinstance(judge, EmbeddingRewardJudge) and params.reward_head):
+            head = params.reward_head.out if params.reward_head else None
+            if not (isinstance(judge, EmbeddingRewardJudge) and judge.config.head == head):
                 context.runtime.part(JUDGES, judge.config, judge.where)
         if params.judge.demonstrations:
             demonstrations.name_learners(params.judge.demonstrations, panel)

@@ -1,4 +1,4 @@
-"""`prefdata status` and `prefdata audit`: reports on what the tables hold."""
+"""`prefdata check`, `prefdata status` and `prefdata audit`: what is set, and what there is."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefdata.cli.command import Given, add_command
+from prefdata.cli.command import Given, add_command, import_beam
 from prefdata.cli.stages import print_funnel
 
 if TYPE_CHECKING:
     from prefdata.config import Params
 
+_CHECK_EXAMPLES = """
+prefdata check
+prefdata check --params recipes/demo.yaml --set consensus.min_judgments=2
+"""
 _STATUS_EXAMPLES = """
 prefdata status
 prefdata status --json | jq .stages.filter.dropped
@@ -29,6 +33,14 @@ def add_commands(app: typer.Typer) -> None:
     panel = "What there is"
     add_command(
         app,
+        "check",
+        check,
+        "check params.yaml, its files, keys and models, as every run does before any work",
+        _CHECK_EXAMPLES,
+        panel=panel,
+    )
+    add_command(
+        app,
         "status",
         show_status,
         "show what each stage's table holds, what was dropped and what it cost",
@@ -43,6 +55,19 @@ def add_commands(app: typer.Typer) -> None:
         _AUDIT_EXAMPLES,
         panel=panel,
     )
+
+
+def check(given: Given) -> None:
+    """`prefdata check`."""
+    params = given.load_params()
+    import_beam()
+    from prefdata.pipelines.run import check_params
+    from prefdata.pipelines.stages.registry import STAGES
+    from prefdata.reports.base import Checked
+
+    stages = [stage.name for stage in STAGES if stage.is_wanted(params)]
+    check_params(params, stages)
+    given.print_report(Checked(params=given.params_path, stages=stages))
 
 
 def show_status(given: Given) -> None:

@@ -67,6 +67,19 @@ class Consensus(Part):
         """The judges that its settings name; a run refuses those that do not exist."""
         return ()
 
+    def rewarding_judges(self) -> Sequence[str]:
+        """The judges whose rewards it can't do without."""
+        return ()
+
+    def dimensions(self) -> Sequence[tuple[str | None, str]]:
+        """(judge, dimension) of the judgments that it can't do without; a judge of None: of any."""
+        return ()
+
+    @property
+    def needs_annotators(self) -> bool:
+        """Whether it can't do without judgments of people."""
+        return False
+
     @abstractmethod
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         """One row per comparison, with a label or the reason why there is none.

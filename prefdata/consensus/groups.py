@@ -47,6 +47,10 @@ class Groups(Consensus):
 
     config: GroupsConfig
 
+    @property
+    def needs_annotators(self) -> bool:
+        return self.config.groups is not None
+
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         wanted = self.config.groups
         if wanted is not None:

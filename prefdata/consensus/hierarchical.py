@@ -62,6 +62,9 @@ class Hierarchical(Consensus):
     def judges(self) -> Sequence[str]:
         return [criterion.judge for criterion in self.config.criteria]
 
+    def dimensions(self) -> Sequence[tuple[str | None, str]]:
+        return [(c.judge, c.dimension) for c in self.config.criteria if c.dimension is not None]
+
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         tally = tally_judgments(judgments)
         for n, criterion in enumerate(self.config.criteria):

@@ -51,6 +51,9 @@ class LogSigmoidSum(Consensus):
     def judges(self) -> Sequence[str]:
         return self.config.rewards
 
+    def rewarding_judges(self) -> Sequence[str]:
+        return self.config.rewards
+
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         tally = tally_judgments(judgments)
         utilities = self._sum_utilities(judgments)

@@ -108,6 +108,9 @@ class Mixture(Consensus):
         named += self.config.otherwise or []
         return [*named, *(constraint.judge for constraint in self.config.constraints)]
 
+    def rewarding_judges(self) -> Sequence[str]:
+        return [c.judge for c in self.config.constraints if c.min_reward is not None]
+
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         kinds = self.sort_prompts(prompts)
         rows = judgments.join(kinds, on="prompt_id", how="left", maintain_order="left")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import polars as pl
@@ -47,6 +47,9 @@ class WeightedSum(Consensus):
     """
 
     config: WeightedSumConfig
+
+    def dimensions(self) -> Sequence[tuple[str | None, str]]:
+        return [(None, dimension) for dimension, weight in self.config.weights.items() if weight]
 
     def decide(self, judgments: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
         tally = tally_judgments(judgments)

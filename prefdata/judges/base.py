@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -81,11 +81,22 @@ class Judge(Part):
 
     config: JudgeConfig
     takes_demonstrations: ClassVar[bool] = False
+    gives_rewards: bool = True
+    """Whether its judgments have a reward of each response."""
 
     @property
     def name(self) -> str:
         """The judge's name in its judgments: the setting `name`, or its kind."""
         return self.config.name or self.kind
+
+    def list_dimensions(self) -> Sequence[str] | None:
+        """The dimensions of its judgments; None: those that the rows bring."""
+        return [self.config.dimension]
+
+    def count_judgments(self) -> int | None:
+        """Its judgments of a comparison; None: as many as annotators gave."""
+        dimensions = self.list_dimensions()
+        return None if dimensions is None else len(dimensions)
 
     @abstractmethod
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:

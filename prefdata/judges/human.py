@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import polars as pl
@@ -54,6 +55,14 @@ class HumanJudge(Judge):
 
     config: HumanConfig
 
+    def __init__(self, config: HumanConfig, where: str = "") -> None:
+        super().__init__(config, where)
+        # A rank depends on the responses it was given among, so it is not a reward.
+        self.gives_rewards = config.annotations != "ranking"
+
+    def list_dimensions(self) -> Sequence[str] | None:
+        return None
+
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:
         values, ranked = self._select_values(candidates), self.config.annotations == "ranking"
         # Ranks can be compared only within one ranking; ratings and thumbs across annotations.
@@ -80,8 +89,7 @@ class HumanJudge(Judge):
             )
             .sort(*COMPARISON, *_SPEAKER)
         )
-        if ranked:
-            # A rank depends on the responses it was given among, so it is not a reward.
+        if not self.gives_rewards:
             annotated = annotated.drop("reward_a", "reward_b")
         unannotated = candidates.comparisons.join(annotated, on=COMPARISON, how="anti")
         unannotated = unannotated.with_columns(

@@ -23,6 +23,8 @@ class Strategy(Part):
     """The most pairs that it makes per prompt; None: one for every comparison."""
     needs_ches: ClassVar[bool] = False
     needs_judgments: ClassVar[bool] = False
+    needs_rewards: ClassVar[bool] = False
+    """Whether it goes by the rewards of the judges that it names, or of any judge."""
 
     def policies(self) -> Sequence[str]:
         """The policies that its settings name."""

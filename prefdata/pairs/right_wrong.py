@@ -50,6 +50,7 @@ class RightWrong(Strategy):
 
     config: RightWrongConfig
     needs_judgments = True
+    needs_rewards = True
 
     def __init__(self, config: RightWrongConfig, where: str = "") -> None:
         super().__init__(config, where)

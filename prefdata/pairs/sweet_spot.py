@@ -42,6 +42,7 @@ class SweetSpot(Strategy):
     config: SweetSpotConfig
     most = 1
     needs_judgments = True
+    needs_rewards = True
 
     def judges(self) -> Sequence[str]:
         return self.config.judges or ()

@@ -59,6 +59,17 @@ class Files(Report):
         return ["\n".join(self.files)]
 
 
+class Checked(Report):
+    """A configuration that can be run."""
+
+    params: str
+    stages: list[str]
+
+    def blocks(self) -> list[Block]:
+        """One line."""
+        return [f"{self.params} can be run: {', '.join(self.stages)}"]
+
+
 def join_counts(counts: dict[str, int]) -> str:
     """`{"timeout": 3, "refused": 1}` as "timeout 3, refused 1"."""
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -14,10 +14,12 @@ import pytest
 from prefdata.cli import app as cli
 
 
-def stopped(folder: Path, capsys: pytest.CaptureFixture[str], source: dict[str, Any]) -> str:
+def stopped(
+    folder: Path, capsys: pytest.CaptureFixture[str], source: dict[str, Any], code: int = 2
+) -> str:
     """What `prefdata ingest` says of the source, having stopped before it wrote anything."""
     params = flows.write_params(folder, ingest={"sources": [source]}, buckets="auto")
-    assert cli.main(["ingest", "--params", str(params), "--quiet"]) == 1
+    assert cli.main(["ingest", "--params", str(params), "--quiet"]) == code
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"prefdata ingest: {source['path']}: ")
@@ -42,7 +44,7 @@ def test_an_unknown_file_ending(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_truncated_gzip_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "prompts.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"prompt":"Hi"}\n' * 1000)[:-12])
-    said = stopped(tmp_path, capsys, {"path": str(path)})
+    said = stopped(tmp_path, capsys, {"path": str(path)}, code=1)
     assert "can't be read to its end" in said
     assert "remedy: The file is cut off or damaged: get it again." in said
 
@@ -75,7 +77,7 @@ def test_a_source_that_got_lost_leaves_the_finished_table_whole(
     assert cli.main(["ingest", "--params", params, "--quiet"]) == 0
     before = {p: p.read_bytes() for p in (tmp_path / "data").rglob("*") if p.is_file()}
     path.unlink()
-    assert cli.main(["ingest", "--params", params, "--quiet"]) == 1
+    assert cli.main(["ingest", "--params", params, "--quiet"]) == 2
     assert "can't be opened" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in (tmp_path / "data").rglob("*") if p.is_file()} == before
 

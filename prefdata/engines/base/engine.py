@@ -71,6 +71,10 @@ class Engine(ABC):
         self.retries -= taken
         return taken
 
+    def check(self) -> None:
+        """Check, before any work and without the model, what `start` needs, such as a key. Raises
+        ConfigError."""
+
     def start(self) -> None:
         """Load the model. Raises ModelError with the setting to change. Safe to call again."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from pydantic import (
 
 from prefdata.engines.config import EngineOptions, ModelConfig
 from prefdata.engines.fingerprint import fingerprint_settings
-from prefdata.errors import ModelError
+from prefdata.errors import ConfigError
 from prefdata.parts.numbers import NUMBER, JsonObject, Real, Seconds, Whole
 
 _RESERVED = frozenset(
@@ -31,6 +32,8 @@ _RESERVED_VLLM = _RESERVED | {"top_k", "min_p", "repetition_penalty"}
 
 _COUNTING = {"server", "logprobs", "send_seed", "end_of_turn", "extra_body"}
 """Options that change the responses."""
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 
 def _check_url(url: str) -> str:
@@ -178,17 +181,21 @@ def fingerprint_served(config: OpenAIConfig) -> str:
 def read_key(name: str, options: OpenAIOptions) -> SecretStr | None:
     """The API key from the environment, or None if no variable is named.
 
-    Raises ModelError if the variable holds no key. No message contains the variable's name or
-    value: the name may be a key that was put in the wrong place.
+    Raises ConfigError if the variable holds no key. No message contains its value, nor a name that
+    is not written as names of variables are: it may be a key that was put in the wrong place.
     """
     if options.api_key_env is None:
         return None
     key = os.environ.get(options.api_key_env, "").strip()
     where = f"the environment variable that models.{name}.options.api_key_env names"
+    if _VARIABLE.fullmatch(options.api_key_env):
+        where = (
+            f"the environment variable {options.api_key_env} (models.{name}.options.api_key_env)"
+        )
     if not key:
-        raise ModelError(f"{where} is not set", "Set it to the key; the name alone goes there.")
+        raise ConfigError(f"{where} is not set", "Set it to the key; the name alone goes there.")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ModelError(
+        raise ConfigError(
             f"{where} holds characters that no key has (blanks, line ends, beyond ASCII)",
             "Set it to the key alone.",
         )

@@ -93,6 +93,9 @@ class OpenAIEngine(Engine):
     def call_format(self) -> CallFormat | None:
         return choose_call_format(self.config, None)
 
+    def check(self) -> None:
+        read_key(self.name, self.options)
+
     def start(self) -> None:
         with self._lock:
             if self._pool is not None and not self._pool.is_given_up:

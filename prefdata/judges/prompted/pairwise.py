@@ -39,6 +39,7 @@ class PairwiseJudge(PromptedJudge):
     """
 
     config: PairwiseConfig
+    gives_rewards = False
     takes_demonstrations = True
     reply = Verdict(OPTIONS)
 

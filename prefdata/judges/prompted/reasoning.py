@@ -53,6 +53,7 @@ class ReasoningJudge(WritingJudge):
     """
 
     config: ReasoningConfig
+    gives_rewards = False
     reply = Verdict(OPTIONS)
 
     def judge(self, candidates: Candidates, inference: Inference) -> pl.DataFrame:

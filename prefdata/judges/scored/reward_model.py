@@ -86,6 +86,9 @@ class RewardModelJudge(Judge):
 
     config: RewardModelConfig
 
+    def list_dimensions(self) -> Sequence[str]:
+        return (self.config.heads or []) if self.config.apart else [self.config.dimension]
+
     def requirements(self) -> list[Requirement]:
         return [Requirement.of(model, "reward") for model in self.config.models]
 

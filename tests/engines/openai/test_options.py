@@ -91,8 +91,8 @@ def test_a_key_in_the_place_of_the_variables_name_is_not_repeated(value: str) ->
 @pytest.mark.parametrize("value", ["", " ", "sk-a b", "sk-ключ", f"{KEY}\r\nX-Other: 1"])
 def test_a_key_that_can_be_none_is_said(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SERVER_KEY", value)
-    with pytest.raises(ModelError, match="api_key_env") as caught:
-        made(options={"api_key_env": "SERVER_KEY"}).start()
+    with pytest.raises(ConfigError, match=r"variable SERVER_KEY \(.*api_key_env\)") as caught:
+        made(options={"api_key_env": "SERVER_KEY"}).check()
     assert not value.strip() or value not in str(caught.value)
 
 
@@ -160,8 +160,11 @@ def test_the_engine_does_not_show_its_key(monkeypatch: pytest.MonkeyPatch) -> No
         engine.close()
 
 
-def test_the_recipe_can_do_all_that_it_asks_for(root: Path) -> None:
+def test_the_recipe_can_do_all_that_it_asks_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Checked without any server: none is asked before work starts."""
+    monkeypatch.setenv("SERVER_KEY", KEY)
     from prefdata.pipelines.run import check_params
     from prefdata.pipelines.stages.registry import STAGES
 

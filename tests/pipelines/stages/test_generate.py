@@ -226,7 +226,7 @@ def test_a_name_that_is_no_policy_is_refused_unless_it_may_be_an_author(
     given = flows.params(tmp_path, 2, **sections)
     with pytest.raises(ConfigError) as caught:
         check_params(given, ["pair"])
-    says = f"{where}: no policy is called 'week'; generate has: policy, weak"
+    says = f"{where}: no policy is called 'week' (did you mean 'weak'?); generate has: policy, weak"
     assert caught.value.problem == says
     rated = f"[{{path: {tmp_path / 'prompts.jsonl'}, annotations: {{kind: rating}}}}]"
     check_params(load_params(tmp_path / "params.yaml", [f"ingest.sources={rated}"]), ["pair"])
