@@ -147,7 +147,7 @@ def read_manifest(folder: str) -> Manifest:
     if content is None or mark is None:
         raise TableError(f"{folder}: no completed dataset here", "Run: prefdata export")
     check_version(folder, content)
-    if mark.decode().strip() != hashlib.sha256(content).hexdigest():
+    if mark.strip() != hashlib.sha256(content).hexdigest().encode():
         raise TableError(
             f"{folder}: the manifest is not the one that was completed", "Export again."
         )

@@ -16,7 +16,7 @@ from prefdata.parts import Part, PartConfig
 from prefdata.parts.numbers import Count
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.frames import SourceRow, dropped_frame, prompt_frame
-from prefdata.sources.rows.boundary import refuse_unreadable
+from prefdata.sources.rows.boundary import make_frames, refuse_unreadable
 
 DEFAULT_KIND = "prompts"
 """The kind of a source whose settings name none."""
@@ -104,19 +104,21 @@ class Source(Part):
         """
         rows = self.rows()
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            good: list[Row] = []
-            parsed: list[SourceRow] = []
+            parsed: list[tuple[Row, SourceRow]] = []
             dropped: list[tuple[Row, DropRecord, bool]] = []
             for row in chunk:
                 try:
                     if isinstance(row.value, DropRecord):
                         raise row.value
                     with refuse_unreadable():
-                        parsed.append(self.parse(row.value, max_prompt_chars))
-                    good.append(row)
+                        parsed.append((row, self.parse(row.value, max_prompt_chars)))
                 except DropRecord as reason:
                     dropped.append((row, reason, not isinstance(reason, NoFault)))
-            yield (
-                prompt_frame(parsed, good, self.name, position, test_fraction),
-                dropped_frame(dropped, self.name),
-            )
+
+            def make_frame(rows: list[tuple[Row, SourceRow]]) -> pl.DataFrame:
+                read, values = [row for row, _ in rows], [value for _, value in rows]
+                return prompt_frame(values, read, self.name, position, test_fraction)
+
+            frames, refused = make_frames(make_frame, parsed)
+            dropped += [(row, reason, True) for (row, _), reason in refused]
+            yield pl.concat(frames), dropped_frame(dropped, self.name)

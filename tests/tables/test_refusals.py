@@ -168,3 +168,11 @@ def test_a_dataset_of_another_schema_version_is_not_overwritten(
 def test_a_dataset_of_another_schema_version_is_not_read(exported: Path) -> None:
     with pytest.raises(TableError, match=f"schema version {SCHEMA_VERSION + 1}"):
         read_manifest(str(exported / "data" / "dataset"))
+
+
+def test_a_damaged_mark_is_no_mark(exported: Path) -> None:
+    folder = flows.find_version(exported)
+    edit(folder / "manifest.json", schema_version=SCHEMA_VERSION)
+    (folder / "COMPLETED").write_bytes(b"\xe5" * 64)
+    with pytest.raises(TableError, match="not the one that was completed"):
+        read_manifest(str(folder))

@@ -50,3 +50,17 @@ def test_so_it_is_for_ches(tmp_path: Path) -> None:
     found = read_dataset(PreferencesConfig(path=path))
     assert (found.count, found.pairs["row"].to_list()) == (3, [0])
     assert found.reasons["reason"].to_list() == ["unreadable_row", "missing_field"]
+
+
+def test_a_value_that_fits_no_column_drops_its_row_alone(tmp_path: Path) -> None:
+    """Two runs part; a third one's model is no text, which shows when the frame is made."""
+    ends = [atif(message=text, model_name=model) for text, model in (("a", "m"), ("b", "n"))]
+    other = {**atif(message="d", model_name={"a": 1})}
+    other["steps"][0] = {"source": "user", "message": "Another task."}
+    second = {**atif(message="e")}
+    second["steps"][0] = other["steps"][0]
+    source = SOURCES.parse({"kind": "traces", "path": write(tmp_path, *ends, other, second)})
+    ((prompts, dropped),) = source.read(0, 0.1, 1000)
+    assert [m["content"] for m in prompts["messages"][0]] == ["Mend it."]
+    assert prompts.height == 1
+    assert dropped["reason"].to_list() == ["unreadable_row"]
