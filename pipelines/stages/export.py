@@ -14,6 +14,7 @@ from prefdata.comparisons.sides import join_responses
 from prefdata.config.generate import Policy
 from prefdata.config.params import Params
 from prefdata.config.plugins import fingerprint_params, list_plugins
+from prefdata.config.public import list_public_settings
 from prefdata.dataset import manifest as folder
 from prefdata.dataset.exports.base import Export
 from prefdata.dataset.exports.registry import EXPORTS
@@ -166,6 +167,9 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
             if policy.draws
         },
         structure=stats.structure,
+        settings=list_public_settings(params),
+        languages=params.list_languages(),
+        columns=_describe_columns(make_export(context), stats),
         splits={
             split: sum(n for name, n in stats.shards.items() if f"/{split}-" in name)
             for split in SPLITS
@@ -181,6 +185,12 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
             ),
         ),
     )
+
+
+def _describe_columns(export: Export, stats: Stats) -> dict[str, str]:
+    """The columns of the rows, and what each holds."""
+    record = export.structured if stats.structure and export.structured else export.record
+    return {name: field.description or "" for name, field in record.model_fields.items()}
 
 
 def _policy_entry(params: Params, policy: Policy) -> PolicyEntry:

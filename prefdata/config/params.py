@@ -16,6 +16,7 @@ from prefdata.dataset.exports.trl import TrlConfig
 from prefdata.engines.registry import ENGINES
 from prefdata.filters.pairs.limit import LimitConfig
 from prefdata.filters.registry import FILTERS
+from prefdata.filters.texts.language import LanguageConfig
 from prefdata.judges.registry import JUDGES
 from prefdata.messages.completion import COMPLETION_HELP, Completion
 from prefdata.pairs.registry import STRATEGIES
@@ -139,6 +140,11 @@ class ExportParams(Section):
     license: str = Field(
         "other", description="The licence on the card; it depends on that of the prompts."
     )
+    languages: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]] = Field(
+        [],
+        description="The languages on the card, as codes such as en; none: those that the filter "
+        "language keeps.",
+    )
     keep_versions: Whole = Field(
         3,
         ge=1,
@@ -183,6 +189,11 @@ class Params(Section):
             return list(self.filter.filters)
         limit = LimitConfig(per_prompt=generate.accepted_per_prompt, pairs=generate.target_pairs)
         return [*self.filter.filters, limit]
+
+    def list_languages(self) -> list[str]:
+        """The languages of the dataset's texts, as far as the settings know them."""
+        kept = [f.languages for f in self.filter.filters if isinstance(f, LanguageConfig)]
+        return self.export.languages or sorted({code for codes in kept for code in codes})
 
     def label_filters(self) -> list[str]:
         """The label of each filter in counts: its position and its kind."""

@@ -19,6 +19,7 @@ from prefdata.tables.layout import Asked
 from prefdata.tables.write import is_readable, schema_version
 
 MANIFEST = "manifest.json"
+PARAMS = "params.yaml"
 COMPLETED = "COMPLETED"
 SHARDS = "data"
 _MODULUS = 1 << 256
@@ -99,6 +100,15 @@ class Manifest(Entry):
         default=[],
         description="What its prompts and messages have besides role and content, such as tools, "
         "tool_calls and reasoning_content.",
+    )
+    settings: dict[str, JsonValue] = Field(
+        default={},
+        description="All settings, but no secrets and folders of tables; params.yaml beside the "
+        "manifest has the same.",
+    )
+    languages: list[str] = Field(default=[], description="The languages of its texts, as codes.")
+    columns: dict[str, str] = Field(
+        default={}, description="The columns of its rows, and what each holds."
     )
     splits: dict[str, int] = Field(description="The number of pairs in each split.")
     stages: list[StageEntry]

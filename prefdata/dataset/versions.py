@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import yaml
 
 from prefdata.dataset.card import render_card
 from prefdata.dataset.manifest import (
     COMPLETED,
     MANIFEST,
+    PARAMS,
     SHARDS,
     Manifest,
     check_version,
@@ -50,14 +56,18 @@ def publish_version(dataset: str, manifest: Manifest, license: str, keep: int) -
     Returns:
         The version's name: the beginnings of its content version and of a digest of all the rest.
     """
+    unfinished = name_unfinished(dataset)
+    row = _read_example(unfinished, manifest)
+    settings = yaml.safe_dump(manifest.settings, sort_keys=False, allow_unicode=True)
     files = {
         MANIFEST: manifest.model_dump_json(indent=1).encode() + b"\n",
-        CARD: render_card(manifest, license).encode(),
+        PARAMS: settings.encode(),
+        CARD: render_card(manifest, license, row).encode(),
     }
     digest = hashlib.sha256(b"\0".join(files.values())).hexdigest()
     version = f"{manifest.content_version[:12]}-{digest[:8]}"
-    folder, unfinished = name_folder(dataset, version), name_unfinished(dataset)
-    if is_whole(folder):
+    folder = name_folder(dataset, version)
+    if is_whole(folder) and _holds(folder, files):
         storage.remove_folder(unfinished)
     else:
         for name, content in files.items():
@@ -66,7 +76,9 @@ def publish_version(dataset: str, manifest: Manifest, license: str, keep: int) -
         storage.move_folder(unfinished, folder)
         mark = hashlib.sha256(files[MANIFEST]).hexdigest() + "\n"
         storage.write_bytes(storage.join(folder, COMPLETED), mark.encode())
-    _point_to(dataset, version, manifest, license, keep)
+    others = [name for name in list_versions(dataset) if name != version]
+    versions = [version, *others][:keep]
+    _point_to(dataset, versions, render_card(manifest, license, row, versions).encode())
     return version
 
 
@@ -83,11 +95,22 @@ def is_whole(folder: str) -> bool:
     )
 
 
-def _point_to(dataset: str, version: str, manifest: Manifest, license: str, keep: int) -> None:
-    """Make the version the newest, then remove what is no longer kept."""
-    others = [name for name in list_versions(dataset) if name != version]
-    versions = [version, *others][:keep]
-    card = render_card(manifest, license, versions).encode()
+def _holds(folder: str, files: Mapping[str, bytes]) -> bool:
+    found = storage.read_many([storage.join(folder, name) for name in files])
+    return found == list(files.values())
+
+
+def _read_example(folder: str, manifest: Manifest) -> dict[str, Any]:
+    """The first row of the largest split."""
+    split = max(manifest.splits, key=lambda name: manifest.splits[name])
+    path = next(entry.path for entry in manifest.files if f"/{split}-" in entry.path)
+    content = storage.read_bytes(storage.join(folder, path))
+    assert content is not None
+    return pl.read_parquet(content, n_rows=1).row(0, named=True)
+
+
+def _point_to(dataset: str, versions: list[str], card: bytes) -> None:
+    """Put in place the card that names the versions, and remove those that are no longer kept."""
     path = storage.join(dataset, CARD)
     if storage.read_bytes(path) != card:
         storage.write_bytes(path, card)

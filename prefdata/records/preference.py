@@ -32,13 +32,16 @@ class PreferenceColumns(Record, Generic[TurnT]):
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
 
     prompt: list[TurnT] = Field(description="The prompt's turns, the last of them to be answered.")
-    chosen: list[TurnT] = Field(description="Exactly one assistant turn.")
-    rejected: list[TurnT] = Field(description="Exactly one assistant turn.")
+    chosen: list[TurnT] = Field(description="The better response, one assistant turn.")
+    rejected: list[TurnT] = Field(description="The worse response, one assistant turn.")
     prompt_id: str = Field(description="Content id of the prompt.")
     pair_id: str = Field(description="Content id of prompt, chosen and rejected.")
     source: str = Field(description="Where the prompt comes from.")
-    chosen_policy: str = Field(description="The policy of the chosen response; see Response.")
-    rejected_policy: str = Field(description="The policy of the rejected response.")
+    chosen_policy: str = Field(
+        description="The policy that the chosen response is of; one that came with the prompt: its "
+        "author, or else the source."
+    )
+    rejected_policy: str = Field(description="The policy that the rejected response is of.")
     strategy: str = Field(description="The kind of the strategy that made the pair.")
     soft_label: float = Field(description="The consensus' P(chosen ≻ rejected), above 0.5.")
     agreement: float = Field(description="Share of scored judgments that prefer the chosen one.")

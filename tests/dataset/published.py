@@ -115,6 +115,7 @@ def publish(
         config_fingerprint="f" * 32,
         models={"policy": "a" * 32},
         structure=structure,
+        columns={name: field.description or "" for name, field in record.model_fields.items()},
         splits={split: pairs["split"].eq(split).sum() for split in ("train", "test")},
         stages=[stage],
         files=[describe_file(name_unfinished(dataset), shard) for shard in sorted(shards)],

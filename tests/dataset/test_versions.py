@@ -88,13 +88,14 @@ def test_the_same_content_touches_nothing(tmp_path: Path) -> None:
     }
 
 
-def test_a_damaged_version_is_written_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["data/*.parquet", "params.yaml", "README.md", "COMPLETED"])
+def test_a_damaged_version_is_written_again(name: str, tmp_path: Path) -> None:
     version = publish(tmp_path, ONE)
-    whole = {path.name: path.read_bytes() for path in (version / "data").iterdir()}
-    shard = next((version / "data").iterdir())
-    shard.write_bytes(shard.read_bytes()[:-9])
+    whole = {path: path.read_bytes() for path in version.rglob("*") if path.is_file()}
+    damaged = next(version.glob(name))
+    damaged.write_bytes(damaged.read_bytes()[:-2])
     assert publish(tmp_path, ONE) == version
-    assert {path.name: path.read_bytes() for path in (version / "data").iterdir()} == whole
+    assert {path: path.read_bytes() for path in version.rglob("*") if path.is_file()} == whole
 
 
 def test_the_last_versions_are_kept(tmp_path: Path) -> None:

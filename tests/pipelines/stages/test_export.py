@@ -102,7 +102,13 @@ def test_the_manifest_has_the_policies_of_its_pairs(data: Path) -> None:
     assert set(manifest.policies) == {*rows["chosen_policy"], *rows["rejected_policy"]}
     policy = manifest.policies["policy"]
     assert (policy.model, policy.n, policy.sampling["temperature"]) == ("policy", 4, 1.0)
-    assert "- policy policy: policy, temperature 1.0" in (data / "dataset/README.md").read_text()
+    card = (data / "dataset/README.md").read_text()
+    assert '- policy `policy`: `policy`, `{"temperature": 1.0' in card
+    assert "- model `policy`: `policy`, engine `scripted`, fingerprint `" in card
+    assert '- judge `implicit_reward`: `{"kind": "implicit_reward"' in card
+    assert '"beta": 0.1' in card
+    for name in ("chosen_policy", "rejected_policy"):
+        assert f"| `{name}` | The policy that the " in card
 
 
 def test_where_one_response_has_thoughts_all_shards_can_hold_them(

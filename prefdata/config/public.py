@@ -1,0 +1,57 @@
+"""The settings as they may be published: without secrets, and without the folders of tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import JsonValue
+
+from prefdata.config.params import Params
+
+REDACTED = "REDACTED"
+
+_WORDS = "(?:api_?key|key|token|secret|password|passwd|auth|authorization|credentials?|cookie|sig)"
+_SECRET_NAME = re.compile(rf"(?:^|[_\W]){_WORDS}(?:$|[_\W])", re.IGNORECASE)
+_SECRETS = (
+    (re.compile(r"(?<=://)[^/\s@]+(?=@)"), REDACTED),
+    # What signed addresses have in their query.
+    (
+        re.compile(
+            rf"([?&;](?:[\w-]*[_-])?(?:{_WORDS}|signature|security-token)=)[^&;\s]+", re.IGNORECASE
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"\b(?:hf_|sk-|gh[pousr]_|AKIA)[\w-]{14,}"), REDACTED),
+    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{16,}"), rf"\1 {REDACTED}"),
+)
+
+
+def list_public_settings(params: Params) -> dict[str, JsonValue]:
+    """All settings with their defaults, as params.yaml has them, but no secrets: neither texts
+    under names such as api_key_env or Authorization, which may hold a key that was put in the wrong
+    place, nor users and signatures in addresses, nor keys of known forms.
+
+    What differs from place to place is left out: data, memo, and how many versions are kept.
+    """
+    settings = params.model_dump(
+        mode="json", exclude={"data": True, "memo": True, "export": {"keep_versions": True}}
+    )
+    return {name: _redact(value) for name, value in settings.items()}
+
+
+def _redact(value: Any, secret: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {
+            str(name): _redact(inner, secret or bool(_SECRET_NAME.search(str(name))))
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_redact(inner, secret) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if secret:
+        return REDACTED
+    for pattern, replacement in _SECRETS:
+        value = pattern.sub(replacement, value)
+    return value
