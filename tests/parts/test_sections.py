@@ -51,6 +51,7 @@ MODEL: dict[str, tuple[Any, bool]] = {
     "revision": ("v2", True),
     "dtype": ("bfloat16", True),
     "device": ("cuda:1", False),
+    "trust_remote_code": (True, True),
     "max_batch_tokens": (7, False),
     "max_batch_rows": (7, False),
     "tool_calls": ("hermes", False),
