@@ -42,6 +42,12 @@ def row_digests(
     return plain.select(digest=_sha256(pl.concat_str(parts))).to_series()
 
 
+def digest_texts(texts: Sequence[pl.Expr]) -> pl.Expr:
+    """SHA-256 of several columns of texts, in any order, as 64 hex characters."""
+    each = pl.concat_list(_sha256(text) for text in texts).list.sort()
+    return _sha256(each.list.join(""))
+
+
 def _drop_empty_structure(column: pl.Series) -> pl.Series:
     """Conversations without the STRUCTURE that none of their messages has. It changes no digest,
     and saves hashing nulls."""

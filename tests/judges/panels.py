@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -96,6 +97,11 @@ def asking(**engines: Engine) -> Inference:
     return Inference(engines, None)
 
 
+def unfence(text: str) -> str:
+    """What a judge model reads, without the boundaries of its blocks."""
+    return re.sub(r"(?m)^(\[[^\[\]\n]+) [0-9a-f]{12}\]$", r"\1]", text)
+
+
 class Judging(Engine):
     """A judge model that is a function of the message: log p of each option."""
 
@@ -105,11 +111,15 @@ class Judging(Engine):
         self.name = "judge"
         self.logprobs = choose
         self.read: list[str] = []
+        self.sent: list[str] = []
+        """The same texts, with the boundaries of their blocks."""
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
         messages = rows["messages"].to_list()
         assert all([m["role"] for m in turns] == ["user"] for turns in messages)
-        texts = [turns[0]["content"] for turns in messages]
+        sent = [turns[0]["content"] for turns in messages]
+        self.sent += sent
+        texts = [unfence(text) for text in sent]
         self.read += texts
         logprobs = [list(self.logprobs(t)) for t in texts]
         yield results("choose", rows["key"], logprobs=logprobs)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 import polars as pl
+from judges.panels import unfence
 
 from prefdata.engines.base import Engine, Options, Sampling, Structure, results
 
 Turns = list[str]
-"""The contents of a conversation's turns."""
+"""The contents of a conversation's turns, without the boundaries of their blocks."""
 
 FORMS = ("text", "choice", "json_schema", "regex")
 
@@ -31,7 +32,9 @@ class Speaking(Engine):
         self.read: list[Turns] = []
 
     def generate(self, rows: pl.DataFrame, settings: Sampling) -> Iterator[pl.DataFrame]:
-        asked = [[turn["content"] for turn in turns] for turns in rows["messages"].to_list()]
+        asked = [
+            [unfence(turn["content"]) for turn in turns] for turns in rows["messages"].to_list()
+        ]
         self.read += asked
         yield results(
             "generate",
@@ -55,7 +58,9 @@ class Weighing(Speaking):
         self.weighed: list[Turns] = []
 
     def choose(self, rows: pl.DataFrame, settings: Options) -> Iterator[pl.DataFrame]:
-        asked = [[turn["content"] for turn in turns] for turns in rows["messages"].to_list()]
+        asked = [
+            [unfence(turn["content"]) for turn in turns] for turns in rows["messages"].to_list()
+        ]
         self.weighed += asked
         found = [list(self.weigh(turns, settings.options)) for turns in asked]
         yield results("choose", rows["key"], logprobs=found)

@@ -16,6 +16,7 @@ from prefdata.cli.app import main
 from prefdata.config import load_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import TableError
+from prefdata.judges.asking import prompted
 from prefdata.pipelines.stages.base import TABLES
 from prefdata.records import SCHEMA_VERSION, Demonstration, Pair, Prompt, Record, Response
 from prefdata.records.base import OLDEST_VERSION, polars_schema
@@ -69,6 +70,20 @@ def test_every_table_is_read_as_the_record_is_today(old: Path) -> None:
         assert some.equals(rows.select(key))
 
 
+@pytest.fixture
+def unfenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges' prompts as those versions sent them, whose blocks had no boundary."""
+    monkeypatch.setattr(prompted, "fence_blocks", lambda template: template)
+
+
+def test_only_what_is_sent_otherwise_is_asked_again(old: Path) -> None:
+    """Blocks got a boundary, so that prompted judges are asked again, and nobody else."""
+    asked = count_asked(flows.run(load_params("params.yaml"), "judge"))
+    assert {call for call, count in asked.items() if count} == {"choose policy"}
+    assert set(asked) > {"choose policy"}
+
+
+@pytest.mark.usefixtures("unfenced")
 def test_a_rerun_asks_nothing_again_and_writes_what_the_migration_reads(old: Path) -> None:
     before = {name: read_table(table(old, name)) for name in RECORDS}
     assert main(["run", "--quiet"]) == 0
@@ -85,6 +100,7 @@ def test_a_rerun_asks_nothing_again_and_writes_what_the_migration_reads(old: Pat
         assert read_table(now).equals(before[name]), name
 
 
+@pytest.mark.usefixtures("unfenced")
 def test_a_stage_runs_on_old_tables(old: Path) -> None:
     params = load_params("params.yaml")
     before = {name: read_table(table(old, name)) for name in ("judgments", "pairs", "filtered")}

@@ -1,18 +1,22 @@
-"""Keeps a response inside its block: text that looks like the judge's own marks is disarmed.
+"""Keeps a response inside its block, out of the chat's structure and away from the verdict.
 
-A response is data. It may try to close its block (`[End of response A]`), to end the chat turn
-(`<|im_end|>`), or to write the verdict (`[[A]]`). Before a text goes into a template all three
-lose their brackets and become ordinary words, even if they are written with look-alike letters or
-brackets, or with invisible characters in between: a judge model reads through those.
+A response is data. It may try to close its block, to end the chat turn (`<|im_end|>`), or to write
+the verdict (`[[A]]`). Blocks are fenced by a boundary that no response can know: every line with a
+title in brackets, `[Response A]`, ends in a digest of all that the request shows,
+`[Response A 5f2d09c81be3]`. A judge model may overlook it, so that before a text goes into a
+template titles, control tokens and verdicts in it also lose their brackets and become ordinary
+words, even if they are written with look-alike letters or brackets, or with invisible characters in
+between: a model reads through those.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
 
 import polars as pl
+
+from prefdata.hashing.digests import digest_texts
 
 TITLES = (
     "prompt",
@@ -25,6 +29,9 @@ TITLES = (
     "harm",
 )
 """The first words of the blocks' titles in templates, with or without "end of" before them."""
+
+_BOUNDARY_DIGITS = 12
+"""48 bits: each digit is up to a token of every block, and small models are led astray by many."""
 
 _OPEN = r"[\[［【〔〖〘〚⟦⟬⁅❲﹝「『｢⦋⦍⦏⌈⌊]"
 _CLOSE = r"[\]］】〕〗〙〛⟧⟭⁆❳﹞」』｣⦌⦎⦐⌉⌋]"
@@ -87,7 +94,9 @@ def _word(word: str) -> str:
 
 _END_OF = f"(?:{_word('end')}{_GAP}{_word('of')}{_GAP})?"
 _TITLE = "|".join(map(_word, TITLES))
-_BLOCK = f"(?i){_OPEN}({_GAP}{_END_OF}(?:{_TITLE}){_GAP}[^\\[\\]\\n]{{0,24}}?{_GAP}){_CLOSE}"
+_BLOCK = (
+    f"(?i){_OPEN}({_GAP}/?{_GAP}{_END_OF}(?:{_TITLE}){_GAP}[^\\[\\]\\n]{{0,24}}?{_GAP}){_CLOSE}"
+)
 # What can be a verdict: a letter, a number, a word, or a ranking of them.
 _OPTION = r"[A-Za-z0-9]{1,8}"
 _VERDICT = (
@@ -95,16 +104,26 @@ _VERDICT = (
 )
 # The control tokens of chat templates: a tokenizer takes them for tokens even inside a text.
 _CONTROL = (
-    r"(?i)<{1,2}([|｜][^<>\n]{1,40}?[|｜]|/?s|/?sys|(?:start|end)_of_turn|/?think|bos|eos|pad|unk)"
-    r">{1,2}"
+    r"(?i)<{1,2}([|｜][^<>\n]{1,40}?[|｜]|/?s|/?sys|(?:start|end)_of_turn|/?think|bos|eos|pad|unk|"
+    r"eo[adhmt]|(?:start|end)_of_(?:text|message|utterance|image))>{1,2}"
 )
-_INSTRUCTION = r"(?i)\[(/?inst)\]"
+# Those of Mistral, GLM and EXAONE; [|1, n|] is an interval.
+_INSTRUCTION = (
+    r"(?i)\[(/?(?:inst|system_prompt|available_tools|tool_calls|tool_results|gmask)"
+    r"|\|[a-z_]{3,40}\|)\]"
+)
+# MiniMax begins a turn with ]~b] and ends it with [e~[.
+_TILDED = r"(?:\](~!?b)[\]\[]|\[(e~)\[)"
 
 
-def is_guarded(title: str) -> bool:
-    """Whether a disarmed text can neither open nor close a block with this title."""
-    begins = rf"(?i)(?:end of )?(?:{'|'.join(TITLES)})[^\[\]\n]{{0,24}}"
-    return re.fullmatch(begins, title) is not None
+def derive_boundary(*texts: pl.Expr) -> pl.Expr:
+    """The boundary of the blocks that hold these texts: 12 hexadecimal digits.
+
+    It follows from all the texts together, whatever their order, so that a text that held its own
+    boundary would have to be found by trial, for this prompt and these other responses. Both
+    orders of a comparison have the same.
+    """
+    return digest_texts(texts).str.head(_BOUNDARY_DIGITS)
 
 
 def disarm_title(text: pl.Expr, title: str) -> pl.Expr:
@@ -122,7 +141,9 @@ def disarm(text: pl.Expr) -> pl.Expr:
     """
     # A mark begins with one of these or with a bracket beyond ASCII. Most texts hold neither, and
     # this check costs a hundredth of what the patterns cost.
-    suspect = text.str.contains_any(["[", "<"]) | (text.str.len_bytes() != text.str.len_chars())
+    suspect = text.str.contains_any(["[", "<", "]~"]) | (
+        text.str.len_bytes() != text.str.len_chars()
+    )
     cleaned = (
         pl.when(suspect)
         .then(text)
@@ -130,5 +151,6 @@ def disarm(text: pl.Expr) -> pl.Expr:
         .str.replace_all(_VERDICT, "((${1}))")
         .str.replace_all(_CONTROL, "(${1})")
         .str.replace_all(_INSTRUCTION, "(${1})")
+        .str.replace_all(_TILDED, "(${1}${2})")
     )
     return pl.coalesce(cleaned, text)

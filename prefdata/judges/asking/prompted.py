@@ -12,10 +12,16 @@ from pydantic import Field, field_validator
 from prefdata.engines.base import Requirement
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.conversation import build_turns
+from prefdata.judges.asking.delimiters import derive_boundary
 from prefdata.judges.asking.formats.base import FormatName
 from prefdata.judges.asking.formats.replies import Reply
 from prefdata.judges.asking.request import VerdictRequest
-from prefdata.judges.asking.templates import check_template, fill_template, read_template
+from prefdata.judges.asking.templates import (
+    check_template,
+    fence_blocks,
+    fill_template,
+    read_template,
+)
 from prefdata.judges.asking.thoughts import NO_THOUGHTS, Shown, show_thoughts
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, fill_judgments
 from prefdata.parts.numbers import Tokens
@@ -106,11 +112,15 @@ class PromptedJudge(Judge):
     def fill(self, name: str, **values: pl.Expr) -> pl.Expr:
         """Fill the template of this name: the one in the settings, or else the default.
 
-        A placeholder without a value is filled from the column of the same name.
+        Its blocks are fenced by a boundary of their own (delimiters.py). A placeholder without a
+        value is filled from the column of the same name.
         """
-        columns = {each: pl.col(each) for each in self.config.placeholders[name]}
+        filled = {each: pl.col(each) for each in self.config.placeholders[name]} | values
         template = self.config.templates.get(name, read_template(name))
-        return fill_template(template, **{**columns, **values})
+        if not filled:
+            return pl.lit(template)
+        filled.setdefault("boundary", derive_boundary(*filled.values()))
+        return fill_template(fence_blocks(template), **filled)
 
     def ask(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:
         """Ask for a verdict at the end of a conversation of these turns.

@@ -9,10 +9,8 @@ from importlib import resources
 
 import polars as pl
 
-from prefdata.judges.asking.delimiters import TITLES, is_guarded
-
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_BLOCK = re.compile(r"^\[([^\[\]{}\n]+)\]$", re.MULTILINE)
+_BLOCK = re.compile(r"^\[([^\[\]\n]+)\]$", re.MULTILINE)
 
 
 @cache
@@ -31,8 +29,7 @@ def check_template(text: str, placeholders: Collection[str]) -> None:
     """Check a template.
 
     Raises:
-        ValueError: It lacks a placeholder, has an unknown one, or has a block whose title a
-            response could imitate to close the block.
+        ValueError: It lacks a placeholder or has an unknown one.
     """
     found = find_placeholders(text)
     known = ", ".join(f"{{{name}}}" for name in placeholders) or "none"
@@ -42,12 +39,11 @@ def check_template(text: str, placeholders: Collection[str]) -> None:
     unknown = sorted(f"{{{name}}}" for name in found.difference(placeholders))
     if unknown:
         raise ValueError(f"{', '.join(unknown)} is unknown; the placeholders are {known}")
-    open_titles = [title for title in _BLOCK.findall(text) if not is_guarded(title)]
-    if open_titles:
-        raise ValueError(
-            f"[{open_titles[0]}] could be written by a response to close its block; "
-            f"begin the title with one of {', '.join(TITLES)}"
-        )
+
+
+def fence_blocks(template: str) -> str:
+    """The template with the placeholder `{boundary}` in each line that is a title in brackets."""
+    return _BLOCK.sub(r"[\1 {boundary}]", template)
 
 
 def fill_template(template: str, **values: pl.Expr) -> pl.Expr:

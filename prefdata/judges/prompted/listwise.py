@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from prefdata.hashing.digests import row_digests
 from prefdata.inference.loop import Inference
 from prefdata.judges.asking.conversation import build_turns, disarm_prompts
-from prefdata.judges.asking.delimiters import disarm
+from prefdata.judges.asking.delimiters import derive_boundary, disarm
 from prefdata.judges.asking.demonstrations import Demonstrations, prepend_demonstrations
 from prefdata.judges.asking.formats.base import FormatName, ReplyFormat
 from prefdata.judges.asking.formats.choice import Choice
@@ -128,13 +128,23 @@ class ListwiseJudge(PromptedJudge):
         return combine(self.name, candidates.comparisons, rewards)
 
     def _lay_out(self, candidates: Candidates) -> pl.DataFrame:
-        """prompt_id, order, prompt, texts, blocks, count: one row per prompt and order of its
-        responses. `blocks` are the disarmed texts under their letters."""
+        """prompt_id, order, prompt, boundary, texts, blocks, count: one row per prompt and order of
+        its responses. `blocks` are the disarmed texts under their letters."""
         responses = (
-            candidates.responses.select("prompt_id", "text")
+            candidates.responses.select("prompt_id", "text", shown=disarm(pl.col("text")))
             .unique()
             .join(candidates.prompts.select("prompt_id", "messages"), on="prompt_id")
         )
+        # All orders have one boundary.
+        listed = responses.group_by("prompt_id").agg(pl.col("shown").sort().str.join("\0"))
+        prompts = (
+            disarm_prompts(candidates)
+            .join(listed, on="prompt_id")
+            .select(
+                "prompt_id", "prompt", boundary=derive_boundary(pl.col("prompt"), pl.col("shown"))
+            )
+        )
+        responses = responses.join(prompts.select("prompt_id", "boundary"), on="prompt_id")
         orders = []
         for number in range(self.config.permutations):
             digests = row_digests(responses, ["messages", "text"], str(number // 2))
@@ -151,10 +161,10 @@ class ListwiseJudge(PromptedJudge):
             .group_by("prompt_id", "order", maintain_order=True)
             .agg(
                 texts="text",
-                blocks=_enclose(pl.col("letter"), disarm(pl.col("text"))).str.join("\n\n"),
+                blocks=_enclose(pl.col("letter"), pl.col("shown")).str.join("\n\n"),
                 count=pl.len().cast(pl.Int64),
             )
-            .join(disarm_prompts(candidates), on="prompt_id", how="left", maintain_order="left")
+            .join(prompts, on="prompt_id", how="left", maintain_order="left")
         )
 
     def _rank(
@@ -182,10 +192,19 @@ class ListwiseJudge(PromptedJudge):
     ) -> pl.Expr:
         """The conversation that asks for a ranking, or for the best of the responses."""
         name = "listwise_best" if reply_format.weighs else "listwise"
-        return build_turns(self.fill(name, responses=blocks, letters=pl.lit(", ".join(letters))))
+        asked = self.fill(
+            name,
+            responses=blocks,
+            letters=pl.lit(", ".join(letters)),
+            boundary=pl.col("boundary"),
+        )
+        return build_turns(asked)
 
     def _ask_of_two(self, reply_format: ReplyFormat, pair: pl.DataFrame) -> pl.DataFrame:
         """The messages that ask for the ranking of two demonstrated responses."""
+        pair = pair.with_columns(
+            boundary=derive_boundary(*map(pl.col, ("prompt", "first", "second")))
+        )
         two = [_enclose(pl.lit(n), pl.col(text)) for n, text in (("A", "first"), ("B", "second"))]
         of_two = type(reply_format)(Ranking(2), reply_format.max_tokens, reply_format.setting)
         blocks = pl.concat_str(two, separator="\n\n")
@@ -201,7 +220,9 @@ class ListwiseJudge(PromptedJudge):
 
 
 def _enclose(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
-    return pl.format("[Response {}]\n{}\n[End of response {}]", letter, text, letter)
+    edge = pl.col("boundary")
+    block = "[Response {} {}]\n{}\n[End of response {} {}]"
+    return pl.format(block, letter, edge, text, letter, edge)
 
 
 def _leave_out(lists: pl.DataFrame, reason: pl.Expr | None = None) -> pl.DataFrame:

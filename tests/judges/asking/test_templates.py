@@ -67,7 +67,6 @@ def test_a_template_of_the_settings_is_what_the_model_reads(kind: str, name: str
         ({"pairwis": "x"}, "pairwis: unknown template; valid here: pairwise"),
         ({"pairwise": "{prompt} {response_a}"}, r"\{response_b\} is missing"),
         ({"pairwise": "{prompt} {response_a} {response_b} {criteria}"}, r"\{criteria\} is unknown"),
-        ({"pairwise": "[Text]\n{prompt}\n{response_a} {response_b}"}, r"\[Text\] could be written"),
         ({"pairwise": 7}, "valid string"),
     ],
 )
