@@ -39,7 +39,7 @@ SLICE_COMPARISONS = 8_192
 """Comparisons judged at once: a judge's prompts are many times the size of the responses."""
 WHERE = "judge.judges"
 
-_PROMPTS = ["prompt_id", "messages", "tools", "ground_truth", "responses", "annotations"]
+PROMPT_COLUMNS = ["prompt_id", "messages", "tools", "ground_truth", "responses", "annotations"]
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def judge_bucket(
     context: Context, bucket: int, panel: list[Judge], shown: Demonstrations | None
 ) -> Outcome:
     """The panel's judgments of a bucket's comparisons; those of identical responses are dropped."""
-    prompts = context.read("prompts", bucket, _PROMPTS)
+    prompts = context.read("prompts", bucket, PROMPT_COLUMNS)
     responses = context.read_responses(bucket)
     comparisons, identical = compare_responses(responses)
     inference = context.inference()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from prefdata.cli.command import Given, add_command, import_beam
 from prefdata.cli.stages import print_funnel
+from prefdata.reports.progress import open_progress
 
 if TYPE_CHECKING:
     from prefdata.config import Params
@@ -25,6 +26,7 @@ prefdata audit
 prefdata audit --labels labels.csv --json
 prefdata audit --labels human --calibrate data/calibration.json
 prefdata audit --win-matrices data/wins.parquet
+prefdata audit --inject 50
 """
 
 
@@ -96,16 +98,37 @@ def run_audit(
         str | None,
         typer.Option(metavar="FILE", help="Write every P(i > j) as Parquet."),
     ] = None,
+    inject: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT",
+            min=0,
+            max=100_000,
+            help="Ask each judge that is a prompted model about this many of its comparisons "
+            "again, with known attacks at the end of the response that lost, and say how often "
+            "they turn its verdict. It costs five times as many judgments; the memo keeps them.",
+        ),
+    ] = 0,
 ) -> None:
     """`prefdata audit`."""
     from prefdata.reports.audit import report_audit
 
     params = given.load_params()
+    probed = _probe_injection(given, params, inject) if inject else {}
+    own = _find_fingerprints(params)
     given.print_report(
         report_audit(
-            params, _find_fingerprints(params), labels, calibrate=calibrate, matrices=win_matrices
+            params, own, labels, calibrate=calibrate, matrices=win_matrices, injection=probed
         )
     )
+
+
+def _probe_injection(given: Given, params: Params, count: int) -> dict[str, list[dict[str, Any]]]:
+    """By judge, what the injection probe finds."""
+    from prefdata.pipelines.injection import probe_injection
+
+    with open_progress(given.quiet) as progress:
+        return probe_injection(params, count, progress)
 
 
 def _find_fingerprints(params: Params) -> dict[str, list[str]]:

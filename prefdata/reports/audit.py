@@ -24,6 +24,7 @@ from prefdata.errors import ConfigError
 from prefdata.records import Judgment, Label, Response
 from prefdata.records.judgment import SPEAKER
 from prefdata.reports.base import Block, Figures, Grid, Report
+from prefdata.reports.injection import tabulate_injection
 from prefdata.tables.catalog import Catalog
 from prefdata.tables.read import is_finished
 
@@ -62,6 +63,9 @@ class JudgeFigures(Figures):
         description="Temperature, calibration errors and reliability curve against the labels."
     )
     drivers: list[Rates] = Field(description="Which features of a response drive the verdicts.")
+    injection: list[Rates] = Field(
+        [], description="How often known attacks on the losing response turn the verdict."
+    )
 
 
 class AuditReport(Report):
@@ -77,6 +81,7 @@ class AuditReport(Report):
         blocks = [self._tabulate_biases(), *self._tabulate_policies()]
         blocks += self._tabulate_agreement()
         blocks += [*self._tabulate_annotators(), self._tabulate_drivers()]
+        blocks += tabulate_injection({name: j.injection for name, j in self.judges.items()})
         for name, judge in self.judges.items():
             if judge.reasons:
                 reasons = ", ".join(f"{code} {count}" for code, count in judge.reasons.items())
@@ -139,6 +144,7 @@ def report_audit(
     *,
     calibrate: str | None = None,
     matrices: str | None = None,
+    injection: Mapping[str, list[Rates]] | None = None,
 ) -> AuditReport:
     """The audit of a run's judgments. It reads tables and asks no model.
 
@@ -148,6 +154,7 @@ def report_audit(
         labels: A judge of the run, or a file of labels, to compare with.
         calibrate: The file to write each judge's temperature to, fitted to the labels.
         matrices: The Parquet file to write every P(i > j) to.
+        injection: By judge, what the injection probe found, if it was made.
 
     Raises:
         ConfigError: `calibrate` was asked for without labels.
@@ -165,6 +172,9 @@ def report_audit(
         name: audit_judge(rows, name, own_models.get(name, []), label_rows, agreed)
         for name in rows["judge"].unique().sort().to_list()
     }
+    for name, probed in (injection or {}).items():
+        if name in judges:
+            judges[name] = judges[name].model_copy(update={"injection": probed})
     notes = []
     if calibrate is not None:
         _write_temperatures(calibrate, judges)

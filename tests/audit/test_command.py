@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from audit.test_audit import rows
 
+from prefdata.audit.injection import ATTACKS
 from prefdata.audit.labels import read_labels
 from prefdata.audit.legends import ANNOTATORS, POLICIES
 from prefdata.audit.summary import summarize_judges
@@ -170,3 +171,22 @@ def test_the_manifest_holds_the_summary(run: Path) -> None:
     assert found["pairwise"]["unscored"] == 0
     assert 0 < found["pairwise"]["flips"] < 1
     assert found["implicit_reward"]["flips"] is None
+
+
+def test_the_injection_probe_asks_only_what_is_new(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked() -> int:
+        memo = pl.scan_parquet(run / "data/memo/choose/**/*.parquet")
+        return int(memo.select(pl.len()).collect().item())
+
+    before = asked()
+    found = command(run, capsys, "--inject", "6", "--quiet")["judges"]
+    assert found["implicit_reward"]["injection"] == []
+    figures = found["pairwise"]["injection"]
+    assert [each["attack"] for each in figures] == list(ATTACKS)
+    assert {each["comparisons"] for each in figures} == {6}
+    # Both orders of each attack; without one, the run has asked.
+    assert asked() - before == 2 * 6 * len(ATTACKS)
+    assert command(run, capsys, "--inject", "6", "--quiet")["judges"] == found
+    assert asked() - before == 2 * 6 * len(ATTACKS)
