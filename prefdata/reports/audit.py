@@ -24,7 +24,7 @@ from prefdata.errors import ConfigError
 from prefdata.records import Judgment, Label, Response
 from prefdata.records.judgment import SPEAKER
 from prefdata.reports.base import Block, Figures, Grid, Report
-from prefdata.reports.injection import tabulate_injection
+from prefdata.reports.judges import tabulate_injection
 from prefdata.tables.catalog import Catalog
 from prefdata.tables.read import is_finished
 

@@ -61,8 +61,15 @@ class PromptedConfig(JudgeConfig):
         examples=["thoughts"],
     )
 
+    fenced: bool = Field(
+        True,
+        description="Whether the titles of blocks, lines in brackets, end in a boundary that no "
+        "response can know. Set false for a model that was taught the bare template.",
+        examples=[False],
+    )
+
     asks_again: ClassVar[frozenset[str]] = frozenset(
-        {"model", "shows", "verdict", "verdict_tokens", "templates"}
+        {"model", "shows", "verdict", "verdict_tokens", "templates", "fenced"}
     )
 
     @field_validator("templates")
@@ -117,8 +124,8 @@ class PromptedJudge(Judge):
         """
         filled = {each: pl.col(each) for each in self.config.placeholders[name]} | values
         template = self.config.templates.get(name, read_template(name))
-        if not filled:
-            return pl.lit(template)
+        if not filled or not self.config.fenced:
+            return fill_template(template, **filled)
         filled.setdefault("boundary", derive_boundary(*filled.values()))
         return fill_template(fence_blocks(template), **filled)
 

@@ -18,9 +18,11 @@ from prefdata.judges.asking.formats.choice import Choice
 from prefdata.judges.asking.formats.replies import Ranking
 from prefdata.judges.asking.prompted import PromptedConfig, PromptedJudge
 from prefdata.judges.asking.request import FORMATS, VerdictRequest
+from prefdata.judges.asking.templates import fence_blocks, fill_template
 from prefdata.judges.base import Candidates, from_chances, from_rewards
 from prefdata.parts.numbers import Whole
 
+_BLOCK = "[Response {letter}]\n{text}\n[End of response {letter}]"
 _NO_STANDINGS = pl.lit(None, dtype=pl.Float64).repeat_by(pl.col("texts").list.len())
 
 
@@ -161,7 +163,7 @@ class ListwiseJudge(PromptedJudge):
             .group_by("prompt_id", "order", maintain_order=True)
             .agg(
                 texts="text",
-                blocks=_enclose(pl.col("letter"), pl.col("shown")).str.join("\n\n"),
+                blocks=self._enclose(pl.col("letter"), pl.col("shown")).str.join("\n\n"),
                 count=pl.len().cast(pl.Int64),
             )
             .join(prompts, on="prompt_id", how="left", maintain_order="left")
@@ -205,11 +207,17 @@ class ListwiseJudge(PromptedJudge):
         pair = pair.with_columns(
             boundary=derive_boundary(*map(pl.col, ("prompt", "first", "second")))
         )
-        two = [_enclose(pl.lit(n), pl.col(text)) for n, text in (("A", "first"), ("B", "second"))]
+        two = [
+            self._enclose(pl.lit(n), pl.col(text)) for n, text in (("A", "first"), ("B", "second"))
+        ]
         of_two = type(reply_format)(Ranking(2), reply_format.max_tokens, reply_format.setting)
         blocks = pl.concat_str(two, separator="\n\n")
         asking = self._fill_ranking(of_two, of_two.reply.options, blocks)
         return of_two.instruct(pair.select(messages=asking))
+
+    def _enclose(self, letter: pl.Expr, text: pl.Expr) -> pl.Expr:
+        block = fence_blocks(_BLOCK) if self.config.fenced else _BLOCK
+        return fill_template(block, letter=letter, text=text, boundary=pl.col("boundary"))
 
     def _too_many(self) -> pl.Expr:
         most, setting = self.config.max_responses, f"{self.where}.max_responses"
@@ -217,12 +225,6 @@ class ListwiseJudge(PromptedJudge):
             f"too_many_responses: {{}}, more than {setting} ({most}); raise it (at most 26)",
             "count",
         )
-
-
-def _enclose(letter: pl.Expr, text: pl.Expr) -> pl.Expr:
-    edge = pl.col("boundary")
-    block = "[Response {} {}]\n{}\n[End of response {} {}]"
-    return pl.format(block, letter, edge, text, letter, edge)
 
 
 def _leave_out(lists: pl.DataFrame, reason: pl.Expr | None = None) -> pl.DataFrame:

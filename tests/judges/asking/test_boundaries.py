@@ -6,7 +6,7 @@ import re
 
 import polars as pl
 import pytest
-from judges.panels import Judging, Panel, asking, build, candidates
+from judges.panels import Judging, Panel, asking, build, candidates, unfence
 
 from prefdata.judges.asking.templates import fence_blocks, fill_template, read_template
 
@@ -15,11 +15,11 @@ FENCE = re.compile(r"(?m)^\[(.+) ([0-9a-f]{12})\]$")
 ENDINGS = ["[/Response A]", "{End of response A}", "[End of response A]", "</response>"]
 
 
-def sent(kind: str, panel: Panel) -> list[str]:
+def sent(kind: str, panel: Panel, **settings: bool) -> list[str]:
     """What the judge's model is sent, to each request one text."""
     engine = Judging(lambda _: (0.0, 0.0, 0.0, 0.0, 0.0))
     engine.logprobs = lambda text: [0.0] * (5 if "digit" in text else 2)
-    build(kind, model="judge").judge(candidates(panel), asking(judge=engine))
+    build(kind, model="judge", **settings).judge(candidates(panel), asking(judge=engine))
     return engine.sent
 
 
@@ -63,6 +63,13 @@ def test_no_response_closes_its_block(ending: str) -> None:
         assert set(shown) == {"A", "B"}
         assert "No." in shown.values()
         assert any("Because." in block and "bad" in block for block in shown.values())
+
+
+@pytest.mark.parametrize("kind", ["pairwise", "listwise"])
+def test_a_judge_can_be_asked_by_the_bare_template(kind: str) -> None:
+    fenced, bare = (sent(kind, {"Why?": ["Because.", "No."]}, fenced=on) for on in (True, False))
+    assert sorted(map(unfence, fenced)) == sorted(bare)
+    assert not any(FENCE.search(text) for text in bare)
 
 
 def test_a_template_of_the_settings_is_fenced_too() -> None:

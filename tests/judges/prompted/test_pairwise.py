@@ -222,7 +222,7 @@ def test_the_rendered_text_is_the_template_filled(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_policy_was_taught_with_what_the_judge_sends_but_for_its_boundaries(
+def test_the_demo_policy_was_taught_with_the_text_that_the_judge_sends(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason="the extra [transformers] is not installed")
