@@ -18,7 +18,7 @@ from prefdata.messages.columns import fill_messages
 from prefdata.pipelines.stages.base import TABLES
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.base import fill_columns, polars_schema
-from prefdata.tables import TableInfo, begin, bucket_of, buckets_for, finish, write_bucket
+from prefdata.tables import FileInfo, TableInfo, begin, bucket_of, buckets_for, finish, write_bucket
 from prefdata.tables.catalog import Catalog
 
 DEMO = Path(__file__).resolve().parents[1] / "demo" / "data"
@@ -83,6 +83,7 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
         name: Catalog(params.data).table(name, TABLES[name])
         for name in ("prompts", "responses", "augmented")
     }
+    files: dict[str, list[FileInfo]] = {name: [] for name in tables}
     for table in tables.values():
         begin(table)
     for bucket in range(buckets):
@@ -94,7 +95,7 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
         for name, made in _rows(frame).items():
             filled = fill_columns(made, TABLES[name])
             rows_of = filled.cast(dict(polars_schema(TABLES[name])))
-            write_bucket(tables[name], bucket, buckets, rows_of)
+            files[name].append(write_bucket(tables[name], bucket, buckets, rows_of))
     for name, table in tables.items():
         finish(
             table,
@@ -102,10 +103,11 @@ def write_tables(params: Params, prompts: list[str]) -> list[str]:
                 record=TABLES[name].__name__,
                 schema_version=SCHEMA_VERSION,
                 buckets=buckets,
-                rows=len(ids),
+                rows=sum(file.rows for file in files[name]),
                 rows_in=len(ids),
                 rows_out=len(ids),
                 unit="rows",
+                files=files[name],
             ),
         )
     return ids

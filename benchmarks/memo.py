@@ -49,9 +49,9 @@ def write_memo(params: Params) -> None:
     fingerprint = Engines(params.models)["policy"].fingerprint
     settings = params.generate.list_policies()[0].sampling
     samples = pl.DataFrame({"sample_index": range(params.generate.n)})
-    buckets = read_info(prompts).buckets
-    for bucket in range(buckets):
-        rows = read_bucket(prompts, bucket, buckets).join(samples, how="cross")
+    info = read_info(prompts)
+    for bucket in range(info.buckets):
+        rows = read_bucket(prompts, bucket, info).join(samples, how="cross")
         asked = OPERATIONS["generate"].request
         keys = request_keys(fingerprint, "generate", settings, rows, asked)
         requests = pl.DataFrame({"key": keys, "prompt_id": rows["prompt_id"]})

@@ -24,6 +24,7 @@ from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.execute import check_runner, execute
 from prefdata.pipelines.beam.runtimes import open_runtime
 from prefdata.pipelines.beam.signals import end_orphans, stop_workers
+from prefdata.pipelines.chain import check_chain, make_chain
 from prefdata.pipelines.stages.base import Context, Stage
 from prefdata.pipelines.stages.filter import FilterDryRun
 from prefdata.pipelines.stages.ingest import check_bucket_count
@@ -63,7 +64,13 @@ class Run:
         if context.runtime.stopping.is_set():
             raise KeyboardInterrupt
         started = time.monotonic()
-        context = replace(context, buckets=stage.count_buckets(context))
+        inputs = stage.open_inputs(context)
+        context = replace(
+            context,
+            buckets=stage.count_buckets(context),
+            inputs=tuple((name, info.content) for name, info in inputs.items()),
+            chain=make_chain(stage, context, inputs),
+        )
         stage.begin(context)
         execute(lambda pipeline, where: _build(stage, pipeline, where), context)
         stats = read_stats(context.catalog, stage.name)
@@ -73,6 +80,12 @@ class Run:
         self.seconds[stage.name] = round(self.seconds.get(stage.name, 0.0) + seconds, 2)
         self.progress.finish_stage(stage.name, stats.rows_in, stats.rows_out, seconds)
         return stats
+
+    def check_tables(self, stage: Stage, force: bool) -> None:
+        """Check the tables that a stage reads which runs by itself, unless `force`. Raises
+        TableError."""
+        if not (force and stage.takes_stale):
+            check_chain(stage, replace(self.context, stage=stage.name), STAGES)
 
     def run_counted(self, stage: Stage, number: int, stages: int) -> None:
         """Run stage `number` of `stages`, and add its usage to that of earlier rounds.
@@ -153,28 +166,41 @@ def run_stage(
     params: Params,
     beam_arguments: Sequence[str] = (),
     progress: Progress | None = None,
+    force: bool = False,
 ) -> Run:
-    """Run one stage of STAGES. Raises as `run_flow` does."""
+    """Run one stage of STAGES. Raises as `run_flow` does, and TableError where the tables that it
+    reads are not those that `params` make, unless `force` takes them as they are."""
     stage = find_stage(name)
     with _open_run(name, [stage], params, beam_arguments, progress) as run:
+        run.check_tables(stage, force)
         run.run_counted(stage, 1, 1)
     return run
 
 
 def run_top_up(
-    params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
+    params: Params,
+    beam_arguments: Sequence[str] = (),
+    progress: Progress | None = None,
+    force: bool = False,
 ) -> WantedPairs:
-    """Plan more samples for the prompts that are short of pairs, and return the counts."""
+    """Plan more samples for the prompts that are short of pairs, and return the counts. Raises as
+    `run_stage` does."""
     with _open_run(TOP_UP.name, [TOP_UP], params, beam_arguments, progress) as run:
+        run.check_tables(TOP_UP, force)
         return run.top_up()
 
 
 def dry_run_filters(
-    params: Params, beam_arguments: Sequence[str] = (), progress: Progress | None = None
+    params: Params,
+    beam_arguments: Sequence[str] = (),
+    progress: Progress | None = None,
+    force: bool = False,
 ) -> Stats:
-    """Count what the filters would keep and drop, and write no table."""
+    """Count what the filters would keep and drop, and write no table. Raises as `run_stage`
+    does."""
     stage = FilterDryRun()
     with _open_run("filter --dry-run", [stage], params, beam_arguments, progress) as run:
+        run.check_tables(stage, force)
         return run.run_stage(stage)
 
 

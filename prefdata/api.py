@@ -51,6 +51,7 @@ def run(
     *,
     progress: bool | Progress = True,
     beam_arguments: Sequence[str] = (),
+    force: bool = False,
 ) -> Funnel:
     """Run a flow, as `prefdata run` does. Run it again to continue after an interruption.
 
@@ -59,6 +60,7 @@ def run(
         stages: The stages to run, in this order; None: all.
         progress: Whether to show progress on standard error, or an object to report it to.
         beam_arguments: Options for Beam, such as "--runner=SparkRunner".
+        force: With `stages`: take the tables that they read as they are.
 
     Returns:
         What each stage wrote, dropped and cost; `print` shows it as tables.
@@ -84,7 +86,7 @@ def run(
         else:
             seconds = {}
             for name in stages:
-                seconds |= run_one(name, loaded, beam_arguments, shown).seconds
+                seconds |= run_one(name, loaded, beam_arguments, shown, force).seconds
     return report_funnel(loaded, STAGES, TABLES, seconds)
 
 
@@ -193,8 +195,7 @@ def judge(
     judged = asked.join(
         judgments.select("prompt_id", *_JUDGED), on="prompt_id", how="left", maintain_order="left"
     ).with_columns(unscored=reason)
-    own = frame[judged["row"].cast(pl.Int64)]
-    return pl.concat([own, judged.select(_JUDGED)], how="horizontal")
+    return pl.concat([frame[judged["row"].cast(int)], judged.select(_JUDGED)], how="horizontal")
 
 
 def measure_ches(
@@ -254,8 +255,7 @@ def _add_prompts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
         messages = pl.concat_list(pl.struct(role=pl.lit("user"), content="prompt"))
     else:
         messages = pl.col("prompt")
-    present = [column for column in columns if column in frame.columns]
-    added = frame.select(*present, messages=messages)
+    added = frame.select(*(c for c in columns if c in frame.columns), messages=messages)
     ids = [prompt_id((turn["role"], turn["content"]) for turn in m) for m in added["messages"]]
     added = added.with_columns(fill_messages(added["messages"]))
     return added.with_columns(prompt_id=pl.Series(ids, dtype=pl.String))

@@ -26,6 +26,8 @@ class AugmentStage(BucketStage):
     summary = "put rewards, the margin and every judgment beside each pair"
     section = "augment"
     table = "augmented"
+    parts = AUGMENTATIONS
+    takes = "pairs"
     unit = "pairs"
 
     def reads(self, params: Params) -> list[str]:

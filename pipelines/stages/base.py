@@ -5,22 +5,31 @@ from __future__ import annotations
 import pickle
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
+from pydantic import JsonValue
 
-from prefdata.accounting.stats import Stats, account
+from prefdata.accounting.stats import Stats
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
-from prefdata.errors import TableError
+from prefdata.errors import AccountingError, TableError
 from prefdata.inference import Inference
 from prefdata.inference.usage import Usage
+from prefdata.parts import Registry
+from prefdata.parts.inputs import describe_settings
 from prefdata.pipelines.beam.runtimes import ProcessRuntime, find_runtime
+from prefdata.pipelines.chain import describe_stage
+from prefdata.pipelines.stages.writing import (
+    finish_dropped,
+    finish_table,
+    order_files,
+    write_outcome,
+)
 from prefdata.records import (
-    SCHEMA_VERSION,
     AugmentedPair,
     Ches,
     FilteredPair,
@@ -31,8 +40,10 @@ from prefdata.records import (
     Record,
     Response,
 )
-from prefdata.tables import Table, TableInfo, begin, finish, read_bucket, read_info, write_bucket
+from prefdata.tables import Table, TableInfo, begin, read_bucket, read_info, read_unfinished
 from prefdata.tables.catalog import Catalog
+from prefdata.tables.chain import Chain, Made
+from prefdata.tables.read import find_info
 from prefdata.text.transcript import describe_response
 
 if TYPE_CHECKING:
@@ -61,6 +72,9 @@ class Context:
         run: The id of the run, by which each process finds its runtime.
         buckets: The number of buckets of every table.
         beam_arguments: The command line's options for Beam.
+        inputs: (name, content) of the finished tables that the stage reads; see
+            `TableInfo.content`.
+        chain: The chain of the table that the stage writes; it is not sent to workers.
     """
 
     params: Params
@@ -68,10 +82,12 @@ class Context:
     run: str
     buckets: int = 0
     beam_arguments: tuple[str, ...] = ()
+    inputs: tuple[tuple[str, str], ...] = ()
+    chain: Chain = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Beam pickles a step's context several times for every worker, and compresses it slowly.
-        others = (self.stage, self.run, self.buckets, self.beam_arguments)
+        others = (self.stage, self.run, self.buckets, self.beam_arguments, self.inputs)
         return _receive, (self._packed_params, *others)
 
     @cached_property
@@ -98,8 +114,17 @@ class Context:
         return self.catalog.table(name, TABLES[name])
 
     def read(self, name: str, bucket: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """One bucket of one of TABLES."""
-        return read_bucket(self.table(name), bucket, self.buckets, columns)
+        """One bucket of one of TABLES: a table that the stage reads, or its own as far as it is."""
+        return self.read_input(name, self.table(name), bucket, columns)
+
+    def read_input(
+        self, name: str, table: Table, bucket: int, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """One bucket of the table that `inputs` calls `name`."""
+        content = dict(self.inputs).get(name)
+        if content is None:
+            return read_unfinished(table, bucket, self.buckets, columns)
+        return read_bucket(table, bucket, find_info(table, content), columns)
 
     def read_responses(self, bucket: int) -> pl.DataFrame:
         """A bucket's responses as judges and filters see them.
@@ -168,10 +193,38 @@ class Stage(ABC):
     """What `rows_in` and `rows_out` count."""
     optional: ClassVar[bool] = False
     """Whether a flow skips it where params.yaml lacks its section."""
+    parts: ClassVar[Registry[Any] | None] = None
+    """The registry of the parts that it works with."""
+    takes_stale: ClassVar[bool] = True
+    """Whether --force lets it take tables that params.yaml would make otherwise."""
+    takes: ClassVar[str | None] = None
+    """The one of TABLES whose every row is one that the stage counts as going in."""
 
     def reads(self, params: Params) -> Sequence[str]:
         """The TABLES that it reads."""
         return ()
+
+    def settings(self, params: Params) -> dict[str, JsonValue]:
+        """The settings on which its table depends; those of its models apart."""
+        return describe_settings(getattr(params, self.section))
+
+    def describe(self, params: Params, fingerprints: Mapping[str, str | None]) -> Made:
+        """How it would make its table, given the fingerprints of models that are known."""
+        return describe_stage(self, params, fingerprints)
+
+    def list_models(self, params: Params) -> list[str]:
+        """The names of the models that it asks."""
+        names = {need.model for need in self.requirements(params)}
+        return sorted(names & params.models.keys())
+
+    def list_fitting(self, params: Params) -> Sequence[Params]:
+        """The params by any of which the tables that it reads may have been made."""
+        return [params]
+
+    def open_inputs(self, context: Context) -> dict[str, TableInfo]:
+        """The descriptions of the finished tables that it reads, by the names that
+        `Context.read_input` takes."""
+        return {name: read_info(context.table(name)) for name in self.reads(context.params)}
 
     def requirements(self, params: Params) -> Sequence[Requirement]:
         """The model calls that it will make."""
@@ -186,8 +239,7 @@ class Stage(ABC):
 
     def count_buckets(self, context: Context) -> int:
         """The number of buckets of the tables it reads. Raises TableError where they differ."""
-        reads = self.reads(context.params)
-        infos = {name: read_info(context.table(name)) for name in reads}
+        infos = self.open_inputs(context)
         counts = {info.buckets for info in infos.values()}
         if len(counts) > 1:
             found = ", ".join(f"{n}: {i.buckets}" for n, i in infos.items())
@@ -213,8 +265,22 @@ class Stage(ABC):
 
     def finish(self, context: Context, stats: Stats) -> None:
         """Mark the tables whole, those of the dropped records first."""
-        finish_table(self, context, context.dropped, stats, sum(stats.dropped.values()))
-        finish_table(self, context, self.output(context), stats, stats.rows_written)
+        self.check_rows_in(context, stats)
+        finish_dropped(self, context, stats)
+        files = order_files(stats.files, context.buckets, stats.rows_written)
+        finish_table(self, context, self.output(context), stats, files)
+
+    def check_rows_in(self, context: Context, stats: Stats) -> None:
+        """Check that every row of the table that it takes went in. Raises AccountingError."""
+        if self.takes is None:
+            return
+        rows = read_info(context.table(self.takes)).rows_out
+        if stats.rows_in != rows:
+            raise AccountingError(
+                f"{self.name}: {stats.rows_in} {self.unit} went in, but {rows} came out of the "
+                f"stage before ({self.takes})",
+                "Run both stages again, on one machine if this was a cluster.",
+            )
 
 
 class BucketStage(Stage):
@@ -232,38 +298,3 @@ class BucketStage(Stage):
 
     def _write(self, context: Context, bucket: int) -> Iterator[Stats]:
         yield write_outcome(context, self.output(context), bucket, self.work(context, bucket))
-
-
-def write_outcome(context: Context, output: Table, bucket: int, outcome: Outcome) -> Stats:
-    """Check that nothing is lost, write the bucket's rows and dropped records, and count them."""
-    rows_out = outcome.rows.height if outcome.rows_out is None else outcome.rows_out
-    where = f"{context.stage}, bucket {bucket}"
-    stats = account(where, outcome.rows_in, rows_out, outcome.dropped)
-    write_bucket(output, bucket, context.buckets, outcome.rows)
-    write_bucket(context.dropped, bucket, context.buckets, outcome.dropped)
-    return stats.model_copy(
-        update={
-            "usage": outcome.usage or {},
-            "rows_written": outcome.rows.height,
-            "policies": outcome.policies or {},
-        }
-    )
-
-
-def finish_table(stage: Stage, context: Context, table: Table, stats: Stats, rows: int) -> None:
-    """Mark a table of the stage whole, with what the stage counted."""
-    finish(
-        table,
-        TableInfo(
-            record=table.record.__name__,
-            schema_version=SCHEMA_VERSION,
-            buckets=context.buckets,
-            rows=rows,
-            rows_in=stats.rows_in,
-            rows_out=stats.rows_out,
-            dropped=stats.dropped,
-            faults=stats.faults,
-            unit=stage.unit,
-            asked={call: usage.count_asked() for call, usage in stats.usage.items()},
-        ),
-    )

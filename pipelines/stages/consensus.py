@@ -18,8 +18,9 @@ from prefdata.consensus.base import Consensus, SummaryConsensus
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.parts.judge_names import check_judges
 from prefdata.pipelines.beam.shuffle import pack, unpack
-from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.pipelines.stages.base import Context, Outcome, Stage
 from prefdata.pipelines.stages.judge import name_judges
+from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records.dropped import drop_rows
 from prefdata.records.judgment import JUDGED
 
@@ -47,6 +48,8 @@ class ConsensusStage(Stage):
     summary = "combine the judgments on each comparison into one label"
     section = "consensus"
     table = "labels"
+    parts = CONSENSUSES
+    takes = "judgments"
     unit = "comparisons"
 
     def reads(self, params: Params) -> list[str]:

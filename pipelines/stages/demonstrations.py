@@ -105,7 +105,7 @@ def _write(context: Context, candidates: list[Any]) -> bytes:
     begin(table)
     rows = pl.concat(unpack(packed) for packed in candidates)
     chosen = rank_demonstrations(rows, _settings(context).count + 1)
-    write_bucket(table, 0, 1, chosen)
+    file = write_bucket(table, 0, 1, chosen)
     finish(
         table,
         TableInfo(
@@ -116,6 +116,7 @@ def _write(context: Context, candidates: list[Any]) -> bytes:
             rows_in=chosen.height,
             rows_out=chosen.height,
             unit="comparisons",
+            files=[file],
         ),
     )
     return pack(chosen)

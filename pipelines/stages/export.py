@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -11,24 +11,22 @@ from prefdata import __version__
 from prefdata.accounting.stats import Stats, account, read_stats
 from prefdata.audit.summary import summarize_judges
 from prefdata.comparisons.sides import join_responses
-from prefdata.config.generate import Policy
 from prefdata.config.params import Params
-from prefdata.config.plugins import fingerprint_params, list_plugins
 from prefdata.config.public import list_public_settings
 from prefdata.dataset import manifest as folder
 from prefdata.dataset.exports.base import Export
 from prefdata.dataset.exports.registry import EXPORTS
-from prefdata.dataset.manifest import LabelsEntry, Manifest, ModelEntry, PolicyEntry, StageEntry
+from prefdata.dataset.manifest import LabelsEntry, Manifest, PolicyEntry, StageEntry
 from prefdata.dataset.versions import begin_dataset, name_unfinished, publish_version
 from prefdata.files import storage
-from prefdata.pipelines.stages.base import Context, Stage, finish_table
-from prefdata.pipelines.stages.judge import name_judges
+from prefdata.pipelines.stages.base import Context, Stage
+from prefdata.pipelines.stages.writing import finish_dropped
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.dropped import no_dropped
 from prefdata.records.message import STRUCTURE
 from prefdata.reports.no_pairs import explain_no_pairs
 from prefdata.tables import Table, begin, read_info, write_bucket
-from prefdata.tables.layout import Asked
+from prefdata.tables.chain import Chain, fingerprint_chain
 from prefdata.tables.read import is_finished
 from prefdata.tables.write import encode
 
@@ -36,6 +34,8 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
 SPLITS = ("train", "test")
+GENERATE, JUDGE = "generate", "judge"
+"""The stages whose settings the manifest shows."""
 
 
 class ExportStage(Stage):
@@ -46,6 +46,9 @@ class ExportStage(Stage):
     summary = "write the versioned dataset"
     section = "export"
     unit = "pairs"
+    parts = EXPORTS
+    takes = "filtered"
+    takes_stale = False
 
     def reads(self, params: Params) -> list[str]:
         return ["filtered", "prompts", "responses", "judgments"]
@@ -70,7 +73,8 @@ class ExportStage(Stage):
         return apply_step(buckets, "Export", context, _write_shards, structure=structure)
 
     def finish(self, context: Context, stats: Stats) -> None:
-        finish_table(self, context, context.dropped, stats, 0)
+        self.check_rows_in(context, stats)
+        finish_dropped(self, context, stats)
         manifest = _make_manifest(context, stats)
         settings = context.params.export
         publish_version(context.catalog.dataset, manifest, settings.license, settings.keep_versions)
@@ -135,9 +139,9 @@ def _write_shards(context: Context, bucket: int, structure: Sequence[str] = ()) 
             path = storage.join(name_unfinished(context.catalog.dataset), name)
             storage.write_bytes(path, encode(record, part, where=path))
             shards[name] = part.height
-    write_bucket(context.dropped, bucket, context.buckets, dropped)
+    file = write_bucket(context.dropped, bucket, context.buckets, dropped)
     digests = {f"{bucket}": f"{folder.digest_content(rows):x}"}
-    counted = {"shards": shards, "digests": digests, "rows_written": rows.height}
+    counted = {"shards": shards, "digests": digests, "dropped_files": {bucket: file}}
     yield stats.model_copy(update={**counted, "structure": list(structure)})
 
 
@@ -151,21 +155,21 @@ def _join_texts(context: Context, bucket: int, pairs: pl.DataFrame) -> pl.DataFr
 
 
 def _make_manifest(context: Context, stats: Stats) -> Manifest:
-    params, unfinished = context.params, name_unfinished(context.catalog.dataset)
-    engines = context.runtime.engines
+    """The manifest, as the chain of the tables has it: params.yaml may say another thing today."""
+    params, chain = context.params, context.chain
+    unfinished = name_unfinished(context.catalog.dataset)
+    used = {name: model for made in chain.values() for name, model in made.models.items()}
+    policies = _list_policies(chain)
+    audit = summarize_judges(context.table("judgments"), context.table("responses"), policies)
     return Manifest(
         name=params.export.name,
         schema_version=SCHEMA_VERSION,
         content_version=folder.compute_version([int(d, 16) for d in stats.digests.values()]),
         prefdata_version=__version__,
-        config_fingerprint=fingerprint_params(params),
-        plugins=list_plugins(params),
-        models={name: engine.fingerprint for name, engine in engines.items()},
-        policies={
-            policy.name: _policy_entry(params, policy)
-            for policy in params.generate.list_policies()
-            if policy.draws
-        },
+        config_fingerprint=fingerprint_chain(chain),
+        plugins={n: v for made in chain.values() for n, v in sorted(made.plugins.items())},
+        models={name: model.fingerprint or "" for name, model in sorted(used.items())},
+        policies=policies,
         structure=stats.structure,
         settings=list_public_settings(params),
         languages=params.list_languages(),
@@ -176,14 +180,8 @@ def _make_manifest(context: Context, stats: Stats) -> Manifest:
         },
         stages=[_stage_entry(context, name, table) for name, table in _counted_tables(context)],
         files=[folder.describe_file(unfinished, name) for name in sorted(stats.shards)],
-        labels=LabelsEntry(
-            judges=name_judges(params),
-            audit=summarize_judges(
-                context.table("judgments"),
-                context.table("responses"),
-                [policy.name for policy in params.generate.list_policies()],
-            ),
-        ),
+        labels=LabelsEntry(judges=_list_judges(chain) or sorted(audit), audit=audit),
+        chain=chain,
     )
 
 
@@ -193,14 +191,30 @@ def _describe_columns(export: Export, stats: Stats) -> dict[str, str]:
     return {name: field.description or "" for name, field in record.model_fields.items()}
 
 
-def _policy_entry(params: Params, policy: Policy) -> PolicyEntry:
-    return PolicyEntry(
-        model=params.models[policy.model].model,
-        n=policy.n,
-        weight=policy.weight,
-        system=policy.system,
-        sampling=policy.sampling.model_dump(mode="json", exclude_none=True),
-    )
+def _list_policies(chain: Chain) -> dict[str, PolicyEntry]:
+    """The policies that drew samples; none where the chain does not know."""
+    if GENERATE not in chain:
+        return {}
+    made = chain[GENERATE]
+    policies: Any = made.settings["policies"]
+    return {
+        policy["name"]: PolicyEntry(
+            model=made.models[policy["model"]].model,
+            n=policy["n"],
+            weight=policy["weight"],
+            system=policy["system"],
+            sampling={k: v for k, v in policy["sampling"].items() if v is not None},
+        )
+        for policy in policies
+        if policy["n"] != 0 and policy["weight"] != 0
+    }
+
+
+def _list_judges(chain: Chain) -> list[str]:
+    if JUDGE not in chain:
+        return []
+    judges: Any = chain[JUDGE].settings["judges"]
+    return [judge["name"] for judge in judges]
 
 
 def _counted_tables(context: Context) -> Iterator[tuple[str, Table]]:
@@ -208,7 +222,7 @@ def _counted_tables(context: Context) -> Iterator[tuple[str, Table]]:
     from prefdata.pipelines.stages.registry import STAGES, TOP_UP
 
     for stage in STAGES:
-        if stage.is_wanted(context.params) and stage.table is not None:
+        if stage.table is not None and (stage.name in context.chain or _is_unknown(context, stage)):
             yield stage.name, context.table(stage.table)
     # Stages that are run one by one, as DVC does, need no top-up between them.
     if context.params.generate.wants_pairs() and is_finished(context.catalog.top_up):
@@ -224,15 +238,13 @@ def _stage_entry(context: Context, stage: str, table: Table) -> StageEntry:
         rows_in=info.rows_in,
         rows_out=info.rows_out,
         dropped=info.dropped,
-        models={
-            call: _model_entry(context.params, call, asked) for call, asked in info.asked.items()
-        },
+        models=info.asked,
     )
 
 
-def _model_entry(params: Params, call: str, asked: Asked) -> ModelEntry:
-    model = params.models.get(call.partition(" ")[2])
-    prices = model.prices if model else None
-    cost = None if prices is None else prices.cost(asked.tokens_in, asked.tokens_out)
-    currency = None if prices is None else prices.currency
-    return ModelEntry(**asked.model_dump(), cost=cost, currency=currency)
+def _is_unknown(context: Context, stage: Stage) -> bool:
+    """Whether params.yaml wants the stage, and its table is older than chains are."""
+    assert stage.table is not None
+    table = context.table(stage.table)
+    wanted = stage.is_wanted(context.params) and is_finished(table)
+    return wanted and read_info(table).chain is None

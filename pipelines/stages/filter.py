@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from prefdata.accounting.stats import Stats, account
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
 from prefdata.filters.registry import FILTERS
+from prefdata.parts.inputs import describe_settings
 from prefdata.parts.policy_names import check_policies
 from prefdata.pipelines.beam.shuffle import unpack
-from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.pipelines.stages.base import Context, Outcome, Stage
 from prefdata.pipelines.stages.generate import name_policies
+from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records import FilteredPair
 from prefdata.records.base import fill_columns
 
@@ -33,10 +37,15 @@ class FilterStage(Stage):
     summary = "drop pairs that teach the wrong thing, or nothing"
     section = "filter"
     table = "filtered"
+    parts = FILTERS
+    takes = "augmented"
     unit = "pairs"
 
     def reads(self, params: Params) -> list[str]:
         return ["augmented", "prompts", "responses"]
+
+    def settings(self, params: Params) -> dict[str, JsonValue]:
+        return {"filters": [describe_settings(config) for config in params.list_filters()]}
 
     def requirements(self, params: Params) -> list[Requirement]:
         filters = FILTERS.build_all(params.list_filters(), WHERE)

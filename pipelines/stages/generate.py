@@ -13,13 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
+from pydantic import JsonValue
 
 from prefdata.accounting.allotment import allot_by_count, allot_by_weight
 from prefdata.accounting.stats import Stats, add_usage
 from prefdata.config.generate import GenerateParams, Policy, find_equals
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement, error_code
-from prefdata.errors import ConfigError, TableError
+from prefdata.errors import ConfigError
 from prefdata.hashing.digests import row_digests
 from prefdata.hashing.ids import ID_BYTES
 from prefdata.inference import Inference
@@ -27,16 +28,20 @@ from prefdata.messages.system import add_system
 from prefdata.messages.thoughts import split_faults
 from prefdata.messages.tool_calls import UNREADABLE
 from prefdata.pipelines.beam.shuffle import pack, unpack
-from prefdata.pipelines.stages.base import BucketStage, Context, Outcome, write_outcome
+from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
+from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records import Response
 from prefdata.records.base import fill_columns, polars_schema
 from prefdata.records.dropped import drop_rows, no_dropped
 from prefdata.sources.registry import SOURCES
-from prefdata.tables import read_bucket, read_info
+from prefdata.tables import TableInfo, read_info
 from prefdata.tables.read import is_finished
 
 if TYPE_CHECKING:
     import apache_beam as beam
+
+_PLAN = "top_up"
+"""The plan's name among the inputs. The chain leaves it out: it follows from earlier responses."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,10 @@ class GenerateStage(BucketStage):
     def reads(self, params: Params) -> list[str]:
         return ["prompts"]
 
+    def settings(self, params: Params) -> dict[str, JsonValue]:
+        policies = [policy.describe() for policy in params.generate.list_policies()]
+        return {"policies": list(policies), "samples": params.generate.count_samples()}
+
     def requirements(self, params: Params) -> list[Requirement]:
         return [
             Requirement.of(policy.model, "generate", policy.sampling)
@@ -88,6 +97,12 @@ class GenerateStage(BucketStage):
                     "names, with the same settings, so they would give the same responses",
                     "Set another seed, or leave one of them out.",
                 )
+
+    def open_inputs(self, context: Context) -> dict[str, TableInfo]:
+        inputs, plan = super().open_inputs(context), context.catalog.top_up
+        if context.params.generate.wants_pairs() and is_finished(plan):
+            inputs[_PLAN] = read_info(plan)
+        return inputs
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         from prefdata.pipelines.beam.steps import apply_step, gather, spread_buckets
@@ -280,14 +295,6 @@ def _take_stats(context: Context, drawn: Drawn) -> Iterator[Stats]:
 
 def _read_plan(context: Context, bucket: int) -> pl.DataFrame:
     """prompt_id and n, the number of samples that top-up planned; no rows without a plan."""
-    plan = context.catalog.top_up
-    if not context.params.generate.wants_pairs() or not is_finished(plan):
+    if _PLAN not in dict(context.inputs):
         return pl.DataFrame(schema={"prompt_id": pl.String, "n": pl.Int64})
-    buckets = read_info(plan).buckets
-    if buckets != context.buckets:
-        raise TableError(
-            f"{plan.folder}: {buckets} buckets, but {context.buckets} of prompts: made for other "
-            "tables",
-            "Run `prefdata run`, which plans anew, or remove the folder.",
-        )
-    return read_bucket(plan, bucket, context.buckets, ["prompt_id", "n"])
+    return context.read_input(_PLAN, context.catalog.top_up, bucket, ["prompt_id", "n"])

@@ -11,7 +11,8 @@ from prefdata.config.params import Params
 from prefdata.errors import ConfigError
 from prefdata.hashing.ids import digest
 from prefdata.pipelines.beam.shuffle import pack, unpack
-from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.pipelines.stages.base import Context, Outcome, Stage
+from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records import Prompt
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import no_dropped
@@ -36,6 +37,7 @@ class IngestStage(Stage):
     summary = "read, normalise and deduplicate prompts; split train and test"
     section = "ingest"
     table = "prompts"
+    parts = SOURCES
     unit = "rows"
 
     def check(self, context: Context) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
+from pydantic import JsonValue
 
 from prefdata.accounting.judges import count_verdicts
 from prefdata.accounting.stats import Stats, add_usage
@@ -23,9 +24,11 @@ from prefdata.judges.base import Candidates, Judge
 from prefdata.judges.human import HumanJudge
 from prefdata.judges.registry import JUDGES, build_panel
 from prefdata.judges.scored.embedding_reward import EmbeddingRewardJudge
+from prefdata.parts.inputs import describe_settings
 from prefdata.pipelines.beam.shuffle import unpack
 from prefdata.pipelines.stages import demonstrations
-from prefdata.pipelines.stages.base import Context, Outcome, Stage, write_outcome
+from prefdata.pipelines.stages.base import Context, Outcome, Stage
+from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records import Judgment
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import drop_rows
@@ -60,10 +63,22 @@ class JudgeStage(Stage):
     summary = "judge every comparison of a prompt's responses by every judge"
     section = "judge"
     table = "judgments"
+    parts = JUDGES
     unit = "comparisons"
 
     def reads(self, params: Params) -> list[str]:
         return ["prompts", "responses"]
+
+    def settings(self, params: Params) -> dict[str, JsonValue]:
+        panel = build_panel(params.judge.judges)
+        shown = params.judge.demonstrations
+        # The judgments on which judges agree, by the consensus, are shown to them.
+        cycles = {"consensus": describe_settings(params.consensus)} if shown else {}
+        return {
+            "judges": [{**describe_settings(each.config), "name": each.name} for each in panel],
+            "demonstrations": describe_settings(shown) if shown else None,
+            **cycles,
+        }
 
     def requirements(self, params: Params) -> list[Requirement]:
         panel = build_panel(params.judge.judges)

@@ -33,6 +33,8 @@ class PairStage(BucketStage):
     summary = "choose which labelled comparisons become pairs"
     section = "pair"
     table = "pairs"
+    parts = STRATEGIES
+    takes = "labels"
     unit = "comparisons"
 
     def reads(self, params: Params) -> list[str]:

@@ -24,7 +24,15 @@ from prefdata.filters.registry import FILTERS
 from prefdata.pairs.registry import STRATEGIES
 from prefdata.pipelines.stages.base import BucketStage, Context, Outcome
 from prefdata.records.dropped import drop_rows
-from prefdata.tables import Table, read_bucket, write_bucket
+from prefdata.tables import (
+    Table,
+    TableInfo,
+    begin,
+    finish,
+    read_bucket,
+    read_info,
+    write_bucket,
+)
 
 _DROPPING = ("generate", "judge", "consensus", "pair", "filter")
 """The stages in which responses, comparisons and pairs fall out, in order."""
@@ -49,6 +57,17 @@ class TopUpStage(BucketStage):
                 "Set one of them.",
             )
 
+    def list_fitting(self, params: Params) -> list[Params]:
+        """A run that wanted no number of pairs can be topped up, too."""
+        none = {"accepted_per_prompt": None, "target_pairs": None, "max_n": None}
+        generate = params.generate.model_copy(update=none)
+        return [params, params.model_copy(update={"generate": generate})]
+
+    def open_inputs(self, context: Context) -> dict[str, TableInfo]:
+        dropped = {stage: context.catalog.dropped(stage) for stage in _DROPPING}
+        infos = {table.folder: read_info(table) for table in dropped.values()}
+        return {**super().open_inputs(context), **infos}
+
     def output(self, context: Context) -> Table:
         return context.catalog.top_up
 
@@ -68,15 +87,18 @@ class TopUpStage(BucketStage):
 def plan_samples(context: Context) -> WantedPairs:
     """Write each prompt's next number of samples into the finished plan, and return the counts."""
     config, table, reached = context.params.generate, context.catalog.top_up, _count_all(context)
-    frames = [read_bucket(table, b, context.buckets) for b in range(context.buckets)]
+    info = read_info(table)
+    frames = [read_bucket(table, b, info) for b in range(context.buckets)]
     chosen = choose_prompts(pl.concat(frames), config, reached.wanted - reached.pairs)
     more, most = pl.col("drawn") + config.count_samples(), config.max_samples()
     step = pl.min_horizontal(more, most).cast(pl.Int64)
+    begin(table)
+    files = []
     for bucket, frame in enumerate(frames):
         is_chosen = pl.col("prompt_id").is_in(chosen["prompt_id"].implode())
         planned = frame.with_columns(n=pl.when(is_chosen).then(step).otherwise("drawn"))
-        if not planned.equals(frame):
-            write_bucket(table, bucket, context.buckets, planned)
+        files.append(write_bucket(table, bucket, context.buckets, planned))
+    finish(table, info.model_copy(update={"files": files}))
     samples = int(chosen.select((step - pl.col("drawn")).sum()).item())
     return reached.model_copy(update={"topped_up": chosen.height, "samples": samples})
 
@@ -149,9 +171,9 @@ def _list_prompt_reasons(params: Params) -> list[str]:
 def _read_dropped(context: Context, bucket: int) -> pl.DataFrame:
     """stage, prompt_id, reason and fault of all dropped records of the bucket."""
     columns = ["origin", "stage", "reason", "fault"]
+    tables = [context.catalog.dropped(stage) for stage in _DROPPING]
     return pl.concat(
-        read_bucket(context.catalog.dropped(stage), bucket, context.buckets, columns)
-        for stage in _DROPPING
+        context.read_input(table.folder, table, bucket, columns) for table in tables
     ).rename({"origin": "prompt_id"})
 
 

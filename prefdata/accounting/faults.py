@@ -27,7 +27,7 @@ def allows_faults(limit: float, faults: int, rows: int, origins: int) -> bool:
 
 def read_faults(dropped: Table) -> pl.DataFrame:
     """origin, reason and detail of the faulty records that a stage dropped, sorted."""
-    buckets = read_info(dropped).buckets
+    info = read_info(dropped)
     columns = ["origin", "reason", "detail", "fault"]
-    frames = [read_bucket(dropped, bucket, buckets, columns) for bucket in range(buckets)]
+    frames = [read_bucket(dropped, bucket, info, columns) for bucket in range(info.buckets)]
     return pl.concat(frames).filter("fault").drop("fault").sort("origin", "reason", "detail")

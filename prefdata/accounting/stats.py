@@ -12,6 +12,7 @@ from prefdata.errors import AccountingError
 from prefdata.files import storage
 from prefdata.inference.usage import Usage
 from prefdata.records.figure import Figure
+from prefdata.tables import FileInfo
 from prefdata.tables.catalog import Catalog
 
 
@@ -36,7 +37,8 @@ class FilterStats(BaseModel):
 class Stats(BaseModel):
     """Counts of a bucket or, added up, of a stage.
 
-    `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table.
+    `rows_in` and `rows_out` are in the stage's unit, `rows_written` in rows of its table. `files`
+    and `dropped_files` are those of its table and of its dropped records, by bucket.
     `digests`, `shards` and `structure` are the export's, the first two by bucket and by file name,
     `structure` what its rows hold of tools, calls and thoughts; `filters` are the filter
     stage's, by position and kind; `policies` are the samples by policy, where there are several;
@@ -46,6 +48,8 @@ class Stats(BaseModel):
     rows_in: int = 0
     rows_out: int = 0
     rows_written: int = 0
+    files: dict[int, FileInfo] = {}
+    dropped_files: dict[int, FileInfo] = {}
     dropped: dict[str, int] = {}
     faults: int = 0
     usage: dict[str, Usage] = {}
@@ -63,6 +67,8 @@ class Stats(BaseModel):
             rows_in=self.rows_in + other.rows_in,
             rows_out=self.rows_out + other.rows_out,
             rows_written=self.rows_written + other.rows_written,
+            files={**self.files, **other.files},
+            dropped_files={**self.dropped_files, **other.dropped_files},
             dropped=_add_counts(self.dropped, other.dropped),
             faults=self.faults + other.faults,
             usage=add_usage(self.usage, other.usage),

@@ -19,11 +19,11 @@ MAX_PROMPTS = 10_000
 
 def compare_buckets(judgments: Table, responses: Table) -> Iterator[pl.DataFrame]:
     """Rows of `join_differences`, bucket by bucket, without the responses' texts."""
-    buckets = read_info(judgments).buckets
-    for bucket in range(buckets):
+    judged_info, texts_info = read_info(judgments), read_info(responses)
+    for bucket in range(judged_info.buckets):
         columns = ["response_id", "text", "policy", "model"]
-        texts = read_bucket(responses, bucket, buckets, columns)
-        judged = read_bucket(judgments, bucket, buckets, JUDGED)
+        texts = read_bucket(responses, bucket, texts_info, columns)
+        judged = read_bucket(judgments, bucket, judged_info, JUDGED)
         yield join_differences(judged, measure_responses(texts))
 
 

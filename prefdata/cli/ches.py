@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prefdata.ches.which import WHICH_MEASURE
-from prefdata.cli.command import Given, import_beam
+from prefdata.cli.command import Force, Given, import_beam
 from prefdata.errors import ConfigError
 from prefdata.messages.completion import Completion
 from prefdata.reports.progress import open_progress
@@ -86,6 +86,7 @@ def measure_ches(
     dtype: Annotated[str, _option("auto, float32, bfloat16 or float16.", _MODEL)] = "auto",
     device: Annotated[str, _option("auto, cpu, cuda, cuda:1, mps …", _MODEL)] = "auto",
     max_batch_tokens: Annotated[int, _option("The most tokens in a forward pass.", _MODEL)] = 8192,
+    force: Force = False,
 ) -> None:
     """`prefdata ches`."""
     if data is None:
@@ -93,7 +94,7 @@ def measure_ches(
             raise ConfigError("--model and --out are for --data", "Name a dataset with --data.")
         from prefdata.cli.stages import run_one
 
-        run_one(given)
+        run_one(given, force)
         return
     if model is None:
         raise ConfigError("--data needs --model", "Name the model that is to be trained.")

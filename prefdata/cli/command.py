@@ -60,6 +60,15 @@ class Given:
             print_report(report, sys.stdout)
 
 
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Take the tables that it reads as they are, whatever params.yaml says.",
+    ),
+]
+"""The option of a command that runs one stage."""
+
 Run = Callable[..., None]
 """A command: `run(given, **options)`, with the command's own options."""
 

@@ -74,7 +74,7 @@ def check(given: Given) -> None:
 
 def show_status(given: Given) -> None:
     """`prefdata status`."""
-    print_funnel(given, given.load_params(), {})
+    print_funnel(given, given.load_params(), {}, thorough=True)
 
 
 def run_audit(

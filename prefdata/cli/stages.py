@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prefdata.cli import ches
-from prefdata.cli.command import Given, Run, add_command, import_beam
+from prefdata.cli.command import Force, Given, Run, add_command, import_beam
 from prefdata.reports.progress import open_progress
 
 if TYPE_CHECKING:
@@ -121,10 +121,11 @@ def run_filter(
             "remembered.",
         ),
     ] = False,
+    force: Force = False,
 ) -> None:
     """`prefdata filter`."""
     if not dry_run:
-        run_one(given)
+        run_one(given, force)
         return
     params = given.load_params()
     import_beam()
@@ -132,37 +133,40 @@ def run_filter(
     from prefdata.reports.filters import report_dry_run
 
     with open_progress(given.quiet) as progress:
-        stats = dry_run_filters(params, given.beam_arguments, progress)
+        stats = dry_run_filters(params, given.beam_arguments, progress, force)
     given.print_report(report_dry_run(params, stats))
 
 
-def plan_more(given: Given) -> None:
+def plan_more(given: Given, force: Force = False) -> None:
     """`prefdata top-up`."""
     params = given.load_params()
     import_beam()
     from prefdata.pipelines.run import run_top_up
 
     with open_progress(given.quiet) as progress:
-        planned = run_top_up(params, given.beam_arguments, progress)
+        planned = run_top_up(params, given.beam_arguments, progress, force)
         progress.note(planned.describe())
     print_funnel(given, params, {})
 
 
-def run_one(given: Given) -> None:
+def run_one(given: Given, force: Force = False) -> None:
     """`prefdata STAGE`."""
     params = given.load_params()
     import_beam()
     from prefdata.pipelines.run import run_stage
 
     with open_progress(given.quiet) as progress:
-        run = run_stage(given.command, params, given.beam_arguments, progress)
+        run = run_stage(given.command, params, given.beam_arguments, progress, force)
     print_funnel(given, params, run.seconds)
 
 
-def print_funnel(given: Given, params: Params, seconds: dict[str, float]) -> None:
-    """Print the figures of all stages; `seconds` are those of the stages of this run."""
+def print_funnel(
+    given: Given, params: Params, seconds: dict[str, float], thorough: bool = False
+) -> None:
+    """Print the figures of all stages; `seconds` are those of the stages of this run, and
+    `thorough` looks for damage."""
     from prefdata.pipelines.stages.base import TABLES
     from prefdata.pipelines.stages.registry import STAGES
     from prefdata.reports.funnel import report_funnel
 
-    given.print_report(report_funnel(params, STAGES, TABLES, seconds))
+    given.print_report(report_funnel(params, STAGES, TABLES, seconds, thorough=thorough))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from prefdata.config.section import Section
 from prefdata.engines.base import Sampling
@@ -56,6 +56,10 @@ class Policy:
     def draws(self) -> bool:
         """Whether it draws any samples."""
         return self.n != 0 and self.weight != 0
+
+    def describe(self) -> dict[str, JsonValue]:
+        """All its settings, as JSON."""
+        return {**asdict(self), "sampling": self.sampling.model_dump(mode="json")}
 
 
 class PolicyParams(Section):

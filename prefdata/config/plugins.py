@@ -11,7 +11,6 @@ from prefdata.consensus.registry import CONSENSUSES
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.engines.registry import ENGINES
 from prefdata.filters.registry import FILTERS
-from prefdata.hashing.fingerprint import fingerprint
 from prefdata.judges.registry import JUDGES
 from prefdata.pairs.registry import STRATEGIES
 from prefdata.parts import Registry
@@ -26,14 +25,6 @@ def list_plugins(params: Params) -> dict[str, str]:
             group = registry.group.removeprefix("prefdata.")
             plugins[f"{group}.{kind}"] = registry.distributions[kind]
     return {name: plugins[name] for name in sorted(plugins)}
-
-
-def fingerprint_params(params: Params) -> str:
-    """A digest of all settings and the versions of the plugins that they use, as 32 hex characters.
-    The folders of the tables and of the memo do not matter, nor how many versions are kept."""
-    export = params.export.model_copy(update={"keep_versions": 1})
-    counting = params.model_copy(update={"data": "", "memo": None, "export": export})
-    return fingerprint(counting, *map(" ".join, list_plugins(params).items()))
 
 
 def _list_kinds(params: Params) -> Iterator[tuple[Registry[Any], str]]:

@@ -37,17 +37,18 @@ def list_public_settings(params: Params) -> dict[str, JsonValue]:
     settings = params.model_dump(
         mode="json", exclude={"data": True, "memo": True, "export": {"keep_versions": True}}
     )
-    return {name: _redact(value) for name, value in settings.items()}
+    return {name: redact(value) for name, value in settings.items()}
 
 
-def _redact(value: Any, secret: bool = False) -> Any:
+def redact(value: Any, secret: bool = False) -> Any:
+    """Settings without secrets; see `list_public_settings`."""
     if isinstance(value, dict):
         return {
-            str(name): _redact(inner, secret or bool(_SECRET_NAME.search(str(name))))
+            str(name): redact(inner, secret or bool(_SECRET_NAME.search(str(name))))
             for name, inner in value.items()
         }
     if isinstance(value, list):
-        return [_redact(inner, secret) for inner in value]
+        return [redact(inner, secret) for inner in value]
     if not isinstance(value, str):
         return value
     if secret:

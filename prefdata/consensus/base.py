@@ -13,6 +13,7 @@ from prefdata.comparisons.keys import COMPARISON
 from prefdata.comparisons.ties import TOLERANCE, is_tie, prefers_a, prefers_b
 from prefdata.consensus.temperatures import apply_temperatures, load_temperatures
 from prefdata.parts import Part, PartConfig
+from prefdata.parts.inputs import InputPath
 from prefdata.parts.numbers import Count, Fraction, Real
 from prefdata.records.base import fill_columns
 from prefdata.records.judgment import NOT_ANNOTATED, SPEAKER
@@ -37,7 +38,7 @@ class ConsensusConfig(PartConfig):
         0.01, examples=[0.5],
         description="The largest allowed fraction of comparisons that lack judgments.",
     )  # fmt: skip
-    calibration: str | None = Field(
+    calibration: InputPath | None = Field(
         None, examples=["calibration.json"],
         description="File of the judges' temperatures, from prefdata audit --calibrate.",
     )  # fmt: skip

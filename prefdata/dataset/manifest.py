@@ -15,6 +15,7 @@ from prefdata.errors import TableError
 from prefdata.files import storage
 from prefdata.hashing.digests import row_digests
 from prefdata.records.base import SCHEMA_VERSION
+from prefdata.tables.chain import Made
 from prefdata.tables.layout import Asked
 from prefdata.tables.write import is_readable, schema_version
 
@@ -41,13 +42,6 @@ class FileEntry(Entry):
     sha256: str
 
 
-class ModelEntry(Asked):
-    """The requests of a stage to a model, and their cost if each is made once."""
-
-    cost: float | None
-    currency: str | None
-
-
 class PolicyEntry(Entry):
     """A policy that responses were sampled from."""
 
@@ -66,7 +60,7 @@ class StageEntry(Entry):
     rows_in: int
     rows_out: int
     dropped: dict[str, int] = Field(description="Dropped rows by reason.")
-    models: dict[str, ModelEntry] = Field(description='By call, such as "generate policy".')
+    models: dict[str, Asked] = Field(description='By call, such as "generate policy".')
 
 
 class LabelsEntry(Entry):
@@ -87,7 +81,7 @@ class Manifest(Entry):
     content_version: str = Field(description="A digest of the rows alone.")
     prefdata_version: str
     config_fingerprint: str = Field(
-        description="Over all settings and plugins, but not the folders of tables."
+        description="Over all settings, plugins and models that it was made with."
     )
     plugins: dict[str, str] = Field(
         description='Kinds of plugins, such as "judges.loudness", with package and version.'
@@ -114,6 +108,9 @@ class Manifest(Entry):
     stages: list[StageEntry]
     files: list[FileEntry]
     labels: LabelsEntry
+    chain: dict[str, Made] = Field(
+        default={}, description="How each table that it is made of was made, by stage."
+    )
 
 
 def digest_content(rows: pl.DataFrame) -> int:

@@ -20,6 +20,7 @@ from prefdata.dataset.manifest import (
     read_manifest,
 )
 from prefdata.dataset.pointer import CARD, VERSIONS, find_newest, list_versions, name_folder
+from prefdata.dataset.verify import list_damage
 from prefdata.errors import TableError
 from prefdata.files import storage
 
@@ -85,14 +86,9 @@ def publish_version(dataset: str, manifest: Manifest, license: str, keep: int) -
 def is_whole(folder: str) -> bool:
     """Whether the folder holds a completed version whose files are those of its manifest."""
     try:
-        manifest = read_manifest(folder)
+        return not list_damage(folder, read_manifest(folder).files)
     except TableError:
         return False
-    paths = [storage.join(folder, entry.path) for entry in manifest.files]
-    return all(
-        content is not None and hashlib.sha256(content).hexdigest() == entry.sha256
-        for entry, content in zip(manifest.files, storage.read_many(paths), strict=True)
-    )
 
 
 def _holds(folder: str, files: Mapping[str, bytes]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import polars as pl
 from pydantic import BaseModel
 
@@ -9,6 +11,17 @@ from prefdata.engines.base import Operation
 from prefdata.tables.layout import Asked
 
 _TOKENS = ("tokens_in", "tokens_out")
+
+
+class Prices(Protocol):
+    """The prices of a model's tokens."""
+
+    @property
+    def currency(self) -> str: ...
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """The price of these numbers of tokens."""
+        ...
 
 
 class Usage(BaseModel):
@@ -53,12 +66,16 @@ class Usage(BaseModel):
             **{f"cached_{n}": max(0, total[n] - fresh[n]) for n in _TOKENS},
         )
 
-    def count_asked(self) -> Asked:
-        """The part that is the same however often the run was interrupted."""
+    def count_asked(self, prices: Prices | None = None) -> Asked:
+        """The part that is the same however often the run was interrupted, with its cost."""
+        tokens_in = self.tokens_in + self.cached_tokens_in
+        tokens_out = self.tokens_out + self.cached_tokens_out
         return Asked(
             requests=self.requests,
-            tokens_in=self.tokens_in + self.cached_tokens_in,
-            tokens_out=self.tokens_out + self.cached_tokens_out,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost=prices and prices.cost(tokens_in, tokens_out),
+            currency=prices and prices.currency,
         )
 
     def tokens_per_second(self) -> float:

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from prefdata.accounting.stats import Stats, read_stats
 from prefdata.accounting.wanted import count_wanted
+from prefdata.config.freshness import Freshness, Maker, find_freshness
 from prefdata.config.params import Params
-from prefdata.dataset.manifest import read_manifest
+from prefdata.dataset.manifest import Manifest, read_manifest
 from prefdata.errors import TableError
 from prefdata.files import storage
 from prefdata.records.base import Record
@@ -38,14 +39,8 @@ _TOP_UP = "top-up"
 _REWARD_HEAD = "reward-head"
 
 
-class StageRow(Protocol):
+class StageRow(Maker, Protocol):
     """The attributes of a stage that a report uses: its name, and the table that it writes."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def table(self) -> str | None: ...
 
     def is_wanted(self, params: Params) -> bool:
         """Whether a whole run includes this stage."""
@@ -114,6 +109,7 @@ class Funnel(Report):
     dataset: str | None = Field(description="The folder of the published dataset.")
     version: str | None
     splits: dict[str, int]
+    freshness: Freshness
     tables: list[str] = Field(exclude=True)
 
     def blocks(self) -> list[Block]:
@@ -154,7 +150,10 @@ class Funnel(Report):
             yield self.wanted.text
         if self.dataset and self.version:
             splits = ", ".join(f"{split} {rows:,}" for split, rows in self.splits.items())
-            yield f"dataset: {self.dataset} ({splits}), version {self.version[:12]}"
+            why = self.freshness.dataset
+            stale = f"; stale, not what params.yaml makes today ({why})" if why else ""
+            yield f"dataset: {self.dataset} ({splits}), version {self.version[:12]}{stale}"
+        yield from self.freshness.lines()
         yield f"tables: {self.data}/{{{','.join([*self.tables, 'dropped'])}}}"
         if self.seconds:
             yield f"seconds: {', '.join(f'{s} {t:g}' for s, t in self.seconds.items())}"
@@ -165,6 +164,8 @@ def report_funnel(
     stages: Iterable[StageRow],
     records: Mapping[str, type[Record]],
     seconds: Mapping[str, float],
+    *,
+    thorough: bool = False,
 ) -> Funnel:
     """Report on the stages that are done, from their tables.
 
@@ -173,6 +174,7 @@ def report_funnel(
         stages: All stages, in order.
         records: The record type of each table.
         seconds: How long each stage took in this run.
+        thorough: Look for damage, too; see `find_freshness`.
     """
     catalog = Catalog(params.data)
     wanted = [stage for stage in stages if stage.is_wanted(params)]
@@ -184,6 +186,7 @@ def report_funnel(
     }
     head = _report_head(params, catalog)
     calls = [call for stage in figures.values() for call in stage.models.values()]
+    dataset = _read_dataset(catalog)
     return Funnel(
         data=params.data,
         stages=figures,
@@ -193,7 +196,10 @@ def report_funnel(
         wanted=_report_wanted(params, catalog),
         warnings=warn_of_judges(figures[_JUDGE].judges) if _JUDGE in figures else [],
         tables=[stage.table for stage in wanted if stage.table],
-        **_report_dataset(catalog),
+        dataset=catalog.dataset if dataset else None,
+        version=dataset.content_version if dataset else None,
+        splits=dataset.splits if dataset else {},
+        freshness=find_freshness(params, wanted, records, dataset, thorough=thorough),
     )
 
 
@@ -260,10 +266,8 @@ def _report_wanted(params: Params, catalog: Catalog) -> WantedFigures | None:
     )
 
 
-def _report_dataset(catalog: Catalog) -> dict[str, object]:
+def _read_dataset(catalog: Catalog) -> Manifest | None:
     try:
-        manifest = read_manifest(catalog.dataset)
+        return read_manifest(catalog.dataset)
     except TableError:
-        return {"dataset": None, "version": None, "splits": {}}
-    version, splits = manifest.content_version, manifest.splits
-    return {"dataset": catalog.dataset, "version": version, "splits": splits}
+        return None

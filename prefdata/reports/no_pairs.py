@@ -81,8 +81,9 @@ def _name_silent_judge(judgments: Table, info: TableInfo) -> str:
     if max(info.dropped, key=lambda reason: info.dropped[reason]) != "too_few_judgments":
         return ""
     silent: Counter[tuple[str, str]] = Counter()
-    for bucket in range(info.buckets):
-        rows = read_bucket(judgments, bucket, info.buckets, ["judge", "unscored"]).drop_nulls()
+    judged = read_info(judgments)
+    for bucket in range(judged.buckets):
+        rows = read_bucket(judgments, bucket, judged, ["judge", "unscored"]).drop_nulls()
         silent.update(rows.with_columns(rows["unscored"].str.extract(r"^(\w+)")).iter_rows())
     if not silent:
         return ""
@@ -102,8 +103,9 @@ def _name_filter(filtered: Stats) -> str | None:
 def _read_detail(dropped: Table, info: TableInfo) -> str:
     """The detail of the first dropped record of the commonest reason."""
     commonest = max(info.dropped, key=lambda reason: info.dropped[reason])
-    for bucket in range(info.buckets):
-        rows = read_bucket(dropped, bucket, info.buckets, ["reason", "detail"])
+    of_dropped = read_info(dropped)
+    for bucket in range(of_dropped.buckets):
+        rows = read_bucket(dropped, bucket, of_dropped, ["reason", "detail"])
         found = rows.filter(reason=commonest)
         if found.height:
             return str(found["detail"][0]) or commonest

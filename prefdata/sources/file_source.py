@@ -11,6 +11,7 @@ from pydantic import Field
 from prefdata.errors import SourceError
 from prefdata.files.rows import Format, Row, column_names, count_rows, format_of, open_unpacked
 from prefdata.files.rows import read_rows as read_file
+from prefdata.parts.inputs import InputPath
 from prefdata.sources.base import Source, SourceConfig
 
 FORMATS: tuple[Format, ...] = ("jsonl", "json", "parquet")
@@ -19,7 +20,7 @@ FORMATS: tuple[Format, ...] = ("jsonl", "json", "parquet")
 class FileSourceConfig(SourceConfig):
     """The settings of every source that reads one file."""
 
-    path: str = Field(
+    path: InputPath = Field(
         description="A local path or an fsspec URL; .gz, .bz2, .xz and .zst are unpacked.",
         examples=["more.jsonl"],
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.errors import DropRecord
 from prefdata.files.rows import Row
+from prefdata.parts.inputs import InputPath
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.base import NoFault, Source, SourceConfig
 from prefdata.sources.datasets import Dataset, open_dataset
@@ -34,7 +35,7 @@ class ColumnsParams(BaseModel):
 
 class PreferencesConfig(SourceConfig):
     kind: Literal["preferences"] = "preferences"
-    path: str = Field(
+    path: InputPath = Field(
         description="A file (JSONL, JSON, Parquet), a folder of data files, or a hub id.",
         examples=["more.jsonl"],
     )

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from prefdata.errors import DropRecord
 from prefdata.files.rows import Row
+from prefdata.parts.inputs import InputPath
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.base import Source, SourceConfig
 from prefdata.sources.frames import SourceRow
@@ -26,7 +27,7 @@ from prefdata.sources.runs.trees import Parting, SameTurn
 
 class TracesConfig(SourceConfig):
     kind: Literal["traces"] = "traces"
-    path: str = Field(
+    path: InputPath = Field(
         description="A log, a folder of logs, or a pattern of their names.",
         examples=["logs/**/*.jsonl"],
     )
@@ -47,7 +48,7 @@ class TracesConfig(SourceConfig):
         "null: outcome, reward, score, success or resolved, where there is one.",
         examples=["extra.reward"],
     )
-    outcomes: str | None = Field(
+    outcomes: InputPath | None = Field(
         None,
         description="A file (JSONL, JSON, CSV, Parquet) with `run` (session id or file name), "
         "`outcome` and perhaps `task`, for logs that hold no outcome.",

@@ -1,10 +1,11 @@
 """Tables: a folder of Parquet files in hash buckets by prompt id."""
 
-from prefdata.tables.layout import Table, TableInfo, bucket_of, buckets_for
-from prefdata.tables.read import read_bucket, read_info, read_table
+from prefdata.tables.layout import FileInfo, Table, TableInfo, bucket_of, buckets_for
+from prefdata.tables.read import read_bucket, read_info, read_table, read_unfinished
 from prefdata.tables.write import begin, finish, write_bucket
 
 __all__ = [
+    "FileInfo",
     "Table",
     "TableInfo",
     "begin",
@@ -14,5 +15,6 @@ __all__ = [
     "read_bucket",
     "read_info",
     "read_table",
+    "read_unfinished",
     "write_bucket",
 ]

@@ -7,12 +7,14 @@ rows sorted by prompt id, whatever B is.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.files import storage
 from prefdata.records.base import Record
+from prefdata.tables.chain import Made
 
 INFO_NAME = "_table.json"
 PROMPTS_PER_BUCKET = 4096
@@ -28,6 +30,21 @@ class Asked(BaseModel):
     requests: int
     tokens_in: int
     tokens_out: int
+    cost: float | None = Field(None, description="The cost if each is made once; null: no prices.")
+    currency: str | None = None
+
+
+class FileInfo(BaseModel):
+    """A bucket's file, as it was written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
+    sha256: str
+
+    def describes(self, content: bytes | memoryview) -> bool:
+        """Whether the file had this content when it was written."""
+        return hashlib.sha256(content).hexdigest() == self.sha256
 
 
 class TableInfo(BaseModel):
@@ -48,6 +65,28 @@ class TableInfo(BaseModel):
     faults: int = 0
     unit: str
     asked: dict[str, Asked] = Field({}, description='By call, such as "generate policy".')
+    chain: dict[str, Made] | None = Field(
+        None,
+        description="How this table and those before it were made, by stage; null: unknown, in "
+        "tables written before this was kept.",
+    )
+    files: list[FileInfo] | None = Field(
+        None, description="The buckets' files, in order; null: unknown, as for `chain`."
+    )
+    digest: str | None = Field(None, description="Of all the rest, so that damage to it shows.")
+
+    def sign(self) -> TableInfo:
+        """The same with its digest."""
+        content = self.model_dump_json(exclude={"digest"}).encode()
+        return self.model_copy(update={"digest": hashlib.sha256(content).hexdigest()})
+
+    @property
+    def content(self) -> str:
+        """A digest of the table's rows and how they are bucketed; empty where it is unknown."""
+        if self.files is None:
+            return ""
+        digests = "".join(file.sha256 for file in self.files)
+        return hashlib.sha256(f"{self.record} {digests}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 
 import polars as pl
@@ -18,7 +19,7 @@ from prefdata.records.base import (
     parquet_schema,
     polars_schema,
 )
-from prefdata.tables.layout import Table, TableInfo
+from prefdata.tables.layout import FileInfo, Table, TableInfo
 
 
 def begin(table: Table) -> None:
@@ -39,11 +40,13 @@ def begin(table: Table) -> None:
     storage.remove(table.info_path)
 
 
-def write_bucket(table: Table, bucket: int, buckets: int, rows: pl.DataFrame) -> None:
-    """Sort the rows, check them against the record, and put the bucket's file in place."""
+def write_bucket(table: Table, bucket: int, buckets: int, rows: pl.DataFrame) -> FileInfo:
+    """Sort the rows, check them against the record, and put the bucket's file in place. Returns
+    what `finish` is to know of it."""
     path = table.bucket_path(bucket, buckets)
     content = encode(table.record, rows, where=path) if rows.height else _empty(table.record)
     storage.write_bytes(path, content, durable=False)
+    return FileInfo(rows=rows.height, sha256=hashlib.sha256(content).hexdigest())
 
 
 @cache
@@ -90,7 +93,7 @@ def finish(table: Table, info: TableInfo) -> None:
     for name in storage.list_names(table.folder):
         if name.endswith((".parquet", ".tmp")) and name not in current:
             storage.remove(storage.join(table.folder, name))
-    storage.write_bytes(table.info_path, info.model_dump_json(indent=1).encode() + b"\n")
+    storage.write_bytes(table.info_path, info.sign().model_dump_json(indent=1).encode() + b"\n")
 
 
 def schema_version(info: bytes) -> object:

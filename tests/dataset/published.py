@@ -11,7 +11,6 @@ from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.manifest import (
     LabelsEntry,
     Manifest,
-    ModelEntry,
     StageEntry,
     compute_version,
     describe_file,
@@ -24,6 +23,7 @@ from prefdata.files import storage
 from prefdata.messages.columns import CALLS, fill_messages
 from prefdata.records import SCHEMA_VERSION, FilteredPair
 from prefdata.records.base import fill_columns
+from prefdata.tables.layout import Asked
 from prefdata.tables.write import encode
 
 BUCKETS = 2
@@ -102,9 +102,7 @@ def publish(
         rows_in=pairs.height + 2,
         rows_out=pairs.height,
         dropped={"below_margin": 2},
-        models={
-            "policy": ModelEntry(requests=1, tokens_in=2, tokens_out=3, cost=None, currency=None)
-        },
+        models={"policy": Asked(requests=1, tokens_in=2, tokens_out=3, cost=None, currency=None)},
     )
     manifest = Manifest(
         plugins={},

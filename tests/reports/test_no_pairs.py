@@ -71,6 +71,7 @@ def explain(
         schema = polars_schema(Dropped)
         write_bucket(dropped[stage], 0, 1, pl.DataFrame([g.model_dump() for g in gone], schema))
         finish(tables[stage], info)
+        finish(dropped[stage], info.model_copy(update={"record": "Dropped"}))
     return explain_no_pairs(params, tables, dropped, filtered or Stats())
 
 

@@ -123,7 +123,7 @@ def test_a_damaged_bucket_is_named(
     path = Path(prompts.bucket_path(0, 2))
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(TableError, match=r"bucket-00000-of-00002\.parquet: damaged"):
-        read_bucket(prompts, 0, 2)
+        read_bucket(prompts, 0, read_info(prompts))
     said = fails(capsys, params, "generate")
     assert "bucket-00000-of-00002.parquet: damaged" in said
     assert "remedy: Restore the file, or run the stage again." in said

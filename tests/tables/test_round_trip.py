@@ -18,14 +18,15 @@ from prefdata.errors import TableError
 from prefdata.records import RECORDS, SCHEMA_VERSION, Pair, Prompt, Record
 from prefdata.records.base import arrow_schema, parquet_schema, polars_schema
 from prefdata.tables import (
+    FileInfo,
     Table,
     TableInfo,
     begin,
     bucket_of,
     finish,
-    read_bucket,
     read_info,
     read_table,
+    read_unfinished,
     write_bucket,
 )
 from prefdata.tables.write import encode
@@ -85,12 +86,14 @@ def test_rows_come_back_and_their_order_leaves_no_trace(
     schema = polars_schema(record)
     with tempfile.TemporaryDirectory() as folder:
         table = Table(folder, record)
-        write_bucket(table, 0, 1, pl.DataFrame(rows, schema=schema))
+        file = write_bucket(table, 0, 1, pl.DataFrame(rows, schema=schema))
         first = Path(table.bucket_path(0, 1)).read_bytes()
-        back = read_bucket(table, 0, 1)
+        back = read_unfinished(table, 0, 1)
+        assert file.rows == len(rows)
+        assert file.describes(first)
         write_bucket(table, 0, 1, pl.DataFrame(other, schema=schema))
         assert Path(table.bucket_path(0, 1)).read_bytes() == first
-        some = read_bucket(table, 0, 1, list(record.sort_by))
+        some = read_unfinished(table, 0, 1, list(record.sort_by))
     assert back.schema == schema
     assert back.to_dicts() == sorted(rows, key=lambda row: [row[n] for n in record.sort_by])
     assert some.equals(back.select(record.sort_by))
@@ -128,7 +131,7 @@ def test_neither_chunks_nor_the_order_of_columns_leave_a_trace() -> None:
 def test_a_bucket_without_rows_keeps_its_columns(record: type[Record], tmp_path: Path) -> None:
     table = Table(str(tmp_path), record)
     write_bucket(table, 0, 1, pl.DataFrame(schema=polars_schema(record)))
-    back = read_bucket(table, 0, 1)
+    back = read_unfinished(table, 0, 1)
     assert back.height == 0
     assert back.schema == polars_schema(record)
 
@@ -163,14 +166,15 @@ def test_rows_that_are_no_such_records_are_not_written(
 def write_table(folder: Path, rows: list[dict[str, Any]], buckets: int) -> Table:
     table = Table(str(folder), Prompt)
     begin(table)
+    files = []
     for bucket in range(buckets):
         inside = [row for row in rows if bucket_of(row["prompt_id"], buckets) == bucket]
-        write_bucket(table, bucket, buckets, frame(inside))
-    finish(table, info(buckets, len(rows)))
+        files.append(write_bucket(table, bucket, buckets, frame(inside)))
+    finish(table, info(buckets, len(rows), files))
     return table
 
 
-def info(buckets: int, rows: int) -> TableInfo:
+def info(buckets: int, rows: int, files: list[FileInfo]) -> TableInfo:
     return TableInfo(
         record="Prompt",
         schema_version=SCHEMA_VERSION,
@@ -179,6 +183,7 @@ def info(buckets: int, rows: int) -> TableInfo:
         rows_in=rows,
         rows_out=rows,
         unit="rows",
+        files=files,
     )
 
 
@@ -203,7 +208,7 @@ def test_finishing_removes_what_an_earlier_bucketing_left(tmp_path: Path) -> Non
         "bucket-00001-of-00002.parquet",
         "notes.txt",
     ]
-    assert read_info(table) == info(2, 10)
+    assert sum(file.rows for file in read_info(table).files or ()) == read_info(table).rows == 10
     assert read_table(table).height == 10
 
 
@@ -228,4 +233,4 @@ def test_another_records_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="holds Prompt, not Pair"):
         read_info(Table(str(tmp_path), Pair))
     with pytest.raises(TableError, match="columns are not those of Pair"):
-        read_bucket(Table(str(tmp_path), Pair), 0, 1)
+        read_unfinished(Table(str(tmp_path), Pair), 0, 1)

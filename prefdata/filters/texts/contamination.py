@@ -14,6 +14,7 @@ from prefdata.files.rows import guess_format, read_values
 from prefdata.filters.base import Texts
 from prefdata.filters.subjects import Subject
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
+from prefdata.parts.inputs import InputPath
 from prefdata.parts.numbers import Whole
 from prefdata.text.shingles import hash_runs
 from prefdata.text.words import split_words
@@ -30,7 +31,7 @@ class ContaminationConfig(TextFilterConfig):
         description="The texts to examine.",
         examples=[["rejected"]],
     )
-    files: list[str] = Field(
+    files: list[InputPath] = Field(
         min_length=1,
         description="Evaluation sets: JSONL, JSON, CSV, Parquet, or plain text, one text per line; "
         "compressed too.",

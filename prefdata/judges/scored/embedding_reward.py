@@ -11,6 +11,7 @@ from prefdata.engines.base import Requirement, Settings
 from prefdata.inference.loop import Inference
 from prefdata.inference.vectors import matrix
 from prefdata.judges.base import Candidates, Judge, JudgeConfig, from_rewards
+from prefdata.parts.inputs import InputPath
 from prefdata.reward_head.files import check_embedder, load_head
 from prefdata.reward_head.head import RewardHead
 from prefdata.text.transcript import transcript
@@ -23,7 +24,7 @@ class EmbeddingRewardConfig(JudgeConfig):
         description="The embedder's name; the head has to be trained on its embeddings.",
         examples=["other"],
     )
-    head: str = Field(
+    head: InputPath = Field(
         "data/reward_head",
         description="The folder of the head, which `prefdata reward-head` trains.",
         examples=["data/other_head"],

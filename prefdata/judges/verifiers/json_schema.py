@@ -13,12 +13,13 @@ from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.bounded import check_rows
 from prefdata.judges.checking.fences import find_json_blocks
 from prefdata.judges.checking.verifier import CHECKED, Verifier
+from prefdata.parts.inputs import InputPath
 from prefdata.parts.numbers import CpuSeconds
 
 
 class JsonSchemaConfig(JudgeConfig):
     kind: Literal["json_schema"] = "json_schema"
-    file: str | None = Field(
+    file: InputPath | None = Field(
         None,
         description="A file with a JSON Schema; null: the prompt's ground truth is one.",
         examples=["schema.json"],

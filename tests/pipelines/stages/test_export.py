@@ -17,7 +17,7 @@ from prefdata.dataset.manifest import read_manifest
 from prefdata.pipelines.run import run_flow
 from prefdata.records import Response, StructuredPreference
 from prefdata.records.base import parquet_schema
-from prefdata.tables import Table, read_bucket, read_info, write_bucket
+from prefdata.tables import Table, finish, read_bucket, read_info, write_bucket
 
 SIDES_AND_PROMPT = ("prompt", "chosen", "rejected")
 
@@ -73,14 +73,17 @@ def thoughtful(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("thoughtful")
     shutil.copytree(data, folder / "data")
     responses = Table(str(folder / "data" / "responses"), Response)
-    buckets = read_info(responses).buckets
+    info = read_info(responses)
+    files = list(info.files or ())
     chosen = pl.read_parquet(data / "filtered/*.parquet").sort("pair_id")["chosen_id"][0]
-    for bucket in range(buckets):
-        rows = read_bucket(responses, bucket, buckets)
+    for bucket in range(info.buckets):
+        rows = read_bucket(responses, bucket, info)
         if chosen in rows["response_id"]:
             of_it = pl.col("response_id") == chosen
             thoughts = pl.when(of_it).then(pl.lit("It depends.")).otherwise("thoughts")
-            write_bucket(responses, bucket, buckets, rows.with_columns(thoughts=thoughts))
+            changed = rows.with_columns(thoughts=thoughts)
+            files[bucket] = write_bucket(responses, bucket, info.buckets, changed)
+    finish(responses, info.model_copy(update={"files": files}))
     return folder
 
 
