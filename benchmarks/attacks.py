@@ -7,6 +7,8 @@
 - hangs: inputs that took longer than 20 s.
 - kills, identical, asked_again: those of kills.py, which is a benchmark of its own.
 
+The exit code is 1 if a flip was accepted, or an input ended in a traceback or a hang.
+
     python benchmarks/attacks.py            2,000 flips, 5,000 inputs, 30 kills
     python benchmarks/attacks.py --quick    60 flips, 350 inputs, no kills: a test makes them
 """
@@ -215,6 +217,8 @@ def main() -> None:
     named = ("kills", "identical", "asked_again", "seconds_lost_max")
     kept = {name: killed[name] for name in named if name in killed}
     report(benchmark="attacks", **figures, **kept, seconds=round(time.monotonic() - started, 1))
+    if figures["flips_accepted"] or figures["tracebacks"] or figures["hangs"]:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
