@@ -79,6 +79,16 @@ PREFERENCES: list[dict[str, Any]] = [
     {"instruction": "Why?", "input": "", "output_1": "a", "output_2": "b", "preference": 1},
 ]  # fmt: skip
 
+_REPLIES = [
+    {"message_id": text, "text": text, "role": "assistant", "rank": rank, "replies": []}
+    for rank, text in enumerate(("Far.", "Near."))
+]
+TREE: dict[str, Any] = {
+    "message_tree_id": "t",
+    "tree_state": "ready_for_export",
+    "prompt": {"message_id": "t", "text": "How far?", "role": "prompter", "replies": _REPLIES},
+}
+
 _STEP = {"step_id": 2, "source": "agent", "message": "I look.", "model_name": "m"}
 _TOOL_CALLS = [{"tool_call_id": "c1", "function_name": "bash", "arguments": {"command": "ls"}}]
 _OBSERVED = {"results": [{"source_call_id": "c1", "content": "a.py"}]}

@@ -182,7 +182,7 @@ def fuzz_importers(draw: Draw, folder: str) -> None:
         at = draw.randrange(len(rows))
         rows[at] = mutate(rows[at], draw)
     else:
-        row = draw.choice(seeds.PREFERENCES)
+        row = seeds.TREE if kind == "oasst" else draw.choice(seeds.PREFERENCES)
         rows = [row, mutate(row, draw)] if draw.random() < 0.8 else [mutate(row, draw), row]
     read_source({"kind": kind, "path": write_rows(folder, rows, draw)})
 
