@@ -193,7 +193,9 @@ def flip_memo(folder: Path, count: int) -> int:
 def flip_dataset(folder: Path, count: int) -> int:
     """Flip bits of the newest version: its shards, and what says which files it has."""
     version = Path(find_newest(str(folder / "data/dataset")))
-    files = sorted(p for p in version.rglob("*") if p.is_file() and p.name != "README.md")
+    # The card and params.yaml only repeat, for people, what the manifest holds.
+    shown = ("README.md", "params.yaml")
+    files = sorted(p for p in version.rglob("*") if p.is_file() and p.name not in shown)
 
     def read() -> Any:
         whole = is_whole(str(version))
