@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import orjson
 import polars as pl
+import yaml
 
 from prefdata.ches.measure import COLUMNS
 from prefdata.cli.ches_rows import find_reasons, join_pairs, read_dataset
@@ -35,7 +36,7 @@ from prefdata.tables.catalog import Catalog
 SUGGESTED = 0.9
 """If no limit is asked for, the report shows what keeping this share would drop."""
 
-SCORES, REPORT, TABLES = "scores.parquet", "report.json", "tables"
+SCORES, REPORT, TABLES, CARD = "scores.parquet", "report.json", "tables", "README.md"
 
 _WHERE = "prefdata ches"
 
@@ -241,6 +242,9 @@ def _write(
         kept = scores.filter("keep")
         extra = kept.select(COLUMNS) if add_columns else None
         storage.write_bytes(paths["filtered"], dataset.copy(kept["row"].to_list(), extra))
+    # Without it, `load_dataset` on the folder would read all Parquet files together.
+    loaded = SCORES if dataset is None else dataset.file
+    storage.write_bytes(storage.join(out, CARD), _make_card(loaded))
     none = reasons.select("row", "reason", "detail")
     sink = io.BytesIO()
     pl.concat([scores, none], how="diagonal").sort("row").write_parquet(sink, compression="zstd")
@@ -251,3 +255,9 @@ def _write(
     content = orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n"
     storage.write_bytes(paths["report"], content)
     return paths
+
+
+def _make_card(file: str) -> bytes:
+    """README.md of a folder of which `load_dataset` is to read one file."""
+    configs = [{"config_name": "default", "data_files": file}]
+    return f"---\n{yaml.safe_dump({'configs': configs})}---\n".encode()

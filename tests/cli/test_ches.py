@@ -50,6 +50,10 @@ def test_the_limit_decides_what_the_filtered_copy_holds(
     limit = said["choice"]["limit"]
     assert (scores["ches_normalized"] <= limit).to_list() == keep
     assert json.loads((out / "report.json").read_bytes())["choice"] == said["choice"]
+    # What loads the folder gets the copy, not the scores.
+    loaded = pytest.importorskip("datasets").load_dataset(str(out), split="train")
+    assert loaded.num_rows == 28
+    assert "ches" not in loaded.column_names
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
