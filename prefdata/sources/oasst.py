@@ -10,6 +10,7 @@ from pydantic import Field
 
 from prefdata.errors import DropRecord
 from prefdata.files.rows import Row, format_of, open_unpacked, read_rows
+from prefdata.parts.inputs import InputPath
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.base import NoFault, Source, SourceConfig
 from prefdata.sources.file_source import FORMATS
@@ -24,7 +25,7 @@ _ROLES = {"prompter": "user", "assistant": "assistant"}
 
 class OasstConfig(SourceConfig):
     kind: Literal["oasst"] = "oasst"
-    path: str = Field(
+    path: InputPath = Field(
         description="A file of trees, one per row (JSONL, JSON, Parquet), compressed or not.",
         examples=["more.jsonl"],
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from prefdata.errors import DropRecord
 from prefdata.files.rows import Row, format_of, open_unpacked, read_rows
+from prefdata.parts.inputs import InputPath
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.base import NoFault, Source, SourceConfig
 from prefdata.sources.file_source import FORMATS
@@ -22,7 +23,7 @@ _NOT_RATED = (None, "", "N/A")
 
 class UltraFeedbackConfig(SourceConfig):
     kind: Literal["ultrafeedback"] = "ultrafeedback"
-    path: str = Field(
+    path: InputPath = Field(
         description="A file of UltraFeedback's rows (JSONL, JSON, Parquet), compressed or not.",
         examples=["more.jsonl"],
     )
