@@ -126,7 +126,8 @@ def _list_aspects(row: Any) -> Iterator[_Aspect | DropRecord]:
     names = {name for each in completions for name in _read_annotations(each)}
     if any(each.get("overall_score") not in _NOT_RATED for each in completions):
         names.add(OVERALL)
-    for name in sorted(names) or [None]:
+    aspects: list[str | None] = [*sorted(names)]
+    for name in aspects or [None]:
         yield _Aspect(row.get("instruction"), completions, name)
 
 
