@@ -157,7 +157,7 @@ def test_a_run_that_stops_takes_up_no_more_batches(
     root: Path, engine: TransformersEngine, operation: Operation
 ) -> None:
     small = made(root, max_batch_tokens=200)
-    for name in ("model", "tokenizer", "ends", "max_length"):
+    for name in ("model", "tokenizer", "encoder", "ends", "max_length"):
         setattr(small, name, getattr(engine, name))
     asked = rows([f"What is {i} + {i}?" for i in range(20)])
     asked = asked.select("key", *OPERATIONS[operation].request)

@@ -24,7 +24,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "critique": {"trace_tokens": 60, "temperature": 1.0},
     "hindsight": {"trace_tokens": 160, "temperature": 1.0},
     "honesty": {"policy": "judge", "samples": 2, "max_tokens": 32},
-    "reasoning": {"trace_tokens": 60, "temperature": 1.0},
+    "reasoning": {"trace_tokens": 120, "temperature": 1.0},
     "safety": {"harms": ["violence", "lies"]},
 }
 
