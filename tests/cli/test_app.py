@@ -108,7 +108,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
 def test_an_error_says_what_to_do_and_gives_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise TooManyFaulty("3 of 4 are faulty", "Mend them.")
 
     monkeypatch.setattr(inspection, "print_funnel", fail)
@@ -121,7 +121,7 @@ def test_an_error_says_what_to_do_and_gives_its_exit_code(
 def test_no_error_reaches_the_terminal_raw(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ModelError("the server said: \x1b]0;owned\x07\u202e", "Ask\x9b2J it.")
 
     monkeypatch.setattr(inspection, "print_funnel", fail)
@@ -142,7 +142,7 @@ def test_no_error_reaches_the_terminal_raw(
 def test_an_interrupted_command_says_that_it_can_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(inspection, "print_funnel", interrupt)

@@ -246,7 +246,11 @@ def test_agreement_without_confidence_of_each_makes_no_label() -> None:
         ("hierarchical", {"criteria": [{"judge": "tow"}]}, "'tow'"),
         ("hierarchical", {"criteria": []}, "criteria"),
         ("weighted_sum", {"weights": {"helpfulness": 0.0}}, "one weight above 0"),
-        ("weighted_sum", {"weights": {"helpfulness": 1.0, "safety": -1.0}}, "greater than or equal to 0"),
+        (
+            "weighted_sum",
+            {"weights": {"helpfulness": 1.0, "safety": -1.0}},
+            "greater than or equal to 0",
+        ),
         ("log_sigmoid_sum", {"rewards": ["no"]}, "'no'"),
         ("strength", {"flip_below": -0.1}, "keep_above"),
         ("agreement_ranking", {"rankers": ["pairwise"]}, "rankers"),
