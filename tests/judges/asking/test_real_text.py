@@ -23,7 +23,7 @@ KINDS = [k for k, j in JUDGES.parts.items() if "verdict" in j.config_type.model_
 SHORT: dict[str, dict[str, Any]] = {
     "critique": {"trace_tokens": 60, "temperature": 1.0},
     "hindsight": {"trace_tokens": 160, "temperature": 1.0},
-    "honesty": {"policy": "judge", "samples": 2, "max_tokens": 32},
+    "honesty": {"policy": "judge", "samples": 2, "max_tokens": 16},
     "reasoning": {"trace_tokens": 120, "temperature": 1.0},
     "safety": {"harms": ["violence", "lies"]},
 }

@@ -35,9 +35,9 @@ JOBS = {
     ],
 }
 STAGES = {
-    "multi_processing": ("judge", "filter"),
+    "multi_processing": ("judge",),
     "portable, in this process": ("generate", "judge", "ches", "pair", "augment"),
-    "portable": ("ingest", "filter", "export"),
+    "portable": ("ingest", "filter"),
 }
 """Stages of every shape, by cycles, by key and by side inputs, as each starts its processes or its
 job server anew."""
