@@ -19,6 +19,9 @@ from polars_hash import CryptographicHashingNameSpace
 
 from prefdata.records.message import STRUCTURE
 
+_SUMMED_DIGITS = 14
+"""Of each text's digest: 56 bits, so that the sum over a few columns fits 64."""
+
 
 def row_digests(
     rows: pl.DataFrame, columns: Sequence[str], *context: str, optional: Sequence[str] = ()
@@ -44,8 +47,11 @@ def row_digests(
 
 def digest_texts(texts: Sequence[pl.Expr]) -> pl.Expr:
     """SHA-256 of several columns of texts, in any order, as 64 hex characters."""
-    each = pl.concat_list(_sha256(text) for text in texts).list.sort()
-    return _sha256(each.list.join(""))
+    # A sum does not depend on the order, and costs a tenth of sorting lists.
+    total = pl.sum_horizontal(
+        _sha256(text).str.head(_SUMMED_DIGITS).str.to_integer(base=16) for text in texts
+    )
+    return _sha256(total.cast(pl.String))
 
 
 def _drop_empty_structure(column: pl.Series) -> pl.Series:

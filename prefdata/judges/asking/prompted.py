@@ -127,7 +127,13 @@ class PromptedJudge(Judge):
         if not filled or not self.config.fenced:
             return fill_template(template, **filled)
         filled.setdefault("boundary", derive_boundary(*filled.values()))
-        return fill_template(fence_blocks(template), **filled)
+        fenced, columns = fence_blocks(template), {each: pl.col(each) for each in filled}
+
+        def fill_batch(batch: pl.Series) -> pl.Series:
+            return batch.struct.unnest().select(fill_template(fenced, **columns)).to_series()
+
+        # The boundary stands in every title: as an expression it would be derived for each.
+        return pl.struct(**filled).map_batches(fill_batch, return_dtype=pl.String)
 
     def ask(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:
         """Ask for a verdict at the end of a conversation of these turns.
