@@ -133,7 +133,8 @@ class PromptedJudge(Judge):
             return batch.struct.unnest().select(fill_template(fenced, **columns)).to_series()
 
         # The boundary stands in every title: as an expression it would be derived for each.
-        return pl.struct(**filled).map_batches(fill_batch, return_dtype=pl.String)
+        named = pl.struct(value.alias(each) for each, value in filled.items())
+        return named.map_batches(fill_batch, return_dtype=pl.String)
 
     def ask(self, inference: Inference, rows: pl.DataFrame, *contents: pl.Expr) -> pl.DataFrame:
         """Ask for a verdict at the end of a conversation of these turns.
