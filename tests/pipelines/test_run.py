@@ -93,7 +93,7 @@ def test_another_consensus_labels_anew_and_asks_no_model(
         yield
 
     monkeypatch.setattr(scripted.ScriptedEngine, "_batches", refuse)
-    surer = params.consensus.model_copy(update={"min_confidence": 0.7})
+    surer = params.consensus.model_copy(update={"min_confidence": 0.8})
     params = params.model_copy(update={"consensus": surer})
     # It is the consensus stage and those after it that have something to do.
     after = ("consensus", "pair", "augment", "filter", "export")

@@ -155,7 +155,8 @@ def test_an_evaluation_file_is_read_once_for_all_buckets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = {"judges": [{"kind": "pairwise", "model": "policy"}]}
-    folder = prepare(tmp_path, 20, generate={"n": 2}, judge=judge, buckets=16)
+    pair = {"strategy": {"kind": "best_worst"}}
+    folder = prepare(tmp_path, 20, generate={"n": 2}, judge=judge, pair=pair, buckets=16)
     read: list[str] = []
     plain = storage.open_file
 

@@ -213,7 +213,7 @@ def die_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ScriptedEngine, "_batches", dying)
 
 
-@pytest.mark.parametrize("after", [3, 7])
+@pytest.mark.parametrize("after", [3, 5])
 def test_a_run_that_died_in_any_round_comes_to_the_same(
     whole: Path, another: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
