@@ -87,20 +87,16 @@ class OasstSource(Source):
         ranked = [n for n, reply in enumerate(value.replies) if reply.get("rank") is not None]
         ranks = [_read_rank(value.replies[n]["rank"]) for n in ranked]
         place = {rank: float(number) for number, rank in enumerate(sorted(set(ranks)), 1)}
-        responses, annotation = [], None
-        for chosen in (ranked, [n for n in range(len(texts)) if n not in ranked]):
-            some, of_them = annotate(
-                turns,
-                [Turn("assistant", texts[n]) for n in chosen],
-                [place.get(value.replies[n].get("rank", -1), 0.0) for n in chosen],
-                kind="ranking",
-                annotator=self.config.annotator,
-                models=[_name_model(value.replies[n]) for n in chosen],
-            )
-            responses += some
-            annotation = of_them if chosen is ranked and len(ranked) > 1 else annotation
-        responses.sort(key=lambda response: response["response_id"])
-        return SourceRow(turns, None, None, responses, annotation)
+        responses, annotation = annotate(
+            turns,
+            [Turn("assistant", text) for text in texts],
+            [place.get(reply.get("rank", -1)) for reply in value.replies],
+            kind="ranking",
+            annotator=self.config.annotator,
+            models=[_name_model(reply) for reply in value.replies],
+        )
+        ranking = annotation if len(ranked) > 1 else None
+        return SourceRow(turns, None, None, responses, ranking)
 
     def _walk_trees(self) -> Iterator[Row]:
         """Every message of a prompter in every tree, and what is no tree."""

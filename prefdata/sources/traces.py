@@ -113,21 +113,15 @@ class TracesSource(Source):
     def parse(self, value: Any, max_prompt_chars: int) -> SourceRow:
         assert isinstance(value, Parting)
         turns = clean_conversation(value.turns, max_prompt_chars, value.tools)
-        responses, annotation = [], None
-        for rated in (True, False):
-            choices = [c for c in value.choices if (c.outcome is not None) == rated]
-            some, of_them = annotate(
-                turns,
-                [check_response(choice.turn, "the next turn") for choice in choices],
-                [choice.outcome or 0.0 for choice in choices],
-                kind="rating",
-                annotator=self.config.annotator,
-                models=[choice.model for choice in choices],
-                tools=value.tools,
-            )
-            responses += some
-            annotation = of_them if rated and choices else annotation
-        responses.sort(key=lambda response: response["response_id"])
+        responses, annotation = annotate(
+            turns,
+            [check_response(choice.turn, "the next turn") for choice in value.choices],
+            [choice.outcome for choice in value.choices],
+            kind="rating",
+            annotator=self.config.annotator,
+            models=[choice.model for choice in value.choices],
+            tools=value.tools,
+        )
         return SourceRow(turns, None, None, responses, annotation, value.tools)
 
     def _read_tasks(self) -> Iterator[Parting | Outcast]:

@@ -94,22 +94,15 @@ class UltraFeedbackSource(Source):
         }
         if len(first) < 2:
             raise NoFault("too_few_responses", f"{len(first)} different; a comparison needs two")
-        ratings = {text: _read_rating(each, value.name) for text, each in first.items()}
-        rated = [text for text in first if ratings[text] is not None]
-        responses, annotation = [], None
-        for some in (rated, [text for text in first if text not in rated]):
-            found, of_them = annotate(
-                turns,
-                [Turn("assistant", text) for text in some],
-                [ratings[text] or 0.0 for text in some],
-                kind="rating",
-                annotator=self.config.annotator,
-                models=[_name_model(first[text]) for text in some],
-                dimension=value.name,
-            )
-            responses += found
-            annotation = of_them if some is rated and rated else annotation
-        responses.sort(key=lambda response: response["response_id"])
+        responses, annotation = annotate(
+            turns,
+            [Turn("assistant", text) for text in first],
+            [_read_rating(completion, value.name) for completion in first.values()],
+            kind="rating",
+            annotator=self.config.annotator,
+            models=[_name_model(completion) for completion in first.values()],
+            dimension=value.name,
+        )
         return SourceRow(turns, None, None, responses, annotation)
 
 

@@ -20,9 +20,9 @@ from prefdata.sources.rows.messages import read_response
 _THUMBS = {"up": 1.0, "down": 0.0, 1: 1.0, 0: 0.0}
 """The values of a thumb; as keys, True equals 1 and False equals 0."""
 
-AnnotatedResponses = tuple[list[dict[str, Any]], dict[str, Any]]
+AnnotatedResponses = tuple[list[dict[str, Any]], dict[str, Any] | None]
 """Responses in the columns of `ExistingResponse`, and one annotation of them in those of
-`Annotation`."""
+`Annotation`; None where nobody annotated any."""
 
 
 class AnnotationsParams(BaseModel):
@@ -130,7 +130,7 @@ def read_annotation(
 def annotate(
     turns: Sequence[Turn],
     responses: Sequence[Turn],
-    values: Sequence[float],
+    values: Sequence[float | None],
     kind: AnnotationKind,
     annotator: str,
     models: Sequence[str | None] = (),
@@ -143,7 +143,7 @@ def annotate(
     Args:
         turns: The prompt, normalised.
         responses: The responses, no two alike.
-        values: One per response, as in `Annotation`.
+        values: One per response, as in `Annotation`; None: nobody annotated it.
         kind: The kind of the annotation.
         annotator: The annotator's id.
         models: The model that wrote each response; left out: unknown.
@@ -154,6 +154,7 @@ def annotate(
     prompt = prompt_id((turn[:2] for turn in turns), encode_structure(turns, tools))
     ids = [identify_response(prompt, response) for response in responses]
     order = sorted(range(len(responses)), key=ids.__getitem__)
+    annotated = [n for n in order if values[n] is not None]
     authors = models or [None] * len(responses)
     return (
         [
@@ -171,9 +172,11 @@ def annotate(
             "group": group,
             "kind": kind,
             "dimension": dimension,
-            "responses": [ids[n] for n in order],
-            "values": [values[n] for n in order],
-        },
+            "responses": [ids[n] for n in annotated],
+            "values": [values[n] for n in annotated],
+        }
+        if annotated
+        else None,
     )
 
 
