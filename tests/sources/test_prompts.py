@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import tempfile
 from pathlib import Path
 
 import orjson
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from prefdata.hashing.ids import fraction, prompt_id
@@ -68,10 +69,14 @@ lines = (
 
 @settings(max_examples=100)
 @given(st.lists(lines, max_size=8), st.sampled_from(["prompts", "hh"]))
+@example([codecs.BOM_UTF8], "prompts")
+@example([codecs.BOM_UTF8 + b'{"prompt":"x"}', codecs.BOM_UTF8], "prompts")
 def test_every_line_is_a_prompt_or_dropped(made: list[bytes], kind: str) -> None:
     """Whatever the bytes: nothing crashes, nothing is lost, and both fit their tables."""
     content = b"\n".join(made)
-    held = [n for n, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+    # A byte order mark at the file's beginning is no part of its first line.
+    plain = content.removeprefix(codecs.BOM_UTF8)
+    held = [n for n, line in enumerate(plain.split(b"\n"), 1) if line.strip()]
     prompts, dropped = ingest({"a.jsonl": content}, kind)
     places = [*prompts["origin"], *dropped["origin"]]
     assert sorted(int(p.rsplit(":", 1)[1]) for p in places) == held
