@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from prefdata.comparisons.keys import COMPARISON
@@ -65,3 +67,10 @@ def join_judgments(pairs: pl.DataFrame, turned: pl.DataFrame) -> pl.DataFrame:
     return pairs.join(listed, on=_PAIR, how="left", maintain_order="left").with_columns(
         pl.col("judgments").fill_null([])
     )
+
+
+def list_judgments(pairs: pl.DataFrame, keys: Sequence[str] = _PAIR) -> pl.DataFrame:
+    """One row per judgment in `judgments` of the pairs, in their order: the keys and the fields of
+    `PairJudgment`."""
+    rows = pairs.select(*keys, "judgments").filter(pl.col("judgments").list.len() > 0)
+    return rows.explode("judgments", empty_as_null=False).unnest("judgments")

@@ -58,10 +58,3 @@ def compute_margin() -> pl.Expr:
     Rounded: 2 * 0.7 - 1 is slightly below 0.4, and a label's last bits depend on the ids.
     """
     return (2 * pl.col("soft_label") - 1).round(12)
-
-
-def list_judgments(comparisons: pl.DataFrame) -> pl.DataFrame:
-    """One row per judgment of a comparison: prompt_id, chosen_id, rejected_id and the fields of
-    `PairJudgment`."""
-    rows = comparisons.select("prompt_id", "chosen_id", "rejected_id", "judgments")
-    return rows.filter(pl.col("judgments").list.len() > 0).explode("judgments").unnest("judgments")

@@ -7,7 +7,8 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.pairs.base import Strategy, StrategyConfig, list_judgments
+from prefdata.comparisons.judgments import list_judgments
+from prefdata.pairs.base import Strategy, StrategyConfig
 from prefdata.parts.numbers import Real
 
 

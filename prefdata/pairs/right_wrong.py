@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 from pydantic import Field, model_validator
 
-from prefdata.pairs.base import Strategy, StrategyConfig, list_judgments
+from prefdata.comparisons.judgments import list_judgments
+from prefdata.pairs.base import Strategy, StrategyConfig
 from prefdata.parts.numbers import Count, Quantity
 
 

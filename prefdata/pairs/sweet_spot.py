@@ -8,8 +8,8 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.comparisons.judgments import average_rewards
-from prefdata.pairs.base import Strategy, StrategyConfig, list_judgments
+from prefdata.comparisons.judgments import average_rewards, list_judgments
+from prefdata.pairs.base import Strategy, StrategyConfig
 from prefdata.pairs.standings import join_rewards
 from prefdata.parts.numbers import Real
 

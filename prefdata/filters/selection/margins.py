@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import polars as pl
 from pydantic import Field, model_validator
 
+from prefdata.comparisons.judgments import list_judgments
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts, no_fault
 from prefdata.inference.loop import Inference
 from prefdata.parts.numbers import Count, Share
@@ -58,12 +59,7 @@ class MarginSelection(SummaryFilter):
         """
 
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
-        judgments = (
-            pairs.select("pair_id", "judgments")
-            .filter(pl.col("judgments").list.len() > 0)
-            .explode("judgments", empty_as_null=False)
-            .unnest("judgments")
-        )
+        judgments = list_judgments(pairs, ["pair_id"])
         # Rounded: the last bits of a judgment depend on the order of the two ids.
         ranked = self.rank(judgments).select("pair_id", pl.col("value").round(9))
         joined = pairs.join(ranked, on="pair_id", how="left", maintain_order="left")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
+from prefdata.comparisons.judgments import list_judgments
 from prefdata.dataset.exports.base import Formatted
 from prefdata.dataset.exports.conversations import SIDES
 from prefdata.dataset.exports.plain import PlainConfig, PlainPairs
@@ -126,15 +127,10 @@ class Dove(PlainPairs):
 
     def _average_rewards(self, pairs: pl.DataFrame, side: str) -> pl.DataFrame:
         """pair_id and own_reward: the mean of the judge's rewards of the response."""
-        judgments = (
-            pairs.select("pair_id", "judgments")
-            .filter(pl.col("judgments").list.len() > 0)
-            .explode("judgments", empty_as_null=False)
-            .unnest("judgments")
-            .filter(pl.col("judge") == self.config.judge)
-        )
+        judgments = list_judgments(pairs, ["pair_id"])
         reward = pl.col(f"reward_{side}").mean()
-        return judgments.group_by("pair_id", maintain_order=True).agg(own_reward=reward)
+        of_judge = judgments.filter(pl.col("judge") == self.config.judge)
+        return of_judge.group_by("pair_id", maintain_order=True).agg(own_reward=reward)
 
 
 def _orient(first_wins: pl.Expr) -> list[pl.Expr]:
