@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.records import training
 from prefdata.records.base import Record
+from prefdata.records.training import TrainingColumns
 
 
 class PairJudgment(BaseModel):
@@ -50,8 +50,8 @@ class Pair(Record):
     flag: str | None = Field(description="The consensus' mark on the label; see Label.")
 
 
-class AugmentedPair(Pair):
-    """One row of data/augmented."""
+class RewardedPair(Pair):
+    """A pair with the rewards, judgments and rationales that it has."""
 
     reward_chosen: float | None = Field(
         description="Mean reward of the chosen response; null where no judge gives one."
@@ -71,19 +71,10 @@ class AugmentedPair(Pair):
         description="Who wrote the rationales: a model or, of critiques and verdicts, the judges; "
         "null where the pair has none."
     )
-    weight: training.Weight
-    beta_scale: training.BetaScale
-    target_margin: training.TargetMargin
-    policy_logprob_chosen: training.PolicyLogprobChosen
-    policy_logprob_rejected: training.PolicyLogprobRejected
-    reference_logprob_chosen: training.ReferenceLogprobChosen
-    reference_logprob_rejected: training.ReferenceLogprobRejected
-    implicit_margin: training.ImplicitMargin
-    reference_prefers_chosen: training.ReferencePrefersChosen
-    reference_prefers_chosen_per_token: training.ReferencePrefersChosenPerToken
-    learning_difficulty: training.LearningDifficulty
-    segments_chosen: training.SegmentsChosen
-    segments_rejected: training.SegmentsRejected
+
+
+class AugmentedPair(TrainingColumns, RewardedPair):
+    """One row of data/augmented."""
 
 
 class FilteredPair(AugmentedPair):

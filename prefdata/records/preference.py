@@ -6,9 +6,9 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.records import training
 from prefdata.records.base import JsonText, Record
 from prefdata.records.pair import PairJudgment
+from prefdata.records.training import TrainingColumns
 
 
 class Turn(BaseModel):
@@ -23,8 +23,9 @@ class Turn(BaseModel):
 TurnT = TypeVar("TurnT", Turn, str)
 
 
-class PreferenceColumns(Record, Generic[TurnT]):
-    """The columns of a row: prompt, and completions without it, all lists of turns.
+class RewardedPreference(Record, Generic[TurnT]):
+    """The columns of a pair with its texts: a prompt, and completions without it, all lists of
+    turns.
 
     None has a name that a trainer reads in another meaning, as TRL's reads `margin`, `messages`,
     `completion`, `label`, `images` and `chat_template_kwargs`.
@@ -66,19 +67,10 @@ class PreferenceColumns(Record, Generic[TurnT]):
         description="Why the chosen response is better, by what the responses say."
     )
     rationale_author: str | None = Field(description="Who wrote the rationales; see FilteredPair.")
-    weight: training.Weight
-    beta_scale: training.BetaScale
-    target_margin: training.TargetMargin
-    policy_logprob_chosen: training.PolicyLogprobChosen
-    policy_logprob_rejected: training.PolicyLogprobRejected
-    reference_logprob_chosen: training.ReferenceLogprobChosen
-    reference_logprob_rejected: training.ReferenceLogprobRejected
-    implicit_margin: training.ImplicitMargin
-    reference_prefers_chosen: training.ReferencePrefersChosen
-    reference_prefers_chosen_per_token: training.ReferencePrefersChosenPerToken
-    learning_difficulty: training.LearningDifficulty
-    segments_chosen: training.SegmentsChosen
-    segments_rejected: training.SegmentsRejected
+
+
+class PreferenceColumns(TrainingColumns, RewardedPreference[TurnT], Generic[TurnT]):
+    """The columns of a row."""
 
 
 class Preference(PreferenceColumns[Turn]):
