@@ -32,6 +32,12 @@ class UnpairedPlain(Export):
 
     config: PlainConfig
     unit = "responses"
+    file_format = "jsonl"
+    one_file = True
+    cannot_carry = (
+        "Which response was compared with which, how surely, and who judged; tools and calls; "
+        "thoughts only inline."
+    )
 
     @abstractmethod
     def make_rows(self, responses: pl.DataFrame) -> pl.DataFrame:

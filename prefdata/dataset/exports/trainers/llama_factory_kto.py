@@ -40,12 +40,6 @@ class LlamaFactoryKto(UnpairedPlain):
 
     config: LlamaFactoryKtoConfig
     record = LlamaFactoryResponse
-    file_format = "jsonl"
-    one_file = True
-    cannot_carry = (
-        "Which response was compared with which, how surely, and who judged; tools and calls; "
-        "thoughts only inline."
-    )
 
     def make_rows(self, responses: pl.DataFrame) -> pl.DataFrame:
         return responses.rename({"conversation": "conversations", "desired": "kto_tag"})

@@ -36,12 +36,6 @@ class MsSwiftKto(UnpairedPlain):
 
     config: MsSwiftKtoConfig
     record = MsSwiftResponse
-    file_format = "jsonl"
-    one_file = True
-    cannot_carry = (
-        "Which response was compared with which, how surely, and who judged; tools and calls; "
-        "thoughts only inline."
-    )
 
     def make_rows(self, responses: pl.DataFrame) -> pl.DataFrame:
         return responses.rename({"conversation": "messages", "desired": "label"})
