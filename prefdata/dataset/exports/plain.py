@@ -118,6 +118,18 @@ def list_conversation(side: str) -> pl.Expr:
     return pl.concat_list(list_turns(), pl.concat_list(make_response(side)))
 
 
+def place_turns(pairs: pl.DataFrame, prompt: str) -> pl.DataFrame:
+    """The ids, the split, `chosen` and `rejected` as one turn each, and the prompt's turns as the
+    column of this name."""
+    return pairs.select(
+        "prompt_id",
+        "pair_id",
+        "split",
+        *(make_response(side).alias(side) for side in SIDES),
+        list_turns().alias(prompt),
+    )
+
+
 def find_system() -> pl.Expr:
     """The text of the system turn; null where the prompt has none."""
     first = pl.col("messages").list.first().struct

@@ -10,8 +10,7 @@ import yaml
 from pydantic import Field
 
 from prefdata.dataset.exports.base import Formatted
-from prefdata.dataset.exports.conversations import SIDES
-from prefdata.dataset.exports.plain import PlainConfig, PlainPairs, list_turns, make_response
+from prefdata.dataset.exports.plain import PlainConfig, PlainPairs, place_turns
 from prefdata.records.base import Record
 from prefdata.records.preference import Turn
 
@@ -49,15 +48,7 @@ class Axolotl(PlainPairs):
     )
 
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:
-        return Formatted(
-            pairs.select(
-                "prompt_id",
-                "pair_id",
-                "split",
-                *(make_response(side).alias(side) for side in SIDES),
-                messages=list_turns(),
-            )
-        )
+        return Formatted(place_turns(pairs, "messages"))
 
     def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
         return {"axolotl.yaml": describe_datasets(shards, {"rl": "dpo"}, "chat_template.default")}
