@@ -24,7 +24,7 @@ def limited(buckets: list[pl.DataFrame], most_rows: int = 1, **config: Any) -> p
     return pl.concat([made.decide(m.drop("fault"), summary) for m in measured])
 
 
-def kept(decided: pl.DataFrame) -> list[str]:
+def list_passed(decided: pl.DataFrame) -> list[str]:
     return sorted(decided.filter(pl.col("reason").is_null())["pair_id"])
 
 
@@ -54,15 +54,15 @@ MADE = pairs(
 )
 def test_the_most_decided_stay(config: dict[str, int], wanted: list[str]) -> None:
     decided = limited([MADE], **config)
-    assert kept(decided) == wanted
+    assert list_passed(decided) == wanted
     assert set(decided["reason"].drop_nulls()) <= {"surplus"}
 
 
 def test_equals_go_by_content_id() -> None:
     same = pairs(("a", "b", "p"), ("c", "d", "q"), ("e", "f", "r"), soft_labels=[0.8, 0.8, 0.8])
-    assert kept(limited([same.reverse()], pairs=2)) == ["p:a>b", "q:c>d"]
+    assert list_passed(limited([same.reverse()], pairs=2)) == ["p:a>b", "q:c>d"]
     near = same.with_columns(soft_label=pl.Series([0.8, 0.8 + 1e-15, 0.8]))
-    assert kept(limited([near], pairs=1)) == ["p:a>b"]
+    assert list_passed(limited([near], pairs=1)) == ["p:a>b"]
 
 
 @given(
@@ -79,13 +79,13 @@ def test_exactly_so_many_whatever_the_order_and_the_bucketing(
         soft_labels=[label / 100 for _, label in made],
     )
     config = {"per_prompt": per_prompt, "pairs": most}
-    wanted = kept(limited([rows], **config))
+    wanted = list_passed(limited([rows], **config))
     per = Counter(prompt for prompt, _ in made)
     assert len(wanted) == min(most, sum(min(n, per_prompt or n) for n in per.values()))
     shuffled = rows[random.sample(range(rows.height), rows.height)]
     buckets = [shuffled.filter(pl.col("prompt_id").is_in([f"p{n}", f"p{n + 2}"])) for n in (0, 1)]
     buckets.append(shuffled.filter(pl.col("prompt_id") == "p4"))
-    assert kept(limited(buckets, **config)) == wanted
+    assert list_passed(limited(buckets, **config)) == wanted
 
 
 POLICY = st.sampled_from("abc")
@@ -126,11 +126,11 @@ def test_no_policy_has_more_pairs_whatever_the_order_and_the_bucketing(
     )
     config = {"per_policy": per_policy, "pairs": most}
     wanted = take_greedily(rows, per_policy, most)
-    assert kept(limited([rows], most_rows=9, **config)) == wanted
+    assert list_passed(limited([rows], most_rows=9, **config)) == wanted
     shuffled = rows[random.sample(range(rows.height), rows.height)]
     buckets = [shuffled.filter(pl.col("prompt_id").is_in([f"p{n}", f"p{n + 2}"])) for n in (0, 1)]
     buckets.append(shuffled.filter(pl.col("prompt_id") == "p4"))
-    assert kept(limited(buckets, most_rows=9, **config)) == wanted
+    assert list_passed(limited(buckets, most_rows=9, **config)) == wanted
 
 
 @pytest.mark.parametrize(

@@ -152,8 +152,10 @@ def test_demonstrations_do_change_what_is_asked(kind: str) -> None:
     """Without this what holds above would hold of a judge that shows none."""
     given_ = candidates({"One?": ["yes", "no"]})
     shown = replace(given_, demonstrations=demonstrations(AGREED))
-    bare, taught = (judged(kind, g, scripted("judge"))["preference"] for g in (given_, shown))
-    assert bare.to_list() != taught.to_list()
+    bare, with_demonstrations = (
+        judged(kind, g, scripted("judge"))["preference"] for g in (given_, shown)
+    )
+    assert bare.to_list() != with_demonstrations.to_list()
     none = replace(given_, demonstrations=demonstrations([]))
     assert judged(kind, none, scripted("judge"))["preference"].to_list() == bare.to_list()
 
@@ -161,7 +163,7 @@ def test_demonstrations_do_change_what_is_asked(kind: str) -> None:
 def test_a_liking_for_a_place_that_the_demonstrations_teach_cancels() -> None:
     """A judge that likes the place that was right in the last demonstration, whatever it holds."""
 
-    def taught(turns: list[str], options: Sequence[str]) -> list[float]:
+    def weigh(turns: list[str], options: Sequence[str]) -> list[float]:
         merits = gullible(turns[-1:], options)
         liked = turns[-2] if len(turns) > 1 else ""
         return [
@@ -169,10 +171,10 @@ def test_a_liking_for_a_place_that_the_demonstrations_teach_cancels() -> None:
         ]
 
     given_ = candidates({"One?": [GOOD, BAD]})
-    bare = by_text(judged("pairwise", given_, Weighing(taught)), given_)
+    bare = by_text(judged("pairwise", given_, Weighing(weigh)), given_)
     for count in (1, 2):
         shown = replace(given_, demonstrations=demonstrations(AGREED, count))
-        found = judged("pairwise", shown, Weighing(taught))
+        found = judged("pairwise", shown, Weighing(weigh))
         assert by_text(found, given_) == pytest.approx(bare)
         assert abs(found["forward"][0] - found["reverse"][0]) > 0.1
 

@@ -23,13 +23,13 @@ def judge(**settings: object) -> ListwiseJudge:
     return build("listwise", model="judge", **settings)
 
 
-def shown(turns: list[str]) -> list[str]:
+def list_shown(turns: list[str]) -> list[str]:
     """The responses in the order in which the judge reads them."""
     return re.findall(r"(?s)\[Response [A-Z]\]\n(.*?)\n\[End of response", turns[0])
 
 
 def ranking(turns: list[str], structure: Structure | None) -> str:
-    order = sorted(zip(shown(turns), "ABCDEFGH", strict=False), key=lambda x: -WORTH[x[0]])
+    order = sorted(zip(list_shown(turns), "ABCDEFGH", strict=False), key=lambda x: -WORTH[x[0]])
     return in_form(" > ".join(letter for _, letter in order), structure, "ranking")
 
 
@@ -37,14 +37,14 @@ def test_utilities_of_the_first_choice_make_the_preference() -> None:
     def weigh(turns: list[str], options: object) -> list[float]:
         assert options == ("A", "B", "C")
         # A liking for early places: it falls on all alike, over an order and its reverse.
-        return [WORTH[text] - 0.4 * place for place, text in enumerate(shown(turns))]
+        return [WORTH[text] - 0.4 * place for place, text in enumerate(list_shown(turns))]
 
     given_ = candidates({"Why?": list(WORTH)})
     engine = Weighing(weigh)
     found = by_text(judge().judge(given_, asking(judge=engine)), given_)
     assert found["Why?", "good", "fair"] == pytest.approx(1 / (1 + math.exp(-1)))
     assert found["Why?", "good", "poor"] == pytest.approx(1 / (1 + math.exp(-2)))
-    orders = [tuple(shown(turns)) for turns in engine.weighed]
+    orders = [tuple(list_shown(turns)) for turns in engine.weighed]
     assert len(orders) == 4
     assert Counter(orders) == Counter(order[::-1] for order in orders)
 
@@ -77,7 +77,7 @@ def test_a_judge_that_ranks_by_place_prefers_nothing() -> None:
 )
 def test_one_ranking_that_is_none_leaves_the_prompt_unscored(said: str) -> None:
     def say(turns: list[str], structure: Structure | None) -> str:
-        spoiled = "Why?" in turns[0] and shown(turns)[0] == "good"
+        spoiled = "Why?" in turns[0] and list_shown(turns)[0] == "good"
         return f"[[{said}]]" if spoiled else ranking(turns, structure)
 
     given_ = candidates({"Why?": list(WORTH), "When?": ["good", "poor"]})
@@ -97,7 +97,7 @@ def test_the_orders_follow_from_the_texts_alone(responses: list[str], salt: int)
     def orders(panel: list[str], salt: int) -> list[list[str]]:
         engine = Weighing(lambda _, options: [0.0] * len(options))
         judge().judge(candidates({"Why?": panel}, salt), asking(judge=engine))
-        return sorted(shown(turns) for turns in engine.weighed)
+        return sorted(list_shown(turns) for turns in engine.weighed)
 
     assert orders(list(responses), salt) == orders(list("abcdef"), 0)
 
@@ -107,15 +107,15 @@ def test_a_response_that_is_there_twice_is_listed_once() -> None:
     twice = given_.responses.vstack(
         given_.responses.with_columns(response_id=given_.responses["response_id"] + "x")
     )
-    engine = Weighing(lambda turns, _: [WORTH[text] for text in shown(turns)])
+    engine = Weighing(lambda turns, _: [WORTH[text] for text in list_shown(turns)])
     given_ = type(given_)(given_.prompts, twice, given_.comparisons)
     (row,) = judge().judge(given_, asking(judge=engine)).to_dicts()
-    assert all(len(shown(turns)) == 2 for turns in engine.weighed)
+    assert all(len(list_shown(turns)) == 2 for turns in engine.weighed)
     assert row["preference"] in (pytest.approx(0.8808, abs=1e-4), pytest.approx(0.1192, abs=1e-4))
 
 
 def test_too_many_responses_are_not_ranked_and_say_which_setting_allows_them() -> None:
-    engine = Weighing(lambda turns, _: [WORTH[text] for text in shown(turns)])
+    engine = Weighing(lambda turns, _: [WORTH[text] for text in list_shown(turns)])
     given_ = candidates({"Why?": list(WORTH), "When?": ["good", "poor"]})
     found = judge(max_responses=2).judge(given_, asking(judge=engine))
     assert by_text(found, given_)["When?", "good", "poor"] is not None
