@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from prefdata.cli.ches_rows import read_dataset
+from prefdata.cli.ches.rows import read_dataset
 from prefdata.config import load_params
 from prefdata.engines.base import Options, Sampling, Settings, result_schema
 from prefdata.engines.openai import replies

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefdata.cli import ches
+from prefdata.cli.ches import command as ches
 from prefdata.cli.command import Force, Given, Run, add_command, import_beam
 from prefdata.reports.progress import open_progress
 

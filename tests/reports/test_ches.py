@@ -11,7 +11,7 @@ import pytest
 from ches_runs import Command, lines, put, rows, values
 
 from prefdata.cli.app import main
-from prefdata.cli.ches_dataset import check_faults
+from prefdata.cli.ches.dataset import check_faults
 from prefdata.errors import TooManyFaulty
 from prefdata.reports.ches import ChesReport
 

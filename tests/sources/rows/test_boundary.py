@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from prefdata.cli.ches_rows import read_dataset
+from prefdata.cli.ches.rows import read_dataset
 from prefdata.sources.detect import open_dataset_source
 from prefdata.sources.registry import SOURCES
 

@@ -17,7 +17,7 @@ import polars as pl
 import yaml
 
 from prefdata.ches.measure import COLUMNS
-from prefdata.cli.ches_rows import find_annotations, find_reasons, join_pairs, read_dataset
+from prefdata.cli.ches.rows import find_annotations, find_reasons, join_pairs, read_dataset
 from prefdata.config.params import Params
 from prefdata.config.presets import ches_params
 from prefdata.engines.registry import ENGINES

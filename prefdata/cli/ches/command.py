@@ -103,7 +103,7 @@ def measure_ches(
     if model is None:
         raise ConfigError("--data needs --model", "Name the model that is to be trained.")
     import_beam()
-    from prefdata.cli.ches_dataset import check_faults, run_ches
+    from prefdata.cli.ches.dataset import check_faults, run_ches
 
     with open_progress(given.quiet) as progress:
         report = run_ches(

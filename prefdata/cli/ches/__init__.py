@@ -1,0 +1,1 @@
+"""`prefdata ches`: the stage, and the CHES of any preference dataset."""
