@@ -161,7 +161,7 @@ def test_a_wrong_set_stops_the_command(
         (["ingest", "leftover"], "neither prefdata nor Beam knows leftover"),
         (["status", "--runner=FnApiRunner"], "prefdata status: it runs no pipeline"),
         (["schemas", "--streaming"], "prefdata schemas: it runs no pipeline"),
-        (["digest"], "No such command 'digest'. Did you mean 'ingest'?"),
+        (["digest"], "No such command 'digest'. Did you mean 'ingest'"),
         ([], "Usage: prefdata [OPTIONS] COMMAND"),
     ],
 )

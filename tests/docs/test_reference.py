@@ -10,12 +10,13 @@ from blocks import ROOT
 from pydantic import BaseModel
 from reference.commands import commands
 from reference.exits import MEANINGS
-from reference.parts import PACKAGES, Package, anchor, link_part
-from reference.settings import settings_of
+from reference.parts import anchor, link_part
 
 from prefdata import errors
 from prefdata.config import Params
 from prefdata.records import RECORDS
+from prefdata.reports.reference.packages import PACKAGES, Package
+from prefdata.reports.reference.settings import settings_of
 
 KINDS = [(package, kind) for package in PACKAGES for kind in package.parts]
 
@@ -24,7 +25,7 @@ def each_setting(model: type[BaseModel], path: str) -> Iterator[tuple[str, str]]
     """(place, description) of all settings of a model and of those nested in it."""
     for setting in settings_of(model, link_part):
         place = f"{path}.{setting.name}"
-        if setting.name not in ("kind", "engine") or setting.default == "required":
+        if setting.name not in ("kind", "engine") or setting.required:
             yield place, setting.description
         for nested in setting.nested:
             yield from each_setting(nested, place)

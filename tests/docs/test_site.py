@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from blocks import DOCS, list_papers
-from reference.parts import PACKAGES, anchor
+from reference.parts import anchor
 
 from prefdata.records import RECORDS
+from prefdata.reports.reference.packages import PACKAGES
 
 
 @pytest.fixture(scope="module")

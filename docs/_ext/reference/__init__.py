@@ -9,11 +9,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from prefdata.reports.reference.packages import PACKAGES
 from reference.api import api_page
 from reference.commands import commands_page
 from reference.exits import exit_codes_page
 from reference.params import params_page
-from reference.parts import PACKAGES, package_page
+from reference.parts import package_page
 from reference.records import records_page
 
 FOLDER = Path("reference", "generated")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+
+from prefdata.reports.reference import docstrings
+from prefdata.reports.reference.settings import Setting
 
 _PAPER = re.compile(r"(?<!\[)\barXiv[ :](\d{4}\.\d{4,5})")
 
@@ -15,20 +17,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(_cell(c) for c in cells) + " |\n" for cells in lines)
 
 
+def settings_table(settings: Collection[Setting], again: Collection[str] = ()) -> str:
+    """A row per setting; `again` names those whose change asks models anew."""
+    head = ["setting", "type", "default", "description"]
+    rows = []
+    for each in settings:
+        mark = " *Asks models again.*" if each.name in again else ""
+        described = link_papers(each.description) + mark
+        rows.append([f"`{each.name}`", each.type, each.format_default("`"), described])
+    return table(head, rows)
+
+
 def paragraphs(docstring: str | None) -> list[str]:
     """The paragraphs of a docstring, their papers linked."""
-    text = inspect.cleandoc(docstring or "")
-    return [link_papers(part) for part in text.split("\n\n") if part.strip()]
+    return [link_papers(part) for part in docstrings.split_paragraphs(docstring)]
 
 
 def paragraph(docstring: str | None) -> str:
-    """The first paragraph, in one line."""
-    return " ".join((paragraphs(docstring) or [""])[0].split())
-
-
-def sentence(docstring: str | None) -> str:
-    """The first sentence of a docstring."""
-    return re.split(r"(?<=\.)\s+(?=[A-Z`(])", paragraph(docstring))[0]
+    """The first paragraph in one line, its papers linked."""
+    return link_papers(docstrings.first_paragraph(docstring))
 
 
 def link_papers(text: str) -> str:

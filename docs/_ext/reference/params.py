@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from pydantic import BaseModel
 
-from reference.markdown import paragraph
+from prefdata.reports.reference.settings import Setting, settings_of
+from reference.markdown import paragraph, settings_table
 from reference.parts import link_part
-from reference.settings import Setting, settings_of, settings_table
 
 _INTRODUCTION = """\
 # params.yaml

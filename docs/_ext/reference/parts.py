@@ -2,80 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
-from reference.markdown import code_block, paragraph, paragraphs, sentence, table
-from reference.settings import settings_of, settings_table
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package of parts and where its registry lies."""
-
-    name: str
-    one: str
-    module: str
-    registry: str
-    section: str
-    """Where params.yaml names its kinds."""
-    tag: str = "kind"
-    """The setting that holds the kind."""
-
-    @property
-    def parts(self) -> Mapping[str, Any]:
-        """The parts by their kinds."""
-        return getattr(importlib.import_module(self.module), self.registry).parts
-
-    @property
-    def configs(self) -> dict[str, type[BaseModel]]:
-        """The parts' settings by their kinds. An engine's part is its configuration."""
-        return {kind: getattr(part, "config_type", part) for kind, part in self.parts.items()}
-
-
-PACKAGES = (
-    Package(
-        "engines", "engine", "prefdata.engines.registry", "ENGINES", "models.NAME.engine", "engine"
-    ),
-    Package("sources", "source", "prefdata.sources.registry", "SOURCES", "ingest.sources"),
-    Package(
-        "revisions", "revision", "prefdata.revisions.registry", "REVISIONS", "generate.revisions"
-    ),
-    Package("judges", "judge", "prefdata.judges.registry", "JUDGES", "judge.judges"),
-    Package(
-        "consensuses", "consensus", "prefdata.consensus.registry", "CONSENSUSES", "consensus"
-    ),
-    Package("strategies", "strategy", "prefdata.pairs.registry", "STRATEGIES", "pair.strategy"),
-    Package(
-        "augmentations", "augmentation", "prefdata.augment.registry", "AUGMENTATIONS",
-        "augment.augmentations",
-    ),
-    Package("filters", "filter", "prefdata.filters.registry", "FILTERS", "filter.filters"),
-    Package(
-        "exports", "export", "prefdata.dataset.exports.registry", "EXPORTS", "export.formats"
-    ),
-)  # fmt: skip
+from prefdata.reports.reference.packages import (
+    Package,
+    describe_part,
+    find_package,
+    show_example,
+    summarise,
+)
+from prefdata.reports.reference.settings import settings_of
+from reference.markdown import code_block, link_papers, paragraph, settings_table, table
 
 
 def link_part(model: type[BaseModel]) -> str | None:
     """A link to the page of the package whose part `model` configures; None for other models."""
-    for package in PACKAGES:
-        if model in package.configs.values():
-            article = "an" if package.one[0] in "aeiou" else "a"
-            return f"{article} [{package.one}]({package.name}.md)"
-    return None
+    package = find_package(model)
+    return package and f"{package.article} [{package.one}]({package.name}.md)"
 
 
 def package_page(package: Package) -> str:
     """All kinds of the package: an overview, then a section for each."""
     overview = [
-        (f"[`{kind}`](#{anchor(package, kind)})", summary(package, part))
+        (f"[`{kind}`](#{anchor(package, kind)})", link_papers(summarise(package, part)))
         for kind, part in package.parts.items()
     ]
     text = f"# {package.name.capitalize()}\n\n"
@@ -86,17 +38,6 @@ def package_page(package: Package) -> str:
     return text
 
 
-def summary(package: Package, part: Any) -> str:
-    """In a sentence or two: the subject, which the module names, and what the part does."""
-    docstrings = (module_docstring(package, part), part.__doc__)
-    return " ".join(dict.fromkeys(s for d in docstrings if (s := sentence(d))))
-
-
-def module_docstring(package: Package, part: Any) -> str:
-    """What the part's module says of it. An engine's configuration may stand among other things."""
-    return "" if package.tag == "engine" else sys.modules[part.__module__].__doc__ or ""
-
-
 def anchor(package: Package, kind: str) -> str:
     """The anchor of a kind's section."""
     return f"{package.one}-{kind}".replace("_", "-")
@@ -105,12 +46,10 @@ def anchor(package: Package, kind: str) -> str:
 def _part_section(package: Package, kind: str, part: Any) -> str:
     config = package.configs[kind]
     text = f"({anchor(package, kind)})=\n## {kind}\n\n"
-    module = paragraph(module_docstring(package, part))
-    text += "\n\n".join(dict.fromkeys([module, *paragraphs(part.__doc__)])).strip() + "\n\n"
+    text += "\n\n".join(map(link_papers, describe_part(package, part))) + "\n\n"
     if package.name == "exports":
         text += f"What it can't carry: {part.cannot_carry}\n\n"
-    example = {package.tag: kind} | dict(config.example)
-    text += code_block("yaml", yaml.safe_dump(example, sort_keys=False, allow_unicode=True)) + "\n"
+    text += code_block("yaml", show_example(package, kind)) + "\n"
     return text + _settings(config, "", config.asks_again, {package.tag})
 
 

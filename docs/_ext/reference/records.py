@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from prefdata.records import RECORDS, SCHEMA_VERSION
-from reference.markdown import paragraph, table
-from reference.settings import Setting, settings_of
+from prefdata.reports.reference.settings import Setting, settings_of
+from reference.markdown import link_papers, paragraph, table
 
 _INTRODUCTION = """\
 # Records
@@ -38,7 +38,9 @@ def _section(record: type[BaseModel], structs: dict[Any, None], level: str = "##
     for field in record.model_fields.values():
         structs.update(dict.fromkeys(_structs(field.annotation)))
     text = f"\n(record-{record.__name__.lower()})=\n{level} {record.__name__}\n\n"
-    rows = [(f"`{c.name}`", c.type, _nullable(record, c), c.description) for c in columns]
+    rows = [
+        (f"`{c.name}`", c.type, _nullable(record, c), link_papers(c.description)) for c in columns
+    ]
     return (
         text + paragraph(record.__doc__) + "\n\n" + table(["column", "type", "null", "what"], rows)
     )

@@ -5,38 +5,62 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from reference.markdown import link_papers, sentence, table
+from prefdata.reports.reference.docstrings import first_sentence
 
 _SCALARS = {
     str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null",
-    Any: "anything",
+    Any: "anything", JsonValue: "anything",
 }  # fmt: skip
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
-Link = Callable[[type[BaseModel]], str | None]
+Model = type[BaseModel]
+
+Link = Callable[[Model], str | None]
 """What a model's settings are called where another page describes them; None: they are nested."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting, as the reference gives it."""
+    """One setting, as the reference gives it.
+
+    Attributes:
+        name: Its name; dotted where it stands inside other settings.
+        type: The values that it takes, with their bounds.
+        required: Whether it has no default.
+        default: Its default as YAML in one line; empty if there is none, or none so short.
+        long_default: A default that is too long for a table, as YAML; else empty.
+        description: What it is for.
+        nested: Models of the setting's own, described below it.
+        item: What stands between its name and those of its nested settings: a position in a list,
+            a name in a mapping.
+        field: The field of the model.
+    """
 
     name: str
     type: str
+    required: bool
     default: str
-    description: str
-    nested: tuple[type[BaseModel], ...]
-    """Models of the setting's own, described below it."""
     long_default: str
-    """A default that is too long for a table, as YAML; else empty."""
+    description: str
+    nested: tuple[Model, ...]
+    item: str
+    field: FieldInfo
+
+    def format_default(self, quote: str = "") -> str:
+        """The default as a cell of a table; a value stands between two `quote`s."""
+        if self.required:
+            return "required"
+        if self.long_default:
+            return "see below"
+        return f"{quote}{self.default}{quote}" if self.default else "not set"
 
 
 def settings_of(model: type[BaseModel], link: Link, skip: Collection[str] = ()) -> list[Setting]:
@@ -48,14 +72,15 @@ def settings_of(model: type[BaseModel], link: Link, skip: Collection[str] = ()) 
     ]
 
 
-def settings_table(settings: Collection[Setting], again: Collection[str] | None = None) -> str:
-    """A row per setting; `again` names those whose change asks models anew."""
-    head = ["setting", "type", "default", "description"]
-    rows = []
-    for each in settings:
-        mark = " *Asks models again.*" if again and each.name in again else ""
-        rows.append([f"`{each.name}`", each.type, each.default, each.description + mark])
-    return table(head, rows)
+def flatten_settings(
+    model: type[BaseModel], link: Link, skip: Collection[str] = (), place: str = ""
+) -> Iterator[Setting]:
+    """The model's settings, each followed by those inside it, with dotted names below `place`."""
+    for setting in settings_of(model, link, skip):
+        name = f"{place}.{setting.name}" if place else setting.name
+        yield replace(setting, name=name)
+        for nested in setting.nested:
+            yield from flatten_settings(nested, link, (), name + setting.item)
 
 
 def _setting(name: str, field: FieldInfo, link: Link) -> Setting:
@@ -64,19 +89,32 @@ def _setting(name: str, field: FieldInfo, link: Link) -> Setting:
     nested = tuple(dict.fromkeys(m for m in _models(field.annotation) if link(m) is None))
     return Setting(
         name,
-        _type(field.annotation, link) + (f", {bounds}" if bounds else ""),
-        default,
-        link_papers(field.description or _describe_nested(nested)),
-        nested,
-        long_default,
+        type=_type(field.annotation, link) + (f", {bounds}" if bounds else ""),
+        required=field.is_required(),
+        default=default,
+        long_default=long_default,
+        description=field.description or _describe_nested(nested),
+        nested=nested,
+        item=_item(field.annotation),
+        field=field,
     )
+
+
+def _item(annotation: Any) -> str:
+    """`.N` for a list's items, `.NAME` for those of a mapping."""
+    origin = typing.get_origin(annotation)
+    if origin in (list, tuple):
+        return ".N"
+    if origin is dict:
+        return ".NAME"
+    return next((i for a in typing.get_args(annotation) if (i := _item(a))), "")
 
 
 def _describe_nested(models: tuple[type[BaseModel], ...]) -> str:
     """What the docstring says of the one model that a setting holds."""
     if len(models) != 1 or models[0].__doc__ == models[0].__base__.__doc__:
         return ""
-    return sentence(models[0].__doc__)
+    return first_sentence(models[0].__doc__)
 
 
 def _type(annotation: Any, link: Link) -> str:
@@ -117,18 +155,17 @@ def _bounds(metadata: Collection[Any]) -> str:
 
 
 def _default(field: FieldInfo) -> tuple[str, str]:
-    """The default as a cell; where it is too long for one, a pointer and the default as YAML."""
-    if field.is_required():
-        return "required", ""
+    """The default in one line of YAML, or where that is too long, in several; one of them is empty,
+    or both."""
     value = field.get_default(call_default_factory=True)
     if value is None or value is PydanticUndefined:
-        return "not set", ""
+        return "", ""
     plain = _plain(value)
     text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10_000)
     text = text.removesuffix("\n").removesuffix("\n...")
     if len(text) < 60:
-        return f"`{text}`", ""
-    return "see below", yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+        return text, ""
+    return "", yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def _plain(value: Any) -> Any:
