@@ -15,11 +15,10 @@ import polars as pl
 
 from prefdata.config.params import Params
 from prefdata.messages.columns import fill_messages
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.base import fill_columns, polars_schema
 from prefdata.tables import FileInfo, TableInfo, begin, bucket_of, buckets_for, finish, write_bucket
-from prefdata.tables.catalog import Catalog
+from prefdata.tables.catalog import TABLES, Catalog
 
 DEMO = Path(__file__).resolve().parents[1] / "demo" / "data"
 MIN_WORDS = 12

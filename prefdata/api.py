@@ -29,7 +29,7 @@ from prefdata.records import Prompt
 from prefdata.records.base import fill_columns
 from prefdata.reports.progress import open_progress
 from prefdata.tables import read_table
-from prefdata.tables.catalog import Catalog
+from prefdata.tables.catalog import TABLES, Catalog
 
 if TYPE_CHECKING:
     from prefdata.reports.funnel import Funnel
@@ -75,7 +75,6 @@ def run(
     _silence_beam()
     from prefdata.pipelines.run import run_flow
     from prefdata.pipelines.run import run_stage as run_one
-    from prefdata.pipelines.stages.base import TABLES
     from prefdata.pipelines.stages.registry import STAGES
     from prefdata.reports.funnel import report_funnel
 
@@ -120,8 +119,6 @@ def read(run: Params | str | Path, table: str) -> pl.DataFrame:
     >>> prefdata.read("data", "responses").columns[:4]
     ['response_id', 'prompt_id', 'policy', 'sample_index']
     """
-    from prefdata.pipelines.stages.base import TABLES
-
     catalog = Catalog(run.data if isinstance(run, Params) else str(run))
     folder, _, stage = table.partition("/")
     if folder == "dropped" and stage:

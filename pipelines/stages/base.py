@@ -29,37 +29,14 @@ from prefdata.pipelines.stages.writing import (
     order_files,
     write_outcome,
 )
-from prefdata.records import (
-    AugmentedPair,
-    Ches,
-    FilteredPair,
-    Judgment,
-    Label,
-    Pair,
-    Prompt,
-    Record,
-    Response,
-)
 from prefdata.tables import Table, TableInfo, begin, read_bucket, read_info, read_unfinished
-from prefdata.tables.catalog import Catalog
+from prefdata.tables.catalog import TABLES, Catalog
 from prefdata.tables.chain import Chain, Made
 from prefdata.tables.read import find_info
 from prefdata.text.transcript import describe_response
 
 if TYPE_CHECKING:
     import apache_beam as beam
-
-TABLES: dict[str, type[Record]] = {
-    "prompts": Prompt,
-    "responses": Response,
-    "judgments": Judgment,
-    "labels": Label,
-    "ches": Ches,
-    "pairs": Pair,
-    "augmented": AugmentedPair,
-    "filtered": FilteredPair,
-}
-"""Every table that a stage reads or writes, and the record of its rows."""
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,8 @@ def print_funnel(
 ) -> None:
     """Print the figures of all stages; `seconds` are those of the stages of this run, and
     `thorough` looks for damage."""
-    from prefdata.pipelines.stages.base import TABLES
     from prefdata.pipelines.stages.registry import STAGES
     from prefdata.reports.funnel import report_funnel
+    from prefdata.tables.catalog import TABLES
 
     given.print_report(report_funnel(params, STAGES, TABLES, seconds, thorough=thorough))

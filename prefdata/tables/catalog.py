@@ -5,8 +5,47 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prefdata.files.storage import join
-from prefdata.records import Demonstration, Dropped, Record, TopUp
+from prefdata.records import (
+    AugmentedPair,
+    Ches,
+    Demonstration,
+    Dropped,
+    FilteredPair,
+    Judgment,
+    Label,
+    Pair,
+    Prompt,
+    Record,
+    Response,
+    TopUp,
+)
 from prefdata.tables.layout import Table
+
+TABLES: dict[str, type[Record]] = {
+    "prompts": Prompt,
+    "responses": Response,
+    "judgments": Judgment,
+    "labels": Label,
+    "ches": Ches,
+    "pairs": Pair,
+    "augmented": AugmentedPair,
+    "filtered": FilteredPair,
+}
+"""Every table that a stage reads or writes, and the record of its rows."""
+
+DROPPING = (
+    "ingest",
+    "generate",
+    "judge",
+    "consensus",
+    "ches",
+    "pair",
+    "augment",
+    "filter",
+    "top-up",
+    "export",
+)
+"""The stages that have a table of dropped records, in the order in which they run."""
 
 
 @dataclass(frozen=True)

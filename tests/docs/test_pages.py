@@ -17,8 +17,8 @@ from prefdata.engines.registry import ENGINES
 from prefdata.filters.registry import FILTERS
 from prefdata.judges.registry import build_panel
 from prefdata.pairs.registry import STRATEGIES
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.pipelines.stages.registry import STAGES
+from prefdata.tables.catalog import TABLES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -9,10 +9,10 @@ import jsonschema
 import orjson
 
 from prefdata.config.json_schema import name_schema, render_schemas
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.pipelines.stages.registry import STAGES
 from prefdata.records import Preference
 from prefdata.records.base import arrow_schema
+from prefdata.tables.catalog import TABLES
 
 
 def test_schemas_are_those_of_the_code(root: Path) -> None:

@@ -17,10 +17,10 @@ from prefdata.config import Params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.engines.config import PricesParams
 from prefdata.inference.usage import Usage
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.pipelines.stages.registry import STAGES
 from prefdata.reports.costs import Cost
 from prefdata.reports.funnel import report_funnel
+from prefdata.tables.catalog import TABLES
 
 PRICES = {"input_per_million": 0.15, "output_per_million": 0.60}
 MODELS: dict[str, Any] = {

@@ -15,8 +15,8 @@ from prefdata.dataset.manifest import read_manifest
 from prefdata.dataset.pointer import find_newest
 from prefdata.dataset.verification.files import list_damage
 from prefdata.errors import TableError
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.tables import Table, read_table, write_bucket
+from prefdata.tables.catalog import TABLES
 from prefdata.tables.read import read_unfinished
 
 FLIPS = 200

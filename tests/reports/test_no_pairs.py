@@ -13,14 +13,13 @@ from prefdata.accounting.stats import PartStats, Stats
 from prefdata.cli.app import main
 from prefdata.config import Params
 from prefdata.errors import NoPairs
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.pipelines.stages.registry import STAGES
 from prefdata.records import SCHEMA_VERSION
 from prefdata.records.base import fill_columns, polars_schema
 from prefdata.records.dropped import Dropped
 from prefdata.reports.no_pairs import explain_no_pairs
 from prefdata.tables import TableInfo, finish, write_bucket
-from prefdata.tables.catalog import Catalog
+from prefdata.tables.catalog import TABLES, Catalog
 
 FLOW = ("ingest", "generate", "judge", "consensus", "pair", "augment", "filter")
 

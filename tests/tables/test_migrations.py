@@ -17,11 +17,11 @@ from prefdata.cli.app import main
 from prefdata.config import load_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.errors import TableError
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.records import SCHEMA_VERSION, Demonstration, Pair, Prompt, Record, Response
 from prefdata.records.base import OLDEST_VERSION, polars_schema
 from prefdata.sources.preferences import PreferencesConfig, PreferencesSource
 from prefdata.tables import Table, bucket_of, read_bucket, read_info, read_table, write_bucket
+from prefdata.tables.catalog import TABLES
 from prefdata.tables.migrations.columns import remove_fields, widen
 
 STORED = Path(__file__).parent.parent / "data"

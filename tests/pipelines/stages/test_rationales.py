@@ -17,10 +17,10 @@ from prefdata.config import load_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.engines import scripted
 from prefdata.engines.scripted import ScriptedEngine
-from prefdata.pipelines.stages.base import TABLES
 from prefdata.pipelines.stages.registry import STAGES
 from prefdata.reports.funnel import report_funnel
 from prefdata.reports.render import format_text
+from prefdata.tables.catalog import TABLES
 
 BLOCK = re.compile(r"(?s)\[Response that is (better|worse) \w+\]\n(.*?)\n\[End of response that")
 CHECKED = re.compile(
