@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "engines", "sources", "judges", "consensus", "pairs", "augment", "filters", "dataset",
         "audit", "training", "revisions",
     ),
-    ("config",),
+    ("config", "lineage"),
     ("reports",),
     ("pipelines",),
     ("cli", "api"),
