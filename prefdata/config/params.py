@@ -20,6 +20,7 @@ from prefdata.filters.texts.language import LanguageConfig
 from prefdata.judges.registry import JUDGES
 from prefdata.messages.completion import COMPLETION_HELP, Completion
 from prefdata.pairs.registry import STRATEGIES
+from prefdata.parts.inputs import CHANGES_NO_ROW
 from prefdata.parts.numbers import NUMBER, Count, Fraction, Real, Whole
 from prefdata.reward_head.config import RewardHeadParams
 from prefdata.sources.registry import SOURCES, fill_kind
@@ -146,12 +147,21 @@ class ExportParams(Section):
     )
     name: str = Field("preferences", description="The dataset's name on its card.")
     license: str = Field(
-        "other", description="The licence on the card; it depends on that of the prompts."
+        "other",
+        description="The licence on the card, as the hub calls it, such as cc-by-4.0. It depends "
+        "on those of sources and models, with which the card compares it.",
     )
     languages: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]] = Field(
         [],
         description="The languages on the card, as codes such as en; none: those that the filter "
         "language keeps.",
+    )
+    annotators: Annotated[Literal["crowdsourced", "expert-generated", "found"], CHANGES_NO_ROW] = (
+        Field(
+            "crowdsourced",
+            description="Where the annotations of people come from, in the words of the hub's "
+            "cards; it counts where a judge is of the kind human.",
+        )
     )
     keep_versions: Whole = Field(
         3,

@@ -1,17 +1,21 @@
-"""The dataset card: README.md of a version and of the dataset's folder, as `load_dataset` and the
-Hugging Face hub read it."""
+"""The dataset card: README.md of a version, of the dataset's folder, and of what is published, as
+`load_dataset` and the Hugging Face hub read it."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from prefdata.dataset.exports.registry import EXPORTS
+from prefdata.dataset.hub.licenses import check_licenses, list_licensed
+from prefdata.dataset.limits import list_limits
 from prefdata.dataset.manifest import ExportEntry, Manifest
 from prefdata.dataset.pointer import KEY, VERSIONS
 from prefdata.text.controls import escape_controls, escape_json_controls
@@ -22,8 +26,38 @@ if TYPE_CHECKING:
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
 """The hub's size categories, from below 10^3 rows on, each ten times the one before."""
 
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
 _LONGEST, _MOST = 300, 3
 """Characters of a text, and items of a list, that the example row shows."""
+
+
+Patterns = Mapping[str, str]
+"""By split, the pattern of its files."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the card says of where the version is published.
+
+    Attributes:
+        repo: The repository, OWNER/NAME.
+        url: Its address.
+        tag: The tag of this version.
+        configs: What `load_dataset` reads there by its name: exports first, then the tables of the
+            record.
+        tables: The tables of the record, each with its number of rows; none: no record.
+        figures: (path, what it shows) of the pictures.
+        warnings: What to look at before it is used; of licences and personal data.
+    """
+
+    repo: str
+    url: str
+    tag: str
+    configs: Mapping[str, Patterns]
+    tables: Mapping[str, int] = field(default_factory=dict)
+    figures: Sequence[tuple[str, str]] = ()
+    warnings: Sequence[str] = ()
 
 
 def render_card(
@@ -31,6 +65,7 @@ def render_card(
     license: str,
     rows: Mapping[str, Mapping[str, Any]],
     versions: Sequence[str] = (),
+    published: Published | None = None,
 ) -> str:
     """The card of the version that the manifest describes.
 
@@ -40,45 +75,102 @@ def render_card(
         rows: A row of each export, to show as an example.
         versions: For the card of the dataset's folder, which names the shards of the newest
             version: all that are kept, the newest first. None: the card of the version itself.
+        published: For the card of what is published: where.
     """
     folder = f"{VERSIONS}/{versions[0]}/" if versions else ""
     settings: Any = manifest.settings
+    licensed = list_licensed(manifest, read_cards=published is not None)
     return _load_template().render(
         manifest=manifest,
         folder=folder,
-        front=yaml.safe_dump(_make_front(manifest, license, folder, versions), sort_keys=False),
+        license=license,
+        front=yaml.safe_dump(
+            _make_front(manifest, license, folder, versions, published),
+            sort_keys=False,
+            allow_unicode=True,
+        ),
         models=settings.get("models", {}),
         judges=settings.get("judge", {}).get("judges", []),
         consensus=settings.get("consensus"),
-        loaded=_list_loaded(manifest),
+        loaded=list(published.configs) if published else _list_loaded(manifest),
         examples={name: format_row(row) for name, row in rows.items()},
+        licensed=licensed,
+        warnings=published.warnings if published else list(check_licenses(license, licensed)),
+        limits=list(list_limits(manifest)),
+        usages={name: _find_usage(name, entry) for name, entry in manifest.exports.items()},
+        published=published,
+        place=published.repo if published else "...",
+        key=re.sub(r"[^a-z0-9]+", "_", manifest.name.lower()).strip("_") or "dataset",
     )
 
 
+def _find_usage(name: str, entry: ExportEntry) -> tuple[str, bool]:
+    """(how the export's consumer takes it, or "" where its kind is not known here; whether it reads
+    the files itself)."""
+    part = EXPORTS.parts.get(entry.kind)
+    usage = part.usage if part else ""
+    return usage.replace("{name}", name), "{name}" in usage
+
+
 def _make_front(
-    manifest: Manifest, license: str, folder: str, versions: Sequence[str]
+    manifest: Manifest,
+    license: str,
+    folder: str,
+    versions: Sequence[str],
+    published: Published | None,
 ) -> dict[str, Any]:
     """The card's YAML."""
     rows = sum(sum(entry.splits.values()) for entry in manifest.exports.values())
+    local = {name: dict(list_patterns(manifest.exports[name])) for name in _list_loaded(manifest)}
     return {
+        "pretty_name": re.sub("[<>]", "", escape_controls(" ".join(manifest.name.split()))),
         "license": license,
         **({"language": manifest.languages} if manifest.languages else {}),
         "size_categories": [_SIZES[min(max(len(str(rows)) - 3, 0), len(_SIZES) - 1)]],
+        "source_datasets": list(_list_sources(manifest)),
+        "annotations_creators": list(_list_creators(manifest)),
         "task_categories": ["text-generation"],
-        "tags": ["preference", "dpo", "trl", "prefdata"],
+        "tags": ["preference", "dpo", "trl", "prefdata", "library:prefdata"],
         "configs": [
             {
                 "config_name": name,
                 "data_files": [
                     {"split": split, "path": f"{folder}{pattern}"}
-                    for split, pattern in _list_patterns(manifest.exports[name])
+                    for split, pattern in patterns.items()
                 ],
                 **({"default": True} if place == 0 else {}),
             }
-            for place, name in enumerate(_list_loaded(manifest))
+            for place, (name, patterns) in enumerate(
+                (published.configs if published else local).items()
+            )
         ],
         **({KEY: list(versions)} if versions else {}),
     }
+
+
+def _list_sources(manifest: Manifest) -> Iterator[str]:
+    """The datasets that its prompts are of, as the hub calls them; `original`: files of one's own.
+    A source that ingest found in no file is one of the hub."""
+    settings: Any = manifest.chain["ingest"].settings if "ingest" in manifest.chain else {}
+    paths = [source.get("path") for source in settings.get("sources", [])]
+    ids = {
+        path["name"]
+        for path in paths
+        if isinstance(path, dict) and path["sha256"] is None and _HUB_ID.fullmatch(path["name"])
+    }
+    yield from sorted(ids)
+    if len(ids) < len(paths) or not paths:
+        yield "original"
+
+
+def _list_creators(manifest: Manifest) -> Iterator[str]:
+    """Who labelled it, in the hub's words."""
+    settings: Any = manifest.settings
+    kinds = [judge["kind"] for judge in settings.get("judge", {}).get("judges", [])]
+    if not kinds or set(kinds) != {"human"}:
+        yield "machine-generated"
+    if "human" in kinds:
+        yield settings.get("export", {}).get("annotators", "crowdsourced")
 
 
 def _list_loaded(manifest: Manifest) -> list[str]:
@@ -94,7 +186,7 @@ def _read_format(entry: ExportEntry) -> str:
     return first.rpartition(".")[2]
 
 
-def _list_patterns(entry: ExportEntry) -> Iterator[tuple[str, str]]:
+def list_patterns(entry: ExportEntry) -> Iterator[tuple[str, str]]:
     """(split, the pattern of its files) of the splits that have rows."""
     for split, paths in entry.list_shards().items():
         yield split, re.sub(r"-\d{5}-of-\d{5}(?=\.)", "-*", paths[0])
@@ -126,6 +218,18 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\\[\]*|])", r"\\\1", line)
 
 
+def _format_share(value: float | None) -> str:
+    """A share, as per cent; empty where it was not measured."""
+    return "" if value is None else f"{value:.1%}"
+
+
+def _escape_bibtex(text: str) -> str:
+    """One line of text that neither ends its field nor is read as a command or as HTML."""
+    line = escape_controls(" ".join(text.split()))
+    line = re.sub(r"[{}<>\\`]", "", line)
+    return re.sub(r"([&%$#_])", r"\\\1", line)
+
+
 def _shorten(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _shorten(inner) for name, inner in value.items()}
@@ -142,6 +246,8 @@ def _load_template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.filters.update(code=format_code, plain=escape_markdown)
+    environment.filters.update(
+        code=format_code, plain=escape_markdown, share=_format_share, bibtex=_escape_bibtex
+    )
     text = (resources.files("prefdata.dataset") / "card.md.jinja").read_text(encoding="utf-8")
     return environment.from_string(text)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.messages.marks import FormatName
 from prefdata.messages.tool_calls import CallFormat
+from prefdata.parts.inputs import LicenseId
 from prefdata.parts.numbers import Count, JsonObject, Weight
 
 DEFAULT_ENGINE = "transformers"
@@ -109,6 +110,13 @@ class ModelConfig(BaseModel):
         examples=[{"enable_thinking": False}],
     )
     options: EngineOptions = Field(EngineOptions(), description="The engine's own settings.")
+    license: LicenseId = Field(
+        None,
+        description="The model's licence, such as llama3.1: the card names it, and `prefdata "
+        "publish` says where it restricts training on the model's output. null: the one that goes "
+        "with its name, or on the card in its folder.",
+        examples=["apache-2.0"],
+    )
     prices: PricesParams | None = Field(
         None,
         description="The prices of the model's tokens, for the summary and the manifest.",

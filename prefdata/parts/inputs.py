@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from prefdata.files.storage import is_remote
 
@@ -22,6 +22,19 @@ class _NamesInput:
 InputPath = Annotated[str, _NamesInput()]
 """A setting that names a file, a folder or a pattern, whose content is read."""
 
+
+class _ChangesNoRow:
+    """Marks a setting on which no row depends."""
+
+
+CHANGES_NO_ROW = _ChangesNoRow()
+"""Marks a setting on which no row depends: changing it makes nothing anew."""
+
+LicenseId = Annotated[
+    str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$"), CHANGES_NO_ROW
+]
+"""A setting with the licence of something, as Hugging Face or SPDX calls it."""
+
 _LIMITS = frozenset({"max_faulty_fraction", "keep_versions"})
 """Settings that change no row."""
 
@@ -29,7 +42,8 @@ _LIMITS = frozenset({"max_faulty_fraction", "keep_versions"})
 def describe_settings(config: BaseModel) -> dict[str, JsonValue]:
     """The settings on which rows depend, as JSON. A file that is here is described by its name and
     its content, so that the same settings are the same in every folder."""
-    described = config.model_dump(mode="json", exclude=set(_LIMITS))
+    idle = {n for n, f in type(config).model_fields.items() if CHANGES_NO_ROW in f.metadata}
+    described = config.model_dump(mode="json", exclude={*_LIMITS, *idle})
     for name, field in type(config).model_fields.items():
         if name in described:
             is_input = any(_is_marked(part) for part in (*field.metadata, field.annotation))

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from prefdata.errors import DropRecord
 from prefdata.files.rows import Row
 from prefdata.parts import Part, PartConfig
+from prefdata.parts.inputs import LicenseId
 from prefdata.parts.numbers import Count
 from prefdata.records.annotation import AnnotationKind
 from prefdata.sources.frames import SourceRow, dropped_frame, prompt_frame
@@ -42,6 +43,12 @@ class SourceConfig(PartConfig):
     model_config = ConfigDict(json_schema_extra=_require_kind)
 
     limit: Count | None = Field(None, description="Read at most this many rows.", examples=[1000])
+    license: LicenseId = Field(
+        None,
+        description="Its licence, such as cc-by-4.0: the card names it, and `prefdata publish` "
+        "holds it against export.license. null: not known. It changes no row.",
+        examples=["cc-by-sa-4.0"],
+    )
 
 
 class Source(Part):

@@ -54,7 +54,7 @@ def test_the_repositorys_own_params_are_valid(root: Path) -> None:
         (
             ["ingest", "sources", 0, "file"],
             "ingest.sources.0.file: unknown key",
-            "annotations, format, ground_truth_field, kind, limit, messages_field, path",
+            "annotations, format, ground_truth_field, kind, license, limit, messages_field, path",
         ),
         (["models", "policy", "name"], "models.policy.name: unknown key", "device, dtype, engine"),
         (

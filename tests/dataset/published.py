@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,23 @@ def format_pairs(export: Export, pairs: pl.DataFrame, structured: bool = False) 
     """The export's rows of the pairs, without their split."""
     made = (export.format_structured if structured else export.format_rows)(ExportBucket(pairs))
     return made.rows.drop("split")
+
+
+def describe_version(
+    judges: Sequence[str] = ("pairwise",), audit: Mapping[str, Any] | None = None, **more: Any
+) -> Manifest:
+    """A manifest without rows; `more` are fields of it."""
+    entry = ExportEntry(
+        kind="trl", settings={}, cannot_carry="", unit="pairs", rows_in=0, rows_out=0, dropped={},
+        structure=[], columns={}, splits={"train": 0, "test": 0}, files=[],
+    )  # fmt: skip
+    given = {
+        "name": "tests", "schema_version": SCHEMA_VERSION, "content_version": f"{7:064x}",
+        "prefdata_version": "0", "config_fingerprint": "f" * 32, "plugins": {}, "models": {},
+        "exports": {"trl": entry}, "stages": [],
+        "labels": LabelsEntry(judges=list(judges), audit=dict(audit or {})),
+    }  # fmt: skip
+    return Manifest(**{**given, **more})
 
 
 def publish(

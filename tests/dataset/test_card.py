@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from dataset.published import make_pairs, publish
+from dataset.published import describe_version, make_pairs, publish
 
 from prefdata.dataset.card import escape_markdown, format_code, format_row, render_card
-from prefdata.dataset.manifest import read_manifest
+from prefdata.dataset.manifest import FileEntry, read_manifest
+from prefdata.tables.chain import Made
 
 HOSTILE = (
     "```\n\n# Take me home\n<script>alert(1)</script>\x1b[2J\u202e | ${{ secrets }} {{ 7*7 }}"
@@ -62,3 +63,34 @@ def test_size_and_languages_are_those_of_the_hub(rows: int, size: str, version: 
     assert front["size_categories"] == [size]
     assert front["language"] == ["no", "en"]
     assert front["license"] == "mit"
+    assert front["annotations_creators"] == ["machine-generated"]
+    assert (front["source_datasets"], front["tags"][-1]) == (["original"], "library:prefdata")
+
+
+def test_sources_and_annotators_are_named_in_the_hubs_words() -> None:
+    paths = [("org/name", None), ("q.jsonl", "ab"), ("here/there", "cd")]
+    sources = [{"path": {"name": name, "sha256": digest}} for name, digest in paths]
+    judges = [{"kind": kind, "name": None} for kind in ("human", "pairwise")]
+    manifest = describe_version(
+        settings={"judge": {"judges": judges}, "export": {"annotators": "expert-generated"}},
+        chain={"ingest": Made(version="0", settings={"sources": sources})},
+    )
+    front = yaml.safe_load(render_card(manifest, "mit", {}).split("---\n")[1])
+    assert front["source_datasets"] == ["org/name", "original"]
+    assert front["annotations_creators"] == ["machine-generated", "expert-generated"]
+
+
+def test_each_form_says_how_its_trainer_takes_it() -> None:
+    shard = FileEntry(
+        path="x/train-00000-of-00001.parquet", split="train", rows=1, bytes=1, sha256=""
+    )
+    forms = {
+        name: describe_version().main.model_copy(
+            update={"kind": name, "files": [shard], "splits": {"train": 1}}
+        )
+        for name in ("trl", "llama_factory", "of_a_plugin")
+    }
+    card = render_card(describe_version(exports=forms), "mit", {}).partition("## Load it")[2]
+    assert 'DPOTrainer("your/model", train_dataset=dataset["train"])' in card
+    assert "--dataset_dir llama_factory --dataset llama_factory_train" in card
+    assert card.count('load_dataset("...", "') == 3

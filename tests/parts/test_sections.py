@@ -58,6 +58,7 @@ MODEL: dict[str, tuple[Any, bool]] = {
     "thoughts": ("think", False),
     "chat_template_kwargs": ({"enable_thinking": False}, True),
     "prices": ({"input_per_million": 7.0}, False),
+    "license": ("apache-2.0", False),
 }
 """Setting of a model -> another value, and whether its fingerprint changes with it."""
 

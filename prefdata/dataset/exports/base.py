@@ -112,6 +112,9 @@ class Export(Part):
     docstring says."""
     cannot_carry: ClassVar[str]
     """What the format leaves out, in a sentence; the manifest and the reference show it."""
+    usage: ClassVar[str] = ""
+    """How its consumer takes the rows, for the card: lines of Python with `dataset`, which
+    `load_dataset` gave, or a command in the version's folder, where `{name}` is the export's."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """The tables of a bucket that it reads besides the pairs: prompts, responses, labels,
     judgments."""

@@ -75,6 +75,10 @@ class Listwise(Conversational):
 
     config: ListwiseConfig
     record = RankedResponses
+    usage = (
+        'row = dataset["train"][0]\n'
+        'row["responses"], row["scores"]  # from best to worst, for a loss over lists'
+    )
     structured = StructuredRankedResponses
     conversations = ("prompt", "responses")
     unit = "prompts"

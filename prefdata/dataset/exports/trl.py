@@ -58,4 +58,8 @@ class Trl(Preferences):
 
     config: TrlConfig
     record = Preference
+    usage = (
+        "from trl import DPOTrainer  # or ORPOTrainer, CPOTrainer of trl.experimental\n"
+        'DPOTrainer("your/model", train_dataset=dataset["train"]).train()'
+    )
     structured = StructuredPreference

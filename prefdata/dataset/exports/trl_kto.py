@@ -80,6 +80,10 @@ class TrlKto(Conversational):
 
     config: TrlKtoConfig
     record = UnpairedResponse
+    usage = (
+        "from trl import KTOTrainer  # rows are in an order that it needs: do not sort them\n"
+        'KTOTrainer("your/model", train_dataset=dataset["train"]).train()'
+    )
     structured = StructuredUnpairedResponse
     conversations = ("prompt", "completion")
     unit = "responses"

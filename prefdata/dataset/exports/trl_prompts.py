@@ -53,6 +53,10 @@ class TrlPrompts(Conversational):
 
     config: TrlPromptsConfig
     record = PromptOnly
+    usage = (
+        "from trl import GRPOTrainer  # ground_truth and source reach the reward functions\n"
+        'GRPOTrainer("your/model", your_reward, train_dataset=dataset["train"]).train()'
+    )
     structured = StructuredPromptOnly
     conversations = ("prompt",)
     unit = "prompts"

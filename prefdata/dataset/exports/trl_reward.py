@@ -24,4 +24,8 @@ class TrlReward(Preferences):
 
     config: TrlRewardConfig
     record = RewardPreference
+    usage = (
+        "from trl import RewardTrainer\n"
+        'RewardTrainer("your/model", train_dataset=dataset["train"]).train()'
+    )
     structured = StructuredRewardPreference

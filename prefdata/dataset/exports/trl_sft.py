@@ -63,6 +63,10 @@ class TrlSft(Conversational):
 
     config: TrlSftConfig
     record = BestCompletion
+    usage = (
+        "from trl import SFTTrainer\n"
+        'SFTTrainer("your/model", train_dataset=dataset["train"]).train()'
+    )
     structured = StructuredBestCompletion
     conversations = ("prompt", "completion")
     unit = "prompts"

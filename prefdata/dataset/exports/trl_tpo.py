@@ -55,6 +55,10 @@ class TrlTpo(Preferences):
 
     config: TrlTpoConfig
     record = TriplePreference
+    usage = (
+        "from trl.experimental.tpo import TPOTrainer\n"
+        'TPOTrainer("your/model", train_dataset=dataset["train"]).train()'
+    )
     structured = StructuredTriplePreference
     conversations = (*Preferences.conversations, "reference")
     needs = frozenset({"prompts", "responses", "labels"})

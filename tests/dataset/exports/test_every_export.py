@@ -55,6 +55,7 @@ def test_what_goes_in_comes_out_or_is_dropped_with_its_reason(kind: str) -> None
     assert dropped["detail"].str.ends_with(".").all()
     assert len(read_rows(export, formatted)) == rows.height
     assert export.cannot_carry.endswith(".")
+    assert export.usage, "the card says how its consumer takes it"
 
 
 @pytest.mark.parametrize("kind", KINDS)

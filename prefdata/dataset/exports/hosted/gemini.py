@@ -69,6 +69,9 @@ class Gemini(PlainPairs):
 
     config: GeminiConfig
     record = GeminiPreference
+    usage = (
+        "{name}/train.jsonl  # put it on Cloud Storage, as the dataset of a preference tuning job"
+    )
     file_format = "jsonl"
     omits_nulls = True
     one_file = True

@@ -49,6 +49,7 @@ class Openai(PlainPairs):
 
     config: OpenaiConfig
     record = HostedPreference
+    usage = "{name}/train.jsonl  # upload it as the training file of a preference fine-tuning job"
     file_format = "jsonl"
     omits_nulls = True
     one_file = True

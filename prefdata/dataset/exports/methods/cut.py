@@ -54,6 +54,7 @@ class Cut(PlainPairs):
 
     config: CutConfig
     record = JudgedResponse
+    usage = "{name}/train.jsonl  # the rows that the code of CUT reads"
     one_turn = True
     system_turn = False
     file_format = "jsonl"

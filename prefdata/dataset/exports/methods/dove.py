@@ -72,6 +72,7 @@ class Dove(PlainPairs):
 
     config: DoveConfig
     record = JointPreference
+    usage = "{name}/train.jsonl  # the rows that the code of DOVE reads"
     one_turn = True
     system_turn = False
     file_format = "jsonl"

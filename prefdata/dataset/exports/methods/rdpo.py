@@ -47,6 +47,7 @@ class Rdpo(PlainPairs):
 
     config: RdpoConfig
     record = RationalePreference
+    usage = 'dataset["train"]  # the columns that the code of RDPO and RORPO reads'
     one_turn = True
     system_turn = False
     cannot_carry = (

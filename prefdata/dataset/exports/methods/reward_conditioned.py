@@ -103,6 +103,10 @@ class RewardConditioned(Preferences):
 
     config: RewardConditionedConfig
     record = ConditionedPreference
+    usage = (
+        "from trl import DPOTrainer\n"
+        'DPOTrainer("your/model", train_dataset=dataset["train"]).train()'
+    )
     structured = StructuredConditionedPreference
     cannot_carry = (
         "Labels, judgments and the figures of filters, which hold of the pair and not of its "

@@ -60,6 +60,7 @@ class HelpSteer2(PlainPairs):
 
     config: HelpSteer2Config
     record = HelpSteer2Rating
+    usage = 'dataset["train"]  # columns and types of nvidia/HelpSteer2'
     one_turn = True
     system_turn = False
     file_format = "jsonl"

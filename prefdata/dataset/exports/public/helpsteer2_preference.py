@@ -41,6 +41,7 @@ class HelpSteer2PreferencePairs(PlainPairs):
 
     config: HelpSteer2PreferenceConfig
     record = HelpSteer2Preference
+    usage = 'dataset["train"]  # columns and types of the preferences of nvidia/HelpSteer2'
     one_turn = True
     system_turn = False
     file_format = "jsonl"

@@ -59,6 +59,7 @@ class HelpSteer3(PlainPairs):
 
     config: HelpSteer3Config
     record = HelpSteer3Preference
+    usage = 'dataset["train"]  # columns and types of the preferences of nvidia/HelpSteer3'
     file_format = "jsonl"
     one_file = True
     needs = frozenset({"judgments"})

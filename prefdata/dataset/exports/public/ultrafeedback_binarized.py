@@ -47,6 +47,7 @@ class UltrafeedbackBinarized(PlainPairs):
 
     config: UltrafeedbackBinarizedConfig
     record = UltrafeedbackBinarizedRow
+    usage = 'dataset["train"]  # columns and types of HuggingFaceH4/ultrafeedback_binarized'
     one_turn = True
     system_turn = False
     cannot_carry = (

@@ -42,6 +42,7 @@ class Axolotl(PlainPairs):
 
     config: AxolotlConfig
     record = AxolotlPreference
+    usage = "cd {name} && axolotl train config.yaml  # config.yaml: your model, and axolotl.yaml"
     cannot_carry = (
         "Tools and calls, labels, margins and judgments; thoughts only inline; axolotl itself cuts "
         "white space off the end of a response."

@@ -43,6 +43,7 @@ class AxolotlReward(PlainPairs):
 
     config: AxolotlRewardConfig
     record = AxolotlRewardPreference
+    usage = "cd {name} && axolotl train config.yaml  # config.yaml: your model, and axolotl.yaml"
     one_turn = True
     cannot_carry = (
         "Conversations, tools and calls, labels, margins and judgments; thoughts only inline."

@@ -53,6 +53,10 @@ class LlamaFactory(PlainPairs):
 
     config: LlamaFactoryConfig
     record = LlamaFactoryPreference
+    usage = (
+        "llamafactory-cli train --stage dpo --dataset_dir {name} --dataset {name}_train \\\n"
+        "  --model_name_or_path MODEL --template TEMPLATE --output_dir dpo"
+    )
     file_format = "jsonl"
     one_file = True
     cannot_carry = (

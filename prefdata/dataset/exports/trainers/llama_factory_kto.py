@@ -40,6 +40,10 @@ class LlamaFactoryKto(UnpairedPlain):
 
     config: LlamaFactoryKtoConfig
     record = LlamaFactoryResponse
+    usage = (
+        "llamafactory-cli train --stage kto --dataset_dir {name} --dataset {name}_train \\\n"
+        "  --model_name_or_path MODEL --template TEMPLATE --output_dir kto"
+    )
 
     def make_rows(self, responses: pl.DataFrame) -> pl.DataFrame:
         return responses.rename({"conversation": "conversations", "desired": "kto_tag"})

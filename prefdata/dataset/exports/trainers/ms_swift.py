@@ -43,6 +43,7 @@ class MsSwift(PlainPairs):
 
     config: MsSwiftConfig
     record = MsSwiftPreference
+    usage = "swift rlhf --rlhf_type dpo --model MODEL --dataset {name}/train.jsonl"
     file_format = "jsonl"
     one_file = True
     cannot_carry = "Tools and calls, labels and judgments; thoughts only inline."

@@ -36,6 +36,7 @@ class MsSwiftKto(UnpairedPlain):
 
     config: MsSwiftKtoConfig
     record = MsSwiftResponse
+    usage = "swift rlhf --rlhf_type kto --model MODEL --dataset {name}/train.jsonl"
 
     def make_rows(self, responses: pl.DataFrame) -> pl.DataFrame:
         return responses.rename({"conversation": "messages", "desired": "label"})

@@ -51,6 +51,9 @@ class NemoRl(PlainPairs):
 
     config: NemoRlConfig
     record = NemoRlPreference
+    usage = (
+        "cd {name} && uv run RL/examples/run_dpo.py --config config.yaml  # yours, and nemo_rl.yaml"
+    )
     file_format = "jsonl"
     one_file = True
     cannot_carry = "Tools and calls, labels, margins and judgments; thoughts only inline."

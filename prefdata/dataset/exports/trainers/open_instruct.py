@@ -38,6 +38,7 @@ class OpenInstruct(PlainPairs):
 
     config: OpenInstructConfig
     record = WholePreference
+    usage = "python open_instruct/dpo.py --mixer_list {name} 1.0 --model_name_or_path MODEL"
     cannot_carry = "Tools and calls, labels, margins and judgments; thoughts only inline."
 
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:

@@ -59,6 +59,10 @@ class Openrlhf(PlainPairs):
 
     config: OpenrlhfConfig
     record = OpenrlhfPreference
+    usage = (
+        "cd {name} && python -m openrlhf.cli.train_dpo $(cat flags.txt) \\\n"
+        "  --model.model_name_or_path MODEL"
+    )
     cannot_carry = "Tools and calls, labels and judgments; thoughts only inline."
 
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:

@@ -73,6 +73,7 @@ class Verl(Export):
 
     config: VerlConfig
     record = VerlPrompt
+    usage = "python -m verl.trainer.main_ppo data.train_files='{name}/train-*.parquet'"
     unit = "prompts"
     needs = frozenset({"prompts"})
     cannot_carry = (
