@@ -21,13 +21,9 @@ from prefdata.sources.rows.conversations import (
     read_text,
 )
 from prefdata.sources.rows.fields import list_unread, nest_fields
-from prefdata.sources.rows.preference_forms import (
-    SIGNATURES,
-    Form,
-    PreferenceRow,
-    detect_form,
-    read_scores,
-)
+from prefdata.sources.rows.preference_forms.detect import SIGNATURES, detect_form
+from prefdata.sources.rows.preference_forms.row import Form, PreferenceRow
+from prefdata.sources.rows.preference_forms.scores import read_scores
 
 
 class ColumnsParams(BaseModel):
@@ -69,7 +65,7 @@ class PreferencesConfig(DatasetSourceConfig):
 
 class PreferencesSource(AnnotatedSource):
     """Reads rows of a prompt, a chosen and a rejected response, in any form of
-    `rows/preference_forms.py`.
+    `rows/preference_forms`.
 
     `{"prompt": "2 + 2?", "chosen": "4", "rejected": "5"}` becomes a prompt with the responses "4"
     and "5" and a ranking that puts "4" first; scores beside them (`score_chosen`,

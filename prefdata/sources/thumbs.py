@@ -21,11 +21,13 @@ from prefdata.sources.rows.messages import read_response
 from prefdata.sources.rows.transcripts import read_prompt
 from prefdata.sources.rows.values import is_number
 
-_PROMPTS = ("prompt", "messages", "conversation", "question", "input", "query")
+_PROMPTS = ("prompt", "messages", "conversation", "question", "input", "query", "instruction")
+_CONVERSATIONS = ("messages", "conversations")
+"""May hold the response, too."""
 _RESPONSES = ("response", "completion", "output", "answer")
-_THUMBS = ("thumb", "label", "feedback", "vote", "rating")
+_THUMBS = ("thumb", "label", "feedback", "vote", "rating", "kto_tag")
 _NAMES: dict[str, tuple[str, ...]] = {
-    "prompt": _PROMPTS,
+    "prompt": (*_PROMPTS, "conversations"),
     "response": _RESPONSES,
     "thumb": _THUMBS,
     "annotator": ("annotator", "user_id", "user"),
@@ -33,6 +35,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "justification": ("comment", "reason", "justification"),
     "tools": ("tools",),
+    "system": ("system",),
     "source": ("source",),
 }
 
@@ -91,7 +94,10 @@ class ThumbsSource(AnnotatedSource):
 
     config: ThumbsConfig
 
-    signatures: ClassVar = tuple(product(_PROMPTS, _RESPONSES, _THUMBS[:4]))
+    signatures: ClassVar = (
+        *product(_PROMPTS, _RESPONSES, _THUMBS[:4]),
+        *product(_CONVERSATIONS, ("label", "kto_tag")),
+    )
 
     @property
     def annotation_kinds(self) -> Sequence[AnnotationKind]:
@@ -133,7 +139,14 @@ class ThumbsSource(AnnotatedSource):
         thumb = held["thumb"]
         if thumb is None or str(thumb) in self.config.no_vote:
             raise NoFault("no_vote", f"{self.columns['thumb']!r} is {thumb!r:.40}")
-        turns, tools = read_prompt(held["prompt"], self.columns["prompt"], held.get("tools"))
+        # Beside messages, a column of this name is of something else.
+        system = held.get("system") if isinstance(held["prompt"], str) else None
+        turns, tools = read_prompt(
+            held["prompt"],
+            self.columns["prompt"],
+            held.get("tools"),
+            system=read_optional_text(system),
+        )
         if held.get("response") is None:
             turns, response = turns[:-1], turns[-1] if turns else Turn("user", "")
             if response.role != "assistant":

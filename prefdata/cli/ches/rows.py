@@ -21,7 +21,7 @@ from prefdata.sources.base import NoFault
 from prefdata.sources.dataset_source import AnnotatedRecord, DatasetSource
 from prefdata.sources.datasets import Dataset
 from prefdata.sources.rows.boundary import refuse_unreadable
-from prefdata.sources.rows.preference_forms import read_margin
+from prefdata.sources.rows.preference_forms.scores import read_margin
 from prefdata.tables import read_table
 from prefdata.tables.catalog import Catalog
 from prefdata.text.transcript import describe_response

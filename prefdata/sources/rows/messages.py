@@ -1,26 +1,33 @@
-"""Messages in the forms of OpenAI, Hermes, ShareGPT and Anthropic, as turns.
+"""Messages in the forms of OpenAI, Hermes, ShareGPT, ms-swift and Anthropic, as turns.
 
 | form | a call | its result |
 |---|---|---|
 | OpenAI | `tool_calls`, their arguments as JSON text or an object | role `tool`, `tool_call_id` |
 | Hermes | `<tool_call>` in the text of `gpt` | `tool`, with `<tool_response>` |
 | ShareGPT | `function_call`, whose value is JSON | `observation` |
+| ms-swift | `tool_call` behind the text, a turn for each | `tool_response` |
 | Anthropic | a block `tool_use` | a block `tool_result` in a user's message |
 """
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from prefdata.errors import DropRecord
-from prefdata.messages.calls import CallFault, load_json, take_call
+from prefdata.messages.calls import CallFault
 from prefdata.messages.chat_form import THOUGHT_KEYS
-from prefdata.messages.tool_calls import UNREADABLE, split_hermes
+from prefdata.messages.tool_calls import split_hermes
+from prefdata.sources.rows.calls import (
+    load_literal,
+    read_call_text,
+    read_calls,
+    split_thought,
+    unreadable,
+)
 from prefdata.sources.rows.contents import read_content, split_results
 from prefdata.sources.rows.conversations import Turn, check_response
-from prefdata.sources.rows.tools import drop_nulls, read_tools, take_system_tools
+from prefdata.sources.rows.tools import read_tools, take_system_tools
 
 _ROLES = {
     "system": "system",
@@ -34,6 +41,8 @@ _ROLES = {
     "function": "tool",
     "observation": "tool",
     "function_call": "assistant",
+    "tool_call": "assistant",
+    "tool_response": "tool",
 }
 """The names that other datasets use for the same four roles."""
 _THOUGHTS = (*THOUGHT_KEYS, "reasoning", "thoughts")
@@ -97,7 +106,13 @@ def read_messages(value: Any, field: str, marked: bool = False) -> list[Turn]:
     for number, message in enumerate(_require_messages(value, field), 1):
         if not isinstance(message, dict):
             raise DropRecord("wrong_type", f"{field}, message {number} is no object")
-        turns += _read_message(message, f"{field}, message {number}", marked)
+        read = _read_message(message, f"{field}, message {number}", marked)
+        if message.get("role") == "tool_call" and turns and turns[-1].role == "assistant":
+            # ms-swift's: the text and each call of one turn stand one behind the other.
+            calls = [*(turns[-1].tool_calls or ()), *(read[0].tool_calls or ())]
+            turns[-1] = turns[-1]._replace(tool_calls=calls)
+        else:
+            turns += read
     return _fill_result_ids(turns)
 
 
@@ -157,10 +172,10 @@ def _read_message(message: dict[str, Any], where: str, marked: bool) -> list[Tur
     if role is None:
         raise DropRecord("unknown_role", f"{where} has role {named!r}; known: {', '.join(_ROLES)}")
     content = message.get("content", message.get("value"))
-    calls = _read_calls(message, where)
-    if named == "function_call":
-        calls += _read_call_text(content, where)
-        content = ""
+    calls = read_calls(message, where)
+    if named in ("function_call", "tool_call"):
+        content, call = split_thought(content)
+        calls += read_call_text(call, where)
     if content is None and calls:
         content = ""
     parts = read_content(content, where)
@@ -184,48 +199,11 @@ def _read_message(message: dict[str, Any], where: str, marked: bool) -> list[Tur
             return [Turn("tool", result) for result in results]
     if marked and role == "assistant" and "<tool_call>" in text:
         try:
-            text, written = split_hermes(text, _load_literal)
+            text, written = split_hermes(text, load_literal)
         except CallFault as fault:
-            raise _unreadable(where, fault) from fault
+            raise unreadable(where, fault) from fault
         calls += written
     return [Turn(role, text, thoughts, calls or None)]
-
-
-def _read_calls(message: dict[str, Any], where: str) -> list[dict[str, str | None]]:
-    """The calls beside a message's content, in OpenAI's form of today or of before."""
-    given = message.get("tool_calls")
-    if given is None and isinstance(message.get("function_call"), dict):
-        given = [message["function_call"]]
-    if given is None:
-        return []
-    if not isinstance(given, list):
-        raise DropRecord(
-            "wrong_type", f"{where} has tool_calls {type(given).__name__}, expected a list"
-        )
-    return [_read_call(call, f"{where}, call {number}") for number, call in enumerate(given, 1)]
-
-
-def _read_call(call: Any, where: str) -> dict[str, str | None]:
-    """A call in OpenAI's form, or of name and arguments alone."""
-    if isinstance(call, dict):
-        inner = call.get("function", call)
-        if isinstance(inner, dict):
-            # Of JSON text nothing is left out: only Parquet fills objects with nulls.
-            given = {key: drop_nulls(item) for key, item in inner.items()}
-            call = {**given, "id": call.get("id")}
-    try:
-        return take_call(call)
-    except CallFault as fault:
-        raise _unreadable(where, fault) from fault
-
-
-def _read_call_text(value: Any, where: str) -> list[dict[str, str | None]]:
-    """The calls of a ShareGPT turn `function_call`: the JSON text of one, or of a list."""
-    try:
-        found = load_json(value) if isinstance(value, str) else value
-    except CallFault as fault:
-        raise _unreadable(where, fault) from fault
-    return [_read_call(call, where) for call in (found if isinstance(found, list) else [found])]
 
 
 def _read_thoughts(message: dict[str, Any], where: str) -> str | None:
@@ -266,18 +244,3 @@ def _fill_result_ids(turns: list[Turn]) -> list[Turn]:
             open_ids = [call["id"] for call in turn.tool_calls or ()]
         filled.append(turn)
     return filled
-
-
-def _load_literal(text: str) -> Any:
-    """JSON, or a Python literal, in which Hermes' own dataset writes its calls."""
-    try:
-        return load_json(text)
-    except CallFault:
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            raise CallFault(f"it is no JSON: {text[:80]!r}") from None
-
-
-def _unreadable(where: str, fault: CallFault) -> DropRecord:
-    return DropRecord(UNREADABLE, f"{where}: a tool call can't be read: {fault}")

@@ -8,7 +8,9 @@ import pytest
 
 from prefdata.errors import DropRecord, SourceError
 from prefdata.sources.rows.conversations import Turn
-from prefdata.sources.rows.preference_forms import PreferenceRow, detect_form, read_margin
+from prefdata.sources.rows.preference_forms.detect import detect_form
+from prefdata.sources.rows.preference_forms.row import PreferenceRow
+from prefdata.sources.rows.preference_forms.scores import read_margin
 
 USER = {"role": "user", "content": "2 + 2?"}
 GOOD = {"role": "assistant", "content": "4"}

@@ -10,7 +10,7 @@ from sources.rows.test_tool_forms import ASK, NORMAL, TOOL, USER, read
 from prefdata.files.rows import Row
 from prefdata.sources.preferences import PreferencesConfig, PreferencesSource
 from prefdata.sources.rows.conversations import Turn
-from prefdata.sources.rows.preference_forms import detect_form
+from prefdata.sources.rows.preference_forms.detect import detect_form
 
 CALLING_SIDE = {
     "role": "assistant",
