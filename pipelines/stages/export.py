@@ -242,7 +242,8 @@ def _finish_files(export: Export, unfinished: str, stats: Stats) -> list[FileEnt
     grouped = group_shards(joined)
     entries = describe_shards(unfinished, joined, stats.digests)
     named = {split: name_files(export, paths) for split, paths in grouped.items()}
-    for name, text in export.make_files(named).items():
+    structured = bool(stats.structure.get(export.name)) and export.structured is not None
+    for name, text in export.make_files(named, structured).items():
         path, content = f"{export.name}/{name}", text.encode()
         storage.write_bytes(storage.join(unfinished, path), content)
         entries.append(describe_file(path, content))

@@ -112,6 +112,9 @@ class Export(Part):
     docstring says."""
     cannot_carry: ClassVar[str]
     """What the format leaves out, in a sentence; the manifest and the reference show it."""
+    one_way: ClassVar[str | None] = None
+    """Why the rows, read by a source, are not what they were made of; None: they are, but for what
+    `cannot_carry` says."""
     usage: ClassVar[str] = ""
     """How its consumer takes the rows, for the card: lines of Python with `dataset`, which
     `load_dataset` gave, or a command in the version's folder, where `{name}` is the export's."""
@@ -161,11 +164,14 @@ class Export(Part):
         empty; see `format_rows`."""
         return self.format_rows(bucket)
 
-    def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    def make_files(
+        self, shards: Mapping[str, Sequence[str]], structured: bool
+    ) -> Mapping[str, str]:
         """Further files for the consumer, such as a description of the columns: text by file name.
 
         Args:
             shards: The names of each split's files, in the export's folder; no split is empty.
+            structured: Whether the rows are `structured`.
         """
         return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import polars as pl
@@ -10,8 +11,10 @@ from pydantic import Field
 
 from prefdata.dataset.exports.base import Export, ExportBucket, ExportConfig, Formatted, sort_out
 from prefdata.dataset.exports.conversations import SIDES
+from prefdata.dataset.exports.tool_turns import ToolForm, identify_calls, list_tool_structure
 from prefdata.messages.inline import put_inline
 
+CALLS = tuple(f"{side}_tool_calls" for side in SIDES)
 _TURN = pl.element().struct
 
 
@@ -37,7 +40,9 @@ class PlainPairs(Export):
     system_turn: ClassVar[bool] = True
     """Whether the form holds a system turn."""
     tool_calls: ClassVar[bool] = False
-    """Whether the form holds tools, calls and their results."""
+    """Whether the form holds tools, calls and their results, as OpenAI's does."""
+    tool_form: ClassVar[ToolForm | None] = None
+    """How the rows of `structured` hold them; None: not."""
 
     @abstractmethod
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:
@@ -48,13 +53,31 @@ class PlainPairs(Export):
                 them, and `question` is the last turn's text.
         """
 
+    def make_structured_rows(self, pairs: pl.DataFrame) -> Formatted:
+        """The same, with tools and calls, where there is a `tool_form`."""
+        raise NotImplementedError
+
+    def list_structure(self, bucket: ExportBucket) -> list[str]:
+        if self.tool_form is None:
+            return []
+        pairs, _ = sort_out(bucket.pairs, self._list_limits())
+        return list_tool_structure(pairs, CALLS)
+
     def format_rows(self, bucket: ExportBucket) -> Formatted:
+        return self._format(bucket, self.make_rows)
+
+    def format_structured(self, bucket: ExportBucket) -> Formatted:
+        return self._format(bucket, self.make_structured_rows)
+
+    def _format(
+        self, bucket: ExportBucket, make_rows: Callable[[pl.DataFrame], Formatted]
+    ) -> Formatted:
         pairs, dropped = sort_out(bucket.pairs, self._list_limits())
         pairs, same = sort_out(
             self._place_thoughts(pairs), {"same_text": (self._are_same(), _SAME_TEXT)}
         )
         question = pl.col("messages").list.last().struct.field("content")
-        made = self.make_rows(pairs.with_columns(question=question))
+        made = make_rows(pairs.with_columns(question=question))
         return Formatted(
             made.rows,
             pl.concat([dropped, same, made.dropped], how="diagonal"),
@@ -68,19 +91,19 @@ class PlainPairs(Export):
         turns = pl.col("messages").list
         limits: dict[str, tuple[pl.Expr, str | pl.Expr]] = {}
         says: str | pl.Expr
-        if not self.tool_calls:
+        if self.tool_form is not None:
+            limits |= self.tool_form.list_limits(form, dict(zip(SIDES, CALLS, strict=True)))
+        elif not self.tool_calls:
             says = f"{form} has no place for tools and their calls; the export trl has."
             limits["tools"] = (_has_tools(), says)
         if self.config.thoughts == "refuse":
             says = f"{form} has no place for thoughts; see {self.where}.thoughts."
             limits["thoughts"] = (_has_thoughts(), says)
-        system = turns.first().struct.field("role") == "system"
         if not self.system_turn:
+            system = turns.first().struct.field("role") == "system"
             limits["system_turn"] = (system, f"{form} has no system turn.")
         if self.one_turn:
-            count = turns.len() - system.cast(pl.UInt32)
-            says = pl.format("{} holds one turn; the prompt has {}.", pl.lit(form), count)
-            limits["multi_turn"] = (count > 1, says)
+            limits["multi_turn"] = limit_turns(form)
         return limits
 
     def _place_thoughts(self, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -94,6 +117,9 @@ class PlainPairs(Export):
 
     def _are_same(self) -> pl.Expr:
         same = pl.col("chosen") == pl.col("rejected")
+        if self.tool_form is not None:
+            one, other = map(identify_calls, CALLS)
+            return same & one.eq_missing(other)
         if self.tool_calls:
             return same & pl.col("chosen_tool_calls").eq_missing(pl.col("rejected_tool_calls"))
         return same
@@ -136,6 +162,13 @@ def find_system() -> pl.Expr:
     return pl.when(first.field("role") == "system").then(first.field("content"))
 
 
+def limit_turns(form: str) -> tuple[pl.Expr, pl.Expr]:
+    """That a prompt has several turns besides the system's, and the detail; see `sort_out`."""
+    turns = pl.col("messages").list
+    count = turns.len() - (turns.first().struct.field("role") == "system").cast(pl.UInt32)
+    return count > 1, pl.format("{} holds one turn; the prompt has {}.", pl.lit(form), count)
+
+
 def has_tools_in_prompt() -> pl.Expr:
     """Whether a prompt has tools, or turns that call them."""
     in_turn = (_TURN.field("role") == "tool") | _TURN.field("tool_calls").is_not_null()
@@ -155,7 +188,7 @@ def put_prompt_inline() -> pl.Expr:
 
 
 def _has_tools() -> pl.Expr:
-    calls = (pl.col(f"{side}_tool_calls").is_not_null() for side in SIDES)
+    calls = (pl.col(column).is_not_null() for column in CALLS)
     return pl.any_horizontal(has_tools_in_prompt(), *calls)
 
 

@@ -61,6 +61,7 @@ class TrlPrompts(Conversational):
     conversations = ("prompt",)
     unit = "prompts"
     needs = frozenset({"prompts"})
+    one_way = "It holds prompts alone."
     cannot_carry = "Responses, and all that was judged of them."
 
     @property

@@ -71,6 +71,7 @@ class TrlSft(Conversational):
     conversations = ("prompt", "completion")
     unit = "prompts"
     needs = frozenset({"prompts", "responses", "labels", "judgments"})
+    one_way = "It holds the best response alone, and nothing that it is better than."
     cannot_carry = "All responses but the best, and who judged."
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 import pytest
-from dataset.exports.given import make_bucket, make_export, read_rows
+from dataset.exports.given import format_bucket, make_bucket, make_export, read_rows
 
 from prefdata.dataset.shards import encode_shard
 
@@ -144,17 +144,19 @@ print(json.dumps([dict(row) for row in AutoPreprocessor()(rows, strict=True)]))
 """
 
 
-def convert(kind: str, script: str, folder: Path) -> list[Row]:
-    """The rows of HELD as the consumer's own converter, in its own Python, makes them."""
+def convert(kind: str, script: str, folder: Path, *cases: str) -> list[Row]:
+    """The rows of these cases as the consumer's own converter, in its own Python, makes them."""
     variable = f"PREFDATA_{kind.removesuffix('_kto').upper()}"
     python = os.environ.get(variable)
     if python is None:
         pytest.skip(f"{variable} names no Python that has {kind}")
-    export = make_export(kind, thoughts="inline")
-    rows = export.format_rows(make_bucket(*HELD)).rows
-    lines = encode_shard(export, export.record, rows.drop("split"), kind)
+    export, bucket = make_export(kind, thoughts="inline"), make_bucket(*cases)
+    structured = bool(export.list_structure(bucket))
+    record = export.structured if structured and export.structured else export.record
+    rows = format_bucket(export, bucket).rows
+    lines = encode_shard(export, record, rows.drop("split"), kind)
     (folder / "train.jsonl").write_bytes(bytes(lines))
-    for name, text in export.make_files({"train": ["train.jsonl"]}).items():
+    for name, text in export.make_files({"train": ["train.jsonl"]}, structured).items():
         (folder / name).write_text(text)
     caches = {"HF_HOME": str(folder / "hf"), "MODELSCOPE_CACHE": str(folder / "ms")}
     # LLaMA-Factory refuses other versions of its dependencies, which its converter does not touch.
@@ -169,7 +171,7 @@ def convert(kind: str, script: str, folder: Path) -> list[Row]:
 
 @pytest.mark.consumers
 def test_llama_factory_converts_every_row(tmp_path: Path) -> None:
-    rows = convert("llama_factory", LLAMA_FACTORY, tmp_path)
+    rows = convert("llama_factory", LLAMA_FACTORY, tmp_path, *HELD)
     assert [len(row["_prompt"]) for row in rows] == [1, 1, 3, 1]
     assert [row["_system"] for row in rows] == ["", "Answer briefly.", "", ""]
     texts = [[turn["content"] for turn in row["_response"]] for row in rows]
@@ -178,7 +180,7 @@ def test_llama_factory_converts_every_row(tmp_path: Path) -> None:
 
 @pytest.mark.consumers
 def test_ms_swift_converts_every_row(tmp_path: Path) -> None:
-    rows = convert("ms_swift", MS_SWIFT, tmp_path)
+    rows = convert("ms_swift", MS_SWIFT, tmp_path, *HELD)
     assert [len(row["messages"]) for row in rows] == [2, 3, 4, 2]
     assert [row["rejected_response"] for row in rows] == ["Yes."] * 4
     assert all(row["margin"] > 0 for row in rows)
@@ -189,7 +191,7 @@ def test_ms_swift_converts_every_row(tmp_path: Path) -> None:
     ("kind", "script"), [("llama_factory_kto", LLAMA_FACTORY), ("ms_swift_kto", MS_SWIFT)]
 )
 def test_they_convert_every_response_with_its_label(kind: str, script: str, tmp_path: Path) -> None:
-    rows = convert(kind, script, tmp_path)
+    rows = convert(kind, script, tmp_path, *HELD)
     if kind == "ms_swift_kto":
         found = [(row["messages"][-1]["content"], row["label"]) for row in rows]
     else:
@@ -197,3 +199,27 @@ def test_they_convert_every_response_with_its_label(kind: str, script: str, tmp_
         found = [(one or other, bool(one)) for one, other in sides]
     assert len(found) == 2 * len(HELD)
     assert all(label == text.endswith("No.") for text, label in found)
+
+
+@pytest.mark.consumers
+@pytest.mark.parametrize(
+    ("kind", "script"), [("llama_factory", LLAMA_FACTORY), ("llama_factory_kto", LLAMA_FACTORY)]
+)
+def test_llama_factory_converts_calls_and_results(kind: str, script: str, tmp_path: Path) -> None:
+    rows = convert(kind, script, tmp_path, "calls", "history")
+    called, after = rows[0], next(row for row in rows if len(row["_prompt"]) > 1)
+    assert {row["_tools"] is None for row in rows} == {True, False}
+    assert "function" in {turn["role"] for row in rows for turn in row["_response"]}
+    assert [turn["role"] for turn in after["_prompt"]] == ["user", "function", "observation"]
+    assert called["_system"] in ("", "Answer briefly.")
+
+
+@pytest.mark.consumers
+@pytest.mark.parametrize("kind", ["ms_swift", "ms_swift_kto"])
+def test_ms_swift_converts_calls_and_results(kind: str, tmp_path: Path) -> None:
+    rows = convert(kind, MS_SWIFT, tmp_path, "calls", "history")
+    roles = {turn["role"] for row in rows for turn in row["messages"]}
+    assert roles == {"system", "user", "assistant", "tool_call", "tool_response"}
+    assert {row["tools"] is None for row in rows} == {True, False}
+    if kind == "ms_swift":
+        assert all(row["rejected_tools"] == row["tools"] for row in rows)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 from dataset.exports.given import EARLIER, QUESTION, SYSTEM, make_bucket, make_export, read_rows
-from dataset.structured import HISTORY, WEATHER
+from dataset.structured import HISTORY, WEATHER, make_call, make_message
 
 from prefdata.dataset.exports.base import ExportBucket
 
@@ -130,11 +130,97 @@ def test_openai_takes_tools_and_calls_with_ids_and_arguments_as_text() -> None:
     assert row["input"] == {"messages": [orjson.dumps(ASK).decode()], "tools": None}
 
 
+def test_llama_factory_has_calls_and_results_as_turns_and_takes_one_result() -> None:
+    (row,) = format_structured("llama_factory", "calls")
+    assert orjson.loads(row["tools"])[0] == WEATHER
+    call = {"name": "weather", "arguments": {"city": "Paris"}}
+    assert row["chosen"]["role"] == "function_call"
+    assert orjson.loads(row["chosen"]["content"]) == call
+    assert row["rejected"] == YES
+    (row,) = format_structured("llama_factory", "history", thoughts="inline")
+    roles = [turn["role"] for turn in row["conversations"]]
+    assert roles == ["system", "user", "function_call", "observation"]
+    thought, _, said = row["conversations"][2]["content"].rpartition("</think>\n\n")
+    assert thought.startswith("<think>\nI need")
+    assert orjson.loads(said)["arguments"] == {"city": "Paris", "days": 1}
+    assert row["conversations"][3]["content"] == '{"rain": true}'
+
+
+def test_ms_swift_has_each_call_as_a_turn_behind_the_text() -> None:
+    (row,) = format_structured("ms_swift", "calls")
+    assert [turn["role"] for turn in row["messages"]] == ["user", "tool_call"]
+    assert row["rejected_messages"] == [ASK, YES]
+    assert row["rejected_tools"] == row["tools"]
+    (row,) = format_structured("ms_swift", "history", thoughts="inline")
+    roles = [turn["role"] for turn in row["messages"]]
+    assert roles == ["system", "user", "assistant", "tool_call", "tool_response", "assistant"]
+
+
+def format_structured(kind: str, case: str, **settings: Any) -> list[dict[str, Any]]:
+    export, bucket = make_export(kind, **settings), make_bucket(case)
+    return read_rows(export, export.format_structured(bucket))
+
+
+TWICE = [make_call("weather", n, city=city) for n, city in (("1", "Paris"), ("2", "Rome"))]
+RESULTS = [make_message("tool", "dry", tool_call_id=n) for n in ("1", "2")]
+
+
+@pytest.mark.parametrize(
+    ("turns", "llama_factory", "ms_swift"),
+    [
+        ([make_message("assistant", "", tool_calls=TWICE), *RESULTS], "several_results", None),
+        (
+            [make_message("assistant", "", tool_calls=TWICE), *RESULTS[::-1]],
+            "results_out_of_order",
+            "results_out_of_order",
+        ),
+        (
+            [make_message("assistant", "I look.", tool_calls=TWICE[:1]), RESULTS[0]],
+            "text_and_calls",
+            None,
+        ),
+        (
+            [
+                make_message("assistant", "", tool_calls=TWICE[:1]),
+                RESULTS[0],
+                make_message("user", "So?"),
+            ],
+            "user_after_result",
+            None,
+        ),
+    ],
+    ids=["results", "order", "text", "user"],
+)
+def test_turns_of_tools_that_a_form_lacks_fall_out(
+    turns: list[Any], llama_factory: str | None, ms_swift: str | None
+) -> None:
+    for kind, reason in (("llama_factory", llama_factory), ("ms_swift", ms_swift)):
+        bucket = make_bucket("calls")
+        messages = pl.Series([[QUESTION, *turns]], dtype=bucket.pairs.schema["messages"])
+        pairs = bucket.pairs.with_columns(messages=messages)
+        formatted = make_export(kind).format_structured(ExportBucket(pairs))
+        assert formatted.dropped["reason"].to_list() == ([reason] if reason else [])
+        assert formatted.rows.height == (0 if reason else 1)
+
+
+def test_a_prompt_that_helpsteer2_would_read_as_several_turns_falls_out() -> None:
+    bucket = make_bucket("multi_turn")
+    (row,) = format_rows("helpsteer2_preference", bucket)
+    talk = "Hi.\n<extra_id_1>Assistant\nHello.\n<extra_id_1>User\nIs it dry in Paris?"
+    assert row["prompt"] == talk
+    quoted = [make_message("user", "Say <extra_id_1>User\nno")]
+    messages = pl.Series([quoted], dtype=bucket.pairs.schema["messages"])
+    pairs = ExportBucket(bucket.pairs.with_columns(messages=messages))
+    for kind in ("helpsteer2", "helpsteer2_preference"):
+        dropped = make_export(kind).format_rows(pairs).dropped
+        assert dropped["reason"].to_list() == ["mark_in_text"]
+
+
 SHARDS = {"train": ["train.jsonl"], "test": ["test.jsonl"]}
 
 
 def test_llama_factory_is_told_of_every_column_and_tag() -> None:
-    files = make_export("llama_factory", name="mine").make_files(SHARDS)
+    files = make_export("llama_factory", name="mine").make_files(SHARDS, False)
     info = orjson.loads(files["dataset_info.json"])
     assert list(info) == ["mine_train", "mine_test"]
     entry = info["mine_train"]
@@ -144,6 +230,9 @@ def test_llama_factory_is_told_of_every_column_and_tag() -> None:
     assert entry["columns"] == {
         "messages": "conversations", "chosen": "chosen", "rejected": "rejected",
     }  # fmt: skip
+    with_tools = make_export("llama_factory").make_files({"train": SHARDS["train"]}, True)
+    entry = orjson.loads(with_tools["dataset_info.json"])["llama_factory_train"]
+    assert entry["columns"]["tools"] == "tools"
     assert set(entry["tags"]) == {
         "role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag",
         "system_tag",
@@ -151,18 +240,21 @@ def test_llama_factory_is_told_of_every_column_and_tag() -> None:
 
 
 def test_settings_for_the_other_trainers_name_the_splits_that_there_are() -> None:
-    snippet = yaml.safe_load(make_export("axolotl").make_files(SHARDS)["axolotl.yaml"])
+    snippet = yaml.safe_load(make_export("axolotl").make_files(SHARDS, False)["axolotl.yaml"])
     entry = {"path": ".", "split": "train", "type": "chat_template.default"}
     assert snippet["rl"] == "dpo"
     assert snippet["datasets"] == [entry]
     assert snippet["test_datasets"] == [{**entry, "split": "test"}]
-    reward = make_export("axolotl_reward").make_files({"train": SHARDS["train"]})
+    kto = make_export("axolotl_kto", template="llama3").make_files(SHARDS, False)
+    snippet = yaml.safe_load(kto["axolotl.yaml"])
+    assert (snippet["rl"], snippet["datasets"][0]["type"]) == ("kto", "llama3.argilla")
+    reward = make_export("axolotl_reward").make_files({"train": SHARDS["train"]}, False)
     snippet = yaml.safe_load(reward["axolotl.yaml"])
     assert snippet["reward_model"] is True
     assert "test_datasets" not in snippet
-    data = yaml.safe_load(make_export("nemo_rl").make_files(SHARDS)["nemo_rl.yaml"])["data"]
+    data = yaml.safe_load(make_export("nemo_rl").make_files(SHARDS, False)["nemo_rl.yaml"])["data"]
     assert data["validation"] == {"dataset_name": "PreferenceDataset", "data_path": "test.jsonl"}
-    flags = make_export("openrlhf").make_files(SHARDS)["flags.txt"].split()
+    flags = make_export("openrlhf").make_files(SHARDS, False)["flags.txt"].split()
     assert flags[flags.index("--data.prompt_key") + 1] == "prompt"
     assert "--data.apply_chat_template" in flags
 

@@ -60,6 +60,9 @@ class Cut(PlainPairs):
     file_format = "jsonl"
     one_file = True
     needs = frozenset({"judgments", "responses"})
+    one_way = (
+        "A row is one response, and its judgment in words is no rating that a source could read."
+    )
     cannot_carry = (
         "Conversations, system turns, tools and calls, labels, rewards, and judgments without "
         "words; thoughts only inline."

@@ -78,6 +78,9 @@ class Dove(PlainPairs):
     file_format = "jsonl"
     one_file = True
     needs_judgments = True
+    one_way = (
+        "Its comparisons are of responses to different prompts, and a ranking is of one prompt."
+    )
     cannot_carry = (
         "Conversations, system turns, tools and calls, labels, margins and judgments; thoughts "
         "only inline."

@@ -108,6 +108,7 @@ class RewardConditioned(Preferences):
         'DPOTrainer("your/model", train_dataset=dataset["train"]).train()'
     )
     structured = StructuredConditionedPreference
+    one_way = "Its prompts name target rewards, and every second row is the swap of the first."
     cannot_carry = (
         "Labels, judgments and the figures of filters, which hold of the pair and not of its "
         "swapped row; a pair of which one response has no reward."

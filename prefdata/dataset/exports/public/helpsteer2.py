@@ -16,6 +16,26 @@ from prefdata.records.base import Record
 Attribute = Literal["helpfulness", "correctness", "coherence", "complexity", "verbosity"]
 ATTRIBUTES = get_args(Attribute)
 HIGHEST = 4
+MARK = "<extra_id_1>"
+"""Begins each turn of a conversation but the first."""
+MARKED = {
+    "mark_in_text": (
+        pl.col("messages")
+        .list.eval(pl.element().struct.field("content").str.contains(MARK, literal=True))
+        .list.any(),
+        f"A turn of the prompt holds {MARK}, by which the form tells turns apart.",
+    )
+}
+"""The prompts that would be read as other ones; see `sort_out`."""
+
+
+def join_turns() -> pl.Expr:
+    """The prompt's turns in one text, as the dataset has conversations."""
+    turn = pl.element().struct
+    role = turn.field("role").str.to_titlecase()
+    marked = pl.format(f"\n{MARK}{{}}\n{{}}", role, turn.field("content"))
+    begin = f"\n{MARK}User\n"
+    return pl.col("messages").list.eval(marked).list.join("").str.strip_prefix(begin)
 
 
 class HelpSteer2Rating(Record):
@@ -23,7 +43,10 @@ class HelpSteer2Rating(Record):
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "response_id")
 
-    prompt: str = Field(description="The user's turn.")
+    prompt: str = Field(
+        description="The prompt's turns: behind the first, each begins with <extra_id_1>, its role "
+        "and a line break."
+    )
     response: str = Field(description="The response.")
     helpfulness: int | None = Field(description="0 to 4; null: not rated.")
     correctness: int | None = Field(description="0 to 4; null: not rated.")
@@ -61,22 +84,21 @@ class HelpSteer2(PlainPairs):
     config: HelpSteer2Config
     record = HelpSteer2Rating
     usage = 'dataset["train"]  # columns and types of nvidia/HelpSteer2'
-    one_turn = True
     system_turn = False
     file_format = "jsonl"
     one_file = True
     cannot_carry = (
-        "Which response is better, which the form helpsteer2_preference holds; conversations, "
-        "system turns, tools and calls, fractions of a point, and who rated; thoughts only inline."
+        "Which response is better, which the form helpsteer2_preference holds; system turns, "
+        "tools and calls, fractions of a point, and who rated; thoughts only inline."
     )
 
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:
-        pairs, dropped = sort_out(self._rate(pairs), self._list_rating_limits())
+        pairs, dropped = sort_out(self._rate(pairs), {**MARKED, **self._list_rating_limits()})
         texts = pl.concat(
             pairs.select(
                 "prompt_id",
                 "split",
-                prompt="question",
+                prompt=join_turns(),
                 response=side,
                 response_id=f"{side}_id",
                 **{name: f"{name}_{side}" for name in self.config.dimensions},

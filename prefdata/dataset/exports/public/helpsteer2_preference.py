@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from prefdata.dataset.exports.base import Formatted
+from prefdata.dataset.exports.base import Formatted, sort_out
 from prefdata.dataset.exports.plain import PlainPairs
+from prefdata.dataset.exports.public.helpsteer2 import MARKED, join_turns
 from prefdata.dataset.exports.public.strengths import STEPS, StrengthConfig, place_pairs
 from prefdata.records.base import Record
 
@@ -18,7 +19,10 @@ class HelpSteer2Preference(Record):
 
     sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
 
-    prompt: str = Field(description="The user's turn.")
+    prompt: str = Field(
+        description="The prompt's turns: behind the first, each begins with <extra_id_1>, its role "
+        "and a line break."
+    )
     response_1: str = Field(description="The response whose id comes first in text order.")
     response_2: str = Field(description="The other response.")
     preference_strength: int = Field(
@@ -37,21 +41,21 @@ class HelpSteer2PreferenceConfig(StrengthConfig):
 
 
 class HelpSteer2PreferencePairs(PlainPairs):
-    """Pairs of one turn with the strength of the preference, in the form of HelpSteer2."""
+    """Pairs with the strength of the preference, in the form of HelpSteer2."""
 
     config: HelpSteer2PreferenceConfig
     record = HelpSteer2Preference
     usage = 'dataset["train"]  # columns and types of the preferences of nvidia/HelpSteer2'
-    one_turn = True
     system_turn = False
     file_format = "jsonl"
     one_file = True
     cannot_carry = (
-        "P(chosen ≻ rejected), of which it has three steps; conversations, system turns, tools and "
-        "calls, rewards and judgments; thoughts only inline."
+        "P(chosen ≻ rejected), of which it has three steps; system turns, tools and calls, rewards "
+        "and judgments; thoughts only inline."
     )
 
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:
+        pairs, dropped = sort_out(pairs, MARKED)
         strength = self.config.measure_strength(pl.col("p_first"))
         better = pl.when(strength > 0).then(2).otherwise(1)
         steps = strength.abs().replace_strict(dict(enumerate(STEPS, 1)), return_dtype=pl.String)
@@ -61,11 +65,12 @@ class HelpSteer2PreferencePairs(PlainPairs):
                 "prompt_id",
                 "pair_id",
                 "split",
-                prompt="question",
+                prompt=join_turns(),
                 response_1="first",
                 response_2="second",
                 preference_strength=strength,
                 preference_statement=statement,
                 preference_elaboration=pl.coalesce("rationale_specific", "rationale"),
-            )
+            ),
+            dropped,
         )

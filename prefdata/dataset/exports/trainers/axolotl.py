@@ -51,7 +51,9 @@ class Axolotl(PlainPairs):
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:
         return Formatted(place_turns(pairs, "messages"))
 
-    def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    def make_files(
+        self, shards: Mapping[str, Sequence[str]], structured: bool
+    ) -> Mapping[str, str]:
         return {"axolotl.yaml": describe_datasets(shards, {"rl": "dpo"}, "chat_template.default")}
 
 

@@ -61,7 +61,9 @@ class AxolotlReward(PlainPairs):
             )
         )
 
-    def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    def make_files(
+        self, shards: Mapping[str, Sequence[str]], structured: bool
+    ) -> Mapping[str, str]:
         settings = {"reward_model": True}
         type_ = "bradley_terry.chat_template"
         return {"axolotl.yaml": describe_datasets(shards, settings, type_)}

@@ -7,10 +7,12 @@ from typing import ClassVar, Literal
 
 import orjson
 import polars as pl
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.dataset.exports.base import Formatted
-from prefdata.dataset.exports.plain import PlainConfig, PlainPairs, place_turns
+from prefdata.dataset.exports.conversations import SIDES
+from prefdata.dataset.exports.plain import CALLS, PlainConfig, PlainPairs, place_turns
+from prefdata.dataset.exports.tool_turns import ToolForm
 from prefdata.records.base import Record
 from prefdata.records.preference import Turn
 
@@ -24,6 +26,7 @@ TAGS = {
     "system_tag": "system",
 }
 """Where `tags` is there, a tag that is not named is none."""
+TOOL_FORM = ToolForm(TAGS["function_tag"], TAGS["observation_tag"], one_each=True)
 
 
 class LlamaFactoryPreference(Record):
@@ -38,6 +41,33 @@ class LlamaFactoryPreference(Record):
     pair_id: str = Field(description="Content id of prompt, chosen and rejected; not read.")
 
 
+class LlamaFactoryTurn(BaseModel):
+    """One turn, which may call tools or be what they returned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant", "function_call", "observation"]
+    content: str = Field(
+        description="The text; of a function_call: the JSON text of the call, or of a list of them."
+    )
+
+
+class StructuredLlamaFactoryPreference(Record):
+    """One row for LLaMA-Factory's reward modelling and DPO, where some prompt or response of the
+    dataset has tools or calls."""
+
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "pair_id")
+
+    conversations: list[LlamaFactoryTurn] = Field(
+        description="The prompt's turns, the last a user's or a tool's."
+    )
+    chosen: LlamaFactoryTurn = Field(description="The better response.")
+    rejected: LlamaFactoryTurn = Field(description="The worse response.")
+    tools: str | None = Field(description="The prompt's tools as JSON text; null: none.")
+    prompt_id: str = Field(description="Content id of the prompt; not read.")
+    pair_id: str = Field(description="Content id of prompt, chosen and rejected; not read.")
+
+
 class LlamaFactoryConfig(PlainConfig):
     kind: Literal["llama_factory"] = "llama_factory"
 
@@ -48,11 +78,14 @@ class LlamaFactory(PlainPairs):
 
     The rules are those of `SharegptDatasetConverter` in `llamafactory/data/converter.py` and of
     `PairwiseDatasetProcessor` (0.9.5): chosen and rejected are one turn each, not lists, and turns
-    alternate, so that the prompt ends with a user's.
+    alternate, so that the prompt ends with a user's or a tool's. A turn that calls tools is JSON
+    alone but for the thoughts before it, by `FunctionFormatter` in `data/formatter.py`.
     """
 
     config: LlamaFactoryConfig
     record = LlamaFactoryPreference
+    structured = StructuredLlamaFactoryPreference
+    tool_form = TOOL_FORM
     usage = (
         "llamafactory-cli train --stage dpo --dataset_dir {name} --dataset {name}_train \\\n"
         "  --model_name_or_path MODEL --template TEMPLATE --output_dir dpo"
@@ -60,15 +93,27 @@ class LlamaFactory(PlainPairs):
     file_format = "jsonl"
     one_file = True
     cannot_carry = (
-        "Tools, calls and labels; thoughts only inline, as its templates for models that think "
-        "have them."
+        "Labels, and the ids of calls; thoughts only inline, as its templates for models that "
+        "think have them."
     )
 
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:
         return Formatted(place_turns(pairs, "conversations"))
 
-    def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    def make_structured_rows(self, pairs: pl.DataFrame) -> Formatted:
+        sides = (
+            TOOL_FORM.write_responses(pairs, side, calls).list.first().alias(side)
+            for side, calls in zip(SIDES, CALLS, strict=True)
+        )
+        conversations = TOOL_FORM.write_conversations(pairs["messages"])
+        rows = pairs.select("prompt_id", "pair_id", "split", "tools", conversations=conversations)
+        return Formatted(rows.with_columns(*sides))
+
+    def make_files(
+        self, shards: Mapping[str, Sequence[str]], structured: bool
+    ) -> Mapping[str, str]:
         columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
+        columns |= {"tools": "tools"} if structured else {}
         return describe_datasets(self.name, shards, columns, ranking=True)
 
 

@@ -9,7 +9,11 @@ import polars as pl
 from pydantic import Field
 
 from prefdata.dataset.exports.plain import PlainConfig
-from prefdata.dataset.exports.trainers.llama_factory import describe_datasets
+from prefdata.dataset.exports.trainers.llama_factory import (
+    TOOL_FORM,
+    LlamaFactoryTurn,
+    describe_datasets,
+)
 from prefdata.dataset.exports.unpaired import UnpairedPlain
 from prefdata.records.base import Record
 from prefdata.records.preference import Turn
@@ -22,6 +26,21 @@ class LlamaFactoryResponse(Record):
 
     conversations: list[Turn] = Field(description="The prompt's turns and the response.")
     kto_tag: bool = Field(description="Whether the response is desired.")
+    prompt_id: str = Field(description="Content id of the prompt; not read.")
+    response_id: str = Field(description="The response's id; not read.")
+
+
+class StructuredLlamaFactoryResponse(Record):
+    """One row for LLaMA-Factory's KTO, where some prompt or response of the dataset has tools or
+    calls."""
+
+    sort_by: ClassVar[tuple[str, ...]] = ("response_id",)
+
+    conversations: list[LlamaFactoryTurn] = Field(
+        description="The prompt's turns and the response."
+    )
+    kto_tag: bool = Field(description="Whether the response is desired.")
+    tools: str | None = Field(description="The prompt's tools as JSON text; null: none.")
     prompt_id: str = Field(description="Content id of the prompt; not read.")
     response_id: str = Field(description="The response's id; not read.")
 
@@ -40,6 +59,8 @@ class LlamaFactoryKto(UnpairedPlain):
 
     config: LlamaFactoryKtoConfig
     record = LlamaFactoryResponse
+    structured = StructuredLlamaFactoryResponse
+    tool_form = TOOL_FORM
     usage = (
         "llamafactory-cli train --stage kto --dataset_dir {name} --dataset {name}_train \\\n"
         "  --model_name_or_path MODEL --template TEMPLATE --output_dir kto"
@@ -48,6 +69,9 @@ class LlamaFactoryKto(UnpairedPlain):
     def make_rows(self, responses: pl.DataFrame) -> pl.DataFrame:
         return responses.rename({"conversation": "conversations", "desired": "kto_tag"})
 
-    def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    def make_files(
+        self, shards: Mapping[str, Sequence[str]], structured: bool
+    ) -> Mapping[str, str]:
         columns = {"messages": "conversations", "kto_tag": "kto_tag"}
+        columns |= {"tools": "tools"} if structured else {}
         return describe_datasets(self.name, shards, columns, ranking=False)

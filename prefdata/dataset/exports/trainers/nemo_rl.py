@@ -76,7 +76,9 @@ class NemoRl(PlainPairs):
             )
         )
 
-    def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    def make_files(
+        self, shards: Mapping[str, Sequence[str]], structured: bool
+    ) -> Mapping[str, str]:
         names = {"train": "train", "test": "validation"}
         data = {
             names[split]: {"dataset_name": "PreferenceDataset", "data_path": file}

@@ -77,6 +77,8 @@ class Openrlhf(PlainPairs):
             )
         )
 
-    def make_files(self, shards: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    def make_files(
+        self, shards: Mapping[str, Sequence[str]], structured: bool
+    ) -> Mapping[str, str]:
         flags = [line for split in SPLITS if split in shards for line in SPLITS[split]]
         return {"flags.txt": "\n".join([*FLAGS, *flags]) + "\n"}

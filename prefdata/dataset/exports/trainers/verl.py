@@ -76,6 +76,7 @@ class Verl(Export):
     usage = "python -m verl.trainer.main_ppo data.train_files='{name}/train-*.parquet'"
     unit = "prompts"
     needs = frozenset({"prompts"})
+    one_way = "It holds prompts alone."
     cannot_carry = (
         "Responses, labels and rewards, which a policy is to find by itself; tools, which verl has "
         "in a configuration of its own."
