@@ -69,6 +69,16 @@ Force = Annotated[
 ]
 """The option of a command that runs one stage."""
 
+Version = Annotated[
+    str,
+    typer.Argument(
+        help="A version: the folder of a dataset, whose newest it is, or of a version; or "
+        "FOLDER@NAME, with its name in words, the first digits of its content version or folder, "
+        "or parent."
+    ),
+]
+"""The argument that names a version; see `prefdata.dataset.find.find_version`."""
+
 Run = Callable[..., None]
 """A command: `run(given, **options)`, with the command's own options."""
 

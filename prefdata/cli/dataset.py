@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from prefdata.cli.command import Given, add_command
+from prefdata.cli.command import Given, Version, add_command
 from prefdata.errors import Unsound
 
 _VERIFY_EXAMPLES = """
 prefdata verify
+prefdata verify data/dataset@sharp-moss-cove
 prefdata verify data/dataset/versions/0e8b6a4c1f7d-2b90c35e
 prefdata verify --max-similarity 0.9 --json | jq .checks.splits
 """
@@ -32,12 +33,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def verify_dataset(
     given: Given,
-    folder: Annotated[
-        str,
-        typer.Argument(
-            help="A dataset's folder, of which the newest version is checked, or a version's.",
-        ),
-    ] = "data/dataset",
+    version: Version = "data/dataset",
     max_similarity: Annotated[
         float,
         typer.Option(
@@ -51,7 +47,7 @@ def verify_dataset(
     """`prefdata verify`."""
     from prefdata.reports.dataset.verify import report_verified
 
-    report = report_verified(folder, max_similarity)
+    report = report_verified(version, max_similarity)
     given.print_report(report)
     if not report.sound:
         raise Unsound(

@@ -17,7 +17,8 @@ from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.hub.licenses import check_licenses, list_licensed
 from prefdata.dataset.limits import list_limits
 from prefdata.dataset.manifest import ExportEntry, Manifest
-from prefdata.dataset.pointer import KEY, VERSIONS
+from prefdata.dataset.names import name_content
+from prefdata.dataset.pointer import KEY, PARENTS, VERSIONS
 from prefdata.text.controls import escape_controls, escape_json_controls
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _LONGEST, _MOST = 300, 3
 """Characters of a text, and items of a list, that the example row shows."""
 
+_NO_VERSIONS: Mapping[str, str | None] = {}
 
 Patterns = Mapping[str, str]
 """By split, the pattern of its files."""
@@ -64,7 +66,7 @@ def render_card(
     manifest: Manifest,
     license: str,
     rows: Mapping[str, Mapping[str, Any]],
-    versions: Sequence[str] = (),
+    versions: Mapping[str, str | None] = _NO_VERSIONS,
     published: Published | None = None,
 ) -> str:
     """The card of the version that the manifest describes.
@@ -74,15 +76,19 @@ def render_card(
         license: The licence, as the hub calls it.
         rows: A row of each export, to show as an example.
         versions: For the card of the dataset's folder, which names the shards of the newest
-            version: all that are kept, the newest first. None: the card of the version itself.
+            version: all that are kept, the newest first, each with its parent, if it has one.
+            None: the card of the version itself.
         published: For the card of what is published: where.
     """
-    folder = f"{VERSIONS}/{versions[0]}/" if versions else ""
+    newest, parent = next(iter(versions.items()), ("", None))
+    folder = f"{VERSIONS}/{newest}/" if newest else ""
     settings: Any = manifest.settings
     licensed = list_licensed(manifest, read_cards=published is not None)
     return _load_template().render(
         manifest=manifest,
         folder=folder,
+        version=name_content(manifest.content_version),
+        parent=(parent, name_content(parent)) if parent else None,
         license=license,
         front=yaml.safe_dump(
             _make_front(manifest, license, folder, versions, published),
@@ -116,10 +122,11 @@ def _make_front(
     manifest: Manifest,
     license: str,
     folder: str,
-    versions: Sequence[str],
+    versions: Mapping[str, str | None],
     published: Published | None,
 ) -> dict[str, Any]:
     """The card's YAML."""
+    parents = {version: parent for version, parent in versions.items() if parent}
     rows = sum(sum(entry.splits.values()) for entry in manifest.exports.values())
     local = {name: dict(list_patterns(manifest.exports[name])) for name in _list_loaded(manifest)}
     return {
@@ -145,6 +152,7 @@ def _make_front(
             )
         ],
         **({KEY: list(versions)} if versions else {}),
+        **({PARENTS: parents} if parents else {}),
     }
 
 

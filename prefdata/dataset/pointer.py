@@ -1,6 +1,7 @@
 """Which version of a dataset is the newest: its card, the one file that is ever replaced, says so.
 
-    dataset/README.md        the card of the newest version; its YAML names that version's shards
+    dataset/README.md        the card of the newest version; its YAML names that version's shards,
+                             and the parents of those that are kept
     dataset/versions/ID/     a whole version: a folder for each export, manifest.json, README.md,
                              params.yaml, COMPLETED
     dataset/unfinished/      what a run is writing
@@ -22,15 +23,37 @@ CARD = "README.md"
 VERSIONS = "versions"
 KEY = "prefdata_versions"
 """The key of the card's YAML with the versions that are kept, the newest first."""
+PARENTS = "prefdata_parents"
+"""The key with the parent of each version that has one. A version's own files can't name it: equal
+runs write equal versions, after whatever else there was."""
 
 
 def list_versions(dataset: str) -> list[str]:
     """The versions in the dataset's folder, the newest first; none where its card names none."""
+    found = _read_front(dataset).get(KEY)
+    return [str(version) for version in found] if isinstance(found, list) else []
+
+
+def read_parents(dataset: str) -> dict[str, str]:
+    """The parent of each version that has one: the version that was the newest when it was first
+    made. It may no longer be kept."""
+    found = _read_front(dataset).get(PARENTS)
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def find_parent(dataset: str) -> str | None:
+    """The parent of the newest version; None: it has none, or there is no dataset."""
+    newest = list_versions(dataset)[:1]
+    return read_parents(dataset).get(newest[0]) if newest else None
+
+
+def _read_front(dataset: str) -> dict[str, Any]:
+    """The YAML of the dataset's card; empty where there is none."""
     content = storage.read_bytes(storage.join(dataset, CARD)) or b""
     found: Any = None
-    with suppress(yaml.YAMLError, UnicodeDecodeError, AttributeError, IndexError):
-        found = yaml.safe_load(content.decode().split("---\n")[1]).get(KEY)
-    return [str(version) for version in found] if isinstance(found, list) else []
+    with suppress(yaml.YAMLError, UnicodeDecodeError, IndexError):
+        found = yaml.safe_load(content.decode().split("---\n")[1])
+    return found if isinstance(found, dict) else {}
 
 
 def name_folder(dataset: str, version: str) -> str:

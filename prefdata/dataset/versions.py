@@ -21,7 +21,14 @@ from prefdata.dataset.manifest import (
     describe_file,
     read_manifest,
 )
-from prefdata.dataset.pointer import CARD, VERSIONS, find_newest, list_versions, name_folder
+from prefdata.dataset.pointer import (
+    CARD,
+    VERSIONS,
+    find_newest,
+    list_versions,
+    name_folder,
+    read_parents,
+)
 from prefdata.dataset.verification.files import list_damage
 from prefdata.errors import TableError
 from prefdata.files import storage
@@ -83,9 +90,12 @@ def publish_version(dataset: str, manifest: Manifest, license: str, keep: int) -
         storage.move_folder(unfinished, folder)
         mark = hashlib.sha256(files[MANIFEST]).hexdigest() + "\n"
         storage.write_bytes(storage.join(folder, COMPLETED), mark.encode())
-    others = [name for name in list_versions(dataset) if name != version]
-    versions = [version, *others][:keep]
-    _point_to(dataset, versions, render_card(manifest, license, rows, versions).encode())
+    before, parents = list_versions(dataset), read_parents(dataset)
+    if before and version not in before:
+        parents[version] = before[0]
+    names = [version, *(name for name in before if name != version)][:keep]
+    versions = {name: parents.get(name) for name in names}
+    _point_to(dataset, names, render_card(manifest, license, rows, versions).encode())
     return version
 
 

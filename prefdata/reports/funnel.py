@@ -11,7 +11,10 @@ from prefdata.accounting.stats import Stats, read_stats
 from prefdata.accounting.wanted import count_wanted
 from prefdata.config.freshness import Freshness, Maker, find_freshness
 from prefdata.config.params import Params
+from prefdata.dataset.find import describe_version
 from prefdata.dataset.manifest import Manifest, read_manifest
+from prefdata.dataset.names import name_content
+from prefdata.dataset.pointer import find_parent
 from prefdata.errors import TableError
 from prefdata.records.base import Record
 from prefdata.reports.base import Block, Figures, Grid, Report, join_counts
@@ -114,7 +117,11 @@ class Funnel(Report):
         description="The judges whose verdicts are worth little, the exports without rows, and why."
     )
     dataset: str | None = Field(description="The folder of the published dataset.")
-    version: str | None
+    version: str | None = Field(description="Its content version.")
+    version_name: str | None = Field(description="The same in words.")
+    parent: str | None = Field(
+        description="The version that was the newest when this one was made; null: none was."
+    )
     splits: dict[str, int] = Field(description="The rows of the dataset's first export.")
     exports: dict[str, ExportFigures]
     freshness: Freshness
@@ -165,7 +172,9 @@ class Funnel(Report):
             splits = ", ".join(f"{split} {rows:,}" for split, rows in self.splits.items())
             why = self.freshness.dataset
             stale = f"; stale, not what params.yaml makes today ({why})" if why else ""
-            yield f"dataset: {self.dataset} ({splits}), version {self.version[:12]}{stale}"
+            version = f"version {self.version_name} ({self.version[:12]})"
+            parent = f", parent {describe_version(self.parent)}" if self.parent else ""
+            yield f"dataset: {self.dataset} ({splits}), {version}{parent}{stale}"
         yield from format_exports(self.exports)
         yield from self.freshness.lines()
         yield f"tables: {self.data}/{{{','.join([*self.tables, 'dropped'])}}}"
@@ -215,6 +224,8 @@ def report_funnel(
         tables=[stage.table for stage in wanted if stage.table],
         dataset=catalog.dataset if dataset else None,
         version=dataset.content_version if dataset else None,
+        version_name=name_content(dataset.content_version) if dataset else None,
+        parent=find_parent(catalog.dataset),
         splits=dataset.main.splits if dataset else {},
         exports=report_exports(dataset) if dataset else {},
         freshness=find_freshness(params, wanted, records, dataset, thorough=thorough),

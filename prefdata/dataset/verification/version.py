@@ -10,6 +10,7 @@ from functools import partial
 
 import polars as pl
 
+from prefdata.dataset.find import find_version
 from prefdata.dataset.manifest import (
     COMPLETED,
     MANIFEST,
@@ -26,7 +27,7 @@ from prefdata.dataset.verification.look import Expected, Seen, look_at_file
 from prefdata.dataset.verification.rows import find_record
 from prefdata.dataset.verification.splits import PromptIndex
 from prefdata.dataset.versions import UNFINISHED, name_version
-from prefdata.errors import ConfigError, TableError
+from prefdata.errors import TableError
 from prefdata.files import storage
 from prefdata.records.base import SCHEMA_VERSION
 
@@ -43,7 +44,8 @@ def verify(folder: str, max_similarity: float) -> tuple[str, Manifest | None, li
     """Check a version, or the newest of a dataset.
 
     Args:
-        folder: The dataset's folder, or a version's.
+        folder: What names the version; see `find_version`. Of a dataset's folder, what else lies
+            there is checked, too.
         max_similarity: The least similarity of near-duplicate prompts; see the filter
             near_duplicates.
 
@@ -52,17 +54,11 @@ def verify(folder: str, max_similarity: float) -> tuple[str, Manifest | None, li
         checks.
 
     Raises:
-        ConfigError: The folder is none of a dataset.
+        ConfigError: There is no such version, or there are several.
     """
     checks = {name: Check(name) for name in NAMES}
-    version = find_newest(folder)
-    names = storage.list_names(version)
-    if version == folder and not {MANIFEST, COMPLETED} & set(names):
-        raise ConfigError(
-            f"{folder}: no dataset here: neither {MANIFEST} nor a card that names versions",
-            "Name the folder of a dataset or of a version, such as data/dataset.",
-        )
-    if version != folder:
+    version = find_version(folder).folder
+    if find_newest(folder) != folder:
         _check_folder(folder, checks)
     manifest = _check_manifest(version, checks)
     if manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from prefdata.dataset.names import name_content
 from prefdata.dataset.verification.version import verify
 from prefdata.reports.base import Block, Figures, Grid, Report
 
@@ -29,6 +30,7 @@ class Verified(Report):
 
     folder: str = Field(description="The version's folder.")
     version: str | None = Field(description="Its content version; null: it has no manifest.")
+    name: str | None = Field(description="The version's name; null: it has no manifest.")
     sound: bool = Field(description="Whether nothing was found.")
     checks: dict[str, CheckLine]
 
@@ -40,7 +42,11 @@ class Verified(Report):
     def blocks(self) -> list[Block]:
         """A line for each check, then every finding that is named."""
         rows = [(name, each.looked_at, each.result) for name, each in self.checks.items()]
-        blocks: list[Block] = [self.folder, Grid(("check", "looked at", "result"), rows)]
+        named = f", version {self.name}" if self.name else ""
+        blocks: list[Block] = [
+            f"{self.folder}{named}",
+            Grid(("check", "looked at", "result"), rows),
+        ]
         for name, each in self.checks.items():
             lines = [f"{name}: {what}" for what in each.named]
             if each.findings > len(each.named):
@@ -51,12 +57,13 @@ class Verified(Report):
         return blocks
 
 
-def report_verified(folder: str, max_similarity: float) -> Verified:
+def report_verified(given: str, max_similarity: float) -> Verified:
     """Check a version; see `verify`."""
-    version, manifest, checks = verify(folder, max_similarity)
+    version, manifest, checks = verify(given, max_similarity)
     return Verified(
         folder=version,
         version=manifest.content_version if manifest else None,
+        name=name_content(manifest.content_version) if manifest else None,
         sound=not any(check.count for check in checks),
         checks={
             check.name: CheckLine(
