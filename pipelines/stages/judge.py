@@ -90,12 +90,12 @@ class JudgeStage(Stage):
         kinds = {kind for source in sources for kind in source.annotation_kinds}
         panel = build_panel(params.judge.judges)
         for judge in panel:
-            if isinstance(judge, HumanJudge) and judge.config.annotations not in kinds:
+            wanted = judge.config.annotations if isinstance(judge, HumanJudge) else None
+            if wanted is not None and wanted not in kinds:
                 raise ConfigError(
-                    f"{judge.where}: {judge.name} takes annotations of the kind "
-                    f"{judge.config.annotations}, and no source has them",
-                    f"Set `annotations: {{kind: {judge.config.annotations}}}` of a source in "
-                    "ingest.sources.",
+                    f"{judge.where}: {judge.name} takes annotations of the kind {wanted}, and no "
+                    "source has them",
+                    f"Set `annotations: {{kind: {wanted}}}` of a source in ingest.sources.",
                 )
             # A head that the stage reward-head will train need not exist yet.
             head = params.reward_head.out if params.reward_head else None

@@ -117,8 +117,8 @@ def _check_annotators(params: Params, panel: list[Judge]) -> Iterator[tuple[str,
     if consensus.needs_annotators and all(judge.count_judgments() is not None for judge in panel):
         yield (
             f"consensus: {consensus.kind} goes by groups of annotators, and no judge is `human`",
-            "Add {kind: human} to judge.judges, and annotations to a source; or leave "
-            "consensus.groups out, where every judge is a group.",
+            "Add {kind: human} to judge.judges, and annotations to a source or a file of people's "
+            "judgments; or leave consensus.groups out, where every judge is a group.",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prefdata.records.base import Record
 
@@ -61,3 +61,30 @@ class Judgment(Record):
 
 JUDGED = [name for name in Judgment.model_fields if name != "trace"]
 """The columns that say what was judged. Traces are most of the table, and few need them."""
+
+
+class PersonJudgment(Record):
+    """One line of the file that `prefdata review import` writes and the judge `human` reads.
+
+    `{"prompt_id": "1f…", "response_a": "3c…", "response_b": "9a…", "annotator": "ann-7",
+    "preference": 1.0, "trace": "Clearer."}`.
+    """
+
+    sort_by: ClassVar[tuple[str, ...]] = ("prompt_id", "response_a", "response_b", "annotator")
+
+    prompt_id: str
+    response_a: str
+    response_b: str
+    annotator: str = Field(min_length=1, description="The person's id.")
+    group: str | None = Field(None, description="The person's group; null: none.")
+    dimension: str | None = Field(
+        None, description="The quality that was judged; null: the dimension of the judge."
+    )
+    preference: float = Field(ge=0, le=1, description="P(a ≻ b); 0.5: a tie.")
+    trace: str | None = Field(None, description="What the person wrote; null: nothing.")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> PersonJudgment:
+        if self.response_a >= self.response_b:
+            raise ValueError("response_a must come before response_b in text order")
+        return self

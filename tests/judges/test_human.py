@@ -233,7 +233,8 @@ def test_real_responses_keep_the_order_people_gave_them(root: Path) -> None:
 
 
 def test_the_kind_of_annotation_has_to_be_named() -> None:
-    for settings_ in ({}, {"annotations": "stars"}, {"annotations": "thumb", "groups": []}):
+    both = {"annotations": "thumb", "judgments": "people.jsonl"}
+    for settings_ in ({}, {"annotations": "stars"}, {"annotations": "thumb", "groups": []}, both):
         with pytest.raises(ConfigError, match=r"judge\.judges\.0"):
             build("human", **settings_)
 
@@ -270,3 +271,50 @@ def test_a_comment_on_one_response_stands_under_its_heading() -> None:
     first = "Good." if text[row["response_a"]] == "x" else "Bad."
     other = "Bad." if first == "Good." else "Good."
     assert row["trace"] == f"[a]\n{first}\n\n[b]\n{other}"
+
+
+def write_people(path: Path, given_: Candidates, said: list[tuple[str, str, float]]) -> str:
+    """(annotator, group, P(a ≻ b)) of the first comparison."""
+    key = given_.comparisons.row(0, named=True)
+    rows = [{**key, "annotator": who, "group": group, "preference": p} for who, group, p in said]
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return str(path)
+
+
+def test_judgments_of_a_file_are_one_row_per_annotator(tmp_path: Path) -> None:
+    given_ = candidates({"Why?": ["x", "y", "z"]})
+    said = [("ann", "young", 1.0), ("bob", "old", 0.5), ("cy", "old", 0.0), ("cy", "old", 1.0)]
+    path = write_people(tmp_path / "people.jsonl", given_, said)
+
+    def judge(**others: Any) -> dict[str | None, Any]:
+        found = build("human", judgments=path, **others).judge_all(given_, asking())
+        assert found.schema == polars_schema(Judgment)
+        assert found.filter(pl.col("annotator").is_null()).height == 2
+        rows = found.drop_nulls("annotator").to_dicts()
+        return {r["annotator"]: r["unscored"] or r["preference"] for r in rows}
+
+    everyone = judge()
+    assert everyone.pop("cy").startswith("contradictory: ")
+    assert everyone == {"ann": 1.0, "bob": 0.5}
+    assert judge(groups=["young"]) == judge(annotators=["ann"]) == {"ann": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("{", "row 1"),
+        ('{"prompt_id": "1", "response_a": "a"}', "response_b"),
+        ('{"prompt_id": "1", "response_a": "b", "response_b": "a", "annotator": "x", '
+         '"preference": 1}', "must come before"),
+        ('{"prompt_id": "1", "response_a": "a", "response_b": "b", "annotator": "x", '
+         '"preference": 2}', "preference"),
+        (None, "can't be opened"),
+    ],
+)  # fmt: skip
+def test_a_file_of_other_rows_is_refused(tmp_path: Path, line: str | None, found: str) -> None:
+    path = tmp_path / "people.jsonl"
+    if line is not None:
+        path.write_text(line)
+    with pytest.raises(ConfigError, match=found) as error:
+        build("human", judgments=str(path))
+    assert "judge.judges.0.judgments" in str(error.value)
