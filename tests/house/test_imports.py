@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ches", "accounting", "reward_head", "engines.config", "asking"),
     (
         "engines", "sources", "judges", "consensus", "pairs", "augment", "filters", "dataset",
-        "audit", "training", "revisions",
+        "audit", "review", "training", "revisions",
     ),
     ("config", "lineage"),
     ("reports",),

@@ -1,0 +1,1 @@
+"""The reports of `prefdata review`: what people are given, and what they answered."""

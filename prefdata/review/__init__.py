@@ -1,0 +1,1 @@
+"""People in the loop: which comparisons they are shown, in whose tool, and what they answered."""

@@ -1,0 +1,1 @@
+"""The tools in which people judge: the files that each reads, and the answers that it exports."""
