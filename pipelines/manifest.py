@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
 from prefdata import __version__
+from prefdata.accounting.drops import count_drops, tabulate_drops
 from prefdata.accounting.stats import PartStats, Stats
 from prefdata.audit.summary import summarize_judges
 from prefdata.config.public import list_public_settings
 from prefdata.dataset import manifest as folder
 from prefdata.dataset.exports.base import Export
 from prefdata.dataset.manifest import (
+    DropsBy,
     ExportEntry,
     FileEntry,
     LabelsEntry,
@@ -45,6 +49,9 @@ def make_manifest(
     params, chain = context.params, context.chain
     used = {name: model for made in chain.values() for name, model in made.models.items()}
     policies = _list_policies(chain)
+    counted = list(_counted_tables(context))
+    dropped = {name: context.catalog.dropped(name) for name, _ in counted}
+    drops = count_drops(dropped, context.table("prompts"))
     audit = summarize_judges(context.table("judgments"), context.table("responses"), policies)
     return Manifest(
         name=params.export.name,
@@ -57,14 +64,18 @@ def make_manifest(
         policies=policies,
         settings=list_public_settings(params),
         languages=params.list_languages(),
-        exports={each.name: _describe_export(each, stats, files[each.name]) for each in exports},
-        stages=[_stage_entry(context, name, table) for name, table in _counted_tables(context)],
+        exports={
+            each.name: _describe_export(each, stats, files[each.name], drops) for each in exports
+        },
+        stages=[_stage_entry(name, table, drops) for name, table in counted],
         labels=LabelsEntry(judges=_list_judges(chain) or sorted(audit), audit=audit),
         chain=chain,
     )
 
 
-def _describe_export(export: Export, stats: Stats, files: list[FileEntry]) -> ExportEntry:
+def _describe_export(
+    export: Export, stats: Stats, files: list[FileEntry], drops: pl.DataFrame
+) -> ExportEntry:
     counts = stats.exports.get(export.name, PartStats())
     structure = stats.structure.get(export.name, [])
     record = export.structured if structure and export.structured else export.record
@@ -76,6 +87,7 @@ def _describe_export(export: Export, stats: Stats, files: list[FileEntry]) -> Ex
         rows_in=counts.rows_in,
         rows_out=counts.rows_out,
         dropped=counts.dropped,
+        **_describe_drops(drops.filter(export=export.name)),
         structure=structure,
         columns={name: field.description or "" for name, field in record.model_fields.items()},
         splits={s: sum(file.rows for file in files if file.split == s) for s in SPLITS},
@@ -135,14 +147,21 @@ def _counted_tables(context: Context) -> Iterator[tuple[str, Table]]:
     yield context.stage, context.dropped
 
 
-def _stage_entry(context: Context, stage: str, table: Table) -> StageEntry:
+def _describe_drops(drops: pl.DataFrame) -> dict[str, DropsBy]:
+    return {f"dropped_by_{by}": tabulate_drops(drops, by) for by in ("source", "split")}
+
+
+def _stage_entry(stage: str, table: Table, drops: pl.DataFrame) -> StageEntry:
     info = read_info(table)
+    # What fell out of export is counted by its exports: a pair is out where none holds it.
+    own = drops.filter(stage=stage, export="")
     return StageEntry(
         stage=stage,
         unit=info.unit,
         rows_in=info.rows_in,
         rows_out=info.rows_out,
         dropped=info.dropped,
+        **_describe_drops(own),
         dropped_values=info.dropped_values,
         models=info.asked,
     )

@@ -63,6 +63,18 @@ class PolicyEntry(Entry):
     )
 
 
+DropsBy = dict[str, dict[str, int]]
+"""A source or split -> reason -> dropped records."""
+_BY_SOURCE: DropsBy = Field(
+    {},
+    description="Dropped rows by source and reason. A row that never became a prompt has its file "
+    "for a source. Empty in versions written before this was kept.",
+)
+_BY_SPLIT: DropsBy = Field(
+    {}, description="Dropped rows by split and reason; unknown: they never became prompts."
+)
+
+
 class StageEntry(Entry):
     """The counts of a stage."""
 
@@ -71,6 +83,8 @@ class StageEntry(Entry):
     rows_in: int
     rows_out: int
     dropped: dict[str, int] = Field(description="Dropped rows by reason.")
+    dropped_by_source: DropsBy = _BY_SOURCE
+    dropped_by_split: DropsBy = _BY_SPLIT
     dropped_values: dict[str, int] = Field(
         {}, description="Values that are null in rows that stayed, by column and reason."
     )
@@ -87,6 +101,8 @@ class ExportEntry(Entry):
     rows_in: int = Field(description="How many of these went in.")
     rows_out: int = Field(description="How many of these its rows hold.")
     dropped: dict[str, int] = Field(description="How many of these it could not hold, by reason.")
+    dropped_by_source: DropsBy = _BY_SOURCE
+    dropped_by_split: DropsBy = _BY_SPLIT
     structure: list[str] = Field(
         description="What its prompts and messages have besides role and content, such as tools, "
         "tool_calls and reasoning_content."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ def test_the_manifest_counts_every_stage(data: Path) -> None:
     assert sum(manifest.main.splits.values()) == read(data, "filtered").height
     for stage in manifest.stages:
         assert stage.rows_in == stage.rows_out + sum(stage.dropped.values())
+    for stage in manifest.stages:
+        for drops in (stage.dropped_by_source, stage.dropped_by_split):
+            total = sum((Counter(each) for each in drops.values()), Counter[str]())
+            assert total == Counter(stage.dropped), stage.stage
     assert manifest.labels.judges == ["pairwise", "implicit_reward"]
     assert sorted(manifest.labels.audit) == ["implicit_reward", "pairwise"]
 
@@ -177,6 +182,10 @@ def test_each_export_is_counted_by_itself(several: Path) -> None:
     human, kto = manifest.exports["human"], manifest.exports["trl_kto"]
     assert (human.rows_out, human.dropped) == (0, {"no_existing_response": pairs.height})
     assert kto.rows_out == sum(kto.splits.values()) == 2 * pairs.height
+    assert list(human.dropped_by_split) == ["test", "train"]
+    (by_source,) = human.dropped_by_source.values()
+    assert by_source == human.dropped
+    assert kto.dropped_by_source == {}
     dropped = flows.read(several, "dropped/export")
     assert dropped["record"].str.contains('"export":"human"').all()
     assert {orjson.loads(record)["pair_id"] for record in dropped["record"]} == {*pairs["pair_id"]}
