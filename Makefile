@@ -7,6 +7,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled modules are kept: the tests start many processes, each of which would compile them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Where make wheel puts what it builds.
+DIST ?= dist
+
 # Tests side by side: twice as many as two cores, because many of them wait for a process or a clock.
 WORKERS ?= 4
 
@@ -15,7 +18,7 @@ VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
 VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
 
-.PHONY: demo smollm2 test test-bwrap test-consumers test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
+.PHONY: demo smollm2 wheel installed test test-bwrap test-consumers test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
@@ -54,6 +57,14 @@ lint: $(VENV)/dev.done
 types: $(VENV)/dev.done
 	mypy
 
+# The source distribution, and from it the wheel.
+wheel: $(VENV)/dev.done
+	uv build --quiet --out-dir $(DIST)
+
+# The wheel in an empty environment, from prefdata init to a dataset.
+installed: $(VENV)/dev.done
+	bash .ci/installed
+
 schemas: $(VENV)/demo.done
 	prefdata schemas
 
@@ -61,7 +72,7 @@ docs: $(VENV)/docs.done
 	sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 clean:
-	rm -rf data .pytest_cache .mypy_cache .ruff_cache docs/_build docs/reference/generated
+	rm -rf data dist build .pytest_cache .mypy_cache .ruff_cache docs/_build docs/reference/generated
 
 $(VENV)/demo.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"

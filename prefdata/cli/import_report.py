@@ -5,26 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
-import yaml
 from pydantic import Field
 
+from prefdata.config.starter import Starter
 from prefdata.files import storage
 from prefdata.records import Prompt
+from prefdata.records.annotation import AnnotationKind
 from prefdata.reports.base import Block, Figures, Grid, Report, join_counts
 from prefdata.sources.dataset_source import DatasetSource
 from prefdata.tables import read_info, read_table
 from prefdata.tables.catalog import Catalog
 
-_STARTER = """\
-# The dataset's own labels (judge human) beside those of a model: put the model that is to judge in
-# place of the one named here, then `prefdata run --params {path}`.
-"""
-
 
 class AnnotationFigures(Figures):
     """The annotations of one kind and dimension."""
 
-    kind: str
+    kind: AnnotationKind
     dimension: str | None
     annotations: int
     annotators: int
@@ -130,23 +126,13 @@ def _count_annotations(prompts: pl.DataFrame) -> list[AnnotationFigures]:
 def write_starter(
     path: str, source: DatasetSource, report: ImportReport, settings: dict[str, Any], data: str
 ) -> None:
-    """Write the params file that relabels the dataset: no response is drawn, and a model judges
-    beside its annotators."""
-    kinds = dict.fromkeys(each.kind for each in report.annotations)
-    # Thumbs beside ratings or rankings say less of the same.
-    counted = [kind for kind in kinds if kind != "thumb"] or list(kinds)
-    human = [{"kind": "human", "name": f"human_{k}", "annotations": k} for k in counted]
-    content = {
-        "data": data,
-        "models": {"judge": {"engine": "transformers", "model": "OWNER/MODEL"}},
-        "ingest": {
-            "sources": [{"kind": source.kind, "path": source.config.path, **settings}],
-        },
-        "generate": {"n": 0},
-        "judge": {"judges": [*human, {"kind": "pairwise", "model": "judge"}]},
-        "consensus": {"kind": "mean"},
-        "pair": {"strategy": {"kind": "all_above_margin", "min_margin": 0.0}},
-        "export": {"name": "relabelled", "license": "other"},
-    }
-    text = _STARTER.format(path=path) + yaml.safe_dump(content, sort_keys=False)
-    storage.write_bytes(path, text.encode())
+    """Write the params file that relabels the dataset: a model judges beside its annotators."""
+    starter = Starter(
+        {"kind": source.kind, "path": source.config.path, **settings},
+        engine="transformers",
+        model="OWNER/MODEL",
+        annotations=list(dict.fromkeys(each.kind for each in report.annotations)),
+        data=data,
+        name="relabelled",
+    )
+    storage.write_bytes(path, starter.render(path).encode())
