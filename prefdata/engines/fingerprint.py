@@ -49,7 +49,7 @@ def fingerprint_settings(settings: ModelConfig, **replaced: Any) -> str:
         settings: What counts; the rest at its default.
         replaced: Settings of which other content counts, by name.
     """
-    later = {"thoughts", "tool_calls"}
+    later = {"thoughts", "tool_calls", "license"}
     if not settings.chat_template_kwargs:
         later.add("chat_template_kwargs")
     content = settings.model_dump(mode="json", exclude=later)
