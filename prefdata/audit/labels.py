@@ -49,6 +49,17 @@ def read_labels(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def average_others(rows: pl.DataFrame, judge: str) -> pl.DataFrame:
+    """What all other judges say on average, in the columns that `read_labels` returns.
+
+    Args:
+        rows: All judges' comparisons.
+        judge: The judge that is left out.
+    """
+    others = rows.filter(pl.col("judge") != judge).drop_nulls("preference")
+    return _average(others.select(_COLUMNS))
+
+
 def read_consensus(labels: Table) -> pl.DataFrame:
     """The labels of a run's consensus, in the columns that `read_labels` returns."""
     rows = read_table(labels).select(_COLUMNS)

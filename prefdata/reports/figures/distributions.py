@@ -63,12 +63,14 @@ def draw_distribution(
     if mark is not None and edges and edges[0] < mark < edges[-1]:
         axes.axvline(mark, color=SERIES[3], linewidth=1)
     axes.set_xlabel(label)
+    axes.locator_params(axis="x", nbins=6)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.set_ylabel("share")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.grid(visible=False, axis="x")
     if len(values) > 1 and edges:
-        axes.legend()
+        figure.legend(loc="outside upper right", ncols=min(len(values), 3))
     return figure
 
 

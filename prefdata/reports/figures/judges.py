@@ -56,8 +56,8 @@ def draw_flips(flips: pl.DataFrame) -> Figure:
     for row, share in enumerate(flips["flips"]):
         axes.barh([row], [share or 0], BAR, color=SERIES[1])
         note_row(axes, row, share or 0, "one order only" if share is None else f"{share:.1%}")
-    axes.set_xlim(0, max([*flips["flips"].drop_nulls(), 0.1]) * 1.5)
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.set_xlim(0, 1.25)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
     axes.set_xlabel("verdicts that flip when the responses change places")
     return figure
 

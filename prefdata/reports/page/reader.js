@@ -32,7 +32,7 @@
     return nodes;
   }
 
-  const round = (value) => (value === null ? "" : Number(value.toPrecision(4)).toString());
+  const round = (value) => value.toLocaleString("en", { maximumSignificantDigits: 4 });
 
   /** Which words of one text the other lacks, by their longest common subsequence. */
   function compare(one, other) {
@@ -65,7 +65,8 @@
     return same;
   }
 
-  const split = (text) => text.match(/[\p{L}\p{N}\p{M}_]+|\s+|[^\p{L}\p{N}\p{M}_\s]/gu) ?? [];
+  /** Its words and marks, each with the white space after it. */
+  const split = (text) => text.match(/^\s+|(?:[\p{L}\p{N}\p{M}_]+|[^\p{L}\p{N}\p{M}_\s])\s*/gu) ?? [];
 
   /** The words as nodes, runs of those that the other text lacks as marks. */
   function mark(words, same) {
@@ -73,9 +74,9 @@
     for (let i = 0; i < words.length;) {
       let j = i;
       while (j < words.length && same[j] === same[i]) j++;
-      const run = say(words.slice(i, j).join(""));
-      if (same[i]) nodes.push(...run);
-      else nodes.push(make("mark", "", run));
+      const run = words.slice(i, j).join(""), end = run.trimEnd().length;
+      if (same[i]) nodes.push(...say(run));
+      else nodes.push(make("mark", "", say(run.slice(0, end))), run.slice(end));
       i = j;
     }
     return nodes;
@@ -106,9 +107,10 @@
     return box;
   }
 
-  function judge(judgments) {
-    const head = ["judge", "dimension", "P(chosen)", "rewards", "chosen first", "rejected first"];
-    const body = judgments.map((each) => {
+  function judge(row) {
+    const [one, other] = row.decided ? ["chosen", "rejected"] : ["a", "b"];
+    const head = ["judge", "dimension", "P(" + one + ")", "rewards", one + " first", other + " first"];
+    const body = row.judgments.map((each) => {
       const who = [each.judge, each.annotator, each.group].filter(Boolean).join(" · ");
       const p = each.preference === null ? "Unscored" + (each.unscored ? ": " + each.unscored : "")
         : each.preference.toFixed(3);
@@ -116,9 +118,9 @@
         : round(each.reward_chosen) + " against " + round(each.reward_rejected);
       const orders = [each.chosen_first, each.rejected_first].map((x) => (x === null ? "" : x.toFixed(3)));
       const cells = [each.dimension, p, rewards, ...orders];
-      const row = make("tr", "", make("th", "", say(who)), cells.map((x) => make("td", "", say(x))));
-      row.firstChild.scope = "row";
-      return row;
+      const line = make("tr", "", make("th", "", say(who)), cells.map((x) => make("td", "", say(x))));
+      line.firstChild.scope = "row";
+      return line;
     });
     const titles = head.map((x) => make("th", "", x));
     for (const title of titles) title.scope = "col";
@@ -127,8 +129,9 @@
     scroll.tabIndex = 0;
     scroll.setAttribute("role", "region");
     scroll.setAttribute("aria-label", "Judgments");
-    const written = judgments.filter((each) => each.trace)
-      .map((each) => unfold("What " + escape(each.judge) + " wrote", each.trace));
+    const sides = row.decided ? " ([a] is the " + row.a_is + " response)" : "";
+    const written = row.judgments.filter((each) => each.trace)
+      .map((each) => unfold("What " + escape(each.judge) + " wrote" + sides, each.trace));
     return make("section", "", make("h4", "", "Judgments"), scroll, written);
   }
 
@@ -152,7 +155,8 @@
     const [one, other] = row.responses;
     if (one && other) {
       const words = [split(one.text), split(other.text)];
-      const same = $("differences").checked ? compare(...words) : [];
+      const bare = words.map((list) => list.map((word) => word.trimEnd()));
+      const same = $("differences").checked ? compare(...bare) : [];
       const names = row.decided ? ["chosen", "rejected"] : ["Response a", "Response b"];
       parts.push(make("h3", "", "Responses"));
       if (same === null) parts.push(make("p", "turn", "Too long to compare word by word."));
@@ -164,7 +168,7 @@
     for (const [title, text] of row.rationales) {
       parts.push(make("h3", "", say(title)), make("p", "words", say(text)));
     }
-    if (row.judgments.length) parts.push(judge(row.judgments));
+    if (row.judgments.length) parts.push(judge(row));
     if (row.record) parts.push(unfold("The record", row.record));
     article.replaceChildren(...parts);
   }
@@ -178,7 +182,6 @@
       if (Number(button.dataset.place) === at) {
         button.setAttribute("aria-current", "true");
         if (focus) button.focus();
-        button.scrollIntoView({ block: "nearest" });
       } else button.removeAttribute("aria-current");
     }
     show(found[at]);

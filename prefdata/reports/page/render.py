@@ -19,14 +19,8 @@ from prefdata.reports.base import Block, Grid, Report
 from prefdata.reports.page.content import Chart, Page, Section
 from prefdata.text.controls import escape_controls, escape_json_controls
 
-_ESCAPES = {
-    "<": "\\u003c",
-    ">": "\\u003e",
-    "&": "\\u0026",
-    "\u2028": "\\u2028",
-    "\u2029": "\\u2029",
-}
-"""What ends a script element, begins a comment in it, or ends a line of JavaScript."""
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+"""What ends a script element, or begins a comment in it."""
 STYLE, SCRIPT, READER = "page.css", "page.js", "reader.js"
 
 

@@ -1,0 +1,68 @@
+"""`prefdata report`: one HTML file about a run, a version, or two versions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prefdata.cli.command import Given, add_command
+
+_EXAMPLES = """
+prefdata report
+prefdata report --params recipes/demo.yaml --out report.html
+prefdata report data/dataset@sharp-moss-cove
+"""
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    add_command(
+        app,
+        "report",
+        write_report,
+        "write one HTML file about a run and its newest version, to open from disk",
+        _EXAMPLES,
+        panel="The dataset",
+    )
+
+
+def write_report(
+    given: Given,
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="A version to write about alone, named as for verify; default: the run of "
+            "params.yaml, with all its tables.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The file to write; default: report.html in the run's data folder, or in this one "
+            "where a version is named.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """`prefdata report`."""
+    from prefdata.reports.figures.drawing import require_matplotlib
+
+    require_matplotlib()
+    from prefdata.files import storage
+    from prefdata.reports.page.run import compose_run
+    from prefdata.reports.page.version import compose_version
+    from prefdata.reports.page.written import report_page
+
+    if version is not None:
+        given.print_report(report_page(compose_version(version), out or "report.html"))
+        return
+    from prefdata.pipelines.stages.registry import STAGES
+    from prefdata.reports.funnel import report_funnel
+    from prefdata.tables.catalog import TABLES
+
+    params = given.load_params()
+    page = compose_run(params, report_funnel(params, STAGES, TABLES, {}))
+    given.print_report(report_page(page, out or storage.join(params.data, "report.html")))
