@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from prefdata.cli.completion import complete_settings, complete_versions
 from prefdata.errors import ConfigError, PrefdataError
 from prefdata.text.controls import escape_controls
 from prefdata.text.similar_names import suggest_name
@@ -74,7 +75,8 @@ Version = Annotated[
     typer.Argument(
         help="A version: the folder of a dataset, whose newest it is, or of a version; or "
         "FOLDER@NAME, with its name in words, the first digits of its content version or folder, "
-        "or parent."
+        "or parent.",
+        autocompletion=complete_versions,
     ),
 ]
 """The argument that names a version; see `prefdata.dataset.find.find_version`."""
@@ -268,6 +270,7 @@ _SHARED = {
         list[str] | None,
         None,
         metavar="KEY=VALUE",
+        autocompletion=complete_settings,
         help="Override a value of it, such as generate.n=8; the position after a list's "
         "last adds to the list; may be repeated.",
     ),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from prefdata.cli.command import Given, add_command
+from prefdata.cli.completion import complete_kinds, complete_parts, complete_places
 
 _LIST_EXAMPLES = """
 prefdata list
@@ -56,7 +57,10 @@ def list_kinds(
     given: Given,
     parts: Annotated[
         str | None,
-        typer.Argument(help="engines, sources, judges, filters …; default: all of them."),
+        typer.Argument(
+            help="engines, sources, judges, filters …; default: all of them.",
+            autocompletion=complete_parts,
+        ),
     ] = None,
 ) -> None:
     """`prefdata list`."""
@@ -69,9 +73,14 @@ def describe(
     given: Given,
     what: Annotated[
         str,
-        typer.Argument(help="A part such as judge, or a place in params.yaml such as generate.n."),
+        typer.Argument(
+            help="A part such as judge, or a place in params.yaml such as generate.n.",
+            autocompletion=complete_places,
+        ),
     ],
-    kind: Annotated[str | None, typer.Argument(help="The kind of part.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="The kind of part.", autocompletion=complete_kinds)
+    ] = None,
 ) -> None:
     """`prefdata describe`."""
     from prefdata.reports.reference import kinds

@@ -35,11 +35,11 @@ def list_commands() -> Iterator[tuple[list[str], typer.core.TyperCommand]]:
 COMMANDS = {" ".join(words): command for words, command in list_commands()}
 
 
-def loaded_by(arguments: list[str], modules: tuple[str, ...]) -> list[str]:
-    """Those of the modules that the command line has imported at its end."""
+def loaded_by(command_lines: list[list[str]], modules: tuple[str, ...]) -> list[str]:
+    """Those of the modules that the command lines have imported at their end, one after another."""
     code = (
         "import sys; from prefdata.cli.app import main; "
-        f"assert main({arguments!r}) == 0; "
+        f"assert [main(line) for line in {command_lines!r}] == [0] * {len(command_lines)}; "
         f"print('LOADED', *[m for m in {modules!r} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -59,14 +59,13 @@ def test_help_lists_every_command_and_loads_next_to_nothing(
     assert all(f" {name.split()[0]} " in printed for name in COMMANDS)
     # typer itself reads options by pydantic.
     heavy = ("polars", "numpy", "pyarrow", "apache_beam", "torch", "yaml", "prefdata.config")
-    assert loaded_by(["--help"], heavy) == []
-    assert loaded_by(["judge", "--help"], heavy) == []
+    assert loaded_by([["--help"], *([*name.split(), "--help"] for name in COMMANDS)], heavy) == []
 
 
 def test_a_command_that_runs_no_pipeline_loads_no_beam(tmp_path: Path) -> None:
     params = str(flows.write_params(tmp_path))
-    for command in (["status"], ["memo", "stats"]):
-        assert loaded_by([*command, "--params", params], ("apache_beam", "torch")) == []
+    lines = [[*command, "--params", params] for command in (["status"], ["memo", "stats"])]
+    assert loaded_by(lines, ("apache_beam", "torch")) == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

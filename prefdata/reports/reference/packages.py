@@ -7,27 +7,35 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from pydantic import BaseModel
-
-from prefdata.parts.registry import Registry
 from prefdata.reports.reference.docstrings import first_paragraph, first_sentence, split_paragraphs
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from prefdata.parts.registry import Registry
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package of parts and where its registry lies."""
+    """A package of parts and where its registry lies. Nothing is imported to tell so much.
+
+    Attributes:
+        name: Its name.
+        one: What one of its parts is called.
+        module: The module of its registry.
+        registry: The name of the registry there.
+        section: Where params.yaml names its kinds.
+        tag: The setting that holds the kind.
+    """
 
     name: str
     one: str
     module: str
     registry: str
     section: str
-    """Where params.yaml names its kinds."""
     tag: str = "kind"
-    """The setting that holds the kind."""
 
     @property
     def article(self) -> str:
@@ -98,6 +106,8 @@ def describe_part(package: Package, part: Any) -> list[str]:
 
 def show_example(package: Package, kind: str) -> str:
     """Settings that make a working part, as YAML."""
+    import yaml
+
     example = {package.tag: kind} | dict(package.configs[kind].example)
     return yaml.safe_dump(example, sort_keys=False, allow_unicode=True)
 
