@@ -7,6 +7,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled modules are kept: the tests start many processes, each of which would compile them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The newest releases of what others make, tried once a week.
+NEWEST := .venv-newest
+
 # Where make wheel puts what it builds.
 DIST ?= dist
 
@@ -18,7 +21,7 @@ VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
 VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
 
-.PHONY: demo smollm2 wheel installed test test-bwrap test-consumers test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
+.PHONY: demo smollm2 wheel installed test test-bwrap test-consumers test-newest test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
@@ -37,6 +40,16 @@ test-bwrap: $(VENV)/dev.done
 test-consumers: $(VENV)/dev.done
 	pytest -m consumers tests/dataset
 
+# What other projects change, with the newest releases of three, whatever pyproject.toml allows.
+test-newest:
+	rm -rf $(NEWEST)
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(NEWEST)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade trl transformers datasets
+	$(NEWEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal tests/training tests/recipes \
+	  tests/dataset tests/engines tests/sources tests/docs/test_examples.py
+
 test-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python -m pytest -m vllm -n 2 --dist worksteal tests/engines
 
@@ -53,6 +66,7 @@ repro: $(VENV)/demo.done
 lint: $(VENV)/dev.done
 	ruff check .
 	ruff format --check .
+	check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 types: $(VENV)/dev.done
 	mypy
