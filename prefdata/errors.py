@@ -53,6 +53,10 @@ class ModelError(AbortError):
     """A model can't be loaded, or can't do what the configuration asks of it."""
 
 
+class HubError(AbortError):
+    """The Hugging Face hub can't be reached, or refuses."""
+
+
 class AccountingError(AbortError):
     """Rows in did not equal rows out plus dropped: a defect of the stage, never of the data."""
 

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from prefdata import __version__
-from prefdata.cli import dataset, imports, init, inspection, memo, reference, report, review, stages
+from prefdata.cli import (
+    dataset,
+    imports,
+    init,
+    inspection,
+    memo,
+    publish,
+    reference,
+    report,
+    review,
+    stages,
+)
 from prefdata.cli.command import print_crash, print_error
 
 _EPILOG = """\
@@ -52,7 +63,18 @@ def build_app() -> typer.Typer:
         no_args_is_help=True,
     )
     app.callback()(_take_version)
-    for group in (init, stages, imports, inspection, dataset, report, review, memo, reference):
+    for group in (
+        init,
+        stages,
+        imports,
+        inspection,
+        dataset,
+        publish,
+        report,
+        review,
+        memo,
+        reference,
+    ):
         group.add_commands(app)
     return app
 

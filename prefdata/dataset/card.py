@@ -34,8 +34,8 @@ _LONGEST, _MOST = 300, 3
 
 _NO_VERSIONS: Mapping[str, str | None] = {}
 
-Patterns = Mapping[str, str]
-"""By split, the pattern of its files."""
+Patterns = Mapping[str, str | Sequence[str]]
+"""By split, the pattern of its files, or their paths."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,9 @@ def _make_front(
     """The card's YAML."""
     parents = {version: parent for version, parent in versions.items() if parent}
     rows = sum(sum(entry.splits.values()) for entry in manifest.exports.values())
-    local = {name: dict(list_patterns(manifest.exports[name])) for name in _list_loaded(manifest)}
+    local: dict[str, Patterns] = {
+        name: dict(list_patterns(manifest.exports[name])) for name in _list_loaded(manifest)
+    }
     return {
         "pretty_name": re.sub("[<>]", "", escape_controls(" ".join(manifest.name.split()))),
         "license": license,
@@ -142,7 +144,7 @@ def _make_front(
             {
                 "config_name": name,
                 "data_files": [
-                    {"split": split, "path": f"{folder}{pattern}"}
+                    {"split": split, "path": _place(folder, pattern)}
                     for split, pattern in patterns.items()
                 ],
                 **({"default": True} if place == 0 else {}),
@@ -154,6 +156,11 @@ def _make_front(
         **({KEY: list(versions)} if versions else {}),
         **({PARENTS: parents} if parents else {}),
     }
+
+
+def _place(folder: str, pattern: str | Sequence[str]) -> str | list[str]:
+    """The pattern, or the paths, in the folder."""
+    return f"{folder}{pattern}" if isinstance(pattern, str) else [folder + p for p in pattern]
 
 
 def _list_sources(manifest: Manifest) -> Iterator[str]:

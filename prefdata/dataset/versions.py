@@ -70,7 +70,7 @@ def publish_version(dataset: str, manifest: Manifest, license: str, keep: int) -
         The version's name; see `name_version`.
     """
     unfinished = name_unfinished(dataset)
-    rows = _read_examples(unfinished, manifest)
+    rows = read_examples(unfinished, manifest)
     settings = yaml.safe_dump(manifest.settings, sort_keys=False, allow_unicode=True)
     files = {
         PARAMS: settings.encode(),
@@ -119,7 +119,7 @@ def _holds(folder: str, files: Mapping[str, bytes]) -> bool:
     return found == list(files.values())
 
 
-def _read_examples(folder: str, manifest: Manifest) -> dict[str, dict[str, Any]]:
+def read_examples(folder: str, manifest: Manifest) -> dict[str, dict[str, Any]]:
     """The first row of each export's largest split; exports without rows have none."""
     examples = {}
     for name, entry in manifest.exports.items():
