@@ -16,7 +16,7 @@ from prefdata.reports.progress import open_progress
 _EXAMPLES = """
 prefdata publish --repo org/name --dry-run
 prefdata publish data/dataset@sharp-moss-cove --repo org/name --private --record
-HF_ENDPOINT=http://localhost:8000 prefdata publish --repo org/name --token-file token.txt
+prefdata publish --repo org/name --token-file token.txt --json | jq .commit
 """
 
 if TYPE_CHECKING:

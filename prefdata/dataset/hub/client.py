@@ -33,15 +33,11 @@ def open_hub(token_file: str | None = None) -> HfApi:
         token_file: A file with the token; None: the one that huggingface_hub finds.
 
     Raises:
-        ConfigError: The file can't be read, or huggingface_hub is not installed.
+        ConfigError: The file can't be read.
     """
-    try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.utils import disable_progress_bars
-    except ImportError as error:
-        raise ConfigError(
-            "huggingface_hub is not installed", "Install it: pip install prefdata[hub]"
-        ) from error
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import disable_progress_bars
+
     disable_progress_bars()
     if token_file is None:
         return HfApi(library_name="prefdata")
@@ -102,6 +98,7 @@ def _explain_errors(repo: str) -> Iterator[None]:
         HTTPError,
         LocalTokenNotFoundError,
         OfflineModeIsEnabled,
+        RemoteEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -124,6 +121,12 @@ def _explain_errors(repo: str) -> Iterator[None]:
     except RevisionNotFoundError as error:
         raise ConfigError(
             f"{repo}: has no such revision", "Check the name after @: a tag, branch or commit."
+        ) from error
+    except RemoteEntryNotFoundError as error:
+        raise ConfigError(
+            f"{repo}: prefdata did not publish it, or part of it is missing: "
+            f"{str(error.response.url).rpartition('/resolve/')[2]} is not there",
+            "Name a dataset that `prefdata publish` made.",
         ) from error
     except HfHubHTTPError as error:
         raise _explain(repo, error) from error

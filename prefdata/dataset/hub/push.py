@@ -104,7 +104,8 @@ def push(
         )
     if found.head is None:
         note(f"making the {'private ' if private else ''}dataset {repo}")
-        make = partial(api.create_repo, repo_type=DATASET, private=private, exist_ok=True)
+        # None: as the organisation's default has it, which may be private.
+        make = partial(api.create_repo, repo_type=DATASET, private=private or None, exist_ok=True)
         call(repo, partial(make, repo))
         found = _look_at(repo, api, private)
     removed = _list_removed(plan, found)

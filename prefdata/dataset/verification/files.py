@@ -6,7 +6,8 @@ import hashlib
 import os
 from collections.abc import Iterable
 
-from prefdata.dataset.manifest import MANIFEST, FileEntry, read_manifest
+from prefdata.dataset.hub.publication import PUBLICATION, parse_publication
+from prefdata.dataset.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from prefdata.dataset.pointer import find_newest
 from prefdata.errors import TableError
 from prefdata.files import storage
@@ -36,6 +37,18 @@ def list_damage(folder: str, files: Iterable[FileEntry]) -> list[str]:
     return found
 
 
+def list_entries(folder: str, manifest: Manifest) -> list[FileEntry]:
+    """The files that are to be in a version's folder: those of its manifest; in a copy of what was
+    published also what was added, and the published card in place of its own. Raises TableError
+    where publication.json can't be read."""
+    entries = {entry.path: entry for entry in manifest.list_files()}
+    content = storage.read_bytes(storage.join(folder, PUBLICATION))
+    if content is not None:
+        publication = parse_publication(content, storage.join(folder, PUBLICATION))
+        entries |= {entry.path: entry for entry in publication.files}
+    return list(entries.values())
+
+
 def describe_damage(entry: FileEntry, content: bytes | None) -> str:
     """What is wrong with the content of a file; empty where it is the one that the manifest lists.
     None: there is no such file."""
@@ -59,7 +72,7 @@ def refuse_damage(path: str) -> None:
     else:
         return
     folder, inside = folder or ".", path.rstrip("/")
-    files = read_manifest(folder).list_files()
+    files = list_entries(folder, read_manifest(folder))
     below = [f for f in files if f"{storage.join(folder, f.path)}/".startswith(f"{inside}/")]
     damage = list_damage(folder, below or files)
     if damage:

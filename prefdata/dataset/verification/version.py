@@ -11,10 +11,12 @@ from functools import partial
 import polars as pl
 
 from prefdata.dataset.find import find_version
+from prefdata.dataset.hub.publication import PUBLICATION
 from prefdata.dataset.manifest import (
     COMPLETED,
     MANIFEST,
     MODULUS,
+    PARAMS,
     ExportEntry,
     Manifest,
     StageEntry,
@@ -22,7 +24,7 @@ from prefdata.dataset.manifest import (
 )
 from prefdata.dataset.pointer import CARD, VERSIONS, find_newest, list_versions
 from prefdata.dataset.verification.check import Check
-from prefdata.dataset.verification.files import describe_damage, list_damage
+from prefdata.dataset.verification.files import describe_damage, list_damage, list_entries
 from prefdata.dataset.verification.look import Expected, Seen, look_at_file
 from prefdata.dataset.verification.rows import find_record
 from prefdata.dataset.verification.splits import PromptIndex
@@ -113,14 +115,19 @@ def _check_manifest(version: str, checks: Checks) -> Manifest | None:
 
 def _check_files(version: str, manifest: Manifest, checks: Checks) -> None:
     """Files without rows, and those that the manifest does not list."""
-    listed = manifest.list_files()
+    rows = {entry.path for entry in manifest.list_files() if entry.split is not None}
+    try:
+        listed = list_entries(version, manifest)
+    except TableError as error:
+        checks["files"].add(error.problem)
+        listed = manifest.list_files()
     for entry in listed:
-        if entry.split is None:
+        if entry.path not in rows:
             content = storage.read_bytes(storage.join(version, entry.path))
             problem = describe_damage(entry, content)
             if problem:
                 checks["files"].add(f"{entry.path}: {problem}")
-    known = {entry.path for entry in listed} | {MANIFEST, COMPLETED, CARD, "params.yaml"}
+    known = {entry.path for entry in listed} | {MANIFEST, COMPLETED, CARD, PARAMS, PUBLICATION}
     for path in _list_strange(_walk(version), known):
         checks["files"].add(f"{path}: extra: the manifest does not list it")
     checks["files"].looked_at = f"{len(listed):,} files"

@@ -148,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
         name = f"{given['organization']}/{given['name']}"
         if f"{given['type']} {name}" in self.hub.repos:
             return self.say({"error": "You already created this repo"}, 409)
-        self.hub.make(name, given["type"], bool(given.get("private")))
+        self.hub.make(name, given["type"], given.get("visibility") == "private")
         return self.say({"url": f"{self.hub.url}/datasets/{name}", "name": name, "id": name})
 
     def info(self, type: str, repo: str, revision: str = "main") -> None:
