@@ -11,7 +11,6 @@ import typer
 from prefdata import __version__
 from prefdata.cli import (
     dataset,
-    imports,
     init,
     inspection,
     memo,
@@ -22,6 +21,7 @@ from prefdata.cli import (
     stages,
 )
 from prefdata.cli.command import print_crash, print_error
+from prefdata.cli.imports import command as imports
 
 _EPILOG = """\
 Examples:

@@ -73,7 +73,7 @@ def import_dataset(
 ) -> None:
     """`prefdata import`."""
     import_beam()
-    from prefdata.cli.import_report import report_import, write_starter
+    from prefdata.cli.imports.report import report_import, write_starter
     from prefdata.config.params import IngestParams
     from prefdata.config.presets import relabel_params
     from prefdata.pipelines.run import run_stage
