@@ -21,10 +21,11 @@ VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
 VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
 
-.PHONY: demo smollm2 wheel installed test test-bwrap test-consumers test-newest test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
+.PHONY: demo smollm2 wheel installed test test-bwrap test-browser test-consumers test-newest test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
+	prefdata report --params recipes/demo.yaml
 
 # A small model that writes real English, for recipes/smollm2.yaml.
 smollm2: $(VENV)/smollm2.done
@@ -35,6 +36,10 @@ test: $(VENV)/dev.done
 
 test-bwrap: $(VENV)/dev.done
 	pytest -m bwrap tests/judges
+
+# Chromium is the one on the path, or PREFDATA_CHROMIUM.
+test-browser: $(VENV)/dev.done
+	pytest -m browser tests/reports
 
 # The Pythons that have LLaMA-Factory and ms-swift: PREFDATA_LLAMA_FACTORY=… PREFDATA_MS_SWIFT=…
 test-consumers: $(VENV)/dev.done

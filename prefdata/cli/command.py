@@ -51,6 +51,11 @@ class Given:
 
         return load_params(self.params_path, self.overrides)
 
+    def list_options(self) -> list[str]:
+        """The options with which another command works on the same run."""
+        params = [] if self.params_path == "params.yaml" else ["--params", self.params_path]
+        return [*params, *(word for each in self.overrides for word in ("--set", each))]
+
     def print_report(self, report: Report) -> None:
         """Print the report on standard output: one JSON object with --json, else tables."""
         from prefdata.reports.render import print_report

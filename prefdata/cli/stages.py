@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from prefdata.cli.ches import command as ches
 from prefdata.cli.command import Force, Given, Run, add_command, import_beam
 from prefdata.reports.progress import open_progress
+from prefdata.text.controls import escape_controls
 
 if TYPE_CHECKING:
     from prefdata.config import Params
@@ -109,6 +111,9 @@ def run_all(
     with open_progress(given.quiet) as progress:
         run = run_flow(params, given.beam_arguments, progress)
     print_funnel(given, params, run.seconds)
+    if not given.json:
+        same = shlex.join(given.list_options())
+        print(escape_controls(f"next: prefdata report {same}".rstrip()))
 
 
 def run_filter(

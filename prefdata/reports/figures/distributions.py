@@ -62,7 +62,7 @@ def draw_distribution(
         )
     if mark is not None and edges and edges[0] < mark < edges[-1]:
         axes.axvline(mark, color=SERIES[3], linewidth=1)
-    axes.set_xlabel(label)
+    axes.set_xlabel(clean_name(label, 80))
     axes.locator_params(axis="x", nbins=6)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.set_ylabel("share")

@@ -9,11 +9,15 @@ from __future__ import annotations
 import importlib.util
 import io
 import re
-from typing import Any
+import warnings
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from prefdata.errors import ConfigError
 from prefdata.text.controls import escape_controls
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, MUTED, GRID, PAPER = "#1d242b", "#5b6672", "#d5dbe1", "#fefefe"
 SERIES = ("#2668a8", "#b4540a", "#17795b", "#7a4fa3", "#a32d54", "#6b6a12")
@@ -77,17 +81,12 @@ def clean_name(name: str, length: int = 28) -> str:
     return flat if len(flat) <= length else f"{flat[: length - 1]}…"
 
 
-def write_png(figure: object, dpi: int = 160) -> bytes:
+def write_png(figure: Figure, dpi: int = 160) -> bytes:
     """The figure as PNG, light, the same bytes for the same data."""
-    from matplotlib.figure import Figure
-
-    assert isinstance(figure, Figure)
-    sink = io.BytesIO()
-    figure.savefig(sink, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return sink.getvalue()
+    return _save(figure, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
 
 
-def write_svg(figure: object, name: str) -> str:
+def write_svg(figure: Figure, name: str) -> str:
     """The figure as an `<svg>` element to stand in an HTML page.
 
     Its colours are the page's (`THEMED`), its texts are text, it has no `style` attributes or
@@ -99,15 +98,12 @@ def write_svg(figure: object, name: str) -> str:
         name: Unique within the page: it begins the ids.
     """
     from matplotlib import rc_context
-    from matplotlib.figure import Figure
 
-    assert isinstance(figure, Figure)
-    sink = io.BytesIO()
     with rc_context(STYLE):
-        figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})
+        content = _save(figure, format="svg", transparent=True, metadata={"Date": None})
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
-    root = ElementTree.fromstring(sink.getvalue())
+    root = ElementTree.fromstring(content)
     texts = [value for each in root.iter() for value in each.attrib.values()]
     used = {found for value in texts for found in _REFERENCE.findall(value)}
     for parent in list(root.iter()):
@@ -122,6 +118,16 @@ def write_svg(figure: object, name: str) -> str:
     root.set("aria-hidden", "true")
     root.set("focusable", "false")
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _save(figure: Figure, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    with warnings.catch_warnings():
+        # Names in scripts that matplotlib's font lacks: a page has the reader's fonts, and a
+        # picture has boxes in their place.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(sink, **options)
+    return sink.getvalue()
 
 
 def _take_over(element: ElementTree.Element, name: str, used: set[str]) -> None:

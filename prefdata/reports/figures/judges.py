@@ -89,7 +89,7 @@ def draw_calibration(curves: pl.DataFrame, label: str) -> Figure:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_xlabel("how sure the judge is")
-    axes.set_ylabel(f"agrees with {label}")
+    axes.set_ylabel(f"agrees with {clean_name(label)}")
     if judges:
         axes.legend(loc="lower right")
     return figure

@@ -18,7 +18,7 @@ from prefdata.reports.figures.funnel import MAX_REASONS, count_drops, draw_drops
 from prefdata.reports.figures.judges import draw_agreement, draw_calibration, draw_flips
 from prefdata.reports.figures.prompts import MAX_GROUPS, OTHERS, draw_map
 
-HOSTILE = '</svg><script>alert(1)</script>$\\frac{1}{0$"\u202e'
+HOSTILE = '</svg><script>alert(1)</script>$\\frac{1}{0$"\u202e\x1b\u6f22'
 
 
 def count_stage(**dropped: int) -> StageEntry:
@@ -32,7 +32,7 @@ def draw_curve(names: list[str]) -> Figure:
     points = {"confidence": 0.7, "accuracy": 0.8, "comparisons": 9}
     rows = [{"judge": name, **points} for name in names]
     schema = {"judge": pl.String, "confidence": pl.Float64, "accuracy": pl.Float64}
-    return draw_calibration(pl.DataFrame(rows, schema=schema), "the consensus")
+    return draw_calibration(pl.DataFrame(rows, schema=schema), HOSTILE)
 
 
 def draw_matrix(names: list[str]) -> Figure:
@@ -52,7 +52,8 @@ FIGURES: dict[str, Callable[[list[str]], Figure]] = {
     "funnel": lambda names: draw_funnel([count_stage(**{name: 3}) for name in names]),
     "drops": lambda names: draw_drops([count_stage(**{name: 3}) for name in names]),
     "distribution": lambda names: draw_distribution(
-        {name: pl.Series([1.0, 2.0, None]) for name in [*names, *(f"{n}2" for n in names)]}, "x"
+        {name: pl.Series([1.0, 2.0, None]) for name in [*names, *(f"{n}2" for n in names)]},
+        HOSTILE,
     ),
     "agreement": draw_matrix,
     "flips": lambda names: draw_flips(

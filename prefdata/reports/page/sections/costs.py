@@ -26,11 +26,12 @@ def show_costs(calls: Mapping[str, Mapping[str, CallFigures]], costs: Sequence[C
         return Section("costs", _TITLE, "Nothing to show: no stage asked a model.")
     table = tabulate_calls(calls)
     tokens = sum(usage.tokens_in + usage.tokens_out for usage in listed.values())
+    saved = sum(usage.cached_tokens_in + usage.cached_tokens_out for usage in listed.values())
     seconds = sum(usage.seconds for usage in listed.values())
     chart = Chart(
         "Tokens by model call",
         write_svg(draw_tokens(listed), "tokens"),
-        f"{tokens:,} tokens in {seconds:,.0f} seconds of model calls, and what the memo saved.",
+        f"{tokens:,} tokens in {seconds:,.0f} seconds of model calls; the memo saved {saved:,}.",
         table,
     )
     money = f"Cost: {format_costs(costs)}." if costs else "No model of the run has prices."
