@@ -1,7 +1,8 @@
-"""Verifying a version of a dataset: time and memory, as the command runs.
+"""Verifying a version of a dataset, and comparing two: time and memory, as the commands run.
 
-A version of made-up pairs in TRL's format, written as the stage export writes one: prompts of 50
-words, responses of 150, two judges, a tenth in the test split.
+Versions of made-up pairs in TRL's format, written as the stage export writes one: prompts of 50
+words, responses of 150, two judges, a tenth in the test split. The second version lacks a twentieth
+of the pairs, has another twentieth the other way round, and other rewards for a tenth.
 
     python benchmarks/verify.py            1,000,000 pairs
     python benchmarks/verify.py --quick    20,000 pairs
@@ -114,7 +115,21 @@ def make_pairs(bucket: int, buckets: int, count: int, sentences: pl.Series) -> p
     )
 
 
-def write_version(dataset: str, count: int, sentences: pl.Series) -> int:
+def change_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows as the second version has them."""
+    place = pl.int_range(pl.len()) % 20
+    turned = place == 1
+    sides = (("chosen", "rejected"), ("rejected", "chosen"))
+    half = pl.when(place.is_in([2, 3])).then(0.5).otherwise(1.0)
+    rewards = ("reward_chosen", "reward_rejected", "reward_margin")
+    return rows.with_columns(
+        *(pl.when(turned).then(there).otherwise(here).alias(here) for here, there in sides),
+        *(pl.col(name) * half for name in rewards),
+        pair_id=pl.when(turned).then(pl.col("pair_id").str.replace("1$", "4")).otherwise("pair_id"),
+    ).filter(place != 0)
+
+
+def write_version(dataset: str, count: int, sentences: pl.Series, second: bool) -> int:
     """Write a version; its number of pairs."""
     begin_dataset(dataset)
     buckets = buckets_for(count)
@@ -124,6 +139,7 @@ def write_version(dataset: str, count: int, sentences: pl.Series) -> int:
         size = min(PROMPTS_PER_BUCKET, count * (bucket + 1) // buckets - count * bucket // buckets)
         pairs = make_pairs(bucket, buckets, size, sentences)
         rows = EXPORT.format_rows(ExportBucket(pairs)).rows
+        rows = change_rows(rows) if second else rows
         for split in SPLITS:
             part = rows.filter(split=split).drop("split")
             shard = name_shard(EXPORT, split, bucket, buckets)
@@ -200,10 +216,13 @@ def main() -> None:
         folder = arguments.folder or Path(name)
         dataset = str(folder / "dataset")
         if not Path(dataset).exists():
-            write_version(dataset, count, make_sentences())
+            for second in (True, False):
+                write_version(dataset, count, make_sentences(), second)
             print(f"{dataset}: written", flush=True)
         verified = run("verify", dataset, "--json")
-        report(benchmark="verify", pairs=count, **verified)
+        compared = run("diff", dataset, f"{dataset}@parent", "--json")
+        diff = {f"diff_{name}": figure for name, figure in compared.items()}
+        report(benchmark="verify", pairs=count, **verified, **diff)
 
 
 if __name__ == "__main__":

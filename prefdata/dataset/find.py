@@ -77,7 +77,7 @@ def _choose(dataset: str, versions: Sequence[str], wanted: str) -> str:
         if parent is None:
             raise ConfigError(
                 f"{dataset}: {describe_version(versions[0])} has no parent: it is the first of "
-                "its folder",
+                "its folder, or was made before parents were kept",
                 "Name another version.",
             )
         if parent not in versions:

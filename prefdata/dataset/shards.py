@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import BufferedReader
 from typing import Any, cast
@@ -20,10 +21,19 @@ from prefdata.files.joining import concatenate
 from prefdata.records.base import Record, parquet_schema
 from prefdata.tables.write import encode, fit_rows
 
+_SHARD = re.compile(r"-(\d{5,})-of-(\d{5,})\.[a-z]+$")
+
 
 def name_shard(export: Export, split: str, bucket: int, buckets: int) -> str:
     """A shard's path in a version, named as on the Hugging Face hub."""
     return f"{export.name}/{split}-{bucket:05d}-of-{buckets:05d}.{export.file_format}"
+
+
+def read_bucket_number(path: str) -> tuple[int, int] | None:
+    """(the bucket that a shard is of, the number of buckets) by its path; None: the file holds the
+    rows of all buckets."""
+    found = _SHARD.search(path)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def encode_shard(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,12 @@ import orjson
 import polars as pl
 
 from prefdata.dataset.manifest import MANIFEST, ExportEntry, FileEntry, read_manifest
+from prefdata.dataset.shards import read_bucket_number
 from prefdata.dataset.verification.rows import find_record, read_rows
 from prefdata.errors import TableError
 from prefdata.files import storage
 from prefdata.tables import bucket_of
 
-_SHARD = re.compile(r"-(\d{5,})-of-(\d{5,})\.[a-z]+$")
-"""The end of a shard's path: its bucket, and the number of buckets."""
 _KEY = "prompt_id"
 
 
@@ -94,11 +92,8 @@ def _is_nameless(entry: ExportEntry) -> bool:
 
 def _may_hold(file: FileEntry, prompt_ids: pl.Series) -> bool:
     """Whether the file is that of a bucket of one of the prompts, or of all buckets."""
-    shard = _SHARD.search(file.path)
-    if shard is None:
-        return True
-    bucket, buckets = map(int, shard.groups())
-    return any(bucket_of(each, buckets) == bucket for each in prompt_ids)
+    place = read_bucket_number(file.path)
+    return place is None or any(bucket_of(each, place[1]) == place[0] for each in prompt_ids)
 
 
 def _keep_rows(rows: pl.DataFrame, prompt_ids: pl.Series) -> Iterator[dict[str, Any]]:

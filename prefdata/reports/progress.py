@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 5.0
 """The seconds between two lines on a call, where there is no terminal."""
+FEW_FILES = 32
+"""Fewer files than these are read before anybody asks."""
 
 
 @dataclass
@@ -133,3 +135,29 @@ def open_progress(quiet: bool, stream: TextIO | None = None) -> Iterator[Progres
         from prefdata.reports.lines import LineProgress
 
         yield LineProgress(stream)
+
+
+@contextmanager
+def show_files(quiet: bool, command: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress of a command that reads files: a function to be told how many of how many are read.
+
+    It writes nothing where there are few, as of most datasets.
+    """
+    from prefdata.inference.usage import Usage
+
+    with open_progress(quiet) as progress:
+        begun, shown = False, 0
+
+        def advance(done: int, total: int) -> None:
+            nonlocal begun, shown
+            if total < FEW_FILES:
+                return
+            if not begun:
+                begun = True
+                progress.start_stage(command, 1, 1)
+                progress.start_bucket(command, "files", 1)
+                progress.start_call(command, "files", total, 0)
+            progress.advance(command, "files", done - shown, Usage())
+            shown = done
+
+        yield advance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -50,22 +50,40 @@ class FileRows:
     typed: bool
 
 
-def read_rows(folder: str, file: FileEntry, record: type[Record] | None) -> FileRows:
-    """The file, without rows where it is missing or damaged."""
+def read_rows(
+    folder: str,
+    file: FileEntry,
+    record: type[Record] | None,
+    columns: Collection[str] | None = None,
+) -> FileRows:
+    """The file, without rows where it is missing or damaged.
+
+    Args:
+        folder: The version's folder.
+        file: The file, as the manifest has it.
+        record: The record of its rows; None: not known here.
+        columns: Those to read, as far as they are there; None: all.
+    """
     path = storage.join(folder, file.path)
     if file.path.endswith(".parquet"):
         content = storage.read_bytes(path)
         problem = describe_damage(file, content)
-        pieces = iter(()) if problem or content is None else _decode(content)
+        pieces = iter(()) if problem or content is None else _decode(content, columns)
         return FileRows(problem, pieces, True)
     problem = _describe_stream(path, file)
     typed = record is not None and not any(_is_json(field.type) for field in parquet_schema(record))
     schema = polars_schema(record) if record and typed else None
-    return FileRows(problem, iter(()) if problem else _read_lines(path, schema), typed)
+    lines = iter(()) if problem else _read_lines(path, schema)
+    if columns is not None and schema:
+        kept = [name for name in schema if name in columns]
+        lines = (rows.select(kept) for rows in lines)
+    return FileRows(problem, lines, typed)
 
 
-def _decode(content: bytes) -> Iterator[pl.DataFrame]:
-    table = pq.read_table(pa.BufferReader(content))
+def _decode(content: bytes, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
+    file = pq.ParquetFile(pa.BufferReader(content))
+    names = file.schema_arrow.names
+    table = file.read(names if columns is None else [name for name in names if name in columns])
     texts = pa.schema(field.with_type(_as_text(field.type)) for field in table.schema)
     yield pl.DataFrame(table.cast(texts))
 
