@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -88,9 +89,36 @@ def open_dataset(
     return _load_split(path, split, subset, revision)
 
 
+def open_splits(
+    path: str, subset: str | None = None, revision: str | None = None
+) -> dict[str | None, Dataset]:
+    """All splits of the dataset that `path` names, in their order; a file is one, without a name.
+    Raises SourceError."""
+    if files.guess_format(path) in FORMATS or Path(path).is_file():
+        return {None: open_dataset(path, None, subset, revision)}
+    loaded = _load(path, subset, revision)
+    return {name: _take_split(path, loaded, name) for name in loaded}
+
+
 def _load_split(
     path: str, split: str | None, subset: str | None, revision: str | None
 ) -> LoadedDataset:
+    loaded = _load(path, subset, revision)
+    splits = list(loaded)
+    if split is None and len(splits) > 1:
+        raise SourceError(f"{path}: it has the splits {', '.join(splits)}", "Name one as split.")
+    name = split or splits[0]
+    if name not in splits:
+        raise SourceError(f"{path}: has no split {name!r}; it has: {', '.join(splits)}")
+    return _take_split(path, loaded, name)
+
+
+def _take_split(path: str, loaded: Any, name: str) -> LoadedDataset:
+    return LoadedDataset(f"{path} ({name})", f"{name}.parquet", loaded[name].data.table)
+
+
+def _load(path: str, subset: str | None, revision: str | None) -> Any:
+    """The splits by name, as `datasets` loads them."""
     import datasets
 
     local = Path(path).is_dir()
@@ -100,7 +128,7 @@ def _load_split(
             "Check the path; it is relative to where the command runs.",
         )
     try:
-        loaded = datasets.load_dataset(path, subset, revision=revision)
+        return datasets.load_dataset(path, subset, revision=revision)
     # `datasets` and the hub's client raise many kinds of errors; to the user they mean the same.
     except Exception as error:
         where = "this folder" if local else "the hub"
@@ -110,10 +138,3 @@ def _load_split(
             if not local
             else "It should hold Parquet or JSONL files.",
         ) from error
-    splits = list(loaded)
-    if split is None and len(splits) > 1:
-        raise SourceError(f"{path}: it has the splits {', '.join(splits)}", "Name one as split.")
-    name = split or splits[0]
-    if name not in splits:
-        raise SourceError(f"{path}: has no split {name!r}; it has: {', '.join(splits)}")
-    return LoadedDataset(f"{path} ({name})", f"{name}.parquet", loaded[name].data.table)

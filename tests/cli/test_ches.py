@@ -13,9 +13,10 @@ import pytest
 from ches_runs import CONTAINERS, Command, put, rows, values
 
 from prefdata.cli.ches.command import parse_columns
-from prefdata.cli.ches.rows import find_annotations, read_dataset
+from prefdata.cli.ches.rows import read_dataset
 from prefdata.errors import ConfigError
 from prefdata.sources.detect import open_dataset_source
+from prefdata.sources.rows.pairs import find_annotations
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import polars as pl
 import yaml
 
 from prefdata.ches.measure import COLUMNS
-from prefdata.cli.ches.rows import find_annotations, find_reasons, join_pairs, read_dataset
+from prefdata.cli.ches.rows import find_reasons, join_pairs, read_dataset
 from prefdata.config.params import Params
 from prefdata.config.presets import ches_params
 from prefdata.engines.registry import ENGINES
@@ -32,6 +32,7 @@ from prefdata.reports.ches import ChesReport
 from prefdata.reports.ches_figures import compute_figures, find_limit
 from prefdata.sources.datasets import Dataset
 from prefdata.sources.detect import open_dataset_source
+from prefdata.sources.rows.pairs import find_annotations
 from prefdata.tables.catalog import Catalog
 
 SUGGESTED = 0.9

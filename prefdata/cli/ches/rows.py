@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice
 from typing import Any
 
 import polars as pl
 
 from prefdata.config.presets import MAX_PROMPT_CHARS
-from prefdata.errors import ConfigError, DropRecord, SourceError, StorageError
+from prefdata.errors import ConfigError, SourceError, StorageError
 from prefdata.files.rows import Row
 from prefdata.files.storage import join
 from prefdata.messages.columns import CALLS
 from prefdata.records import Ches, FilteredPair, Pair
 from prefdata.records.annotation import AnnotationKind
 from prefdata.reports.ches_figures import KIND
-from prefdata.sources.base import NoFault
-from prefdata.sources.dataset_source import AnnotatedRecord, DatasetSource
+from prefdata.sources.dataset_source import DatasetSource
 from prefdata.sources.datasets import Dataset
-from prefdata.sources.rows.boundary import refuse_unreadable
+from prefdata.sources.rows.pairs import NO_PAIR, RowPair, list_pairs, read_records
 from prefdata.sources.rows.preference_forms.scores import read_margin
 from prefdata.tables import read_table
 from prefdata.tables.catalog import Catalog
@@ -64,16 +63,6 @@ class DatasetRows:
     count: int
     pairs: pl.DataFrame
     reasons: pl.DataFrame
-
-
-def find_annotations(source: DatasetSource) -> AnnotationKind:
-    """The kind of annotations that says which responses the dataset prefers: that of the first one.
-    Raises SourceError where its rows can't be read at all."""
-    for row in islice(source.dataset.rows(), source.config.limit):
-        for record in source.list_records(row):
-            if isinstance(record.value, AnnotatedRecord) and record.value.given is not None:
-                return record.value.given.kind
-    return source.annotation_kinds[0]
 
 
 def read_dataset(
@@ -120,7 +109,20 @@ def read_dataset(
             values += [row.value.get(name)] * len(found)
         margin = read_margin(row.value)
         origin = f"{source.name}:{row.number}"
-        pairs += [(position, origin, *ids, *texts, margin, *calls) for ids, texts, calls in found]
+        pairs += [
+            (
+                position,
+                origin,
+                *pair.ids,
+                pair.row.turns[-1].content,
+                pair.chosen["text"],
+                pair.rejected["text"],
+                margin,
+                pair.chosen["tool_calls"],
+                pair.rejected["tool_calls"],
+            )
+            for pair in found
+        ]
     if not pairs:
         first = f"; the first: {reasons[0][1]}, {reasons[0][2]}" if reasons else ""
         raise SourceError(f"{source.name}: holds no pair in {count} rows{first}")
@@ -142,33 +144,18 @@ def read_dataset(
 
 def _read_pairs(
     source: DatasetSource, row: Row, annotations: AnnotationKind
-) -> tuple[list[tuple[tuple[str, ...], tuple[str, ...], tuple[Any, ...]]], tuple[str, str, bool]]:
-    """The pairs of a row, each the ids of prompt and responses, their texts and the responses'
-    calls; and the reason, its detail and whether the row is at fault, where there are none."""
-    pairs: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[Any, ...]]] = {}
-    reason: tuple[str, str, bool] = ("tie", "no response is preferred to another", False)
-    for record in source.list_records(row):
-        try:
-            if isinstance(record.value, DropRecord):
-                raise record.value
-            with refuse_unreadable():
-                read = source.parse(record.value, MAX_PROMPT_CHARS)
-        except DropRecord as drop:
-            reason = (drop.reason, drop.problem, not isinstance(drop, NoFault))
+) -> tuple[list[RowPair], tuple[str, str, bool]]:
+    """The pairs of a row; and the reason, its detail and whether the row is at fault, where there
+    are none."""
+    pairs: dict[tuple[str, ...], RowPair] = {}
+    reason = (NO_PAIR.reason, NO_PAIR.problem, False)
+    for record in read_records(source, row, MAX_PROMPT_CHARS):
+        if record.row is None:
+            assert record.reason is not None
+            reason = (record.reason.reason, record.reason.problem, record.is_fault)
             continue
-        given = read.annotation
-        if given is None or given["kind"] != annotations:
-            continue
-        responses = {each["response_id"]: each for each in read.responses or ()}
-        sign = -1 if annotations == "ranking" else 1
-        values = list(zip(given["responses"], (sign * v for v in given["values"]), strict=True))
-        for (chosen, high), (rejected, low) in product(values, values):
-            if high > low:
-                sides = responses[chosen], responses[rejected]
-                texts = (read.turns[-1].content, *(side["text"] for side in sides))
-                calls = tuple(side["tool_calls"] for side in sides)
-                pairs[read.prompt_id(), chosen, rejected] = texts, calls
-    return [(ids, *rest) for ids, rest in pairs.items()], reason
+        pairs |= {pair.ids: pair for pair in list_pairs(record.row, annotations)}
+    return list(pairs.values()), reason
 
 
 def _tells_kinds(values: list[Any]) -> bool:
