@@ -1,119 +1,74 @@
-"""What the consumers' own code asks of a row: their rules as checks, and two of them for real.
+"""Our exports keep the rules of their consumers (prefdata/consumers), and two of these for real.
 
-The rules were read in the packages that the docstrings name. LLaMA-Factory and ms-swift convert
+LLaMA-Factory and ms-swift convert
 rows without a GPU, but can't be installed beside our dependencies: PREFDATA_LLAMA_FACTORY and
 PREFDATA_MS_SWIFT name a Python that has one of them (make test-consumers).
 """
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
-from dataset.exports.given import format_bucket, make_bucket, make_export, read_rows
+from dataset.exports.given import format_bucket, make_bucket, make_export
 
+from prefdata.consumers.registry import CONSUMERS
+from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.shards import encode_shard
+from prefdata.files.rows import list_values
 
 Row = dict[str, Any]
 HELD = ("plain", "system", "multi_turn", "thoughts")
 
 
-def check_turns(turns: list[Row], last: str) -> None:
-    """An optional system turn, then user and assistant in turn; no key that a template renders."""
-    assert all(set(turn) == {"role", "content"} for turn in turns)
-    roles = [turn["role"] for turn in turns]
-    spoken = roles[roles[0] == "system" :]
-    assert spoken == [("user", "assistant")[n % 2] for n in range(len(spoken))]
-    assert roles[-1] == last
+MADE_FOR = [(consumer, kind) for consumer, part in CONSUMERS.parts.items() for kind in part.exports]
+FOR_NOBODY = {
+    "cut", "dove", "helpsteer2", "helpsteer2_preference", "helpsteer3", "listwise", "rdpo",
+    "ultrafeedback_binarized",
+}  # fmt: skip
+"""Forms of methods and public datasets, which no consumer here reads."""
 
 
-def check_llama_factory(row: Row) -> None:
-    """llamafactory 0.9.5, data/converter.py, SharegptDatasetConverter; data/processor/pairwise.py,
-    PairwiseDatasetProcessor.preprocess_dataset: chosen and rejected are a dict each, of the
-    assistant; an odd number of turns after the system's."""
-    check_turns(row["conversations"], "user")
-    for side in ("chosen", "rejected"):
-        assert isinstance(row[side], dict)
-        assert row[side]["role"] == "assistant"
+def make_rows(kind: str) -> list[Row]:
+    """The rows of HELD as the export's files hold them, and those of a dataset with structure where
+    it has a form for them; JSON as the values."""
+    fields = EXPORTS.parts[kind].config_type.model_fields
+    export = make_export(kind, **({"thoughts": "inline"} if "thoughts" in fields else {}))
+    made = [(export.record, export.format_rows(make_bucket(*HELD)))]
+    if export.structured:
+        made.append((export.structured, export.format_structured(make_bucket())))
+    rows: list[Row] = []
+    for record, formatted in made:
+        frame = formatted.rows.select(*record.model_fields)
+        content = bytes(encode_shard(export, record, frame, kind))
+        if export.file_format == "jsonl":
+            rows += [orjson.loads(line) for line in content.splitlines()]
+        else:
+            for batch in pq.ParquetFile(io.BytesIO(content)).iter_batches():
+                rows += list_values(batch)
+    return rows
 
 
-def check_ms_swift(row: Row) -> None:
-    """ms_swift 4.6.0, dataset/preprocessor/core.py, RowPreprocessor._check_messages and
-    _check_rejected_response; rlhf_trainers/reward_trainer.py, compute_loss: a margin or none in a
-    whole batch."""
-    check_turns(row["messages"], "assistant")
-    assert isinstance(row["rejected_response"], str)
-    assert row["rejected_response"] != row["messages"][-1]["content"]
-    assert isinstance(row["margin"], float)
-
-
-def check_openrlhf(row: Row) -> None:
-    """openrlhf 0.11.2, datasets/reward_dataset.py, preprocess_data: the lists are joined."""
-    check_turns(row["prompt"], "user")
-    for side in ("chosen", "rejected"):
-        check_turns(row["prompt"] + row[side], "assistant")
-
-
-def check_nemo_rl(row: Row) -> None:
-    """NeMo-RL (main, 2026-08-22), data/processors.py, preference_preprocessor: two completions of
-    unequal rank, the lower is the better one."""
-    better, worse = row["completions"]
-    assert better["rank"] < worse["rank"]
-    for completion in (better, worse):
-        check_turns(row["context"] + completion["completion"], "assistant")
-
-
-def check_axolotl(row: Row) -> None:
-    """axolotl 0.21.0, prompt_strategies/dpo/chat_template.py, default: messages, and one message or
-    a list of which the last counts."""
-    check_turns(row["messages"], "user")
-    for side in ("chosen", "rejected"):
-        check_turns([*row["messages"], row[side]], "assistant")
-
-
-def check_open_instruct(row: Row) -> None:
-    """open-instruct (e6c3044, 2026-08-20), dataset_transformation.py,
-    preference_tulu_tokenize_and_truncate_v1: the same turns but the last."""
-    assert row["chosen"][:-1] == row["rejected"][:-1]
-    for side in ("chosen", "rejected"):
-        check_turns(row[side], "assistant")
-
-
-def check_gemini(row: Row) -> None:
-    """Vertex AI's page on preference tuning: contents end with a user's; the scores are 1 and 0."""
-    assert row["contents"][-1]["role"] == "user"
-    assert [each["score"] for each in row["completions"]] == [1.0, 0.0]
-    assert {each["completion"]["role"] for each in row["completions"]} == {"model"}
-    assert set(row) == {"system_instruction", "contents", "completions"}
-
-
-def check_openai(row: Row) -> None:
-    """OpenAI's, Azure's, Fireworks' and Together's pages: no other keys, one message each."""
-    assert set(row) == {"input", "preferred_output", "non_preferred_output"}
-    for side in ("preferred_output", "non_preferred_output"):
-        (message,) = (orjson.loads(text) for text in row[side])
-        assert message["role"] == "assistant"
-
-
-CHECKS: dict[str, Callable[[Row], None]] = {
-    name.removeprefix("check_"): check
-    for name, check in list(globals().items())
-    if name.startswith("check_") and name != "check_turns"
-}
-
-
-@pytest.mark.parametrize("kind", CHECKS)
-def test_every_row_keeps_its_consumers_rules(kind: str) -> None:
-    export = make_export(kind, thoughts="inline")
-    rows = read_rows(export, export.format_rows(make_bucket(*HELD)))
-    assert len(rows) == len(HELD)
+@pytest.mark.parametrize(("consumer", "kind"), MADE_FOR)
+def test_every_row_keeps_its_consumers_rules(consumer: str, kind: str) -> None:
+    rows = make_rows(kind)
+    assert rows
+    part = CONSUMERS.parse({"kind": consumer})
     for row in rows:
-        CHECKS[kind](row)
+        reading = part.read({name: row[name] for name in part.reads if name in row})
+        assert reading.taken_as
+        # A margin that is written on purpose is read on purpose.
+        assert {problem.effect for problem in reading.problems} <= {"reads"}, reading
+
+
+def test_every_export_is_made_for_a_consumer() -> None:
+    assert {kind for _, kind in MADE_FOR} | FOR_NOBODY == set(EXPORTS.parts)
 
 
 LLAMA_FACTORY = """

@@ -1,0 +1,1 @@
+"""Services that train a model for their customers."""

@@ -1,0 +1,1 @@
+"""Trainers that are run on one's own machines."""
