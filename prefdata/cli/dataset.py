@@ -1,5 +1,5 @@
-"""`prefdata verify` and `prefdata diff`: what a dataset that is made is worth, and what has changed
-from one version to another."""
+"""`prefdata verify`, `prefdata diff` and `prefdata check`: what a dataset is worth, and what has
+changed from one version to another."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from prefdata.cli.check.command import EXAMPLES as CHECK_EXAMPLES
+from prefdata.cli.check.command import check_dataset
 from prefdata.cli.command import Given, Version, add_command
 from prefdata.errors import Unsound
 from prefdata.reports.progress import show_files
@@ -44,6 +46,15 @@ def add_commands(app: typer.Typer) -> None:
         _DIFF_EXAMPLES,
         panel=panel,
         takes_params=False,
+    )
+    add_command(
+        app,
+        "check",
+        check_dataset,
+        "say what any preference dataset teaches, and what each trainer would do with it",
+        CHECK_EXAMPLES,
+        panel=panel,
+        takes_beam=True,
     )
 
 

@@ -34,7 +34,7 @@ def report_started(path: str, prompts: str, found: DetectedSource) -> Started:
         annotations=list(found.annotations),
         read=found.prompts,
         dropped=found.dropped,
-        next=[f"prefdata check{named}", f"prefdata run{named}"],
+        next=[f"prefdata check-params{named}", f"prefdata run{named}"],
     )
 
 

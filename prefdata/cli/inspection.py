@@ -1,4 +1,4 @@
-"""`prefdata check`, `prefdata status` and `prefdata audit`: what is set, and what there is."""
+"""`prefdata check-params`, `status` and `audit`: what is set, and what there is."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from prefdata.reports.progress import open_progress
 if TYPE_CHECKING:
     from prefdata.config import Params
 
-_CHECK_EXAMPLES = """
-prefdata check
-prefdata check --params recipes/demo.yaml --set consensus.min_judgments=2
+_CHECK_PARAMS_EXAMPLES = """
+prefdata check-params
+prefdata check-params --params recipes/demo.yaml --set consensus.min_judgments=2
 """
 _STATUS_EXAMPLES = """
 prefdata status
@@ -35,10 +35,10 @@ def add_commands(app: typer.Typer) -> None:
     panel = "What there is"
     add_command(
         app,
-        "check",
-        check,
+        "check-params",
+        check_settings,
         "check params.yaml, its files, keys and models, as every run does before any work",
-        _CHECK_EXAMPLES,
+        _CHECK_PARAMS_EXAMPLES,
         panel=panel,
     )
     add_command(
@@ -59,8 +59,8 @@ def add_commands(app: typer.Typer) -> None:
     )
 
 
-def check(given: Given) -> None:
-    """`prefdata check`."""
+def check_settings(given: Given) -> None:
+    """`prefdata check-params`."""
     params = given.load_params()
     import_beam()
     from prefdata.pipelines.run import check_params

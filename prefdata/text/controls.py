@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
-_RANGES = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 without tab and line feed: ESC, CSI, OSC, BEL, CR …
+_UNSEEN = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 and C1 without line ends and tab: ESC, CSI, OSC …
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the direction of writing
     "\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # unseen
-    "\ud800-\udfff"  # halves of surrogate pairs, which no stream can encode
     "\U000e0000-\U000e007f"  # unseen letters ("tags")
 )
-_CONTROLS = re.compile(f"[{_RANGES}]")
+_SURROGATES = "\ud800-\udfff"  # halves of surrogate pairs, which no stream can encode
+_CONTROLS = re.compile(f"[{_UNSEEN}\r{_SURROGATES}]")
+
+UNSEEN = f"[{_UNSEEN}]"
+"""A regular expression, of polars (Rust) too, for what no text should hold; a carriage return is a
+line's end."""
 
 
 def escape_controls(text: str) -> str:

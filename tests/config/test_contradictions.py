@@ -147,7 +147,7 @@ SERVED = {"engine": "openai", "model": "m", "options": KEYED}
         ({"filter": {"filters": [{"kind": "policies", "only": ["absent"]}]}}, "is called 'absent'"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize("command", ["check-params", "run"])
 def test_check_and_run_refuse_before_any_work(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -165,7 +165,7 @@ def test_check_and_run_refuse_before_any_work(
 def test_check_says_what_can_be_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flows.write_prompts(tmp_path, 2)
     params = str(flows.write_params(tmp_path))
-    assert main(["check", "--params", params]) == 0
+    assert main(["check-params", "--params", params]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{params} can be run: ingest, generate, judge, consensus, ches, pair")
     assert not (tmp_path / "data").exists()

@@ -6,6 +6,7 @@ process of its own.
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import subprocess
@@ -90,7 +91,8 @@ def test_every_page_has_a_kind_that_the_flow_uses() -> None:
     files = [b.name for b in PAGES if b.check == "python" and not str(b.name).startswith("test_")]
     assert sorted(f"{kind}.py" for kind in kinds) == sorted(map(str, files))
     used = yaml.safe_dump(yaml.safe_load(get_block("params", "parts").text))
-    assert [kind for kind in kinds if kind not in used] == []
+    consumers = project["entry-points"]["prefdata.consumers"]
+    assert [kind for kind in kinds if kind not in used and kind not in consumers] == []
 
 
 def test_the_source_and_the_engine_run(flow: Path) -> None:
@@ -131,6 +133,14 @@ def test_the_strategy_the_augmentations_and_the_filter_run(flow: Path) -> None:
     assert ((p / (1 - p)).log() - filtered["margin"]).abs().max() < 1e-9
     assert filtered["rationale"].null_count() == 0
     assert set(read(flow, "dropped/pair")["reason"]) == {"not_clearest"}
+
+
+def test_the_consumer_is_asked_by_the_check(installed: Path, tmp_path: Path) -> None:
+    row = {"prompt": "Is it dry?", "chosen": "No.", "rejected": "Yes.", "system": "Be brief."}
+    (tmp_path / "pairs.jsonl").write_text(f"{json.dumps(row)}\n")
+    command = ("-m", "prefdata.cli.app", "check", "pairs.jsonl", "--for", "text_trainer", "--json")
+    report = json.loads(run(installed, tmp_path, *command, code=3).splitlines()[-1])
+    assert [each["check"] for each in report["findings"]] == ["text_trainer_misreads"]
 
 
 def test_the_export_runs(flow: Path) -> None:

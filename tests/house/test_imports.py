@@ -24,9 +24,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ches", "accounting", "reward_head", "engines.config", "asking"),
     (
         "engines", "sources", "judges", "consensus", "pairs", "augment", "filters", "dataset",
-        "audit", "review", "training", "revisions",
+        "audit", "review", "training", "revisions", "consumers",
     ),
-    ("config", "lineage"),
+    ("config", "lineage", "checks"),
     ("reports",),
     ("pipelines",),
     ("cli", "api"),
@@ -142,11 +142,12 @@ def test_no_grab_bags_and_no_long_files(root: Path) -> None:
 def test_no_crowded_folders(root: Path) -> None:
     """Where many files are in one folder they are parts of one kind, each named as its kind."""
     from prefdata.consensus.registry import CONSENSUSES
+    from prefdata.consumers.registry import CONSUMERS
     from prefdata.dataset.exports.registry import EXPORTS
     from prefdata.filters.registry import FILTERS
     from prefdata.judges.registry import JUDGES
 
-    kinds = {*JUDGES.parts, *CONSENSUSES.parts, *FILTERS.parts, *EXPORTS.parts}
+    kinds = {*JUDGES.parts, *CONSENSUSES.parts, *FILTERS.parts, *EXPORTS.parts, *CONSUMERS.parts}
     crowded = {}
     for folder in {path.parent for path in list_sources(root)}:
         others = [f for f in folder.glob("*.py") if f.stem not in kinds and f.stem != "__init__"]

@@ -1,0 +1,2 @@
+"""The checks of `prefdata check`: what a preference dataset of any form teaches, and to whom it is
+of use."""

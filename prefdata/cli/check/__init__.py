@@ -1,0 +1,1 @@
+"""`prefdata check`: what a preference dataset is worth."""

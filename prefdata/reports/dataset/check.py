@@ -1,0 +1,164 @@
+"""The report of `prefdata check`: what a preference dataset is worth, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Literal
+
+from pydantic import Field
+
+from prefdata.checks.base import SEVERITIES, CheckedDataset, Found, Severity
+from prefdata.checks.consumers import Outlook
+from prefdata.reports.base import Block, Figures, Grid, Report
+
+FailOn = Literal["error", "warning", "note", "never"]
+
+_EXAMPLE = 100
+"""An example's text is cut to this many characters."""
+
+
+class ExampleLine(Figures):
+    """A row, and what was found there."""
+
+    place: str
+    what: str
+
+
+class FindingLine(Figures):
+    """Something that is wrong with rows."""
+
+    check: str = Field(description="A short code, such as identical.")
+    severity: Severity
+    what: str
+    remedy: str = Field(description="What to do.")
+    count: int = Field(description="The number of rows, prompts or responses.")
+    of: int = Field(description="Of how many.")
+    share: float
+    examples: list[ExampleLine]
+
+    def list_lines(self) -> Iterator[str]:
+        """It, its first examples and what to do."""
+        yield f"{self.severity} {self.check}: {self.what}"
+        for example in self.examples:
+            text = example.what if len(example.what) <= _EXAMPLE else example.what[:_EXAMPLE] + "…"
+            yield f"  {example.place}{': ' if text else ''}{text}"
+        yield f"  {self.remedy}"
+
+
+class MeasureLine(Figures):
+    """A figure of the whole dataset."""
+
+    name: str
+    what: str
+    values: dict[str, float | None]
+
+
+class ConsumerLine(Figures):
+    """What a consumer would do with the dataset as it stands."""
+
+    consumer: str = Field(description="Its kind, as --for takes it.")
+    title: str
+    taken: int = Field(description="The number of rows that it takes.")
+    rows: int
+    what: str
+
+
+class CheckReport(Report):
+    """What was found in a preference dataset."""
+
+    dataset: str
+    form: str | None = Field(description="The form of its rows; null: no importer reads it.")
+    rows: dict[str, int] = Field(description="By split; a file's is called all.")
+    pairs: int
+    severity: Severity | None = Field(description="The gravest finding; null: there is none.")
+    counts: dict[Severity, int] = Field(description="The findings by severity.")
+    findings: list[FindingLine]
+    measures: list[MeasureLine]
+    consumers: list[ConsumerLine]
+    unknown: list[str] = Field(description="What could not be looked at, and why.")
+    badge: str | None = Field(None, description="The line for a card, where a badge was written.")
+
+    def fails_on(self, severity: FailOn) -> bool:
+        """Whether a finding is as grave as this, or graver."""
+        if severity == "never" or self.severity is None:
+            return False
+        return SEVERITIES.index(self.severity) <= SEVERITIES.index(severity)
+
+    def summarize(self) -> str:
+        """The findings in a few words, such as "2 errors, 1 warning"."""
+        counted = [
+            f"{count:,} {severity}{'' if count == 1 else 's'}"
+            for severity, count in self.counts.items()
+            if count
+        ]
+        return ", ".join(counted) or "nothing found"
+
+    def blocks(self) -> list[Block]:
+        """The dataset, the consumers, the findings in short and in full, the measures."""
+        rows = sum(self.rows.values())
+        splits = ", ".join(f"{name} {count:,}" for name, count in self.rows.items())
+        form = f"read as {self.form}" if self.form else "no importer reads its rows"
+        blocks: list[Block] = [
+            f"{self.dataset}: {rows:,} rows ({splits}), {self.pairs:,} pairs; {form}\n"
+            f"{self.summarize()}",
+            Grid(
+                ("consumer", "what it does with the rows as they stand"),
+                [(each.title, each.what) for each in self.consumers],
+            ),
+        ]
+        if self.findings:
+            counted = [
+                (f.severity, f.check, f"{f.count:,}", f"{f.of:,}", f"{f.share:.1%}")
+                for f in self.findings
+            ]
+            head = ("severity", "finding", "count", "of", "share")
+            blocks.append(Grid(head, counted, range(2, 5)))
+            blocks += ["\n".join(each.list_lines()) for each in self.findings]
+        if self.measures:
+            blocks.append("\n".join(f"{each.name}: {each.what}" for each in self.measures))
+        if self.unknown:
+            blocks.append("\n".join(f"not looked at: {what}" for what in self.unknown))
+        if self.badge:
+            blocks.append(self.badge)
+        return blocks
+
+
+def report_checked(
+    dataset: CheckedDataset, outlooks: Sequence[Outlook], found: Found
+) -> CheckReport:
+    """The report of what was found."""
+    findings = sorted(found.findings, key=lambda each: SEVERITIES.index(each.severity))
+    return CheckReport(
+        dataset=dataset.name,
+        form=dataset.form,
+        rows={name or "all": count for name, count in dataset.rows.items()},
+        pairs=dataset.pairs.drop_nulls(["chosen", "rejected"]).height,
+        severity=findings[0].severity if findings else None,
+        counts={s: sum(each.severity == s for each in findings) for s in SEVERITIES},
+        findings=[
+            FindingLine(
+                check=each.check,
+                severity=each.severity,
+                what=each.what,
+                remedy=each.remedy,
+                count=each.count,
+                of=each.of,
+                share=each.share,
+                examples=[ExampleLine(place=e.place, what=e.what) for e in each.examples],
+            )
+            for each in findings
+        ],
+        measures=[MeasureLine(**asdict(each)) for each in found.measures],
+        consumers=[
+            ConsumerLine(
+                consumer=each.consumer.kind,
+                title=each.consumer.title,
+                taken=each.taken,
+                rows=each.rows,
+                what=each.describe(),
+            )
+            for each in outlooks
+        ],
+        unknown=found.unknown,
+    )
