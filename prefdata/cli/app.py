@@ -11,7 +11,6 @@ import typer
 from prefdata import __version__
 from prefdata.cli import (
     dataset,
-    init,
     inspection,
     memo,
     publish,
@@ -22,6 +21,7 @@ from prefdata.cli import (
 )
 from prefdata.cli.command import print_crash, print_error
 from prefdata.cli.imports import command as imports
+from prefdata.cli.init import command as init
 
 _EPILOG = """\
 Examples:

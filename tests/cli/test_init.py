@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from prefdata.cli import init
 from prefdata.cli.app import main
+from prefdata.cli.init import command as init
 from prefdata.config import load_params
 from prefdata.errors import SourceError
 from prefdata.sources.detect import detect_source

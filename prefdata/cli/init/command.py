@@ -84,7 +84,7 @@ def write_params(
     """`prefdata init`."""
     if Path(out).exists():
         raise ConfigError(f"--out {out}: it exists", "Name another file, or remove it.")
-    from prefdata.cli.init_report import describe_found, report_started
+    from prefdata.cli.init.report import describe_found, report_started
     from prefdata.config.starter import Starter
     from prefdata.sources.detect import detect_source
 

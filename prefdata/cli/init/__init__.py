@@ -1,0 +1,1 @@
+"""`prefdata init`: a first params.yaml, from flags or answers."""
