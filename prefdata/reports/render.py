@@ -36,8 +36,9 @@ def print_report(report: Report, stream: TextIO) -> None:
 def print_blocks(blocks: list[Block], console: Console) -> None:
     """Print the blocks so that they fit the console and nothing is cut off.
 
-    Columns of text are wrapped. A table whose numbers are too wide becomes a list of its rows, with
-    one figure per line.
+    Columns of text are wrapped, and titles of numbers. Where that is too wide, columns of nothing
+    but 0 become a line below the table; where that is still too wide, the table becomes a list of
+    its rows, with one figure per line.
     """
     for number, block in enumerate(map(_neutralise, blocks)):
         if number:
@@ -45,8 +46,14 @@ def print_blocks(blocks: list[Block], console: Console) -> None:
         if isinstance(block, str):
             console.print(Text(block, overflow="fold"))
             continue
+        if _narrowest(block) > console.width:
+            block, zeros = _set_zeros_aside(block)
+        else:
+            zeros = []
         fits = _narrowest(block) <= console.width
         console.print(_table(block, box.SIMPLE_HEAD) if fits else _listing(block))
+        if zeros:
+            console.print(Text(f"0 everywhere: {', '.join(zeros)}"))
         if block.legend:
             console.print(_explain(block))
 
@@ -87,11 +94,28 @@ def _table(grid: Grid, lines: box.Box) -> Table:
     for number, title in enumerate(grid.head):
         flush = number in grid.numbers
         table.add_column(
-            Text(title), justify="right" if flush else "left", no_wrap=flush, overflow="fold"
+            Text(title),
+            justify="right" if flush else "left",
+            min_width=_number_width(grid, number) if flush else None,
+            overflow="fold",
         )
     for row in grid.rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def _set_zeros_aside(grid: Grid) -> tuple[Grid, list[str]]:
+    """The table without its columns of nothing but 0, and their titles."""
+    columns = list(zip(*grid.rows, strict=True))
+    zeros = {n for n in grid.numbers if columns and set(columns[n]) == {"0"}}
+    kept = [n for n in range(len(grid.head)) if n not in zeros]
+    narrow = replace(
+        grid,
+        head=[grid.head[n] for n in kept],
+        rows=[[row[n] for n in kept] for row in grid.rows],
+        numbers=[place for place, n in enumerate(kept) if n in grid.numbers],
+    )
+    return narrow, [grid.head[n] for n in sorted(zeros)]
 
 
 def _listing(grid: Grid) -> Table:
@@ -126,10 +150,18 @@ def _narrowest(grid: Grid) -> int:
     """The least width at which the table is readable: numbers whole, text folded."""
     columns = zip(grid.head, *grid.rows, strict=True)
     least = [
-        full if number in grid.numbers else min(full, _FOLD, _longest_word(column))
+        _number_width(grid, number)
+        if number in grid.numbers
+        else min(full, _FOLD, _longest_word(column))
         for number, (full, column) in enumerate(zip(_widths(grid), columns, strict=True))
     ]
     return sum(least) + _GAP * (len(least) - 1)
+
+
+def _number_width(grid: Grid, number: int) -> int:
+    """The width of a column whose numbers stay whole, and whose title may be wrapped."""
+    cells = [cell_len(row[number]) for row in grid.rows]
+    return max(*cells, _longest_word((grid.head[number],)), 1)
 
 
 def _longest_word(column: tuple[str, ...]) -> int:

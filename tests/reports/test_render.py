@@ -81,6 +81,21 @@ def test_sixty_columns_show_a_row_as_a_list_where_its_numbers_need_more() -> Non
     assert printed.count("cost") == 1
 
 
+def test_columns_of_nothing_but_zeros_make_room_where_it_is_needed() -> None:
+    grid = Grid(
+        ("stage", "failed calls", "requests"),
+        [("generate", "0", "1,200"), ("judge", "0", "9")],
+        (1, 2),
+    )
+    for width, shown in ((80, True), (24, False)):
+        console = Console(file=io.StringIO(), width=width, color_system=None)
+        print_blocks([grid], console)
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        assert ("0 everywhere: failed\n" in printed) != shown
+        assert re.search(r"^judge +0? *9$", printed, re.MULTILINE)
+        assert all(len(line) <= width for line in printed.splitlines())
+
+
 def test_elsewhere_it_is_plain_text_of_full_width() -> None:
     stream = io.StringIO()
     print_report(Sample(), stream)
