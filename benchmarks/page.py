@@ -7,7 +7,7 @@ file to the first row, `search_ms` the first search of all texts, until the page
 
     python benchmarks/page.py            100,000 pairs
     python benchmarks/page.py --quick    4,000 pairs
-    python benchmarks/page.py --page data/report.html --screenshot docs/images/report.png
+    python benchmarks/page.py --page data/report.html --screenshots docs/images
 """
 
 from __future__ import annotations
@@ -187,14 +187,19 @@ def measure_view(page: Path) -> dict[str, float]:
     }
 
 
-def take_screenshot(page: Path, image: Path) -> None:
-    """A picture of the beginning of a page."""
+def take_screenshots(page: Path, folder: Path) -> list[str]:
+    """Pictures of the beginning of a page, and of its reader: report.png and rows.png."""
+    images = [folder / "report.png", folder / "rows.png"]
     with open_chromium() as browser:
-        view = browser.new_page(viewport={"width": 1200, "height": 1330}, color_scheme="light")
+        size = {"width": 1200, "height": 1000}
+        view = browser.new_page(viewport=size, color_scheme="light", reduced_motion="reduce")
         view.goto(page.resolve().as_uri())
         view.wait_for_selector("#row h3")
-        image.parent.mkdir(parents=True, exist_ok=True)
-        view.screenshot(path=image)
+        folder.mkdir(parents=True, exist_ok=True)
+        view.screenshot(path=images[0])
+        view.evaluate("document.getElementById('filters').scrollIntoView()")
+        view.screenshot(path=images[1])
+    return [str(image) for image in images]
 
 
 def main() -> None:
@@ -202,12 +207,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a twenty-fifth")
     parser.add_argument("--folder", type=Path, help="keep what is written here, and read it again")
-    parser.add_argument("--page", type=Path, help="a page that is there, for --screenshot")
-    parser.add_argument("--screenshot", type=Path, help="write a picture of the page, and no more")
+    parser.add_argument("--page", type=Path, help="a page that is there, for --screenshots")
+    parser.add_argument("--screenshots", type=Path, help="the folder to write pictures of it into")
     arguments = parser.parse_args()
-    if arguments.screenshot:
-        take_screenshot(arguments.page, arguments.screenshot)
-        print(json.dumps({"image": str(arguments.screenshot)}))
+    if arguments.screenshots:
+        print(json.dumps({"images": take_screenshots(arguments.page, arguments.screenshots)}))
         return
     count = 4_000 if arguments.quick else 100_000
     with tempfile.TemporaryDirectory() as name:

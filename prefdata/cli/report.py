@@ -12,6 +12,7 @@ _EXAMPLES = """
 prefdata report
 prefdata report --params recipes/demo.yaml --out report.html
 prefdata report data/dataset@sharp-moss-cove
+prefdata report data/dataset@parent data/dataset --out difference.html
 """
 
 
@@ -21,7 +22,7 @@ def add_commands(app: typer.Typer) -> None:
         app,
         "report",
         write_report,
-        "write one HTML file about a run and its newest version, to open from disk",
+        "write one HTML file about a run, a version or two versions, to open from disk",
         _EXAMPLES,
         panel="The dataset",
     )
@@ -36,6 +37,10 @@ def write_report(
             "params.yaml, with all its tables.",
             show_default=False,
         ),
+    ] = None,
+    other: Annotated[
+        str | None,
+        typer.Argument(help="A second version, to compare the first with.", show_default=False),
     ] = None,
     out: Annotated[
         str | None,
@@ -52,10 +57,15 @@ def write_report(
 
     require_matplotlib()
     from prefdata.files import storage
+    from prefdata.reports.page.compare import compose_comparison
     from prefdata.reports.page.run import compose_run
     from prefdata.reports.page.version import compose_version
     from prefdata.reports.page.written import report_page
 
+    if version is not None and other is not None:
+        page = compose_comparison(version, other)
+        given.print_report(report_page(page, out or "report.html"))
+        return
     if version is not None:
         given.print_report(report_page(compose_version(version), out or "report.html"))
         return

@@ -24,7 +24,7 @@ def open_axes(height: float = 3.2) -> tuple[Figure, Axes]:
 def open_rows(names: Sequence[str]) -> tuple[Figure, Axes]:
     """Axes with a row for each name, the first on top, as high as they need to be."""
     figure, axes = open_axes(0.9 + 0.34 * max(len(names), 1))
-    axes.set_yticks(range(len(names)), [clean_name(name) for name in names])
+    axes.set_yticks(range(len(names)), [clean_name(name, 34) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)

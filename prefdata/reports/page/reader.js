@@ -32,6 +32,7 @@
     return nodes;
   }
 
+  const explain = (row) => [row.stage, row.reason].filter(Boolean).join(": ");
   const round = (value) => value.toLocaleString("en", { maximumSignificantDigits: 4 });
 
   /** Which words of one text the other lacks, by their longest common subsequence. */
@@ -137,9 +138,10 @@
 
   function show(row) {
     const article = $("row");
-    const title = row.dropped ? "Dropped by " + row.stage + ": " + row.reason : "Pair " + row.id.slice(0, 12);
+    const pair = "Pair " + row.id.slice(0, 12) + (row.reason ? ": " + row.reason : "");
+    const title = row.dropped ? "Dropped by " + row.stage + ": " + row.reason : pair;
     const parts = [make("h3", "", say(title))];
-    if (row.dropped) parts.push(make("p", "why words", say(row.detail)));
+    if (row.detail) parts.push(make("p", "why words", say(row.detail)));
     parts.push(facts([
       ["margin", row.margin], ["label", row.soft_label], ["agreement", row.agreement],
       ["CHES", row.ches], ["CHES, length-normalised", row.ches_normalized], ["flag", row.flag],
@@ -191,8 +193,7 @@
     const first = Math.floor(at / PAGE) * PAGE;
     const items = found.slice(first, first + PAGE).map((row, number) => {
       const last = row.prompt.length ? row.prompt[row.prompt.length - 1][1] : row.record ?? "";
-      const note = row.dropped ? row.stage + ": " + row.reason
-        : ["pair", row.margin === null ? "" : "margin " + round(row.margin), row.source].filter(Boolean).join(" · ");
+      const note = row.dropped ? explain(row) : [row.reason ?? "pair", row.margin === null ? "" : "margin " + round(row.margin), row.source].filter(Boolean).join(" · ");
       const button = make("button", "",
         make("span", "excerpt", escape(last.slice(0, 160)).replace(/\s+/g, " ") || "(empty)"),
         make("span", "small", escape(note)));
@@ -222,7 +223,7 @@
     const [least, most] = ["least", "most"].map((id) => ($(id).value === "" ? null : Number($(id).value)));
     found = rows.filter((row) => {
       if (kind && (kind === "dropped") !== row.dropped) return false;
-      if (reason && row.stage + ": " + row.reason !== reason) return false;
+      if (reason && explain(row) !== reason) return false;
       if (source && row.source !== source) return false;
       if ((least !== null || most !== null) && row.margin === null) return false;
       if (least !== null && row.margin < least) return false;
@@ -257,7 +258,7 @@
     option.value = value;
     $("kind").append(option);
   }
-  offer("reason", "any", rows.filter((row) => row.dropped).map((row) => row.stage + ": " + row.reason));
+  offer("reason", "any", rows.filter((row) => row.reason).map(explain));
   offer("source", "any", present(rows.map((row) => row.source)));
   offer("judge", "any", rows.flatMap((row) => row.judgments.map((each) => each.judge)));
 

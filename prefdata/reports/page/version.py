@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from prefdata.dataset.find import find_version
@@ -21,6 +23,8 @@ from prefdata.reports.page.sections.judges import show_judges_in_short
 from prefdata.reports.page.sections.pairs import show_distributions, show_length_bias
 from prefdata.reports.page.sections.prompts import MAX_PROMPTS, show_map
 
+FORMLESS = "no export has its pairs with all their figures, as trl has"
+
 
 def compose_version(version: str) -> Page:
     """The page about a version.
@@ -34,10 +38,13 @@ def compose_version(version: str) -> Page:
     """
     folder = find_version(version).folder
     manifest = read_manifest(folder)
-    rows = _read_pairs(folder, manifest)
-    pairs = _measure(rows) if rows.height else no_pairs()
-    sampled = sample_pairs(pairs)
-    told = sampled.join(rows, on=["pair_id", "prompt_id"], maintain_order="left").to_dicts()
+    rows = read_version_pairs(folder, manifest)
+    pairs = measure_pairs(rows) if rows.height else no_pairs()
+    keys = ["pair_id", "prompt_id"]
+    told = sample_pairs(pairs).join(rows, on=keys, maintain_order="left") if rows.height else rows
+    of_pairs = [show_distributions(pairs), show_length_bias(pairs), _show_map(rows)]
+    if not rows.height and any(manifest.main.splits.values()):
+        of_pairs = [replace(each, lead=f"Nothing to show: {FORMLESS}.") for each in of_pairs]
     return Page(
         manifest.name,
         "A version of the dataset by itself. What the run's tables would tell is not here: "
@@ -51,17 +58,17 @@ def compose_version(version: str) -> Page:
         ],
         [
             show_funnel(manifest.stages),
-            show_distributions(pairs),
             show_judges_in_short(manifest.labels.audit),
-            show_length_bias(pairs),
-            _show_map(rows),
+            *of_pairs,
             show_asked(manifest.stages),
         ],
-        describe([make_exported_row(row, row["split"]) for row in told], pairs.height, 0),
+        describe(
+            [make_exported_row(row, row["split"]) for row in told.to_dicts()], pairs.height, 0
+        ),
     )
 
 
-def _read_pairs(folder: str, manifest: Manifest) -> pl.DataFrame:
+def read_version_pairs(folder: str, manifest: Manifest) -> pl.DataFrame:
     """The rows of the first export that has pairs with all that the run knew of them, each with its
     split; none where no export has."""
     for entry in manifest.exports.values():
@@ -91,7 +98,7 @@ def _read_file(folder: str, file: FileEntry, entry: ExportEntry) -> list[pl.Data
     return list(content.pieces)
 
 
-def _measure(rows: pl.DataFrame) -> pl.DataFrame:
+def measure_pairs(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of PAIRS."""
     return shape_pairs(
         rows.with_columns(
@@ -108,9 +115,7 @@ def _measure(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _show_map(rows: pl.DataFrame) -> Section:
     if not rows.height:
-        return Section(
-            "diversity", "Diversity", "Nothing to show: no export has its prompts beside the pairs."
-        )
+        return Section("diversity", "Diversity", "Nothing to show: there are no pairs.")
     texts = rows.select("prompt_id", "source", text=_join_text(rows, "prompt").list.join("\n\n"))
     first = texts.unique("prompt_id", keep="first").sort("prompt_id").head(MAX_PROMPTS)
     return show_map(first, None, None)

@@ -11,7 +11,8 @@ from prefdata.reports.figures.distributions import bin_values, draw_distribution
 from prefdata.reports.figures.drawing import write_svg
 from prefdata.reports.page.content import Chart, Section
 
-_RATIO = (pl.col("chosen_length") / pl.col("rejected_length")).log(2)
+RATIO = (pl.col("chosen_length") / pl.col("rejected_length")).log(2)
+"""How much longer the chosen response is; 1: twice as long."""
 
 
 def show_distributions(pairs: pl.DataFrame) -> Section:
@@ -60,7 +61,7 @@ def show_length_bias(pairs: pl.DataFrame) -> Section:
     title = "Length bias"
     ratios = pairs.filter(
         (pl.col("chosen_length") > 0) & (pl.col("rejected_length") > 0)
-    ).with_columns(ratio=_RATIO)
+    ).with_columns(ratio=RATIO)
     if not ratios.height:
         reason = "the texts are not here" if pairs.height else "there are no pairs"
         return Section("length", title, f"Nothing to show: {reason}.")
