@@ -82,11 +82,8 @@ def test_sixty_columns_show_a_row_as_a_list_where_its_numbers_need_more() -> Non
 
 
 def test_columns_of_nothing_but_zeros_make_room_where_it_is_needed() -> None:
-    grid = Grid(
-        ("stage", "failed calls", "requests"),
-        [("generate", "0", "1,200"), ("judge", "0", "9")],
-        (1, 2),
-    )
+    rows = [("generate", "0", "1,200"), ("judge", "0", "9")]
+    grid = Grid(("stage", "failed", "requests"), rows, (1, 2))
     for width, shown in ((80, True), (24, False)):
         console = Console(file=io.StringIO(), width=width, color_system=None)
         print_blocks([grid], console)
