@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import typer
 
 _GROUPS = {"sources": "prefdata.importers", "consensuses": "prefdata.consensus"}
 """The entry points of plugins, where they are not called as the package."""
+_KIND = re.compile(r'^    kind: Literal\["(\w+)"\]', re.M)
 _DEEPEST = 8
 
 
@@ -38,22 +40,12 @@ def complete_places(incomplete: str) -> list[str]:
 
 def complete_kinds(context: typer.Context, incomplete: str) -> list[str]:
     """The kinds of the part that `prefdata describe` was given."""
-    from importlib.metadata import entry_points
+    return [k for k in _list_kinds(context.params.get("what")) if k.startswith(incomplete)]
 
-    from prefdata.reports.reference.packages import PACKAGES
 
-    what = context.params.get("what")
-    for package in PACKAGES:
-        if what in (package.one, package.name):
-            schema = _load_schema()
-            node: Any = schema
-            for name in package.section.partition(".NAME")[0].split("."):
-                node = _resolve(schema, node)["properties"][name]
-            group = _GROUPS.get(package.name, f"prefdata.{package.name}")
-            plugins = [point.name for point in entry_points(group=group)]
-            kinds = sorted({*_find_kinds(node), *plugins})
-            return [kind for kind in kinds if kind.startswith(incomplete)]
-    return []
+def complete_consumers(incomplete: str) -> list[str]:
+    """What `prefdata check --for` takes."""
+    return [kind for kind in _list_kinds("consumers") if kind.startswith(incomplete)]
 
 
 def complete_settings(context: typer.Context, incomplete: str) -> list[str]:
@@ -75,6 +67,20 @@ def complete_versions(incomplete: str) -> list[str]:
         return []
     names = [f"{dataset}{at}{name_content(each)}" for each in folders if each[:5].isalnum()]
     return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def _list_kinds(what: str | None) -> list[str]:
+    """The kinds of a package, by its name or by what one of its parts is called."""
+    from importlib.metadata import entry_points
+
+    from prefdata.reports.reference.packages import PACKAGES
+
+    for package in PACKAGES:
+        if what in (package.one, package.name):
+            own = _find_kinds(package.section) if package.section else _read_kinds(package.module)
+            group = _GROUPS.get(package.name, f"prefdata.{package.name}")
+            return sorted({*own, *(point.name for point in entry_points(group=group))})
+    return []
 
 
 def _load_schema() -> dict[str, Any]:
@@ -134,7 +140,18 @@ def _resolve(schema: dict[str, Any], node: Any) -> dict[str, Any]:
     return dict(node)
 
 
-def _find_kinds(node: Any) -> list[str]:
+def _find_kinds(section: str) -> list[str]:
     """The kinds that a place in params.yaml may name, alone or in a list or mapping."""
+    schema = _load_schema()
+    node: Any = schema
+    for name in section.partition(".NAME")[0].split("."):
+        node = _resolve(schema, node)["properties"][name]
     inside = node.get("items") or node.get("additionalProperties") or node
     return list(inside["discriminator"]["mapping"])
+
+
+def _read_kinds(registry: str) -> list[str]:
+    """The kinds of a package that params.yaml does not name, read off its files."""
+    folder = Path(__file__).parents[2].joinpath(*registry.split(".")[:-1])
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    return [kind for text in texts for kind in _KIND.findall(text)]

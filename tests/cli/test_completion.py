@@ -39,6 +39,7 @@ def test_every_place_that_is_offered_can_be_described() -> None:
     for place in completion.complete_places(""):
         kinds.describe(place)
     assert completion.complete_parts("j") == ["judges"]
+    assert completion.complete_consumers("trl_d") == ["trl_dpo"]
 
 
 def test_every_key_that_is_offered_is_one_of_the_file_s(root: Path) -> None:

@@ -31,7 +31,8 @@ def package_page(package: Package) -> str:
         for kind, part in package.parts.items()
     ]
     text = f"# {package.name.capitalize()}\n\n"
-    text += f"The kinds that `{package.section}` in `params.yaml` may name.\n\n"
+    where = f"`{package.section}` in `params.yaml`" if package.section else f"`{package.command}`"
+    text += f"The kinds that {where} may name.\n\n"
     text += table([package.one, "what it does"], overview)
     for kind, part in package.parts.items():
         text += "\n" + _part_section(package, kind, part)
@@ -49,7 +50,7 @@ def _part_section(package: Package, kind: str, part: Any) -> str:
     text += "\n\n".join(map(link_papers, describe_part(package, part))) + "\n\n"
     if package.name == "exports":
         text += f"What it can't carry: {part.cannot_carry}\n\n"
-    text += code_block("yaml", show_example(package, kind)) + "\n"
+    text += code_block("yaml" if package.section else "sh", show_example(package, kind)) + "\n"
     return text + _settings(config, "", config.asks_again, {package.tag})
 
 

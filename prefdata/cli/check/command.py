@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prefdata.cli.command import Given, import_beam
+from prefdata.cli.completion import complete_consumers
 from prefdata.errors import ConfigError, Unsound
 from prefdata.reports.progress import open_progress
 
@@ -63,6 +64,7 @@ def check_dataset(
             _FINDINGS,
             "--for",
             metavar="CONSUMER",
+            autocompletion=complete_consumers,
         ),
     ] = None,
     against: Annotated[

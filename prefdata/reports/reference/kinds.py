@@ -34,9 +34,9 @@ class KindFigures(Figures):
 
 
 class PackageFigures(Figures):
-    """The kinds of a package of parts, and where params.yaml names them."""
+    """The kinds of a package of parts, and where they are named."""
 
-    section: str
+    place: str
     kinds: dict[str, KindFigures]
 
 
@@ -48,13 +48,13 @@ class Kinds(Report):
     def blocks(self) -> list[Block]:
         """One package's kinds with what they do; of several, the kinds' names."""
         if len(self.packages) > 1:
-            rows = [(name, p.section, ", ".join(p.kinds)) for name, p in self.packages.items()]
+            rows = [(name, p.place, ", ".join(p.kinds)) for name, p in self.packages.items()]
             hint = (
                 "prefdata list judges says what each does, prefdata describe judge KIND all of it"
             )
-            return [Grid(("parts", "in params.yaml", "kinds"), rows), hint]
+            return [Grid(("parts", "named by", "kinds"), rows), hint]
         ((name, package),) = self.packages.items()
-        return [f"{name}, in params.yaml: {package.section}", _tabulate_kinds(package)]
+        return [f"{name}, named by {package.place}", _tabulate_kinds(package)]
 
 
 class Description(Report):
@@ -107,14 +107,18 @@ def describe(what: str, kind: str | None = None) -> Description:
         raise _refuse(what)
     text = [f"{what}, in params.yaml"] if settings else []
     if package:
-        text.append(f"{package.section} names {package.name}: prefdata describe {package.one} KIND")
-    place = known.get(what) or known[package.section.partition(".NAME")[0] if package else what]
+        how = f"prefdata describe {package.one} KIND"
+        text.append(f"{package.name}, {package.place}; all of one: {how}")
+    kinds = _list_kinds(package) if package else None
+    place = known.get(what) or known.get(package.section.partition(".NAME")[0] if package else "")
     return Description(
         text=["\n".join(text)],
         settings=_tabulate(settings),
         long_defaults=_list_long_defaults(settings),
-        kinds=_list_kinds(package) if package else None,
-        json_schema=_render_schema(place),
+        kinds=kinds,
+        json_schema=_render_schema(place)
+        if place
+        else {"enum": list(package.parts if package else ())},
     )
 
 
@@ -127,9 +131,7 @@ def _describe_kind(package: Package, kind: str) -> Description:
             f"prefdata list {package.name} says what each does.",
         )
     part, config = package.parts[kind], package.configs[kind]
-    text = [
-        f"{package.one} {kind} ({_find_origin(package, kind)}), in params.yaml: {package.section}"
-    ]
+    text = [f"{package.one} {kind} ({_find_origin(package, kind)}), {package.place}"]
     text += map(_unwrap, describe_part(package, part))
     if package.name == "exports":
         text.append(f"What it can't carry: {part.cannot_carry}")
@@ -183,7 +185,7 @@ def _refuse(what: str) -> ConfigError:
 
 def _list_kinds(package: Package) -> PackageFigures:
     return PackageFigures(
-        section=package.section,
+        place=package.section or package.command,
         kinds={
             kind: KindFigures(summary=summarise(package, part), package=_find_origin(package, kind))
             for kind, part in package.parts.items()

@@ -26,8 +26,9 @@ class Package:
         one: What one of its parts is called.
         module: The module of its registry.
         registry: The name of the registry there.
-        section: Where params.yaml names its kinds.
+        section: Where params.yaml names its kinds; empty where a command does.
         tag: The setting that holds the kind.
+        command: The command that names its kinds, where params.yaml does not.
     """
 
     name: str
@@ -36,6 +37,12 @@ class Package:
     registry: str
     section: str
     tag: str = "kind"
+    command: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where its kinds are named, in words."""
+        return f"in params.yaml: {self.section}" if self.section else f"named by {self.command}"
 
     @property
     def article(self) -> str:
@@ -84,6 +91,10 @@ PACKAGES = (
     Package(
         "exports", "export", "prefdata.dataset.exports.registry", "EXPORTS", "export.formats"
     ),
+    Package(
+        "consumers", "consumer", "prefdata.consumers.registry", "CONSUMERS", "",
+        command="prefdata check --for",
+    ),
 )  # fmt: skip
 
 
@@ -105,9 +116,12 @@ def describe_part(package: Package, part: Any) -> list[str]:
 
 
 def show_example(package: Package, kind: str) -> str:
-    """Settings that make a working part, as YAML."""
+    """Settings that make a working part, as YAML; the command line, where a command names it."""
     import yaml
 
+    if package.command:
+        first, *options = package.command.rsplit(" ", 1)
+        return f"{first} DATASET {' '.join(options)} {kind}\n"
     example = {package.tag: kind} | dict(package.configs[kind].example)
     return yaml.safe_dump(example, sort_keys=False, allow_unicode=True)
 

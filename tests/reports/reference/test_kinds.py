@@ -35,10 +35,12 @@ def test_every_kind_is_listed_once_and_can_be_described() -> None:
             names = {name.split(".")[0] for name, *_ in described.settings}
             assert names == set(schema["properties"]) - {package.tag}
             assert all(row[3] for row in described.settings), kind
+        assert list(rows_of(kinds.describe(package.one))) == list(package.parts)
 
 
 def test_a_kind_is_told_with_its_settings_and_an_example() -> None:
     described = kinds.describe("judges", "pointwise")
+    assert "  prefdata check DATASET --for trl_dpo" in str(kinds.describe("consumer", "trl_dpo"))
     text = str(described)
     assert "judge pointwise (prefdata), in params.yaml: judge.judges" in text
     assert "  kind: pointwise\n  model: policy" in text
