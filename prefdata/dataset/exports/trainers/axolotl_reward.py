@@ -38,7 +38,9 @@ class AxolotlReward(PlainPairs):
 
     The rules are those of `BTChatTemplateStrategy` in
     `axolotl/prompt_strategies/bradley_terry/chat_template.py` (0.21.0): the column `system` must be
-    there, and is left out where it is empty.
+    there. axolotl renders a system turn for every row, an empty one where the prompt has none, as
+    `ChatTemplateStrategy` takes the column; where no prompt has one, `drop_system_message: true`
+    of its configuration takes it away.
     """
 
     config: AxolotlRewardConfig
@@ -46,7 +48,8 @@ class AxolotlReward(PlainPairs):
     usage = "cd {name} && axolotl train config.yaml  # config.yaml: your model, and axolotl.yaml"
     one_turn = True
     cannot_carry = (
-        "Conversations, tools and calls, labels, margins and judgments; thoughts only inline."
+        "Conversations, tools and calls, labels, margins and judgments; thoughts only inline; that "
+        "a prompt has no system turn: axolotl renders an empty one."
     )
 
     def make_rows(self, pairs: pl.DataFrame) -> Formatted:
