@@ -33,10 +33,11 @@ class CalibratedConfig(AugmentationConfig):
 
 class Calibrated(Augmentation):
     """The distance between the true rewards of chosen and rejected, to which Cal-DPO calibrates
-    the implicit rewards, half of it on either side of 0 (arXiv 2412.14516, Section 3).
+    the implicit rewards, half of it on either side of 0 (arXiv 2412.14516).
 
     The paper's loss adds (h_chosen - target_margin / (2 beta))^2 + (h_rejected + target_margin /
-    (2 beta))^2 to that of the pair, with h the log ratios of the policy to its reference.
+    (2 beta))^2 to that of the pair, with h the log ratios of the policy to its reference; the
+    authors' code adds half of it.
     """
 
     config: CalibratedConfig

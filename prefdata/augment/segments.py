@@ -89,7 +89,7 @@ class SegmentsConfig(AugmentationConfig):
 
 class Segments(Augmentation):
     """Gives each sentence or paragraph of both responses a reward of its own, in the two columns
-    segments_chosen and segments_rejected (Fine-Grained RLHF, arXiv 2306.01693, Section 2).
+    segments_chosen and segments_rejected (Fine-Grained RLHF, arXiv 2306.01693).
 
     A reward model's reward of a segment is that of the response up to the segment's end. Any other
     model is asked a question about the segment, and its reward is the expected rating, as that of

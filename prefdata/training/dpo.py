@@ -34,7 +34,7 @@ class DPOTrainer(ColumnTrainer, trl.DPOTrainer):
     - `robust`: (-p log σ(Δ) + (1 - p) log σ(-Δ)) / (2p - 1), robust DPO (Ray Chowdhury et al.,
       arXiv 2403.00409, Section 3.1). It grows without bound as p comes near 0.5.
     - `sppo_hard`: the squared distances of both log ratios from ± target_margin / (2 beta *
-      beta_scale); after `sigmoid`, the calibration of Cal-DPO (arXiv 2412.14516, Section 3).
+      beta_scale); after `sigmoid`, the calibration of Cal-DPO (arXiv 2412.14516).
 
     It is multiplied by `weight`, and averaged over the pairs of the batch, whatever the sum of
     their weights. Reference log-probs come from reference_logprob_chosen and _rejected, so no
