@@ -77,6 +77,18 @@ def test_greedy_responses_are_the_same(policy: VllmEngine, reference: Transforme
     assert np.allclose(ours["cumulative_logprob"], theirs["cumulative_logprob"], atol=2e-4)
 
 
+def test_indicators_are_those_of_the_transformers_engine(
+    policy: VllmEngine, reference: TransformersEngine
+) -> None:
+    rows, settings = asked(), Sampling(temperature=0, max_tokens=12, indicator_top_k=4)
+    ours = collected(policy.generate(rows, settings), rows)
+    theirs = collected(reference.generate(rows, settings), rows)
+    assert ours["text"].equals(theirs["text"])
+    for column in ("top_k_entropy", "top_k_mass"):
+        assert ours[column].null_count() == 0
+        assert np.allclose(ours[column], theirs[column], atol=2e-4)
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.5])
 def test_logprobs_of_samples_are_the_models_own_at_temperature_1(
     policy: VllmEngine, reference: TransformersEngine, seen: Seen, temperature: float
