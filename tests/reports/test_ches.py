@@ -13,7 +13,7 @@ from ches_runs import Command, lines, put, rows, values
 from prefdata.cli.app import main
 from prefdata.cli.ches.dataset import check_faults
 from prefdata.errors import TooManyFaulty
-from prefdata.reports.ches import ChesReport
+from prefdata.reports.ches.report import ChesReport
 
 
 @pytest.fixture

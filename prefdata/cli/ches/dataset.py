@@ -28,8 +28,8 @@ from prefdata.inference.progress import Progress
 from prefdata.inference.usage import Usage
 from prefdata.messages.completion import Completion
 from prefdata.parts.validation import validate
-from prefdata.reports.ches import ChesReport
-from prefdata.reports.ches_figures import compute_figures, find_limit
+from prefdata.reports.ches.figures import compute_figures, find_limit
+from prefdata.reports.ches.report import ChesReport
 from prefdata.sources.datasets import Dataset
 from prefdata.sources.detect import open_dataset_source
 from prefdata.sources.rows.pairs import find_annotations

@@ -16,7 +16,7 @@ from prefdata.files.storage import join
 from prefdata.messages.columns import CALLS
 from prefdata.records import Ches, FilteredPair, Pair
 from prefdata.records.annotation import AnnotationKind
-from prefdata.reports.ches_figures import KIND
+from prefdata.reports.ches.figures import KIND
 from prefdata.sources.dataset_source import DatasetSource
 from prefdata.sources.datasets import Dataset
 from prefdata.sources.rows.pairs import NO_PAIR, RowPair, list_pairs, read_records

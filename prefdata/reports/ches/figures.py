@@ -9,7 +9,7 @@ import polars as pl
 
 from prefdata.ches.measure import COLUMNS
 from prefdata.filters.pairs.ches import ChesConfig
-from prefdata.reports.ches import LIMITS, Choice, CurvePoint, Histogram, PairKind, RiskyPair
+from prefdata.reports.ches.report import LIMITS, Choice, CurvePoint, Histogram, PairKind, RiskyPair
 
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 CURVE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)

@@ -1,0 +1,1 @@
+"""What `prefdata ches` says of a dataset."""
