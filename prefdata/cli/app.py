@@ -13,6 +13,7 @@ from prefdata.cli import (
     dataset,
     inspection,
     memo,
+    metrics,
     publish,
     reference,
     report,
@@ -73,6 +74,7 @@ def build_app() -> typer.Typer:
         report,
         review,
         memo,
+        metrics,
         reference,
     ):
         group.add_commands(app)

@@ -9,6 +9,7 @@ import yaml
 
 from prefdata.config import load_params
 from prefdata.pipelines.stages.registry import STAGES, TOP_UP
+from prefdata.reports.metrics import COLUMNS, METRICS
 
 
 def test_the_demo_recipe_is_the_default(root: Path) -> None:
@@ -25,7 +26,7 @@ def test_every_recipe_is_valid(path: str, root: Path) -> None:
 
 def test_dvc_has_every_stage_and_covers_every_table(root: Path) -> None:
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
-    assert list(stages) == [stage.name for stage in STAGES]
+    assert list(stages) == [*(stage.name for stage in STAGES), "metrics"]
     params = load_params(root / "params.yaml")
     for stage in STAGES:
         described = stages[stage.name]
@@ -50,3 +51,24 @@ def test_every_stage_has_its_section_and_says_what_it_does(root: Path) -> None:
         assert stage.section in type(params).model_fields
         assert stage.summary
         assert stage.unit
+
+
+def test_dvc_compares_every_metric_and_plot_in_columns_that_there_are(root: Path) -> None:
+    described = yaml.safe_load((root / "dvc.yaml").read_text())
+    stage = described["stages"]["metrics"]
+    tables = {f"data/{each.table}" for each in STAGES if each.table}
+    assert tables | {"data/dataset"} <= set(stage["deps"])
+    assert stage["outs"] == [{"data/metrics": {"cache": False}}]
+    assert described["metrics"] == [f"data/metrics/{METRICS}"]
+    shown = set()
+    for name, plot in (item for each in described["plots"] for item in each.items()):
+        named = plot["y"] if isinstance(plot["y"], dict) else {name: plot["y"]}
+        ((path, y),) = named.items()
+        x = plot["x"][path] if isinstance(plot["x"], dict) else plot["x"]
+        columns = COLUMNS[Path(path).stem]
+        assert {x, y} <= set(columns)
+        assert (root / ".dvc" / "plots" / f"{plot['template']}.json").is_file()
+        shown.add(Path(path))
+    assert shown == {Path(f"data/metrics/{name}.csv") for name in COLUMNS}
+    ignored = (root / ".gitignore").read_text().splitlines()
+    assert "!/data/metrics/" in ignored
