@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from prefdata.cli.command import Given, add_command
+from prefdata.reports.progress import show_files
 
 _EXAMPLES = """
 prefdata report
@@ -62,17 +63,22 @@ def write_report(
     from prefdata.reports.page.version import compose_version
     from prefdata.reports.page.written import report_page
 
-    if version is not None and other is not None:
-        page = compose_comparison(version, other)
-        given.print_report(report_page(page, out or "report.html"))
-        return
-    if version is not None:
-        given.print_report(report_page(compose_version(version), out or "report.html"))
-        return
-    from prefdata.pipelines.stages.registry import STAGES
-    from prefdata.reports.funnel import report_funnel
-    from prefdata.tables.catalog import TABLES
+    if version is None:
+        from prefdata.pipelines.stages.registry import STAGES
+        from prefdata.reports.funnel import report_funnel
+        from prefdata.tables.catalog import TABLES
 
-    params = given.load_params()
-    page = compose_run(params, report_funnel(params, STAGES, TABLES, {}))
-    given.print_report(report_page(page, out or storage.join(params.data, "report.html")))
+        params = given.load_params()
+        funnel = report_funnel(params, STAGES, TABLES, {})
+        with show_files(given.quiet, "report") as advance:
+            page = compose_run(params, funnel, advance)
+        path = storage.join(params.data, "report.html")
+    else:
+        with show_files(given.quiet, "report") as advance:
+            page = (
+                compose_version(version, advance)
+                if other is None
+                else compose_comparison(version, other, advance)
+            )
+        path = "report.html"
+    given.print_report(report_page(page, out or path))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 
@@ -13,9 +12,10 @@ from prefdata.reports.dataset.diff import Difference, report_difference
 from prefdata.reports.figures.drawing import write_svg
 from prefdata.reports.figures.funnel import draw_funnel
 from prefdata.reports.page.content import Chart, Page, Rows, Section
-from prefdata.reports.page.rows import Row, make_exported_row
+from prefdata.reports.page.exported import ExportedPairs, read_exported_pairs
+from prefdata.reports.page.rows import Row
 from prefdata.reports.page.sections.pairs import RATIO, draw_chart
-from prefdata.reports.page.version import FORMLESS, measure_pairs, read_version_pairs
+from prefdata.reports.page.version import FORMLESS
 
 NAMES = ("A", "B")
 _RATIO = "ratio"
@@ -25,7 +25,7 @@ _FIGURES = (
     ("CHES, length-normalised", "ches_normalized", "CHES; the lower, the safer", None),
     ("Length bias", _RATIO, "log2 of chosen / rejected length", 0.0),
 )
-_SHOWN = ("soft_label", "reward_chosen", "reward_rejected", "split")
+_SHOWN = ("soft_label", "margin", "split")
 _WHY = {
     "added": "In B alone.",
     "removed": "In A alone.",
@@ -52,7 +52,7 @@ def compose_comparison(
     difference = report_difference(a, b, advance)
     folders = (difference.a.folder, difference.b.folder)
     manifests = [read_manifest(folder) for folder in folders]
-    rows = [read_version_pairs(*each) for each in zip(folders, manifests, strict=True)]
+    sides = [read_exported_pairs(*each) for each in zip(folders, manifests, strict=True)]
     _, *blocks = difference.blocks()
     lead = "Pairs, labels and drops, B against A."
     if not difference.differs:
@@ -64,9 +64,9 @@ def compose_comparison(
         [
             Section("difference", "What differs", lead, blocks),
             _show_stages(manifests),
-            _show_distributions(rows),
+            _show_distributions([side.pairs for side in sides]),
         ],
-        _list_rows(difference, rows),
+        _list_rows(difference, sides),
     )
 
 
@@ -94,11 +94,11 @@ def _show_stages(manifests: Sequence[Manifest]) -> Section:
     return Section("funnel", "Funnel", "Both versions' stages.", charts)
 
 
-def _show_distributions(rows: Sequence[pl.DataFrame]) -> Section:
+def _show_distributions(found: Sequence[pl.DataFrame]) -> Section:
     title = "Distributions"
-    if not all(each.height for each in rows):
+    if not all(each.height for each in found):
         return Section("distributions", title, f"Nothing to show: in one of them, {FORMLESS}.")
-    pairs = [measure_pairs(each).with_columns(RATIO.alias(_RATIO)) for each in rows]
+    pairs = [each.with_columns(RATIO.alias(_RATIO)) for each in found]
     charts = [
         draw_chart(
             name,
@@ -113,33 +113,38 @@ def _show_distributions(rows: Sequence[pl.DataFrame]) -> Section:
     return Section("distributions", title, "Of the pairs of both versions.", charts)
 
 
-def _list_rows(difference: Difference, rows: Sequence[pl.DataFrame]) -> Rows | None:
+def _list_rows(difference: Difference, sides: Sequence[ExportedPairs]) -> Rows | None:
     """The first pairs of each kind of difference; None where no rows are here."""
-    if not all(each.height for each in rows):
+    if any(side.export is None for side in sides):
         return None
     named = [(kind, each) for kind, pairs in difference.named.items() for each in pairs]
-    ids = [{each.pair_id for _, each in named}, {each.pair_id_b for _, each in named}]
-    found = [
-        {row["pair_id"]: row for row in side.filter(pl.col("pair_id").is_in(list(own))).to_dicts()}
-        for side, own in zip(rows, ids, strict=True)
-    ]
+    ids = [[each.pair_id for _, each in named], [each.pair_id_b for _, each in named]]
+    one, other = (
+        side.tell(
+            pl.DataFrame(
+                {"pair_id": own, "prompt_id": [each.prompt_id for _, each in named]},
+                schema={"pair_id": pl.String, "prompt_id": pl.String},
+            ).drop_nulls()
+        )
+        for side, own in zip(sides, ids, strict=True)
+    )
     told = [
-        _tell(kind, found[0].get(str(each.pair_id)), found[1].get(str(each.pair_id_b)))
+        _tell(kind, one.get(str(each.pair_id)), other.get(str(each.pair_id_b)))
         for kind, each in named
     ]
     shown = [row for row in told if row]
     return Rows(shown, f"In this page: {len(shown):,} pairs, the first of each kind of difference.")
 
 
-def _tell(kind: str, one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> Row | None:
+def _tell(kind: str, one: Row | None, other: Row | None) -> Row | None:
     """The pair as A has it, or else B, and what became of it."""
-    exported = one or other
-    if exported is None:
+    row = one or other
+    if row is None:
         return None
     changes = [
         f"{name}: {one[name]} in A, {other[name]} in B"
         for name in _SHOWN
-        if one and other and one.get(name) != other.get(name)
+        if one and other and one[name] != other[name]
     ]
     why = "\n".join([*([_WHY[kind]] if kind in _WHY else []), *changes])
-    return {**make_exported_row(exported, exported["split"]), "reason": kind, "detail": why}
+    return {**row, "reason": kind, "detail": why}

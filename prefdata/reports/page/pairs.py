@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 
@@ -54,20 +54,25 @@ def shape_pairs(rows: pl.DataFrame) -> pl.DataFrame:
     return fill_absent(rows, PAIRS).select(pl.col(name).cast(kind) for name, kind in PAIRS.items())
 
 
-def read_pairs(data: str) -> pl.DataFrame:
+def read_pairs(
+    data: str, advance: Callable[[int, int], None] = lambda done, total: None
+) -> pl.DataFrame:
     """All pairs that a run made, sorted by prompt: rows of PAIRS; none where it made none.
 
     Args:
         data: The run's data folder.
+        advance: Told how many buckets of how many were read.
     """
     catalog = Catalog(data)
     tables = {name: catalog.table(name, TABLES[name]) for name in (*_MADE, "filtered")}
     there = [name for name, table in tables.items() if is_finished(table)]
     if not there:
         return no_pairs()
-    frames = [
-        _read(catalog, tables[there[0]], bucket) for bucket in _list_buckets(tables[there[0]])
-    ]
+    table = tables[there[0]]
+    buckets, frames = read_info(table).buckets, []
+    for bucket in range(buckets):
+        frames.append(_read(catalog, table, bucket))
+        advance(bucket + 1, buckets)
     pairs = pl.concat([no_pairs(), *frames])
     if "filtered" not in there:
         return pairs.with_columns(kept=pl.lit(True))
@@ -79,10 +84,6 @@ def read_pairs(data: str) -> pl.DataFrame:
         pl.col("kept").fill_null(False),
         *(pl.coalesce(f"{name}_filtered", name).alias(name) for name in _MEASURED),
     ).select(PAIRS.names())
-
-
-def _list_buckets(table: Table) -> range:
-    return range(read_info(table).buckets)
 
 
 def _read_kept(table: Table) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 
@@ -37,12 +37,17 @@ _EMBEDDED = 0.98
 """The share of prompts that an embedder has to have read for the map to use its embeddings."""
 
 
-def compose_run(params: Params, funnel: Funnel) -> Page:
+def compose_run(
+    params: Params,
+    funnel: Funnel,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> Page:
     """The page about the run of `params`.
 
     Args:
         params: The run's configuration.
         funnel: Its funnel.
+        advance: Told how many buckets of how many were read.
 
     Raises:
         ConfigError: No stage of it is done.
@@ -53,7 +58,7 @@ def compose_run(params: Params, funnel: Funnel) -> Page:
             "Make a dataset first: prefdata run. Or name the folder of a version: "
             "prefdata report FOLDER.",
         )
-    pairs = read_pairs(params.data)
+    pairs = read_pairs(params.data, advance)
     stages = list(_list_stages(funnel))
     calls = {name: stage.models for name, stage in funnel.stages.items() if stage.models}
     if funnel.reward_head:
@@ -140,7 +145,8 @@ def _show_judges(params: Params) -> Section:
         f"{len(kept):,} prompts" if len(prompts) <= AUDITED else f"the first {AUDITED:,} prompts"
     )
     lead = f"Of the judgments on {several}. For more, with people's labels: prefdata audit."
-    return show_judges(audit, lead, label)
+    said = {name: rows.filter(judge=name)["preference"].drop_nulls() for name in names}
+    return show_judges(audit, lead, label, said)
 
 
 def _find_people(params: Params, rows: pl.DataFrame) -> str | None:

@@ -20,7 +20,9 @@ def list_charts(page: Page) -> set[str]:
 
 
 def test_two_versions_are_compared(tmp_path: Path) -> None:
-    pairs = make_pairs(20)
+    # `publish` puts every second pair into the second bucket, where its prompt is to belong.
+    ids = [f"{'0f'[n % 2]}{n:031x}" for n in range(20)]
+    pairs = make_pairs(20).with_columns(prompt_id=pl.Series(ids))
     one = publish(tmp_path / "a", pairs.head(18))
     changed = pairs.tail(18).with_columns(
         soft_label=pl.when(pl.int_range(pl.len()) == 3).then(0.9999).otherwise("soft_label")

@@ -12,15 +12,22 @@ from prefdata.reports.base import Block, Grid
 from prefdata.reports.figures.drawing import write_svg
 from prefdata.reports.figures.judges import draw_agreement, draw_calibration, draw_flips
 from prefdata.reports.page.content import Chart, Section
+from prefdata.reports.page.sections.pairs import draw_chart
 
 _TITLE = "Judges"
 
 
-def show_judges(audit: AuditReport | None, lead: str, label: str) -> Section:
+def show_judges(
+    audit: AuditReport | None,
+    lead: str,
+    label: str,
+    preferences: Mapping[str, pl.Series] | None = None,
+) -> Section:
     """The section, of a run's audit.
 
     Args:
         audit: The audit; None: there are no judgments.
+        preferences: By judge, P(a ≻ b) of its judgments.
         lead: What the figures are of.
         label: What the judges are compared with, such as people.
     """
@@ -35,6 +42,14 @@ def show_judges(audit: AuditReport | None, lead: str, label: str) -> Section:
         )
         if each
     ]
+    if preferences:
+        sure = {
+            name: pl.select(pl.max_horizontal(p, 1 - p)).to_series()
+            for name, p in preferences.items()
+        }
+        charts.append(
+            draw_chart("How sure the judges are", "sure", sure, "P of the preferred response")
+        )
     if len(audit.judges) == 1:
         lead += " A judge alone has nobody to agree with."
     tables = [_name_label(block, label) for block in audit.blocks()]

@@ -15,7 +15,7 @@ from prefdata.text.words import split_words
 
 MAX_PROMPTS = 1_500
 """The most prompts on the map: the first by id, which are a random sample."""
-_WIDTH = 1_024
+_WIDTH = 512
 """The numbers of a vector of hashed words."""
 
 
