@@ -12,6 +12,7 @@ from prefdata import __version__
 from prefdata.cli import (
     dataset,
     inspection,
+    look,
     memo,
     metrics,
     publish,
@@ -70,6 +71,7 @@ def build_app() -> typer.Typer:
         imports,
         inspection,
         dataset,
+        look,
         publish,
         report,
         review,

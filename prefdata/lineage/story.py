@@ -137,6 +137,19 @@ def tell_story(lineage: Lineage, prompt_id: str) -> Story:
     )
 
 
+def tell_fallen(dropped: list[Dropped]) -> Story:
+    """The story of a source row that never became a prompt."""
+    return Story(
+        prompt_id="",
+        prompt=None,
+        responses=[],
+        comparisons=[],
+        dropped=dropped,
+        rows=[],
+        absent=[],
+    )
+
+
 def _parse(lineage: Lineage, table: str, record: type[RecordT]) -> list[RecordT]:
     return _records(lineage.tables[table], record) if table in lineage.tables else []
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from prefdata.dataset.pointer import find_newest
+from prefdata.hashing.ids import digest
 from prefdata.lineage.exported import ExportedRow, read_exported
-from prefdata.records import Record
+from prefdata.records import Dropped, Record
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import no_dropped
 from prefdata.tables import Table, bucket_of, read_bucket, read_info
 from prefdata.tables.catalog import DROPPING, TABLES, Catalog
+from prefdata.tables.chain import Chain
 from prefdata.tables.read import is_finished
 
 
@@ -27,12 +29,14 @@ class Lineage:
         dropped: `Dropped` rows of all stages, in the order of the stages.
         exported: The rows of the version, in the order of its exports and files.
         absent: The names of tables that there are not: their stage has not run, or is not wanted.
+        chain: How the last of the tables that were read, and those before it, were made.
     """
 
     tables: dict[str, pl.DataFrame]
     dropped: pl.DataFrame
     exported: list[ExportedRow] = field(default_factory=list)
     absent: tuple[str, ...] = ()
+    chain: Chain = field(default_factory=dict)
 
     def narrow(self, prompt_id: str) -> Lineage:
         """The rows of one of the prompts."""
@@ -41,6 +45,7 @@ class Lineage:
             self.dropped.filter(origin=prompt_id),
             [row for row in self.exported if row.prompt_id == prompt_id],
             self.absent,
+            self.chain,
         )
 
 
@@ -63,11 +68,14 @@ def read_lineage(
         TableError: A table is damaged, or of a schema version that is not read.
     """
     catalog, wanted = Catalog(data), pl.Series(sorted(prompt_ids), dtype=pl.String)
-    found, absent = {}, []
+    found: dict[str, pl.DataFrame] = {}
+    absent: list[str] = []
+    chain: Chain = {}
     for name in (each for each in TABLES if each in tables):
         table = catalog.table(name, TABLES[name])
         if is_finished(table):
             found[name] = _read_rows(table, wanted, "prompt_id")
+            chain |= read_info(table).chain or {}
         else:
             found[name] = _no_rows(table.record)
             absent.append(name)
@@ -79,7 +87,17 @@ def read_lineage(
         pl.concat([no_dropped(), *dropped]),
         read_exported(folder, wanted),
         tuple(absent),
+        chain,
     )
+
+
+def read_fallen(data: str, origin: str) -> list[Dropped]:
+    """The dropped records of a source row that never became a prompt, by its file:row."""
+    table = Catalog(data).dropped(DROPPING[0])
+    info = read_info(table)
+    bucket = bucket_of(digest([origin.encode()]), info.buckets)
+    rows = read_bucket(table, bucket, info).filter(origin=origin)
+    return [Dropped.model_validate(row) for row in rows.iter_rows(named=True)]
 
 
 def list_buckets(prompt_ids: Iterable[str], buckets: int) -> list[int]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from prefdata.text.controls import escape_json_controls
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,20 @@ class Grid:
     legend: Mapping[str, str] = field(default_factory=dict)
 
 
-Block = Grid | str
-"""A table, or lines of text."""
+class Drawn(Protocol):
+    """A block that draws itself, and escapes the controls of its texts."""
+
+    def draw(self, width: int) -> RenderableType:
+        """What a console of this width prints."""
+        ...
+
+    def format(self) -> str:
+        """The same as plain text."""
+        ...
+
+
+Block = Grid | str | Drawn
+"""A table, lines of text, or a block that draws itself."""
 
 
 class Figures(BaseModel):

@@ -46,6 +46,9 @@ def print_blocks(blocks: list[Block], console: Console) -> None:
         if isinstance(block, str):
             console.print(Text(block, overflow="fold"))
             continue
+        if not isinstance(block, Grid):
+            console.print(block.draw(console.width))
+            continue
         if _narrowest(block) > console.width:
             block, zeros = _set_zeros_aside(block)
         else:
@@ -65,6 +68,9 @@ def format_text(report: Report) -> str:
         if isinstance(block, str):
             parts.append(block)
             continue
+        if not isinstance(block, Grid):
+            parts.append(block.format())
+            continue
         width = sum(_widths(block)) + _GAP * (len(block.head) + 1)
         console = Console(width=width, color_system=None, highlight=False, markup=False)
         with console.capture() as capture:
@@ -80,6 +86,8 @@ def _neutralise(block: Block) -> Block:
     """The block without controls: texts of rows, models and servers come from anywhere."""
     if isinstance(block, str):
         return escape_controls(block)
+    if not isinstance(block, Grid):
+        return block
     head, *rows = ([_neutralise_cell(cell) for cell in row] for row in (block.head, *block.rows))
     legend = {_neutralise_cell(name): escape_controls(what) for name, what in block.legend.items()}
     return replace(block, head=head, rows=rows, legend=legend)

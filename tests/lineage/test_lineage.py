@@ -40,14 +40,15 @@ def tell(data: str, prompt_id: str) -> Story:
     return tell_story(read_lineage(data, [prompt_id]), prompt_id)
 
 
-def write_dropped(data: str, stage: str, rows: list[dict[str, object]]) -> None:
+def write_dropped(data: str, stage: str, rows: list[dict[str, object]], buckets: int = 1) -> None:
     """A table of dropped records with the same rows in each of its buckets."""
     table = Table(str(Path(data) / "dropped" / stage), Dropped)
     begin(table)
     frame = pl.DataFrame(rows, schema=polars_schema(Dropped))
-    files = [write_bucket(table, bucket, 2, frame) for bucket in range(2)]
-    counts = {"rows": frame.height * 2, "rows_in": frame.height * 2, "rows_out": 0}
-    made = {"record": "Dropped", "schema_version": SCHEMA_VERSION, "buckets": 2, "unit": "rows"}
+    files = [write_bucket(table, bucket, buckets, frame) for bucket in range(buckets)]
+    count = frame.height * buckets
+    counts = {"rows": count, "rows_in": count, "rows_out": 0, "buckets": buckets}
+    made = {"record": "Dropped", "schema_version": SCHEMA_VERSION, "unit": "rows"}
     finish(table, TableInfo.model_validate({**counts, **made, "files": files}))
 
 
@@ -115,7 +116,7 @@ def test_what_is_of_no_comparison_is_told_beside_them(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "data/ches")
     row = {"stage": "generate", "reason": "timeout", "detail": "60 s", "fault": True}
     records = ('{"policy":"policy"}', "[1]", "no JSON")
-    write_dropped(data, "generate", [{**row, "origin": PROMPT, "record": r} for r in records])
+    write_dropped(data, "generate", [{**row, "origin": PROMPT, "record": r} for r in records], 2)
     story = tell(data, PROMPT)
     assert story.absent == ["ches"]
     # Only the bucket of the prompt was read.

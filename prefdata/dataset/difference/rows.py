@@ -63,7 +63,7 @@ class Side:
 def choose_exports(one: Manifest, other: Manifest) -> tuple[str, str]:
     """The exports of two versions whose pairs can be compared: of one kind, if possible of one
     name. Raises ConfigError where there are none."""
-    lists = [[n for n, e in m.exports.items() if _holds_pairs(e)] for m in (one, other)]
+    lists = [[n for n, e in m.exports.items() if holds_pairs(e)] for m in (one, other)]
     matching = [
         (mine, theirs)
         for mine in lists[0]
@@ -79,7 +79,7 @@ def choose_exports(one: Manifest, other: Manifest) -> tuple[str, str]:
     )
 
 
-def _holds_pairs(entry: ExportEntry) -> bool:
+def holds_pairs(entry: ExportEntry) -> bool:
     """Whether each of its rows is a pair that says which one."""
     # Early manifests describe no columns; their only form was trl.
     columns = set(entry.columns or (*IDS, *SIDES))

@@ -58,7 +58,7 @@ def show_judges(
 
 def _name_label(block: Block, label: str) -> Block:
     """The table, whose legend says what the labels are."""
-    if isinstance(block, str) or "labels" not in block.legend:
+    if not isinstance(block, Grid) or "labels" not in block.legend:
         return block
     meaning = f"the share of its verdicts that are those of {label}"
     return replace(block, legend={**block.legend, "labels": meaning})
