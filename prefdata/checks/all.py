@@ -17,7 +17,7 @@ from prefdata.checks.pairs import (
 )
 from prefdata.checks.prompts import check_prompts
 from prefdata.checks.reasoning import check_reasoning
-from prefdata.checks.rows import check_margins, check_rows, check_types
+from prefdata.checks.rows import check_form, check_margins, check_rows, check_types
 from prefdata.checks.texts import (
     check_contamination,
     check_ends,
@@ -53,10 +53,8 @@ def check_dataset(
     """
     check_names(consumers)
     found = Found()
-    if dataset.unread:
-        found.unknown.append(f"the pairs: {dataset.unread}")
     outlooks = foresee_all(dataset)
-    checks: list[Check] = [check_rows, check_types, check_margins]
+    checks: list[Check] = [check_form, check_rows, check_types, check_margins]
     if dataset.pairs.height:
         checks += [
             check_duplicates,

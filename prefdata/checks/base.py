@@ -91,7 +91,8 @@ class Found:
         """
         if not rows.height:
             return
-        first = rows.head(MOST_EXAMPLES)
+        # A row may hold many pairs.
+        first = rows.unique("place", keep="first", maintain_order=True).head(MOST_EXAMPLES)
         details = first["detail"] if "detail" in first.columns else [""] * first.height
         examples = [Example(p, d or "") for p, d in zip(first["place"], details, strict=True)]
         self.findings.append(Finding(check, severity, what, remedy, rows.height, of, examples))

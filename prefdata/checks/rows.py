@@ -27,6 +27,23 @@ _REASONS: dict[str, tuple[str, Literal["error", "note"], str, str]] = {
 _DETAILS = 120
 
 
+def check_form(dataset: CheckedDataset, found: Found) -> None:
+    """Rows of which no importer can read a pair."""
+    if not dataset.unread:
+        return
+    found.findings.append(
+        Finding(
+            "unread",
+            "warning",
+            f"no importer reads the rows, so nothing is said of their pairs: {dataset.unread}",
+            "Name the columns (--columns prompt=…,chosen=…,rejected=…) or the --kind of source "
+            "that reads them; docs: how to import a dataset.",
+            dataset.count,
+            dataset.count,
+        )
+    )
+
+
 def check_rows(dataset: CheckedDataset, found: Found) -> None:
     """Rows that the importer reads as no pair, by reason."""
     for (reason,), rows in dataset.dropped.group_by("reason", maintain_order=True):

@@ -21,6 +21,7 @@ LEAST_CHARACTERS = 200
 """A shorter response may end anywhere."""
 _BROKEN_OFF = r"[\p{Ll}\p{Lo},;]\s*$"
 _LANGUAGE_SAMPLE = 1000
+_NO_LANGUAGE = "zxx"
 
 
 def check_refusals(dataset: CheckedDataset, found: Found) -> None:
@@ -119,7 +120,8 @@ def check_languages(dataset: CheckedDataset, found: Found) -> None:
         found.add_rows(
             f"other_language_{side}",
             "warning",
-            rows,
+            # Code and numbers are of no language ("zxx").
+            rows.filter(~pl.col("detail").str.starts_with(_NO_LANGUAGE)),
             sample[side].count(),
             f"the {side} response is in another language than its prompt (of a sample)",
             "Filter language; or ask for the language in the prompt, where it is wanted.",

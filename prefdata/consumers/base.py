@@ -43,6 +43,11 @@ def refuse(what: str, remedy: str) -> Reading:
     return Reading(None, (Problem("refuses", what, remedy),))
 
 
+def stop(what: str, remedy: str) -> Reading:
+    """The reading of a row that has the columns that the consumer asks for, but stops it."""
+    return Reading(None, (Problem("crashes", what, remedy),))
+
+
 class ConsumerConfig(PartConfig):
     """A consumer has no settings."""
 

@@ -40,6 +40,7 @@ def make_bad() -> list[Row]:
         (make_bad()[1:], ["--fail-on", "warning"], 3),
         (make_pairs(4), ["--for", "nobody"], 2),
         (make_pairs(4), ["--badge", "badge.png"], 2),
+        (make_pairs(4), ["--params", "x.yaml", "--judge", "pairwise"], 2),
         (make_pairs(4), ["--split", "train"], 1),
         (make_pairs(4), ["--columns", "chosen=answer"], 1),
     ],
@@ -54,6 +55,13 @@ def test_exit_codes(
     found, _, error = run(capsys, put(tmp_path, rows), *options)
     assert found == code, error
     assert bool(error) == (code != 0)
+
+
+def test_what_is_no_dataset_is_told_how_it_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, said in (("params.yaml", "prefdata check-params --params params.yaml"), ("x@y", "x")):
+        code, _, error = run(capsys, name)
+        assert code == 2
+        assert said in error
 
 
 def test_the_report_as_json_page_and_badge(

@@ -100,7 +100,7 @@ def test_a_consumer_takes_these_forms_and_says_why_not_the_others(kind: str) -> 
     ("kind", "form", "effects"),
     [
         ("trl_dpo", "repeated", ["misreads"]),
-        ("trl_dpo", "ultrafeedback", ["refuses"]),
+        ("trl_dpo", "ultrafeedback", ["crashes"]),
         ("llama_factory", "explicit", ["drops"]),
         ("nemo_rl_binary", "explicit", ["misreads"]),
         ("open_instruct", "explicit", ["misreads"]),
@@ -143,8 +143,8 @@ def test_a_margin_is_read_by_the_reward_trainer(row: Row, effects: list[str]) ->
 def test_columns_of_another_meaning_are_found() -> None:
     pair = FORMS["explicit"]
     assert list_effects("trl_kto", {**pair, "label": True}) == ["misreads"]
-    assert list_effects("trl_orpo", {**pair, "messages": [ASK, NO]}) == ["refuses"]
-    assert list_effects("trl_dpo", {**pair, "messages": "Is it dry?"}) == ["refuses"]
+    assert list_effects("trl_orpo", {**pair, "messages": [ASK, NO]}) == ["crashes"]
+    assert list_effects("trl_dpo", {**pair, "messages": "Is it dry?"}) == ["crashes"]
     null = {**pair, "chosen": [say("assistant", "No.", tool_calls=None)]}
     assert list_effects("trl_dpo", null) == ["misreads"]
     assert list_effects("ms_swift", {**FORMS["swift"], "rejected_response": "No."}) == ["drops"]

@@ -34,7 +34,11 @@ def _option(text: str, panel: str, *names: str, metavar: str | None = None, **li
 def check_dataset(
     given: Given,
     dataset: Annotated[
-        str, typer.Argument(help="A file, a folder of data files or a version, or a hub id.")
+        str,
+        typer.Argument(
+            help="A file, a folder of data files, a version (FOLDER or FOLDER@NAME) or an export's "
+            "folder in it, or a hub id. For params.yaml see check-params."
+        ),
     ],
     split: Annotated[str | None, _option("Look at this split alone.", _DATASET)] = None,
     subset: Annotated[
@@ -118,6 +122,14 @@ def check_dataset(
     from prefdata.cli.ches.command import parse_columns
     from prefdata.reports.dataset.check import report_checked
 
+    if dataset.endswith((".yaml", ".yml")):
+        raise ConfigError(
+            f"{dataset}: it is no dataset", f"Check it by prefdata check-params --params {dataset}."
+        )
+    if "@" in dataset:
+        from prefdata.dataset.find import find_version
+
+        dataset = find_version(dataset).folder
     if badge and not badge.endswith(".svg"):
         raise ConfigError(f"--badge {badge}: it is an SVG", "Name a file that ends in .svg.")
     named: dict[str, Any] = {

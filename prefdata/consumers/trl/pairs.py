@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefdata.consumers.base import Problem, Reading, Row, refuse
+from prefdata.consumers.base import Problem, Reading, Row, refuse, stop
 from prefdata.consumers.conversations import (
     begins_with,
     describe,
@@ -52,7 +52,7 @@ def read_pair(row: Row, *, finds_prompt: bool = False) -> Reading:
         return Reading("explicit prompt, as text", [_explain_twice()] if twice else [])
     if finds_prompt and is_text(prompt) and is_messages(chosen, rejected):
         return _read_implicit(row)
-    return refuse(
+    return stop(
         f"prompt is {describe(prompt)}, chosen {describe(chosen)}, rejected {describe(rejected)}: "
         "joining them is an error (AttributeError, TypeError or KeyError)",
         "Bring prompt, chosen and rejected into one form: all texts, or all lists of messages. "
@@ -111,7 +111,7 @@ def find_stray(
     at instead; None: there is none."""
     for name in columns:
         if name in row and is_messages(row[name]) is not conversational:
-            return refuse(
+            return stop(
                 f"TRL tells texts from conversations by any one of the columns, and {name} is "
                 f"{describe(row[name])}: whether it stops is a matter of chance",
                 f"Remove the column {name}.",

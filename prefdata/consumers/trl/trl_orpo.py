@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from prefdata.consumers.base import Consumer, ConsumerConfig, Reading, Row, refuse
+from prefdata.consumers.base import Consumer, ConsumerConfig, Reading, Row, stop
 from prefdata.consumers.conversations import is_messages
 from prefdata.consumers.trl.pairs import COLUMNS, read_pair
 
@@ -26,7 +26,7 @@ class TrlOrpo(Consumer):
         reading = read_pair(row, finds_prompt=True)
         stray = [name for name in ("messages", "completion", "label") if name in row]
         if reading.taken_as and stray and is_messages(row["chosen"]):
-            return refuse(
+            return stop(
                 f"a column {stray[0]} stands beside chosen and rejected: KeyError: 'Invalid keys "
                 "in the example'",
                 f"Remove the column {stray[0]}.",

@@ -40,7 +40,10 @@ class TrlSft(Consumer):
         written = isinstance(turns, list) and turns and all("from" in turn for turn in turns)
         if is_messages(turns) or written:
             stray = find_stray(row, True, ("chosen", "rejected", "completion"))
-            return stray or Reading("whole conversations", explain_null_keys(turns))
+            if stray:
+                # A dataset of pairs, which it is not meant for.
+                return refuse(stray.problems[0].what, "Export it as trl_sft.")
+            return Reading("whole conversations", explain_null_keys(turns))
         if is_text(row.get("text")):
             return Reading("texts")
         return refuse(

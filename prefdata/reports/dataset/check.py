@@ -41,7 +41,8 @@ class FindingLine(Figures):
         """It, its first examples and what to do."""
         yield f"{self.severity} {self.check}: {self.what}"
         for example in self.examples:
-            text = example.what if len(example.what) <= _EXAMPLE else example.what[:_EXAMPLE] + "…"
+            flat = " ".join(example.what.split())
+            text = flat if len(flat) <= _EXAMPLE else f"{flat[:_EXAMPLE]}…"
             yield f"  {example.place}{': ' if text else ''}{text}"
         yield f"  {self.remedy}"
 
@@ -61,6 +62,7 @@ class ConsumerLine(Figures):
     title: str
     taken: int = Field(description="The number of rows that it takes.")
     rows: int
+    wants_other_columns: bool = Field(description="Whether the form is none that it asks for.")
     what: str
 
 
@@ -94,6 +96,17 @@ class CheckReport(Report):
         ]
         return ", ".join(counted) or "nothing found"
 
+    def _show_consumers(self) -> Iterator[Block]:
+        shown = [(c.title, c.what) for c in self.consumers if not c.wants_other_columns]
+        if shown:
+            yield Grid(("consumer", "what it does with the rows as they stand"), shown)
+        others = [f"{c.title} ({c.consumer})" for c in self.consumers if c.wants_other_columns]
+        if others:
+            yield (
+                f"Other columns are asked for by {'; '.join(others)}. --for says what one of them "
+                "lacks, and prefdata import and export write its form."
+            )
+
     def blocks(self) -> list[Block]:
         """The dataset, the consumers, the findings in short and in full, the measures."""
         rows = sum(self.rows.values())
@@ -102,10 +115,7 @@ class CheckReport(Report):
         blocks: list[Block] = [
             f"{self.dataset}: {rows:,} rows ({splits}), {self.pairs:,} pairs; {form}\n"
             f"{self.summarize()}",
-            Grid(
-                ("consumer", "what it does with the rows as they stand"),
-                [(each.title, each.what) for each in self.consumers],
-            ),
+            *self._show_consumers(),
         ]
         if self.findings:
             counted = [
@@ -122,6 +132,12 @@ class CheckReport(Report):
         if self.badge:
             blocks.append(self.badge)
         return blocks
+
+
+def _is_foreign(outlook: Outlook) -> bool:
+    """Whether all its rows lack what the consumer asks for."""
+    refused = sum(fate.count for fate in outlook.fates if fate.problem.effect == "refuses")
+    return refused == outlook.rows
 
 
 def report_checked(
@@ -156,6 +172,7 @@ def report_checked(
                 title=each.consumer.title,
                 taken=each.taken,
                 rows=each.rows,
+                wants_other_columns=_is_foreign(each),
                 what=each.describe(),
             )
             for each in outlooks
