@@ -47,8 +47,10 @@ def describe(value: Any) -> str:
     return kinds.get(type(value), "an object")
 
 
-def begins_with(messages: Sequence[Any], prompt: Sequence[Any]) -> bool:
+def begins_with(messages: Sequence[Any], prompt: Any) -> bool:
     """Whether a conversation begins with the turns of the prompt."""
+    if not isinstance(prompt, list):
+        return False
     return len(messages) > len(prompt) and list(messages[: len(prompt)]) == list(prompt)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from blocks import DOCS, ROOT
 from checks.made import Row, check, count_findings, make_pairs, put
 
 from prefdata.checks.consumers import describe_fate
@@ -295,3 +297,17 @@ def test_parquet_and_jsonl_are_one(tmp_path: Path) -> None:
     pl.DataFrame(rows).write_parquet(tmp_path / "pairs.parquet")
     other: dict[str, Any] = count_findings(check(str(tmp_path / "pairs.parquet"))[1])
     assert json.dumps(one) == json.dumps(other)
+
+
+def test_every_finding_of_the_page_is_one_of_the_code() -> None:
+    page = (DOCS / "how-to" / "check_a_dataset.md").read_text(encoding="utf-8")
+    table = page.partition("## What is found")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    codes = {code for cell in cells for code in re.findall(r"`([a-z_]+)`", cell)}
+    files = [*(ROOT / "prefdata/checks").glob("*.py"), *(ROOT / "prefdata/cli/check").glob("*.py")]
+    source = "".join(file.read_text(encoding="utf-8") for file in files)
+    # Some are of a side, such as truncated_chosen.
+    stems = {code: re.sub(r"_(chosen|prompt)$", "_{", code) for code in codes}
+    known = [code for code in codes if f'"{code}"' in source or f'"{stems[code]}' in source]
+    assert len(known) > 20
+    assert codes - set(known) == set()

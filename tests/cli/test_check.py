@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from checks.made import Row, make_pairs, put
 from flows import write_params
 
+from prefdata.checks.base import Found
+from prefdata.checks.read import read_dataset
 from prefdata.cli.app import main
+from prefdata.cli.check.models import LABELS, compare_judge
 
 HOSTILE = "<script>alert(1)</script> \x1b[31mred \u202eback"
 
@@ -91,6 +95,27 @@ def test_the_report_as_json_page_and_badge(
     assert "\x1b" not in out
 
 
+def test_a_judge_is_compared_with_the_labels_whichever_side_they_prefer(tmp_path: Path) -> None:
+    dataset = read_dataset(put(tmp_path, make_pairs(4)))
+    rows: list[Row] = []
+    # The judge agrees, turns the label round, prefers neither, says nothing.
+    for pair, sure in zip(dataset.pairs.to_dicts(), (0.9, 0.2, 0.5, None), strict=True):
+        a, b = sorted((pair["chosen_id"], pair["rejected_id"]))
+        wins = a == pair["chosen_id"]
+        ids = {"prompt_id": pair["prompt_id"], "response_a": a, "response_b": b}
+        said = sure if wins or sure is None else 1 - sure
+        rows.append({**ids, "judge": LABELS, "preference": float(wins)})
+        rows.append({**ids, "judge": "rubric", "preference": said})
+    found = Found()
+    compare_judge(dataset, found, pl.DataFrame(rows), "rubric")
+    (measure,) = found.measures
+    assert (measure.values["comparisons"], measure.values["unscored"]) == (3, 0.25)
+    assert measure.values["agree"] == pytest.approx(1 / 3)
+    (finding,) = found.findings
+    assert (finding.check, finding.count, finding.of) == ("judge_disagrees", 1, 3)
+    assert finding.examples == [("row 2", "P(label is right) 0.2")]
+
+
 def test_models_and_judges_say_more_and_are_asked_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,9 +131,6 @@ def test_models_and_judges_say_more_and_are_asked_once(
     assert ches["pairs"] == 12
     assert ches["ches_0.1"] <= ches["ches_0.5"] <= ches["ches_0.9"]
     assert judge["comparisons"] + round(judge["unscored"] * 5) == 5
-    disagrees = [e for e in json.loads(out)["findings"] if e["check"] == "judge_disagrees"]
-    turned = disagrees[0]["count"] if disagrees else 0
-    assert turned <= round((1 - judge["agree"]) * judge["comparisons"])
     code, again, error = run(capsys, *given)
     assert (code, again) == (0, out), error
     code, _, error = run(capsys, path, "--params", str(params), "--judge", "nobody")

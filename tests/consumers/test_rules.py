@@ -155,15 +155,32 @@ def test_columns_of_another_meaning_are_found() -> None:
 
 
 TEXTS = st.sampled_from(["", " ", "Is it dry?", "No.", "Yes.", f"{SHARED} No.", f"{SHARED} Yes."])
+ROLES = st.sampled_from(["system", "user", "assistant", "human", None, 1])
 MESSAGES = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXTS},
-    optional={"tool_calls": st.none()},
-)
-VALUES = st.one_of(
+    {},
+    optional={
+        "role": ROLES, "from": ROLES, "content": st.one_of(TEXTS, st.none(), st.just([1])),
+        "value": TEXTS, "tool_calls": st.none(), "rank": st.integers(0, 1), "score": st.floats(),
+    },
+)  # fmt: skip
+SIMPLE = st.one_of(
     st.none(), st.booleans(), st.floats(), TEXTS, MESSAGES, st.lists(MESSAGES, max_size=3)
 )
+VALUES = st.one_of(
+    SIMPLE,
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["messages", "completion", "rank", "tools"]), SIMPLE),
+    st.lists(st.dictionaries(st.sampled_from(["completion", "rank", "score"]), SIMPLE), max_size=2),
+)
 COLUMNS = sorted({name for part in CONSUMERS.parts.values() for name in part.reads})
-ROWS = st.dictionaries(st.sampled_from(COLUMNS), VALUES, max_size=4)
+TURNS = st.lists(MESSAGES, min_size=1, max_size=3)
+ROWS = st.one_of(
+    st.dictionaries(st.sampled_from(COLUMNS), VALUES, max_size=4),
+    st.fixed_dictionaries(
+        {"chosen": TURNS, "rejected": TURNS},
+        optional=dict.fromkeys(("prompt", "messages", "conversations"), VALUES),
+    ),
+)
 
 
 @settings(max_examples=20)

@@ -28,6 +28,9 @@ from prefdata.sources.rows.pairs import find_annotations
 from prefdata.tables import read_table
 from prefdata.tables.catalog import Catalog
 
+LABELS = "labels"
+"""The judge that says what the dataset says."""
+
 _QUANTILES = (0.1, 0.5, 0.9)
 _RISKY = 0.0
 """Above this CHES, <S_chosen, S_rejected> - |S_chosen|², the rejected response pulls the chosen
@@ -139,7 +142,7 @@ def ask_judge(
         source = open_dataset_source(path, kind, kept)
         annotations = find_annotations(source)
         flow = relabel_params(source.config, annotations, folder, params.memo)
-        judges = [HumanConfig(annotations=annotations, name=_LABELS), *configs]
+        judges = [HumanConfig(annotations=annotations, name=LABELS), *configs]
         flow = flow.model_copy(
             update={
                 "models": params.models,
@@ -150,10 +153,7 @@ def ask_judge(
 
         run_flow(flow, beam_arguments, progress, export=False)
         judged = read_table(Catalog(folder).table("judgments", Judgment))
-    _compare(dataset, found, judged, name)
-
-
-_LABELS = "labels"
+    compare_judge(dataset, found, judged, name)
 
 
 def _find_judge(params: Params, name: str) -> list[Any]:
@@ -181,11 +181,18 @@ def _write_sample(
                     file.write(orjson.dumps(row.value) + b"\n")
 
 
-def _compare(dataset: CheckedDataset, found: Found, judged: pl.DataFrame, name: str) -> None:
-    """How often the judge prefers what the labels prefer."""
+def compare_judge(dataset: CheckedDataset, found: Found, judged: pl.DataFrame, name: str) -> None:
+    """How often the judge prefers what the labels prefer, and which pairs it turns round.
+
+    Args:
+        dataset: The dataset.
+        found: Receives the figures.
+        judged: `Judgment` rows of the judge, and of LABELS.
+        name: The judge's name.
+    """
     verdicts = judged.with_columns(verdict=compute_verdict(pl.col("preference")))
     columns = [*COMPARISON, "verdict"]
-    labels = verdicts.filter(judge=_LABELS).filter(pl.col("verdict") != 0).select(columns)
+    labels = verdicts.filter(judge=LABELS).filter(pl.col("verdict") != 0).select(columns)
     own = verdicts.filter(judge=name).join(labels, on=COMPARISON, how="semi")
     figures = measure_agreement(labels, own.select(columns))
     unscored = own["verdict"].null_count() / own.height if own.height else 0.0

@@ -66,4 +66,4 @@ def _repeats(side: list[Any], prompt: Any) -> bool:
     """Whether a conversation begins with the prompt, which is then not lost."""
     if isinstance(prompt, list):
         return begins_with(side, prompt)
-    return bool(side) and side[0]["content"] == prompt
+    return bool(side) and side[0].get("content") == prompt

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from prefdata.consumers.base import Consumer, ConsumerConfig, Reading, Row, refuse
 from prefdata.consumers.conversations import describe, explain_null_keys, is_messages, is_text
 from prefdata.consumers.trl.pairs import COLUMNS, find_stray
+
+
+def is_written(turn: Any) -> bool:
+    """Whether it is a message of from and value, which TRL turns into one of role and content."""
+    return isinstance(turn, dict) and "from" in turn
 
 
 class TrlSftConfig(ConsumerConfig):
@@ -37,7 +42,7 @@ class TrlSft(Consumer):
                 "Bring both into one form: texts, or lists of messages.",
             )
         turns = row.get("messages", row.get("conversations"))
-        written = isinstance(turns, list) and turns and all("from" in turn for turn in turns)
+        written = isinstance(turns, list) and all(is_written(turn) for turn in turns or [None])
         if is_messages(turns) or written:
             stray = find_stray(row, True, ("chosen", "rejected", "completion"))
             if stray:

@@ -104,7 +104,7 @@ class CheckReport(Report):
         if others:
             yield (
                 f"Other columns are asked for by {'; '.join(others)}. --for says what one of them "
-                "lacks, and prefdata import and export write its form."
+                "lacks; prefdata export writes the form of each."
             )
 
     def blocks(self) -> list[Block]:
