@@ -148,6 +148,10 @@ def test_columns_of_another_meaning_are_found() -> None:
     null = {**pair, "chosen": [say("assistant", "No.", tool_calls=None)]}
     assert list_effects("trl_dpo", null) == ["misreads"]
     assert list_effects("ms_swift", {**FORMS["swift"], "rejected_response": "No."}) == ["drops"]
+    whole = {"messages": FORMS["swift"]["messages"], "tools": "[{}]"}
+    whole["rejected_messages"] = [*whole["messages"][:-1], {"role": "assistant", "content": "Or."}]
+    assert list_effects("ms_swift", whole) == ["misreads"]
+    assert list_effects("ms_swift", {**whole, "rejected_tools": "[{}]"}) == []
     tied = {"context": [ASK], "completions": [{"rank": 1, "completion": [NO]}] * 2}
     assert list_effects("nemo_rl", tied) == ["crashes"]
     empty = {"conversations": [ASK, say("assistant", "")], "kto_tag": True}

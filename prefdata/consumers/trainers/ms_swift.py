@@ -15,12 +15,21 @@ class MsSwiftConfig(ConsumerConfig):
 class MsSwift(Consumer):
     """ms_swift 4.6.0, dataset/preprocessor/core.py, AutoPreprocessor,
     RowPreprocessor._check_messages and _check_rejected_response: a row at fault is deleted;
-    rlhf_trainers/reward_trainer.py, compute_loss: the margin."""
+    rlhf_trainers/reward_trainer.py, compute_loss: the margin; template/template_inputs.py,
+    TemplateInputs.from_dict: the tools."""
 
     config: MsSwiftConfig
     title = "ms-swift 4.6 rlhf"
     reads = frozenset(
-        {"messages", "conversations", "rejected_response", "rejected_messages", "margin"}
+        {
+            "messages",
+            "conversations",
+            "rejected_response",
+            "rejected_messages",
+            "margin",
+            "tools",
+            "rejected_tools",
+        }
     )
     exports = ("ms_swift",)
 
@@ -38,6 +47,14 @@ class MsSwift(Consumer):
         if other is None or (is_text(other) and other == turns[-1].get("content")):
             return _drop("the rejected response is null, or equal to the chosen one: ValueError")
         problems = []
+        if row.get("rejected_messages") and row.get("tools") and not row.get("rejected_tools"):
+            problems.append(
+                Problem(
+                    "misreads",
+                    "beside rejected_messages the tools are those of the chosen side alone",
+                    "Repeat them in a column rejected_tools.",
+                )
+            )
         if isinstance(row.get("margin"), int | float):
             problems.append(
                 Problem(
