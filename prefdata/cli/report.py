@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from prefdata.cli.command import Given, add_command
+from prefdata.cli.completion import complete_versions
 from prefdata.reports.progress import show_files
 
 _EXAMPLES = """
@@ -37,11 +38,16 @@ def write_report(
             help="A version to write about alone, named as for verify; default: the run of "
             "params.yaml, with all its tables.",
             show_default=False,
+            autocompletion=complete_versions,
         ),
     ] = None,
     other: Annotated[
         str | None,
-        typer.Argument(help="A second version, to compare the first with.", show_default=False),
+        typer.Argument(
+            help="A second version, to compare the first with.",
+            show_default=False,
+            autocompletion=complete_versions,
+        ),
     ] = None,
     out: Annotated[
         str | None,

@@ -97,10 +97,9 @@
     return make("details", "", make("summary", "", title), make("pre", "words", say(text)));
   }
 
-  function side(response, which, words, same) {
+  function side(response, title, names, words, same) {
     const body = same ? mark(words, same) : say(response.text);
-    const box = make("div", "box " + which,
-      make("h4", "", which === "chosen" ? "Chosen" : which === "rejected" ? "Rejected" : which),
+    const box = make("div", "box " + names, make("h4", "", title),
       make("span", "turn", say(response.policy ?? "")));
     if (response.thoughts) box.append(unfold("Thoughts", response.thoughts));
     box.append(make("div", "words", body));
@@ -159,13 +158,15 @@
       const words = [split(one.text), split(other.text)];
       const bare = words.map((list) => list.map((word) => word.trimEnd()));
       const same = $("differences").checked ? compare(...bare) : [];
-      const names = row.decided ? ["chosen", "rejected"] : ["Response a", "Response b"];
+      const titles = row.decided ? ["Chosen", "Rejected"] : ["Response a", "Response b"];
+      const names = row.decided ? ["chosen", "rejected"] : ["", ""];
       parts.push(make("h3", "", "Responses"));
       if (same === null) parts.push(make("p", "turn", "Too long to compare word by word."));
       parts.push(make("div", "sides",
-        side(one, names[0], words[0], same?.[0]), side(other, names[1], words[1], same?.[1])));
+        side(one, titles[0], names[0], words[0], same?.[0]),
+        side(other, titles[1], names[1], words[1], same?.[1])));
     } else if (one) {
-      parts.push(make("h3", "", "Response"), side(one, "", [], null));
+      parts.push(make("h3", "", "Response"), side(one, "", "", [], null));
     }
     for (const [title, text] of row.rationales) {
       parts.push(make("h3", "", say(title)), make("p", "words", say(text)));

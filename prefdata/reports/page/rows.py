@@ -86,7 +86,6 @@ class RunRows:
             return self._fill(row, ids[0], ids[1], known)
         if names[:1] == ("response_a",):
             row["judgments"] = [_turn(each, True) for each in self._find_judgments(*ids)]
-            row["a_is"] = "response a"
         row["responses"] = [_take_response(self._responses.get(each, {})) for each in ids]
         if not ids and isinstance(record.get("text"), str):
             row["responses"] = [_take_response(record)]
