@@ -27,11 +27,12 @@ from prefdata.cli.init import command as init
 
 _EPILOG = """\
 Examples:
-  prefdata run                                    the whole flow of params.yaml
+  prefdata init                              a first params.yaml, by questions
+  prefdata run                               the whole flow of params.yaml
   prefdata run --params recipes/demo.yaml --set generate.n=8
   prefdata consensus --set consensus.min_confidence=0.6
-  prefdata run --json | tail -n 1                 figures for a script
-  prefdata filter --dry-run                       what each filter would drop
+  prefdata run --json | tail -n 1            figures for a script
+  prefdata filter --dry-run                  what each filter would drop
 
 Exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration or command; \
 3 the stage is done, but more of its records were faulty than max_faulty_fraction allows, and \
