@@ -19,6 +19,7 @@ from prefdata.engines.model_files import find_remedy, name_source
 from prefdata.engines.request_encoding import RequestEncoding
 from prefdata.engines.transformers.batches import plan_batches
 from prefdata.engines.transformers.config import Dtype
+from prefdata.engines.transformers.local import describe_torch
 from prefdata.errors import ModelError
 
 PACKAGED = "minilm"
@@ -88,6 +89,13 @@ class SentenceEngine(Engine):
 
     def close(self) -> None:
         self.model = None
+
+    def describe_versions(self) -> dict[str, str]:
+        import sentence_transformers
+
+        described = describe_torch(str(self.model.device), str(self.model.dtype))
+        own = {"sentence-transformers": sentence_transformers.__version__}
+        return super().describe_versions() | own | described
 
     def embed(self, rows: pl.DataFrame, settings: Settings) -> Iterator[pl.DataFrame]:
         keys, texts = rows["key"].to_list(), rows["text"].to_list()

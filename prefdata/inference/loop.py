@@ -147,6 +147,8 @@ class Inference:
                     raise KeyboardInterrupt
                 with self.runtime.announce_loading(model):
                     engine.start()
+                if self.memo is not None:
+                    self.memo.note_versions(engine.fingerprint, engine.describe_versions())
                 started = time.monotonic()
                 produced: Iterator[pl.DataFrame] = getattr(engine, operation)(missing, settings)
                 for yielded in produced:

@@ -10,7 +10,7 @@ merged into another.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -20,6 +20,7 @@ from prefdata.files import storage
 from prefdata.inference import segments
 from prefdata.inference.segments import ContentCache, Folder, Segment
 from prefdata.inference.vectors import Lengths
+from prefdata.inference.versions import note_versions
 
 READ_SEGMENTS = 32
 """The number of segments to read before searching them: reading small ones one by one is slow, and
@@ -34,6 +35,7 @@ class Memo:
         self._folders: dict[str, Folder] = {}
         self._cache = ContentCache()
         self._lock = threading.Lock()
+        self._noted: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
 
     def lookup(self, operation: Operation, model: str, wanted: pl.DataFrame) -> pl.DataFrame:
         """Look up finished results.
@@ -87,6 +89,13 @@ class Memo:
             entries.select(segments.segment_schema(operation).names())
         )
         self.folder(operation, model).add(name, content)
+
+    def note_versions(self, model: str, versions: Mapping[str, str]) -> None:
+        """Keep what answers for a model, by its fingerprint; see `prefdata.inference.versions`."""
+        noted = (model, tuple(sorted(versions.items())))
+        if noted not in self._noted:
+            note_versions(self.root, model, versions)
+            self._noted.add(noted)
 
     def folder(self, operation: Operation, model: str) -> Folder:
         """The segments of an operation and a model, by its fingerprint."""

@@ -11,6 +11,7 @@ from prefdata.errors import ConfigError
 from prefdata.files import storage
 from prefdata.inference.compaction import compact, list_models
 from prefdata.inference.inventory import count_entries
+from prefdata.inference.versions import locate_versions
 from prefdata.reports.base import Block, Figures, Grid, Report
 from prefdata.reports.funnel import StageRow
 from prefdata.tables.catalog import Catalog
@@ -200,6 +201,8 @@ def drop_model(params: Params, model: str, fingerprints: Mapping[str, str]) -> D
             for file in storage.list_files(path):
                 storage.remove(storage.join(path, file.name), setting="memo")
                 removed, size = removed + 1, size + file.size
+    for folder in chosen:
+        storage.remove_folder(locate_versions(root, folder))
     return DropReport(memo=root, models=chosen, segments=removed, bytes=size)
 
 

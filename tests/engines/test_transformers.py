@@ -163,6 +163,17 @@ def requests(n: int, prompts: list[str] = PROMPTS) -> pl.DataFrame:
     return frame.with_columns(key=pl.Series(keys))
 
 
+def test_what_answers_and_its_tokens_are_told(engine: TransformersEngine) -> None:
+    described = engine.describe_versions()
+    assert described["torch"] == torch.__version__
+    assert described["transformers"] == transformers.__version__
+    assert (described["dtype"], described["device"].split()[0]) == ("float32", "cpu")
+    assert int(described["threads"]) > 0
+    (one, other) = engine.split_tokens(["It is 19.", "It is 20."])
+    assert one != other
+    assert one[:2] == other[:2]
+
+
 def test_greedy_equals_transformers_generate(engine: TransformersEngine) -> None:
     rows = requests(1)
     got = collected(engine.generate(rows, Sampling(temperature=0, max_tokens=24)), rows)

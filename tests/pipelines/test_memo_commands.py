@@ -13,6 +13,7 @@ import pytest
 
 from prefdata.cli.app import main
 from prefdata.inference import compaction
+from prefdata.inference.versions import read_versions
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +98,11 @@ def test_a_dropped_model_is_asked_again_and_no_other(
     held = figures(capsys, "memo", "stats", "--params", params)["models"]
     (mark,) = {m["model"] for m in held if m["names"] == ["reference"]}
     which = "reference" if by == "name" else mark
+    assert read_versions(str(Path(params).parent / "data" / "memo"), mark)
     dropped = figures(capsys, "memo", "drop", "--model", which, "--params", params)
     assert dropped["models"] == [mark]
     assert dropped["segments"] > 0
+    assert read_versions(str(Path(params).parent / "data" / "memo"), mark) == []
     left = figures(capsys, "memo", "stats", "--params", params)["models"]
     assert [m["names"] for m in left if m["segments"]] == [
         m["names"] for m in held if m["model"] != mark

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from prefdata import __version__
 from prefdata.engines.base.operations import (
     OPERATIONS,
     LoglikelihoodSettings,
@@ -115,6 +116,16 @@ class Engine(ABC):
     def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> pl.Series | None:
         """What tells each request's tokens from those that its columns had in the past, as texts;
         a part of its key where not null. Called before `start`, like `refusal`."""
+        return None
+
+    def describe_versions(self) -> dict[str, str]:
+        """What answers on this machine: packages with their versions, device, number type. Called
+        after `start`."""
+        return {"prefdata": __version__}
+
+    def split_tokens(self, texts: Sequence[str]) -> list[list[int]] | None:
+        """The ids of each text's tokens; None where the model's tokenizer is not here. Called after
+        `start`."""
         return None
 
     def call_format(self) -> CallFormat | None:

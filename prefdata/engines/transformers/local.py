@@ -46,6 +46,14 @@ class LocalEngine(Engine):
     def describe_encoding(self, operation: Operation, rows: pl.DataFrame) -> pl.Series:
         return self.encoding.describe(operation, rows)
 
+    def describe_versions(self) -> dict[str, str]:
+        described = describe_torch(str(self.model.device), str(self.model.dtype))
+        return super().describe_versions() | described
+
+    def split_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        encoded: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False).input_ids
+        return encoded
+
     def call_format(self) -> CallFormat | None:
         return read_call_format(self.config)
 
@@ -121,3 +129,19 @@ class LocalEngine(Engine):
             except GivenUp:
                 return
             yield batch, finished
+
+
+def describe_torch(device: str, dtype: str) -> dict[str, str]:
+    """The versions and the device on which the numbers of a model hang that torch runs."""
+    import torch
+    import transformers
+
+    on_gpu = device.startswith("cuda")
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "device": torch.cuda.get_device_name(device) if on_gpu else f"{device} {instructions}",
+        "dtype": dtype.removeprefix("torch."),
+        "threads": str(torch.get_num_threads()),
+    }

@@ -17,7 +17,9 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
+from importlib.metadata import version
 
 import polars as pl
 
@@ -124,6 +126,23 @@ class VllmEngine(Engine):
                 if watching is not None:
                     watching.terminate()
                     watching.wait()
+
+    def describe_versions(self) -> dict[str, str]:
+        import vllm
+        from vllm.platforms import current_platform
+
+        packages = {name: version(name) for name in ("torch", "transformers")}
+        described = {"vllm": vllm.__version__, **packages, "dtype": self.config.dtype}
+        # By the platform: torch would start CUDA in this process, which only vLLM's own may. Not
+        # every platform can say.
+        with suppress(NotImplementedError):
+            described["device"] = current_platform.get_device_name()
+        return super().describe_versions() | described
+
+    def split_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        tokenizer = self._get_model().tokenizer
+        encoded: list[list[int]] = tokenizer(list(texts), add_special_tokens=False).input_ids
+        return encoded
 
     def list_formats(self, settings: Sampling) -> Sequence[Marks]:
         if self.options.reasoning_parser is not None:
