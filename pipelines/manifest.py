@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,12 +24,15 @@ from prefdata.dataset.manifest import (
     PolicyEntry,
     StageEntry,
 )
+from prefdata.dataset.receipt import Receipt, locate_receipt, read_receipt
 from prefdata.engines.base import Sampling
 from prefdata.pipelines.stages.base import Context, Stage
 from prefdata.records import SCHEMA_VERSION
 from prefdata.tables import Table, read_info
-from prefdata.tables.chain import Chain, fingerprint_chain
+from prefdata.tables.chain import Chain, ModelUsed, fingerprint_chain
 from prefdata.tables.read import is_finished
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "test")
 GENERATE, JUDGE = "generate", "judge"
@@ -69,8 +73,29 @@ def make_manifest(
         },
         stages=[_stage_entry(name, table, drops) for name, table in counted],
         labels=LabelsEntry(judges=_list_judges(chain) or sorted(audit), audit=audit),
+        receipt=_take_receipt(context, used),
         chain=chain,
     )
+
+
+def _take_receipt(context: Context, used: Mapping[str, ModelUsed]) -> Receipt | None:
+    """The receipt of a replay, where it is of these tables and models."""
+    receipt = read_receipt(context.params.data)
+    if receipt is None:
+        return None
+    from prefdata.pipelines.stages.registry import STAGES
+
+    names = [each.table for each in STAGES if each.table in receipt.tables]
+    tables = [(name, context.table(name)) for name in names if name]
+    contents = {name: read_info(table).content for name, table in tables if is_finished(table)}
+    models = {name: model.fingerprint for name, model in used.items() if model.fingerprint}
+    if receipt.fits(contents, models):
+        return receipt
+    logger.warning(
+        "%s is of other tables or models, so the manifest goes without it: prefdata replay",
+        locate_receipt(context.params.data),
+    )
+    return None
 
 
 def _describe_export(

@@ -235,6 +235,10 @@ class Stage(ABC):
         begin(self.output(context))
         begin(context.dropped)
 
+    def ask_again(self, context: Context, bucket: int) -> None:
+        """Make the model calls of a bucket of finished tables as they were made, by
+        `context.inference`, and write nothing."""
+
     @abstractmethod
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         """Build the graph. It returns a collection of `Stats`, which are added up."""
@@ -265,6 +269,9 @@ class BucketStage(Stage):
     @abstractmethod
     def work(self, context: Context, bucket: int) -> Outcome:
         """Process one bucket. A runner may repeat it, so it must be safe to run again."""
+
+    def ask_again(self, context: Context, bucket: int) -> None:
+        self.work(context, bucket)
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         from prefdata.pipelines.beam.steps import apply_step, spread_buckets

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from prefdata.accounting.stats import Stats, account
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
+from prefdata.filters.base import Texts
 from prefdata.filters.registry import FILTERS
 from prefdata.parts.inputs import describe_settings
 from prefdata.parts.judge_names import check_judges
@@ -59,6 +60,17 @@ class FilterStage(Stage):
         for part in context.runtime.parts(FILTERS, context.params.list_filters(), WHERE):
             check_policies(part, policies, others_come)
             check_judges(part, judges)
+
+    def ask_again(self, context: Context, bucket: int) -> None:
+        """About the pairs that all filters kept: every filter has asked about these."""
+        pairs = context.read("filtered", bucket)
+        if not pairs.height:
+            return
+        prompts = context.read("prompts", bucket, ["prompt_id", "messages", "tools"])
+        texts = Texts(prompts, context.read_responses(bucket))
+        for part in context.runtime.parts(FILTERS, context.params.list_filters(), WHERE):
+            if part.requirements():
+                part.measure(pairs, texts, context.inference())
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         import apache_beam as beam

@@ -161,6 +161,16 @@ class GenerateStage(BucketStage):
         counted = _count_policies(context.params.generate, made.rows)
         return replace(made, rows_in=existing.height + made.rows_in, policies=counted)
 
+    def ask_again(self, context: Context, bucket: int) -> None:
+        """Of responses that revise others, those that they were made from are the table's."""
+        config = context.params.generate
+        prompts, written = _read_prompts(context, bucket), context.read("responses", bucket)
+        later = pl.lit(False)
+        for number, own in reversed(list(enumerate(list_rounds(config)))):
+            later = later | own.select_own(config)
+            before = written.filter(~later.fill_null(False))
+            make_responses(context, bucket, prompts, before, number)
+
     def _begin(self, context: Context, bucket: int) -> Iterator[Drawn]:
         yield _write(context, bucket, self.work(context, bucket))
 

@@ -108,6 +108,10 @@ class JudgeStage(Stage):
         super().begin(context)
         demonstrations.remove(context)
 
+    def ask_again(self, context: Context, bucket: int) -> None:
+        """The first cycle: later ones are shown what came of it."""
+        judge_bucket(context, bucket, context.read_responses(bucket), make_panel(context), None)
+
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
         from prefdata.pipelines.beam.steps import apply_step, spread_buckets
 

@@ -33,6 +33,9 @@ class RewardHeadStage(Stage):
     def count_buckets(self, context: Context) -> int:
         return 1
 
+    def ask_again(self, context: Context, bucket: int) -> None:
+        train_head(_settings(context.params), context.inference())
+
     def begin(self, context: Context) -> None:
         storage.make_folder(_settings(context.params).out)
 

@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from prefdata.dataset.pointer import find_newest
+from prefdata.dataset.receipt import Receipt
 from prefdata.errors import TableError
 from prefdata.files import storage
 from prefdata.hashing.digests import row_digests
@@ -159,6 +160,11 @@ class Manifest(Entry):
         default=[], description="The card and params.yaml. Earlier versions did not list them."
     )
     labels: LabelsEntry
+    receipt: Receipt | None = Field(
+        default=None,
+        description="How far its model calls came out the same when they were asked again; null: "
+        "they were not, or before its tables were made.",
+    )
     chain: dict[str, Made] = Field(
         default={}, description="How each table that it is made of was made, by stage."
     )

@@ -122,6 +122,10 @@ class Funnel(Report):
     parent: str | None = Field(
         description="The version that was the newest when this one was made; null: none was."
     )
+    replayed: str | None = Field(
+        description="How far its model calls came out the same when they were asked again; null: "
+        "they were not."
+    )
     splits: dict[str, int] = Field(description="The rows of the dataset's first export.")
     exports: dict[str, ExportFigures]
     freshness: Freshness
@@ -175,6 +179,8 @@ class Funnel(Report):
             version = f"version {self.version_name} ({self.version[:12]})"
             parent = f", parent {describe_version(self.parent)}" if self.parent else ""
             yield f"dataset: {self.dataset} ({splits}), {version}{parent}{stale}"
+        if self.replayed:
+            yield self.replayed
         yield from format_exports(self.exports)
         yield from self.freshness.lines()
         yield f"tables: {self.data}/{{{','.join([*self.tables, 'dropped'])}}}"
@@ -226,6 +232,7 @@ def report_funnel(
         version=dataset.content_version if dataset else None,
         version_name=name_content(dataset.content_version) if dataset else None,
         parent=find_parent(catalog.dataset),
+        replayed=dataset.receipt.describe() if dataset and dataset.receipt else None,
         splits=dataset.main.splits if dataset else {},
         exports=report_exports(dataset) if dataset else {},
         freshness=find_freshness(params, wanted, records, dataset, thorough=thorough),

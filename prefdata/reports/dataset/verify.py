@@ -31,6 +31,10 @@ class Verified(Report):
     folder: str = Field(description="The version's folder.")
     version: str | None = Field(description="Its content version; null: it has no manifest.")
     name: str | None = Field(description="The version's name; null: it has no manifest.")
+    replayed: str | None = Field(
+        description="How far its model calls came out the same when they were asked again; null: "
+        "they were not."
+    )
     sound: bool = Field(description="Whether nothing was found.")
     checks: dict[str, CheckLine]
 
@@ -54,7 +58,7 @@ class Verified(Report):
             lines += [f"{name}: not looked at: {what}" for what in each.unknown]
             if lines:
                 blocks.append("\n".join(lines))
-        return blocks
+        return [*blocks, *([self.replayed] if self.replayed else [])]
 
 
 def report_verified(given: str, max_similarity: float) -> Verified:
@@ -63,6 +67,7 @@ def report_verified(given: str, max_similarity: float) -> Verified:
     return Verified(
         folder=version,
         version=manifest.content_version if manifest else None,
+        replayed=manifest.receipt.describe() if manifest and manifest.receipt else None,
         name=name_content(manifest.content_version) if manifest else None,
         sound=not any(check.count for check in checks),
         checks={

@@ -24,6 +24,7 @@ from prefdata.engines.base import GRACE_SECONDS
 from prefdata.engines.openai import faults
 from prefdata.errors import ModelError
 from prefdata.inference import Usage
+from prefdata.pipelines.replay.run import replay
 from prefdata.pipelines.run import run_stage
 from prefdata.tables.catalog import Catalog
 
@@ -88,6 +89,20 @@ def read(folder: Path, name: str) -> pl.DataFrame:
 def table_bytes(folder: Path, name: str) -> dict[str, bytes]:
     """Without _table.json, whose chain holds the folder's name."""
     return {p.name: p.read_bytes() for p in (folder / "data" / name).glob("*.parquet")}
+
+
+def test_a_server_is_asked_again_without_the_memo(tmp_path: Path) -> None:
+    with serving() as (server,):
+        params = flow(tmp_path, server, count=12)
+        run(params)
+        asked = sum(each.method == "POST" for each in server.requests)
+        receipt = replay(params, 5, None)
+        (call,) = receipt.calls
+        assert (call.call, call.asked, call.drift.identical) == ("generate policy", 5, 5)
+        assert sum(each.method == "POST" for each in server.requests) == asked + 5
+        assert receipt.models["policy"].now == receipt.models["policy"].then[0]
+    with pytest.raises(ModelError, match="no server can be reached"):
+        replay(params, 5, None)
 
 
 def test_one_in_a_hundred_fails_in_every_way(tmp_path: Path) -> None:

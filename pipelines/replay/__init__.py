@@ -1,0 +1,1 @@
+"""`prefdata replay`: remembered model calls are made again by the stages that made them."""
