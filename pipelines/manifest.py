@@ -130,6 +130,7 @@ def _list_policies(chain: Chain) -> dict[str, PolicyEntry]:
     revising = {
         revision["name"]: PolicyEntry(
             model=made.models[revision["model"]].model,
+            fingerprint=made.models[revision["model"]].fingerprint,
             n=None,
             weight=None,
             system=None,
@@ -141,6 +142,7 @@ def _list_policies(chain: Chain) -> dict[str, PolicyEntry]:
     drawing = {
         policy["name"]: PolicyEntry(
             model=made.models[policy["model"]].model,
+            fingerprint=made.models[policy["model"]].fingerprint,
             n=policy["n"],
             weight=policy["weight"],
             system=policy["system"],

@@ -55,6 +55,11 @@ class PolicyEntry(Entry):
     """A policy that responses were sampled from, or a revision that wrote them from others."""
 
     model: str = Field(description="Its model's Hugging Face id or folder.")
+    fingerprint: str | None = Field(
+        default=None,
+        description="Its model's fingerprint, which its responses name; null: not known, as in "
+        "versions written before this was kept.",
+    )
     n: int | None = Field(description="Samples per prompt; null: by its weight, or a revision.")
     weight: float | None = Field(description="Its weight in the pool of policies; null: no pool.")
     system: str | None = Field(description="The system prompt that it got; null: none.")

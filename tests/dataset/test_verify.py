@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from dataset.exports.given import SETTINGS, make_bucket
 from dataset.published import make_pairs, publish
-from tables.test_migrations import STORED
+from tables.test_migrations import EARLIER, STORED
 
 from prefdata.cli.app import main
 from prefdata.dataset.exports.registry import EXPORTS
@@ -251,8 +251,9 @@ def test_near_duplicate_prompts_of_two_splits_are_named(tmp_path: Path) -> None:
     assert find(tmp_path, max_similarity=0.99) == {}
 
 
-def test_a_dataset_of_an_earlier_schema_version_is_verified() -> None:
-    assert find(STORED / "schema_2/data/dataset") == {}
+@pytest.mark.parametrize("schema", EARLIER)
+def test_a_dataset_of_an_earlier_schema_version_is_verified(schema: str) -> None:
+    assert find(STORED / schema / "data/dataset") == {}
 
 
 def test_a_folder_without_a_dataset_is_refused(

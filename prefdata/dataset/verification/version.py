@@ -105,8 +105,9 @@ def _check_manifest(version: str, checks: Checks) -> Manifest | None:
     name = version.rstrip("/").rpartition("/")[2]
     named = re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]{8}", name)
     if named and not check.count:
-        paths = [storage.join(version, each.path) for each in manifest.documents]
-        documents = [storage.read_bytes(path) or b"" for path in paths]
+        # Early manifests did not list them.
+        listed = [each.path for each in manifest.documents] or [PARAMS, CARD]
+        documents = [storage.read_bytes(storage.join(version, path)) or b"" for path in listed]
         right = name_version(manifest.content_version, [contents[MANIFEST], *documents])
         if name != right and not list_damage(version, manifest.documents):
             check.add(f"the folder is called {name}, but its manifest and card are of {right}")

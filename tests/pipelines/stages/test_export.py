@@ -114,6 +114,7 @@ def test_the_manifest_has_the_policies_of_its_pairs(data: Path) -> None:
     assert set(manifest.policies) == {*rows["chosen_policy"], *rows["rejected_policy"]}
     policy = manifest.policies["policy"]
     assert (policy.model, policy.n, policy.sampling["temperature"]) == ("policy", 4, 1.0)
+    assert {policy.fingerprint} == set(read(data, "responses")["model"])
     card = (data / "dataset/README.md").read_text()
     assert '- policy `policy`: `policy`, `{"temperature": 1.0' in card
     assert "- model `policy`: `policy`, engine `scripted`, fingerprint `" in card
