@@ -48,8 +48,6 @@ def _part_section(package: Package, kind: str, part: Any) -> str:
     config = package.configs[kind]
     text = f"({anchor(package, kind)})=\n## {kind}\n\n"
     text += "\n\n".join(map(link_papers, describe_part(package, part))) + "\n\n"
-    if package.name == "exports":
-        text += f"What it can't carry: {part.cannot_carry}\n\n"
     text += code_block("yaml" if package.section else "sh", show_example(package, kind)) + "\n"
     return text + _settings(config, "", config.asks_again, {package.tag})
 

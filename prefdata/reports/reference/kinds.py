@@ -133,8 +133,6 @@ def _describe_kind(package: Package, kind: str) -> Description:
     part, config = package.parts[kind], package.configs[kind]
     text = [f"{package.one} {kind} ({_find_origin(package, kind)}), {package.place}"]
     text += map(_unwrap, describe_part(package, part))
-    if package.name == "exports":
-        text.append(f"What it can't carry: {part.cannot_carry}")
     text.append(f"Example:\n{_indent(show_example(package, kind))}")
     settings = list(flatten_settings(config, _name_part, {package.tag}))
     return Description(

@@ -110,9 +110,15 @@ def summarise(package: Package, part: Any) -> str:
 
 
 def describe_part(package: Package, part: Any) -> list[str]:
-    """The paragraphs that describe it: its module's first, then its own."""
+    """The paragraphs that describe it: its module's first, then its own; of an export, what it
+    can't carry and why it can't be read back, too."""
     module = first_paragraph(_module_docstring(package, part))
-    return list(filter(None, dict.fromkeys([module, *split_paragraphs(part.__doc__)])))
+    paragraphs = list(filter(None, dict.fromkeys([module, *split_paragraphs(part.__doc__)])))
+    if package.name == "exports":
+        paragraphs.append(f"What it can't carry: {part.cannot_carry}")
+        if part.one_way is not None:
+            paragraphs.append(f"Its rows can't be read back: {part.one_way}")
+    return paragraphs
 
 
 def show_example(package: Package, kind: str) -> str:

@@ -7,6 +7,7 @@ import json
 import jsonschema
 import pytest
 
+from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.errors import ConfigError
 from prefdata.filters.registry import FILTERS
 from prefdata.parts.registry import Registry
@@ -36,6 +37,14 @@ def test_every_kind_is_listed_once_and_can_be_described() -> None:
             assert names == set(schema["properties"]) - {package.tag}
             assert all(row[3] for row in described.settings), kind
         assert list(rows_of(kinds.describe(package.one))) == list(package.parts)
+
+
+def test_an_export_is_told_with_what_it_cannot_carry_and_why_it_cannot_be_read_back() -> None:
+    for kind, part in EXPORTS.parts.items():
+        text = str(kinds.describe("export", kind))
+        assert text.count(f"What it can't carry: {part.cannot_carry}") == 1
+        reason = f"Its rows can't be read back: {part.one_way}"
+        assert text.count(reason) == (part.one_way is not None)
 
 
 def test_a_kind_is_told_with_its_settings_and_an_example() -> None:
