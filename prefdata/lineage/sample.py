@@ -145,6 +145,15 @@ def has_dropped(data: str) -> bool:
     return any(is_finished(catalog.dropped(stage)) for stage in DROPPING)
 
 
+def list_reasons(data: str) -> list[str]:
+    """The reasons for which the run's stages dropped records, sorted."""
+    catalog = Catalog(data)
+    tables = (catalog.dropped(stage) for stage in DROPPING)
+    return sorted(
+        {each for table in tables if is_finished(table) for each in read_info(table).dropped}
+    )
+
+
 def _read_dropped(data: str, wanted: Wanted) -> Iterator[pl.DataFrame]:
     """What is wanted, with `source` and `split`."""
     catalog = Catalog(data)

@@ -154,6 +154,9 @@ def test_dropped_records_lie_beside_the_run_alone(tmp_path: Path) -> None:
         report_dropped(str(tmp_path / "dataset"), Wanted(), 2, 0, full=False)
     with pytest.raises(ConfigError, match="have no margin"):
         report_dropped(str(dataset), Wanted(min_margin=1), 2, 0, full=False)
+    with pytest.raises(ConfigError, match="did you mean 'not_best_worst'") as error:
+        report_dropped(str(dataset), Wanted(reason="not_best_wurst"), 2, 0, full=False)
+    assert error.value.remedy == "The reasons are high_ches_normalized, not_best_worst."
     shown = report_dropped(str(dataset), Wanted(), 3, 0, full=False)
     assert str(shown).count("dropped by ") == 3
 

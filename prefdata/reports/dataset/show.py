@@ -19,6 +19,7 @@ from prefdata.lineage.sample import (
     draw_pairs,
     find_pairs_export,
     has_dropped,
+    list_reasons,
 )
 from prefdata.lineage.story import ToldComparison, tell_story
 from prefdata.lineage.tables import read_lineage
@@ -154,6 +155,13 @@ def report_dropped(given: str, wanted: Wanted, count: int, seed: int, *, full: b
         )
     drawn = draw_dropped(data, wanted, count, seed)
     rows = drawn.to_dicts() if drawn.height else []
+    reasons = list_reasons(data)
+    if not rows and wanted.reason and wanted.reason not in reasons:
+        hint = suggest_name(wanted.reason, reasons)
+        raise ConfigError(
+            f"{data}: nothing was dropped for {wanted.reason!r}{hint}",
+            f"The reasons are {', '.join(reasons)}." if reasons else "Nothing was dropped.",
+        )
     lineage = read_lineage(
         data,
         {row["origin"] for row in rows if row["split"]},
