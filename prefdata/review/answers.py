@@ -73,7 +73,8 @@ class Collected:
     def leave_out(self, answer: Answer, reason: str) -> None:
         """Count an answer that is no judgment."""
         whose = f"annotator {answer.annotator}" if answer.annotator else "no annotator"
-        self.left_out[reason].append((answer.origin, f"{answer.id}, {whose}"))
+        what = "no id" if answer.id is None else str(answer.id)
+        self.left_out[reason].append((answer.origin, f"{what}, {whose}"))
 
 
 def collect_judgments(
