@@ -30,6 +30,7 @@ FORMS: dict[str, Row] = {
     "ultrafeedback": {"prompt": "Is it dry?", "chosen": [ASK, NO], "rejected": [ASK, YES]},
     "texts": {"prompt": "Is it dry?", "chosen": "No.", "rejected": "Yes."},
     "hh": {"chosen": f"{SHARED} No.", "rejected": f"{SHARED} Yes."},
+    "question": {"question": "Is it dry?", "chosen": "No.", "rejected": "Yes."},
     "one message": {"conversations": [ASK], "chosen": NO, "rejected": YES},
     "sharegpt": {
         "conversations": [{"from": "human", "value": "Is it dry?"}],
@@ -40,39 +41,33 @@ FORMS: dict[str, Row] = {
     "swift": {"messages": [ASK, NO], "rejected_response": "Yes."},
 }
 
-TAKES = {
-    "trl_dpo": {"explicit", "implicit", "implicit long", "repeated", "texts", "hh"},
-    "trl_reward": {"explicit", "implicit", "implicit long", "repeated", "texts", "hh"},
-    "trl_kto": {"explicit", "implicit", "implicit long", "repeated", "texts", "hh", "unpaired"},
-    "trl_orpo": {
-        "explicit", "implicit", "implicit long", "repeated", "texts", "hh", "ultrafeedback",
-    },
+WHOLE = {"implicit", "implicit long"}
+PAIRED = {"explicit", "repeated", "texts", "hh", "question", *WHOLE}
+TAKES: dict[str, set[str]] = {
+    "trl_dpo": PAIRED,
+    "trl_reward": PAIRED,
+    "trl_kto": {*PAIRED, "unpaired"},
+    "trl_orpo": {*PAIRED, "ultrafeedback"},
     "trl_sft": {"unpaired", "swift"},
     "trl_tpo": set(),
     "trl_grpo": {"explicit", "repeated", "ultrafeedback", "texts", "unpaired"},
-    "axolotl": {
-        "explicit", "implicit", "implicit long", "repeated", "ultrafeedback", "texts",
-    },
-    "axolotl_ultra": {"implicit", "implicit long", "repeated", "ultrafeedback"},
+    "axolotl": {"explicit", "repeated", "ultrafeedback", "texts", *WHOLE},
+    "axolotl_ultra": {"repeated", "ultrafeedback", *WHOLE},
     "axolotl_kto": set(),
     "axolotl_reward": set(),
-    "llama_factory": {"texts", "one message", "sharegpt"},
+    "llama_factory": {"texts", "question", "one message", "sharegpt"},
     "llama_factory_kto": set(),
     "ms_swift": {"swift"},
     "ms_swift_kto": set(),
-    "openrlhf": {
-        "explicit", "implicit", "implicit long", "repeated", "ultrafeedback", "texts", "hh",
-    },
+    "openrlhf": {*PAIRED, "ultrafeedback"},
     "nemo_rl": set(),
     "nemo_rl_binary": {"explicit", "repeated", "ultrafeedback", "texts"},
-    "open_instruct": {
-        "explicit", "implicit", "implicit long", "repeated", "ultrafeedback",
-    },
+    "open_instruct": {"explicit", "repeated", "ultrafeedback", *WHOLE},
     "verl": set(),
     "openai": set(),
     "together": set(),
     "gemini": set(),
-}  # fmt: skip
+}
 
 
 def read(kind: str, row: Row) -> Reading:
@@ -138,6 +133,15 @@ def test_axolotl_takes_the_last_message_of_a_response() -> None:
 def test_a_margin_is_read_by_the_reward_trainer(row: Row, effects: list[str]) -> None:
     assert list_effects("trl_reward", {**FORMS["explicit"], **row}) == effects
     assert list_effects("trl_dpo", {**FORMS["explicit"], **row}) == []
+
+
+@pytest.mark.parametrize("kind", ["trl_dpo", "trl_reward", "trl_kto", "trl_orpo"])
+def test_a_prompt_in_a_column_that_trl_does_not_know_is_missed(kind: str) -> None:
+    row = {"question": "Is it dry?", "chosen": "No.", "rejected": "Yes."}
+    (problem,) = read(kind, row).problems
+    assert problem.effect == "misreads"
+    assert "the column question is not read" in problem.what
+    assert list_effects(kind, {**row, "prompt": "Is it dry?"}) == []
 
 
 def test_columns_of_another_meaning_are_found() -> None:

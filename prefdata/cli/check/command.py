@@ -162,9 +162,9 @@ def check_dataset(
 
         report = report.model_copy(update={"badge": write_badge(report, badge)})
     if html:
-        from prefdata.reports.page.render import write_page
+        from prefdata.reports.dataset.check_page import write_check_page
 
-        write_page(report, html, f"Check of {dataset}")
+        write_check_page(report, html)
     given.print_report(report)
     if report.fails_on(fail_on):
         raise Unsound(

@@ -16,7 +16,9 @@ from prefdata.consumers.conversations import (
     is_text,
 )
 
-COLUMNS = frozenset({"prompt", "chosen", "rejected", "messages", "completion"})
+_UNREAD = ("question", "instruction", "input", "query", "context", "conversations")
+"""Columns in which others have the prompt, and which TRL does not know."""
+COLUMNS = frozenset({"prompt", "chosen", "rejected", "messages", "completion", *_UNREAD})
 
 _EXPORT = "Export it as trl (prefdata export), or bring all three columns into one form."
 
@@ -74,7 +76,7 @@ def _read_implicit(row: Row) -> Reading:
                 "IndexError or an empty conversation",
                 "Put the prompt's turns in a column prompt, or before both responses.",
             )
-        problems = explain_null_keys(chosen, rejected)
+        problems = [*explain_null_keys(chosen, rejected), *explain_unread(row)]
         if max(len(chosen), len(rejected)) > shared + 1:
             problems.append(
                 Problem(
@@ -89,6 +91,9 @@ def _read_implicit(row: Row) -> Reading:
         stray = find_stray(row, False)
         if stray:
             return stray
+        unread = explain_unread(row)
+        if unread:
+            return Reading("implicit prompt, as text", unread)
         if chosen[:1] != rejected[:1]:
             lacking = Problem(
                 "misreads",
@@ -102,6 +107,20 @@ def _read_implicit(row: Row) -> Reading:
         "or KeyError",
         _EXPORT,
     )
+
+
+def explain_unread(row: Row) -> list[Problem]:
+    """The problem of a prompt in a column of a name that TRL does not know."""
+    unread = [name for name in _UNREAD if is_text(row.get(name)) or is_messages(row.get(name))]
+    if "prompt" in row or not unread:
+        return []
+    return [
+        Problem(
+            "misreads",
+            f"there is no column prompt, and the column {unread[0]} is not read: training lacks it",
+            f"Rename the column {unread[0]} to prompt, if that is what it holds.",
+        )
+    ]
 
 
 def find_stray(

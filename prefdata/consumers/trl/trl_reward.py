@@ -6,7 +6,7 @@ from typing import Literal
 
 from prefdata.consumers.base import Consumer, ConsumerConfig, Problem, Reading, Row
 from prefdata.consumers.conversations import describe, explain_null_keys, is_messages, is_text
-from prefdata.consumers.trl.pairs import COLUMNS, read_pair
+from prefdata.consumers.trl.pairs import COLUMNS, explain_unread, read_pair
 
 
 class TrlRewardConfig(ConsumerConfig):
@@ -50,7 +50,8 @@ class TrlReward(Consumer):
         # Without a prompt each side is the whole conversation.
         sides = row["chosen"], row["rejected"]
         if is_messages(*sides):
-            return Reading("whole conversations", explain_null_keys(*sides))
+            problems = [*explain_null_keys(*sides), *explain_unread(row)]
+            return Reading("whole conversations", problems)
         if is_text(*sides):
-            return Reading("whole texts")
+            return Reading("whole texts", explain_unread(row))
         return read_pair(row)

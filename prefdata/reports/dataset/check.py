@@ -96,7 +96,8 @@ class CheckReport(Report):
         ]
         return ", ".join(counted) or "nothing found"
 
-    def _show_consumers(self) -> Iterator[Block]:
+    def show_consumers(self) -> Iterator[Block]:
+        """What each consumer does, and those that ask for other columns."""
         shown = [(c.title, c.what) for c in self.consumers if not c.wants_other_columns]
         if shown:
             yield Grid(("consumer", "what it does with the rows as they stand"), shown)
@@ -107,31 +108,40 @@ class CheckReport(Report):
                 "lacks; prefdata export writes the form of each."
             )
 
-    def blocks(self) -> list[Block]:
-        """The dataset, the consumers, the findings in short and in full, the measures."""
-        rows = sum(self.rows.values())
-        splits = ", ".join(f"{name} {count:,}" for name, count in self.rows.items())
-        form = f"read as {self.form}" if self.form else "no importer reads its rows"
-        blocks: list[Block] = [
-            f"{self.dataset}: {rows:,} rows ({splits}), {self.pairs:,} pairs; {form}\n"
-            f"{self.summarize()}",
-            *self._show_consumers(),
-        ]
+    def show_findings(self) -> Iterator[Block]:
+        """The findings in short, then each with its examples and what to do."""
         if self.findings:
             counted = [
                 (f.severity, f.check, f"{f.count:,}", f"{f.of:,}", f"{f.share:.1%}")
                 for f in self.findings
             ]
-            head = ("severity", "finding", "count", "of", "share")
-            blocks.append(Grid(head, counted, range(2, 5)))
-            blocks += ["\n".join(each.list_lines()) for each in self.findings]
+            yield Grid(("severity", "finding", "count", "of", "share"), counted, range(2, 5))
+        for each in self.findings:
+            yield "\n".join(each.list_lines())
+
+    def show_measures(self) -> Iterator[Block]:
+        """The figures of the whole dataset, and what could not be looked at."""
         if self.measures:
-            blocks.append("\n".join(f"{each.name}: {each.what}" for each in self.measures))
+            yield "\n".join(f"{each.name}: {each.what}" for each in self.measures)
         if self.unknown:
-            blocks.append("\n".join(f"not looked at: {what}" for what in self.unknown))
-        if self.badge:
-            blocks.append(self.badge)
-        return blocks
+            yield "\n".join(f"not looked at: {what}" for what in self.unknown)
+
+    def describe_rows(self) -> str:
+        """How many rows and pairs there are, and how they are read."""
+        rows = sum(self.rows.values())
+        splits = ", ".join(f"{name} {count:,}" for name, count in self.rows.items())
+        form = f"read as {self.form}" if self.form else "no importer reads them"
+        return f"{rows:,} rows ({splits}), {self.pairs:,} pairs; {form}"
+
+    def blocks(self) -> list[Block]:
+        """The dataset, the consumers, the findings, the measures, the badge."""
+        return [
+            f"{self.dataset}: {self.describe_rows()}\n{self.summarize()}",
+            *self.show_consumers(),
+            *self.show_findings(),
+            *self.show_measures(),
+            *([self.badge] if self.badge else []),
+        ]
 
 
 def _is_foreign(outlook: Outlook) -> bool:
