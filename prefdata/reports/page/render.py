@@ -15,25 +15,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from prefdata.files import storage
-from prefdata.reports.base import Block, Grid, Report
+from prefdata.reports.base import Block, Grid
 from prefdata.reports.page.content import Chart, Page, Section
 from prefdata.text.controls import escape_controls, escape_json_controls
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 """What ends a script element, or begins a comment in it."""
 STYLE, SCRIPT, READER = "page.css", "page.js", "reader.js"
-
-
-def write_page(report: Report, path: str, title: str) -> None:
-    """Write the blocks of a report as a self-contained page.
-
-    Args:
-        report: The report.
-        path: The file to write, a path or URL.
-        title: The page's title.
-    """
-    section = Section("figures", "What was found", parts=report.blocks())
-    write_html(Page(title, sections=[section]), path)
 
 
 def write_html(page: Page, path: str) -> int:

@@ -6,14 +6,13 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import orjson
 import pytest
 
-from prefdata.reports.base import Block, Grid, Report
+from prefdata.reports.base import Grid
 from prefdata.reports.page.content import Chart, Page, Rows, Section
-from prefdata.reports.page.render import embed_json, render_page, write_page
+from prefdata.reports.page.render import embed_json, render_page
 
 HOSTILE = "<script>alert(1)</script></script><!--<b onclick='x()'>{{7*7}}${7*7}\u202e\u2028&amp;"
 
@@ -82,18 +81,10 @@ def test_embedded_json_is_the_value(value: object) -> None:
     assert not set("<>&\u2028\u2029") & set(text)
 
 
-class Found(Report):
-    """A report of one table."""
-
-    def blocks(self) -> list[Block]:
-        return ["One finding.", Grid(("file", "rows"), [("a.jsonl", "3")], [1])]
-
-
-def test_a_report_is_a_page(tmp_path: Path) -> None:
-    write_page(Found(), str(tmp_path / "page.html"), "Checked")
-    page = (tmp_path / "page.html").read_text()
+def test_a_page_without_rows_has_no_reader() -> None:
+    parts = ["One finding.", Grid(("file", "rows"), [("a.jsonl", "3")], [1])]
+    page = render_page(Page("Checked", sections=[Section("found", "Found", parts=parts)]))
     assert {"Checked", "One finding.", "a.jsonl"} <= set(Elements(page).texts)
     assert count(page, "table") == 1
-    # Without rows there is no reader.
     assert 'id="data"' not in page
     assert count(page, "script") == 1
