@@ -22,6 +22,7 @@ from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.exchange import exchange
 from prefdata.pipelines.beam.steps import apply_step, gather
 from prefdata.pipelines.stages.base import Context
+from prefdata.pipelines.stages.filter import takes_ches
 from prefdata.records import FilteredPair
 from prefdata.records.dropped import drop_rows, no_dropped
 from prefdata.tables.packing import pack, unpack
@@ -108,9 +109,11 @@ class FilterStep:
             yield state
             return
         prompts = context.read("prompts", state.bucket, ["prompt_id", "messages", "tools"])
-        texts = Texts(prompts, context.read_responses(state.bucket))
+        part = self.find(context)
+        ches = context.read("ches", state.bucket) if takes_ches(part, context.params) else None
+        texts = Texts(prompts, context.read_responses(state.bucket), ches)
         inference = context.inference()
-        measured = self.find(context).measure(pairs, texts, inference)
+        measured = part.measure(pairs, texts, inference)
         failed = measured.filter(pl.col("fault").is_not_null()).with_columns(
             reason=error_code(pl.col("fault")), detail="fault"
         )

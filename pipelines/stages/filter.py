@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from prefdata.accounting.stats import Stats, account
 from prefdata.config.params import Params
 from prefdata.engines.base import Requirement
-from prefdata.filters.base import Texts
+from prefdata.filters.base import Filter, Texts
 from prefdata.filters.registry import FILTERS
 from prefdata.parts.inputs import describe_settings
 from prefdata.parts.judge_names import check_judges
@@ -45,14 +45,15 @@ class FilterStage(Stage):
     unit = "pairs"
 
     def reads(self, params: Params) -> list[str]:
-        return ["augmented", "prompts", "responses"]
+        measured = any(takes_ches(each, params) for each in _build_filters(params))
+        return ["augmented", "prompts", "responses", *(["ches"] if measured else [])]
 
     def settings(self, params: Params) -> dict[str, JsonValue]:
         return {"filters": [describe_settings(config) for config in params.list_filters()]}
 
     def requirements(self, params: Params) -> list[Requirement]:
-        filters = FILTERS.build_all(params.list_filters(), WHERE)
-        return [requirement for each in filters for requirement in each.requirements()]
+        asking = [each for each in _build_filters(params) if not takes_ches(each, params)]
+        return [requirement for each in asking for requirement in each.requirements()]
 
     def check(self, context: Context) -> None:
         policies, others_come = name_policies(context.params)
@@ -69,7 +70,7 @@ class FilterStage(Stage):
         prompts = context.read("prompts", bucket, ["prompt_id", "messages", "tools"])
         texts = Texts(prompts, context.read_responses(bucket))
         for part in context.runtime.parts(FILTERS, context.params.list_filters(), WHERE):
-            if part.requirements():
+            if part.requirements() and not takes_ches(part, context.params):
                 part.measure(pairs, texts, context.inference())
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
@@ -98,6 +99,15 @@ class FilterStage(Stage):
     def write(self, context: Context, bucket: int, outcome: Outcome) -> Stats:
         """Write a bucket and count it."""
         return write_outcome(context, context.table("filtered"), bucket, outcome)
+
+
+def takes_ches(part: Filter, params: Params) -> bool:
+    """Whether the filter goes by what the stage ches has measured."""
+    return params.ches is not None and part.takes_ches(params.ches.model, params.ches.completion)
+
+
+def _build_filters(params: Params) -> list[Filter]:
+    return FILTERS.build_all(params.list_filters(), WHERE)
 
 
 class FilterDryRun(FilterStage):

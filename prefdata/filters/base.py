@@ -28,6 +28,7 @@ import numpy as np
 import polars as pl
 
 from prefdata.inference.loop import Inference
+from prefdata.messages.completion import Completion
 from prefdata.parts import Part, PartConfig
 from prefdata.records.figure import Figure
 
@@ -40,11 +41,14 @@ class FilterConfig(PartConfig):
 class Texts:
     """The prompts and responses of a bucket.
 
-    `prompts`: prompt_id, messages, tools. `responses`: see `Context.read_responses`.
+    `prompts`: prompt_id, messages, tools. `responses`: see `Context.read_responses`. `ches`: the
+    bucket's `Ches` rows, for a filter that takes them (`Filter.takes_ches`); None: it asks its
+    model itself.
     """
 
     prompts: pl.DataFrame
     responses: pl.DataFrame
+    ches: pl.DataFrame | None = None
 
 
 class Filter(Part):
@@ -56,6 +60,11 @@ class Filter(Part):
     """Reasons that concern the prompt: pairs of other responses to it would be dropped as well."""
     needs_judgments: ClassVar[bool] = False
     """Whether it goes by the judgments of each pair."""
+
+    def takes_ches(self, model: str, completion: Completion) -> bool:
+        """Whether it goes by the CHES that this model has of this part of the responses, so that it
+        asks no model where the stage ches has measured it."""
+        return False
 
     def policies(self) -> Sequence[str]:
         """The policies that its settings name."""

@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 from pydantic import Field, model_validator
 
-from prefdata.ches.measure import measure_pairs
+from prefdata.ches.measure import COLUMNS, measure_pairs
 from prefdata.ches.which import WHICH_MEASURE
 from prefdata.engines.base import Requirement
 from prefdata.filters.base import FilterConfig, SummaryFilter, Texts
 from prefdata.inference.loop import Inference
 from prefdata.messages.completion import COMPLETION_HELP, Completion
 from prefdata.parts.numbers import Count, Quantity, Share
+
+_NOT_MEASURED = "not_measured: the stage ches dropped it; the reason is in data/dropped/ches"
 
 
 class ChesConfig(FilterConfig):
@@ -59,7 +61,12 @@ class Ches(SummaryFilter):
     def requirements(self) -> list[Requirement]:
         return [Requirement.of(self.config.model, "hidden_sums")]
 
+    def takes_ches(self, model: str, completion: Completion) -> bool:
+        return (self.config.model, self.config.completion) == (model, completion)
+
     def measure(self, pairs: pl.DataFrame, texts: Texts, inference: Inference) -> pl.DataFrame:
+        if texts.ches is not None:
+            return _join_measured(pairs, texts.ches)
         ids = pl.concat([pairs["chosen_id"], pairs["rejected_id"]]).unique().sort()
         responses = texts.responses.filter(pl.col("response_id").is_in(ids.implode())).join(
             texts.prompts, on="prompt_id", how="left", maintain_order="left"
@@ -97,3 +104,13 @@ class Ches(SummaryFilter):
             reason=pl.when(pl.col(name) > limit).then(pl.lit(f"high_{name}")),
             detail=pl.format("{} {} above {}", pl.lit(name), name, pl.lit(limit)),
         )
+
+
+def _join_measured(pairs: pl.DataFrame, ches: pl.DataFrame) -> pl.DataFrame:
+    """The pairs with their CHES from the table; those that it lacks are faults."""
+    ids = ["chosen_id", "rejected_id"]
+    columns = ches.select(*ids, *COLUMNS)
+    # As another filter of this kind may have measured before.
+    bare = pairs.drop(COLUMNS, strict=False)
+    joined = bare.join(columns, on=ids, how="left", maintain_order="left")
+    return joined.with_columns(fault=pl.when(pl.col("ches").is_null()).then(pl.lit(_NOT_MEASURED)))

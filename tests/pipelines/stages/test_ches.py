@@ -7,7 +7,9 @@ from pathlib import Path
 import flows
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from prefdata.config import load_params
 from prefdata.errors import ConfigError
 from prefdata.pipelines.run import check_params
 
@@ -22,9 +24,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stats = flows.run(params, *"ingest generate judge consensus ches pair augment filter".split())
     responses = flows.read(folder, "responses")
     assert 0 < stats["ches"].usage["hidden_sums policy"].requests <= responses.height
-    # The filter asks nothing that the stage did.
-    usage = stats["filter"].usage["hidden_sums policy"]
-    assert usage.cached == usage.requests > 0
+    # The filter takes what the stage has measured.
+    assert not stats["filter"].usage
     return folder
 
 
@@ -43,10 +44,16 @@ def test_every_ordered_pair_of_a_prompt_is_measured_by_one_call_per_response(
 
 
 def test_the_filter_measures_as_the_stage_does(measured: Path) -> None:
+    """With the table, and without the stage, where it asks the model itself."""
     filtered = flows.read(measured, "filtered").select(*KEYS, "ches")
     joined = filtered.join(flows.read(measured, "ches").rename({"ches": "wanted"}), on=KEYS)
     assert joined.height == filtered.height > 0
-    assert (joined["ches"] - joined["wanted"]).abs().max() < 1e-9
+    assert (joined["ches"] == joined["wanted"]).all()
+    alone = load_params(measured / "params.yaml").model_copy(update={"ches": None})
+    usage = flows.run(alone, "filter")["filter"].usage["hidden_sums policy"]
+    assert usage.cached == usage.requests > 0
+    again = flows.read(measured, "filtered").select(*KEYS, "ches")
+    assert_frame_equal(again, filtered, check_exact=True)
 
 
 def test_pairs_are_chosen_by_their_ches(measured: Path) -> None:
