@@ -119,6 +119,17 @@ def check_chain(stage: Stage, context: Context, stages: Sequence[Stage]) -> None
     )
 
 
+def fits_params(stage: Stage, context: Context, stages: Sequence[Stage]) -> bool:
+    """Whether the table that the stage writes is there, and what params.yaml makes today, by the
+    tables that are there. `stages` are all, in order."""
+    infos = dict(_read_infos(context, stages))
+    if stage.name not in infos:
+        return False
+    before = {stage.name, *(infos[stage.name].chain or {})}
+    known = [each for each in stages if each.name in before]
+    return stage.name not in _find_unfit(context, context.params, known, infos)
+
+
 def _read_infos(context: Context, stages: Sequence[Stage]) -> Iterator[tuple[str, TableInfo]]:
     """For each stage, the description of the table that it wrote."""
     for stage in stages:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TYPE_CHECKING
 
 from prefdata.accounting.stats import Stats, read_stats, write_stats
 from prefdata.accounting.wanted import WantedPairs
@@ -24,19 +23,14 @@ from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.execute import check_runner, execute
 from prefdata.pipelines.beam.runtimes import open_runtime
 from prefdata.pipelines.beam.signals import end_orphans, stop_workers
-from prefdata.pipelines.chain import check_chain, make_chain
+from prefdata.pipelines.chain import check_chain, fits_params, make_chain
 from prefdata.pipelines.stages.base import Context, Stage
 from prefdata.pipelines.stages.filter import FilterDryRun
-from prefdata.pipelines.stages.ingest import check_bucket_count
 from prefdata.pipelines.stages.registry import STAGES, TOP_UP, find_stage
 from prefdata.pipelines.stages.top_up import plan_samples, remove_plan
 from prefdata.reports.faults import check_faults
+from prefdata.text.similar_names import suggest_name
 
-if TYPE_CHECKING:
-    from prefdata.pipelines.beam.graphs import JobsReport
-
-GRAPH_BUCKETS = 16
-"""The number of buckets of a graph that is only shown, where params.yaml says auto."""
 FIRST_AGAIN, LAST_AGAIN = "generate", "filter"
 """The first and the last stage of a further round."""
 
@@ -49,7 +43,7 @@ class Run:
         context: The context of its stages.
         seconds: Seconds by stage, of all rounds.
         usage: Model calls by stage, of all rounds.
-        models: The fingerprint of each model, once all stages have run.
+        models: The fingerprint of each model that the stages ask, once all have run.
     """
 
     context: Context
@@ -113,8 +107,9 @@ class Run:
         for number, stage in enumerate(before, 1):
             self.run_counted(stage, number, len(stages))
         names = [stage.name for stage in stages]
-        again = stages[names.index(FIRST_AGAIN) : names.index(LAST_AGAIN) + 1]
-        for number in count(1) if self.context.params.generate.wants_pairs() else ():
+        draws = FIRST_AGAIN in names and self.context.params.generate.wants_pairs()
+        again = stages[names.index(FIRST_AGAIN) : names.index(LAST_AGAIN) + 1] if draws else ()
+        for number in count(1) if draws else ():
             planned = self.top_up()
             self.progress.note(f"round {number}: {planned.describe()}")
             if not planned.topped_up:
@@ -122,8 +117,9 @@ class Run:
             for stage in again:
                 self.run_counted(stage, names.index(stage.name) + 1, len(stages))
         self.run_counted(last, len(stages), len(stages))
-        engines = self.context.runtime.engines
-        self.models = {name: engine.fingerprint for name, engine in engines.items()}
+        engines, params = self.context.runtime.engines, self.context.params
+        used = sorted({name for stage in stages for name in stage.list_models(params)})
+        self.models = {name: engines[name].fingerprint for name in used}
 
     def top_up(self) -> WantedPairs:
         """Count each prompt's pairs, and plan its next samples."""
@@ -138,6 +134,7 @@ def run_flow(
     progress: Progress | None = None,
     *,
     export: bool = True,
+    start: str | None = None,
 ) -> Run:
     """Run all stages that params.yaml wants, in order.
 
@@ -146,19 +143,42 @@ def run_flow(
         beam_arguments: Options for Beam, such as --runner=SparkRunner.
         progress: Receives the progress of the run.
         export: Whether to publish a dataset; false: the tables alone, and they may be empty.
+        start: The first stage to run. The tables of the earlier ones are taken as they are, if they
+            are those that params.yaml makes; their models and sources need not be here.
 
     Raises:
         ConfigError: The settings can't work; raised before any work.
         FolderInUse: Another run works in the data folder.
         TooManyFaulty: A stage exceeded its limit of faults; the run stops after it.
         NoPairs: No pair is left to export.
+        TableError: The tables before `start` are missing, or not those that params.yaml makes.
         KeyboardInterrupt: The run was asked to stop; finished model calls are in the memo.
     """
     wanted = [stage for stage in STAGES if stage.is_wanted(params)]
-    stages = wanted if export else wanted[:-1]
-    with _open_run("run", stages, params, beam_arguments, progress) as run:
+    given = _list_given(params, wanted, start) if start else []
+    stages = [stage for stage in (wanted if export else wanted[:-1]) if stage not in given]
+    with _open_run("run", stages, params, beam_arguments, progress, given) as run:
+        if given:
+            run.check_tables(stages[0], force=False)
         run.run_all(stages)
     return run
+
+
+def _list_given(params: Params, wanted: Sequence[Stage], start: str) -> list[Stage]:
+    """The stages whose tables are taken as they are in a run that begins at `start`: the earlier
+    ones, and later ones that read nothing else and are what params.yaml makes, such as ches."""
+    names = [stage.name for stage in wanted]
+    if start not in names:
+        raise ConfigError(
+            f"--from {start}: no stage of this flow{suggest_name(start, names)}",
+            f"Name one of {', '.join(names)}.",
+        )
+    before, later = wanted[: names.index(start)], wanted[names.index(start) + 1 :]
+    tables = {stage.table for stage in before}
+    with open_runtime(params) as run:
+        context = Context(params, "", run)
+        apart = [s for s in later if s.table and tables.issuperset(s.reads(params))]
+        return [*before, *(s for s in apart if fits_params(s, context, STAGES))]
 
 
 def run_stage(
@@ -204,37 +224,6 @@ def dry_run_filters(
         return run.run_stage(stage)
 
 
-def build_jobs(params: Params, beam_arguments: Sequence[str] = ()) -> JobsReport:
-    """Build the jobs of all stages for the runner that the options name, and submit none.
-
-    Neither models, sources nor tables are looked at, so it needs neither network nor credentials.
-
-    Raises:
-        ConfigError: An option that the runner needs is missing, or wrong.
-    """
-    from prefdata.pipelines.beam.graphs import JobsReport, build_job
-
-    options = check_runner(params, beam_arguments, submit=False)
-    check_bucket_count(params)
-    buckets = GRAPH_BUCKETS if params.buckets == "auto" else params.buckets
-    with open_runtime(params) as run:
-        context = Context(params, "", run, buckets, tuple(beam_arguments))
-        jobs = [
-            build_job(stage, replace(context, stage=stage.name), options)
-            for stage in STAGES
-            if stage.is_wanted(params)
-        ]
-    given = [option for option in beam_arguments if not option.startswith("--runner")]
-    return JobsReport(
-        runner=str(options.get_all_options()["runner"]).rpartition(".")[2],
-        options=given,
-        data=params.data,
-        memo=params.memo,
-        buckets=buckets,
-        jobs=jobs,
-    )
-
-
 def check_params(params: Params, names: Sequence[str]) -> None:
     """Check settings, models and files of all stages before any work; the sources only if ingest is
     among `names`. Raises ConfigError."""
@@ -242,14 +231,16 @@ def check_params(params: Params, names: Sequence[str]) -> None:
         check_stages(Context(params, "", run), [find_stage(name) for name in names])
 
 
-def check_stages(context: Context, stages: Sequence[Stage]) -> None:
+def check_stages(context: Context, stages: Sequence[Stage], given: Sequence[Stage] = ()) -> None:
     """Check the stages, and also the settings of those that don't run now: a mistake in the last
     stage should be reported before the first one runs for hours. Sources are checked only if
-    ingest is among the stages, and keys of models only if one of the stages asks them."""
+    ingest is among the stages, and keys of models only if one of the stages asks them. `given` are
+    the stages whose tables are taken as they are, which are not checked."""
     check_runner(context.params, context.beam_arguments)
     check_contradictions(context.params)
     names = [stage.name for stage in stages]
-    others = [s for s in STAGES if s.is_wanted(context.params) and s.name not in names]
+    wanted = [s for s in STAGES if s.is_wanted(context.params)]
+    others = [s for s in wanted if s.name not in names and s not in given]
     for stage in (*stages, *others):
         if stage.name == "ingest" and stage.name not in names:
             continue
@@ -271,11 +262,12 @@ def _open_run(
     params: Params,
     beam_arguments: Sequence[str],
     progress: Progress | None,
+    given: Sequence[Stage] = (),
 ) -> Iterator[Run]:
     """Check the stages, then hold the data folder until they have run."""
     with open_runtime(params, progress) as run:
         context = Context(params, "", run, beam_arguments=tuple(beam_arguments))
-        check_stages(context, stages)
+        check_stages(context, stages, given)
 
         def stop() -> None:
             context.runtime.stopping.set()

@@ -9,6 +9,7 @@ import typer
 
 from prefdata.cli.ches import command as ches
 from prefdata.cli.command import Force, Given, Run, add_command, import_beam
+from prefdata.errors import ConfigError
 from prefdata.reports.progress import open_progress
 from prefdata.text.controls import escape_controls
 
@@ -36,6 +37,7 @@ prefdata run --params recipes/demo.yaml --set generate.n=8 --set data=/tmp/more
 prefdata run --json | tail -n 1
 prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
 prefdata run --dry-run --json
+prefdata run --from consensus --set 'pair.strategy={kind: max_min}'
 """
 _STAGE_EXAMPLES = {
     "reward-head": "prefdata reward-head --set reward_head.out=data/head",
@@ -98,18 +100,31 @@ def run_all(
             "submitted. It needs neither network nor credentials, and asks no model.",
         ),
     ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="STAGE",
+            help="Begin at this stage. The tables of the earlier ones are taken as they are, such "
+            "as those of a record from the hub; their models and sources need not be here.",
+        ),
+    ] = None,
 ) -> None:
     """`prefdata run`."""
     params = given.load_params()
     import_beam()
-    from prefdata.pipelines.run import build_jobs, run_flow
-
     if dry_run:
+        if start:
+            raise ConfigError("--dry-run shows the jobs of all stages", "Leave --from out.")
+        from prefdata.pipelines.jobs import build_jobs
+
         given.print_report(build_jobs(params, given.beam_arguments))
         return
 
+    from prefdata.pipelines.run import run_flow
+
     with open_progress(given.quiet) as progress:
-        run = run_flow(params, given.beam_arguments, progress)
+        run = run_flow(params, given.beam_arguments, progress, start=start)
     print_funnel(given, params, run.seconds)
     if not given.json:
         same = shlex.join(given.list_options())

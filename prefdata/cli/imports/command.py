@@ -17,7 +17,10 @@ prefdata import trees.jsonl.gz
 prefdata import nvidia/HelpSteer3 --subset preference --split train --out data
 prefdata import battles.parquet --params relabel.yaml --json
 prefdata import answers.jsonl --kind mapping --settings mapping.yaml --out data
+prefdata import hub:org/name@sharp-moss-cove --out data --params params.yaml
 """
+HUB = "hub:"
+"""Before the id of a dataset whose record is brought, as `prefdata publish --record` made it."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -36,7 +39,13 @@ def add_commands(app: typer.Typer) -> None:
 
 def import_dataset(
     given: Given,
-    dataset: Annotated[str, typer.Argument(help="A file, a folder of data files, or a hub id.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="A file, a folder of data files, or a hub id; hub:ID with its whole "
+            "record, as `prefdata publish --record` made it."
+        ),
+    ],
     kind: Annotated[
         str | None,
         typer.Option(help="The kind of source that reads it; default: by its columns."),
@@ -45,7 +54,8 @@ def import_dataset(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Write data/prompts and data/dropped of a flow here; default: read and count.",
+            help="Write data/prompts and data/dropped of a flow here, of a record all tables; "
+            "default: read and count.",
         ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="The split of a folder or hub dataset.")] = None,
@@ -64,7 +74,8 @@ def import_dataset(
         typer.Option(
             "--params",
             metavar="FILE",
-            help="Write a params file that relabels the dataset: its labels beside a judge model.",
+            help="Write a params file that relabels the dataset: its labels beside a judge model; "
+            "of a record, its own.",
         ),
     ] = None,
     max_faulty_fraction: Annotated[
@@ -72,6 +83,20 @@ def import_dataset(
     ] = 0.01,
 ) -> None:
     """`prefdata import`."""
+    if starter and os.path.exists(starter):
+        raise ConfigError(f"--params {starter}: it exists", "Name another file, or remove it.")
+    if dataset.startswith(HUB):
+        others = {"--kind": kind, "--split": split, "--subset": subset, "--limit": limit}
+        refused = [name for name, value in {**others, "--settings": settings}.items() if value]
+        if refused:
+            raise ConfigError(
+                f"{dataset}: a record takes no {', '.join(refused)}",
+                f"Leave it out; without {HUB} the dataset is read as rows.",
+            )
+        from prefdata.cli.imports.hub import import_record
+
+        import_record(given, dataset.removeprefix(HUB), out, starter, revision)
+        return
     import_beam()
     from prefdata.cli.imports.report import report_import, write_starter
     from prefdata.config.params import IngestParams
@@ -79,8 +104,6 @@ def import_dataset(
     from prefdata.pipelines.run import run_stage
     from prefdata.sources.detect import open_dataset_source
 
-    if starter and os.path.exists(starter):
-        raise ConfigError(f"--params {starter}: it exists", "Name another file, or remove it.")
     named = {"split": split, "subset": subset, "revision": revision, "limit": limit}
     chosen: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if settings:

@@ -54,10 +54,10 @@ class Pushed:
     tags: list[str]
 
 
-def check_repo(repo: str) -> None:
-    """Raise ConfigError where this can't be the name of a repository."""
+def check_repo(repo: str, option: str = "--repo ") -> None:
+    """Raise ConfigError where this can't be the name of a repository; `option` introduced it."""
     if not _REPO.fullmatch(repo):
-        raise ConfigError(f"--repo {repo}: no name of a repository", "Name one as OWNER/NAME.")
+        raise ConfigError(f"{option}{repo}: no name of a repository", "Name one as OWNER/NAME.")
 
 
 def push(

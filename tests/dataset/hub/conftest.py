@@ -8,7 +8,7 @@ from pathlib import Path
 import flows
 import huggingface_hub.constants
 import pytest
-from dataset.hub.server import WRITER, Hub, serve
+from dataset.hub.server import WRITER, Hub, read_planned, serve
 
 from prefdata.dataset.hub.plan import Plan, plan_publication
 
@@ -36,6 +36,23 @@ def plan(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     scratch = tmp_path_factory.mktemp("plan")
     version = str(flows.find_version(run_folder))
     return plan_publication(version, "org/name", scratch, url="a/place")
+
+
+@pytest.fixture(scope="session")
+def whole_plan(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """The same with the record."""
+    scratch, data = tmp_path_factory.mktemp("whole"), str(run_folder / "data")
+    version = str(flows.find_version(run_folder))
+    return plan_publication(version, "org/name", scratch, url="a/place", data=data)
+
+
+@pytest.fixture
+def published(hub: Hub, whole_plan: Plan) -> Plan:
+    """The run on the hub, with its record."""
+    contents = {file.entry.path: read_planned(file) for file in whole_plan.files}
+    repo = hub.make(whole_plan.repo, **contents)
+    repo.tags[whole_plan.tag] = repo.commits[-1][0]
+    return whole_plan
 
 
 @pytest.fixture

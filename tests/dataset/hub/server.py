@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
+
+from prefdata.dataset.hub.plan import PlannedFile
 
 WRITER, READER = "hf_writer", "hf_reader"
 """The tokens that it knows."""
@@ -70,6 +73,12 @@ class Hub:
         found = self.repos[f"dataset {name}"].resolve(revision)
         assert found
         return found[1]
+
+
+def read_planned(file: PlannedFile) -> bytes:
+    """What is in a file of a plan."""
+    source = file.source
+    return Path(source).read_bytes() if isinstance(source, str) else source
 
 
 def is_large(path: str) -> bool:
