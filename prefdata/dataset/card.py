@@ -48,7 +48,7 @@ class Published:
         tag: The tag of this version.
         configs: What `load_dataset` reads there by its name: exports first, then the tables of the
             record.
-        tables: The tables of the record, each with its number of rows; none: no record.
+        tables: The number of rows of each configuration of the record; none: no record.
         figures: (path, what it shows) of the pictures.
         warnings: What to look at before it is used; of licences and personal data.
     """

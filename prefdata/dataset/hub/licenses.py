@@ -95,30 +95,34 @@ def list_licensed(manifest: Manifest, read_cards: bool) -> list[Licensed]:
 
 
 def check_licenses(stated: str, licensed: Sequence[Licensed]) -> Iterator[str]:
-    """What to look at before the dataset is handed on, one sentence each.
+    """What whoever uses the dataset should look at, one sentence each.
 
     Args:
         stated: The licence that the dataset is given.
         licensed: What it was made of.
     """
     own = _find_license(stated)
+    for each in licensed:
+        if each.terms:
+            yield (
+                f"{each.what}: {each.terms.name} {each.terms.training}: check its terms "
+                f"({each.terms.source})"
+            )
+        entry = _find_license(each.license) if each.license else None
+        if each.license and entry:
+            yield from _compare(each.what, each.license, entry, stated, own)
+
+
+def list_unstated(stated: str, licensed: Sequence[Licensed]) -> Iterator[str]:
+    """What its maker has not said of licences, and the settings that say it."""
     if stated == UNSTATED:
         yield (
             "no licence is stated (it is `other`): set export.license, such as cc-by-4.0, as the "
             "licences of its sources and models allow"
         )
     for each in licensed:
-        if each.terms:
-            yield f"{each.what}: {each.terms.name} {each.terms.training}: check its terms " + (
-                f"({each.terms.source})"
-            )
-        if each.license is None:
-            if not each.terms:
-                yield f"{each.what}: its licence is not known here: set {each.setting}"
-            continue
-        entry = _find_license(each.license)
-        if entry:
-            yield from _compare(each.what, each.license, entry, stated, own)
+        if each.license is None and not each.terms:
+            yield f"{each.what}: its licence is not known here: set {each.setting}"
 
 
 def _compare(

@@ -13,7 +13,12 @@ from prefdata import __version__
 from prefdata.dataset.card import Published, list_patterns, render_card
 from prefdata.dataset.hub import record as records
 from prefdata.dataset.hub.as_parquet import convert_jsonl, name_parquet
-from prefdata.dataset.hub.licenses import UNSTATED, check_licenses, list_licensed
+from prefdata.dataset.hub.licenses import (
+    UNSTATED,
+    check_licenses,
+    list_licensed,
+    list_unstated,
+)
 from prefdata.dataset.hub.publication import FIGURES, FOLDERS, PUBLICATION, Publication
 from prefdata.dataset.hub.record import RecordTable
 from prefdata.dataset.manifest import (
@@ -116,8 +121,9 @@ def plan_publication(
     files += [PlannedFile(describe_file(p, each.content), each.content) for p, each in paths]
     settings: Any = manifest.settings
     license = str(settings.get("export", {}).get("license", UNSTATED))
+    licensed = list_licensed(manifest, read_cards=True)
     warnings = [
-        *check_licenses(license, list_licensed(manifest, read_cards=True)),
+        *check_licenses(license, licensed),
         *_describe_personal(manifest, tables),
         *(f"load_dataset does not read {name}: {why}" for name, why in unloaded.items()),
     ]
@@ -126,7 +132,7 @@ def plan_publication(
         url=url,
         tag=_name_version(folder, manifest),
         configs=configs,
-        tables={each.name: each.info.rows for each in tables},
+        tables=_count_rows(tables),
         figures=[(path, each.caption) for path, each in paths],
         warnings=warnings,
     )
@@ -137,12 +143,21 @@ def plan_publication(
         content_version=manifest.content_version,
         version=published.tag,
         prefdata_version=__version__,
-        tables=dict(published.tables),
+        tables={each.name: each.info.rows for each in tables},
         files=sorted((file.entry for file in files), key=lambda entry: entry.path),
     )
     content = publication.encode()
     files.append(PlannedFile(describe_file(PUBLICATION, content), content))
-    return Plan(repo, publication, files, configs, unloaded, warnings)
+    hints = [*warnings, *list_unstated(license, licensed)]
+    return Plan(repo, publication, files, configs, unloaded, hints)
+
+
+def _count_rows(tables: Sequence[RecordTable]) -> dict[str, int]:
+    """The rows of the record by configuration: what all stages dropped is one."""
+    rows: Counter[str] = Counter()
+    for each in tables:
+        rows[each.name.partition("/")[0]] += each.info.rows
+    return dict(rows)
 
 
 def _list_version(folder: str, manifest: Manifest) -> Iterator[PlannedFile]:

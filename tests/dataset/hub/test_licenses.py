@@ -10,7 +10,12 @@ from dataset.published import describe_version
 
 from prefdata.config.params import IngestParams
 from prefdata.dataset.card import render_card
-from prefdata.dataset.hub.licenses import Licensed, check_licenses, list_licensed
+from prefdata.dataset.hub.licenses import (
+    Licensed,
+    check_licenses,
+    list_licensed,
+    list_unstated,
+)
 from prefdata.dataset.limits import list_limits
 from prefdata.dataset.manifest import Manifest
 from prefdata.parts.inputs import describe_settings
@@ -49,13 +54,15 @@ def test_a_licence_is_held_against_the_datasets(
     stated: str, model: str, license: str | None, expected: str
 ) -> None:
     manifest = describe({"m": {"model": model, "license": license}}, {"license": "cc0-1.0"})
-    found = list(check_licenses(stated, list_licensed(manifest, read_cards=False)))
+    licensed = list_licensed(manifest, read_cards=False)
+    found = [*check_licenses(stated, licensed), *list_unstated(stated, licensed)]
     several = license == "cc-by-nc-sa-4.0"
     assert len(found) == (0 if not expected else 2 if several else 1)
     assert expected in " ".join(found)
-    # They are hints, and the card has them.
+    # They are hints, and the card has those that concern its readers.
     card = render_card(manifest, stated, {})
-    assert ("no legal advice" in card) == bool(found)
+    assert ("no legal advice" in card) == bool(list(check_licenses(stated, licensed)))
+    assert "models.m.license" not in card
 
 
 def test_a_models_folder_says_its_licence(tmp_path: Path) -> None:

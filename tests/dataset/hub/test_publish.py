@@ -150,6 +150,8 @@ def test_a_dry_run_says_what_would_be_pushed_and_needs_no_network(
     assert [each["config_name"] for each in front["configs"]] == list(planned["configs"])
     for warning in planned["warnings"]:
         assert warning.split(":")[0] in card
+    assert "| `dropped` | " in card
+    assert "no rows" not in card
     assert "![" in card
     assert f"prefdata import hub:{NAME}" in card
     assert f"tag: `{planned['tags'][0]}`" in card
