@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
@@ -145,15 +145,16 @@ def show_files(quiet: bool, command: str) -> Iterator[Callable[[int, int], None]
     """
     from prefdata.inference.usage import Usage
 
-    with open_progress(quiet) as progress:
-        begun, shown = False, 0
+    with ExitStack() as opened:
+        progress: Progress | None = None
+        shown = 0
 
         def advance(done: int, total: int) -> None:
-            nonlocal begun, shown
+            nonlocal progress, shown
             if total < FEW_FILES:
                 return
-            if not begun:
-                begun = True
+            if progress is None:
+                progress = opened.enter_context(open_progress(quiet))
                 progress.start_stage(command, 1, 1)
                 progress.start_bucket(command, "files", 1)
                 progress.start_call(command, "files", total, 0)

@@ -13,7 +13,14 @@ from prefdata.inference.runtime import Runtime
 from prefdata.inference.usage import Usage
 from prefdata.reports.bars import BarProgress
 from prefdata.reports.lines import LineProgress
-from prefdata.reports.progress import CallTally, Tallies, format_seconds, open_progress
+from prefdata.reports.progress import (
+    FEW_FILES,
+    CallTally,
+    Tallies,
+    format_seconds,
+    open_progress,
+    show_files,
+)
 
 CALL = "generate policy"
 
@@ -176,3 +183,16 @@ def test_the_stream_decides() -> None:
         with open_progress(quiet=True, stream=stream) as progress:
             run_buckets(progress)
         assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("files", "lines"), [(FEW_FILES - 1, 0), (FEW_FILES, 1)])
+def test_files_are_counted_where_there_are_many(
+    files: int, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with show_files(False, "diff") as advance:
+        for done in range(1, files + 1):
+            advance(done, files)
+    assert capsys.readouterr().err.splitlines() == ["diff (1/1) …"] * lines
+    with show_files(True, "diff") as advance:
+        advance(files, files)
+    assert capsys.readouterr().err == ""

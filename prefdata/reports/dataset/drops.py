@@ -58,7 +58,10 @@ def _compare_reasons(
 
 
 def tabulate_drops(drops: Sequence[DropChange]) -> Grid:
-    """The counts, and how they changed."""
+    """The counts, and how they changed. Those of the only source or split are those of all."""
+    for by in ("source", "split"):
+        if len({getattr(each, by) for each in drops} - {None}) == 1:
+            drops = [each for each in drops if getattr(each, by) is None]
     rows = [
         (
             each.where,

@@ -19,7 +19,7 @@ from prefdata.dataset.difference.pairs import KINDS, MOST_NAMED
 from prefdata.dataset.manifest import Manifest, read_manifest
 from prefdata.errors import ConfigError, TableError
 from prefdata.reports.dataset.diff import Difference, report_difference
-from prefdata.reports.dataset.drops import compare_drops
+from prefdata.reports.dataset.drops import compare_drops, tabulate_drops
 
 COUNT = 20
 AT = pl.int_range(pl.len())
@@ -207,6 +207,9 @@ def test_drops_are_compared_by_reason_source_and_split(tmp_path: Path) -> None:
         (None, "train", 5, 3),
     ]
     assert {(d.where, d.reason) for d in found} == {("pair", "below_margin")}
+    assert [row[2] for row in tabulate_drops(found).rows] == ["all", "book", "web", "test", "train"]
+    same = list(compare_drops(drop(5, 1, "web"), drop(3, 2, "web")))
+    assert [row[2] for row in tabulate_drops(same).rows] == ["all", "test", "train"]
     # The manifests that `publish` writes, as early ones, do not say of which split.
     (total,) = compare_drops(manifest, drop(5, 1, "web"))
     assert (total.source, total.split, total.a, total.b) == (None, None, 2, 6)
