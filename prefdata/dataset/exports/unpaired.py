@@ -21,6 +21,7 @@ from prefdata.dataset.exports.plain import (
 from prefdata.dataset.exports.tool_turns import ToolForm, identify_calls, list_tool_structure
 from prefdata.dataset.exports.trl_kto import count_votes
 from prefdata.messages.inline import put_inline
+from prefdata.records.base import Record, polars_schema
 
 _IDS = ("prompt_id", "response_id")
 
@@ -50,7 +51,7 @@ class UnpairedPlain(Export):
 
     @abstractmethod
     def make_rows(self, responses: pl.DataFrame) -> pl.DataFrame:
-        """One row a response.
+        """One row a response, with the columns of `structured`, where there is one.
 
         Args:
             responses: prompt_id, response_id, split, tools, `conversation` (the prompt's turns and
@@ -68,23 +69,28 @@ class UnpairedPlain(Export):
             turn = pl.struct(pl.lit("assistant").alias("role"), pl.col("text").alias("content"))
             return pl.concat_list(list_turns(), pl.concat_list(turn))
 
-        return self._format(bucket, join_turns)
+        return self._format(bucket, self.record, join_turns)
 
     def format_structured(self, bucket: ExportBucket) -> Formatted:
-        form = self.tool_form
+        form, record = self.tool_form, self.structured
         assert form is not None
+        assert record is not None
 
         def join_turns(responses: pl.DataFrame) -> pl.Expr:
             prompts = form.write_conversations(responses["messages"])
             turns = form.write_responses(responses, "text", "tool_calls")
             return pl.concat_list(pl.lit(prompts), pl.lit(turns))
 
-        return self._format(bucket, join_turns)
+        return self._format(bucket, record, join_turns)
 
     def _format(
-        self, bucket: ExportBucket, join_turns: Callable[[pl.DataFrame], pl.Expr]
+        self,
+        bucket: ExportBucket,
+        record: type[Record],
+        join_turns: Callable[[pl.DataFrame], pl.Expr],
     ) -> Formatted:
-        """The rows, with the prompt's and the response's turns as `join_turns` makes them."""
+        """The rows of this record, with the prompt's and the response's turns as `join_turns` makes
+        them."""
         stacked = stack_sides(bucket.pairs)
         given = count_votes(stacked)
         responses, dropped = self._sort_out(given)
@@ -99,7 +105,8 @@ class UnpairedPlain(Export):
             desired=pl.col("up") > 0,
         )
         carried = stacked.join(rows, on=_IDS, how="semi")["pair_id"].unique()
-        return Formatted(self.make_rows(rows), dropped, units_in=given.height, pair_ids=carried)
+        made = self.make_rows(rows).select(*polars_schema(record).names(), "split")
+        return Formatted(made, dropped, units_in=given.height, pair_ids=carried)
 
     def _sort_out(self, responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(the responses that the form can hold, `Formatted.dropped` of the others)."""

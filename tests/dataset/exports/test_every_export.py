@@ -60,6 +60,16 @@ def test_what_goes_in_comes_out_or_is_dropped_with_its_reason(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_rows_have_the_columns_of_their_record(kind: str) -> None:
+    export = make_export(kind)
+    plain = export.format_rows(make_bucket("plain", "system")).rows
+    assert {*plain.columns} == {*export.record.model_fields, "split"}
+    if export.structured is not None:
+        rows = export.format_structured(make_bucket()).rows
+        assert {*rows.columns} == {*export.structured.model_fields, "split"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_rows_depend_on_the_pairs_alone(kind: str) -> None:
     """Neither on their order nor on how they are cut into buckets; and no pairs are no rows."""
     export = make_export(kind)
