@@ -37,7 +37,7 @@ Examples:
 
 Exit codes: 0 done; 1 stopped, what was finished is kept; 2 wrong configuration or command; \
 3 the stage is done, but more of its records were faulty than max_faulty_fraction allows, and \
-`run` stops there, or what was verified is unsound; 130 interrupted (143 by SIGTERM).
+`run` stops there, or what was verified or checked is unsound; 130 interrupted (143 by SIGTERM).
 """
 
 

@@ -11,7 +11,7 @@ MEANINGS = {
     2: "wrong configuration or command; no work was started",
     3: "the tables were written, but more records of a stage were faulty than its "
     "`max_faulty_fraction` allows, where `run` stops, or the flow came to no pair, and there is no "
-    "dataset, or what was verified is unsound",
+    "dataset, or what was verified or checked is unsound",
     130: "interrupted by Ctrl-C; the same command continues",
     143: "interrupted by SIGTERM; the same command continues",
 }
