@@ -133,7 +133,7 @@ def _explain_errors(repo: str) -> Iterator[None]:
     except (HTTPError, ConnectionError, TimeoutError) as error:
         raise HubError(
             f"{repo}: the hub can't be reached: {str(error) or type(error).__name__}",
-            "Check the network, then run again: what was uploaded is kept.",
+            "Check the network, then run again: what was transferred is kept.",
         ) from error
 
 
@@ -150,7 +150,7 @@ def _explain(repo: str, error: HfHubHTTPError) -> ConfigError | HubError:
     if code == TOO_MANY:
         return HubError(
             f"{repo}: the hub's rate limit is reached, and stays so{said}",
-            "Run again later: what was uploaded is kept.",
+            "Run again later: what was transferred is kept.",
         )
     if code in (409, 412):
         return HubError(
@@ -158,5 +158,5 @@ def _explain(repo: str, error: HfHubHTTPError) -> ConfigError | HubError:
         )
     return HubError(
         f"{repo}: the hub refuses, or fails (HTTP {code}){said}",
-        "Run again: what was uploaded is kept.",
+        "Run again: what was transferred is kept.",
     )
