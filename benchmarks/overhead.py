@@ -2,11 +2,20 @@
 
 N prompts x 4 responses of about 1 KB, a pairwise judge over all 6 comparisons in both orders (12
 calls a prompt), best-worst pairs, the memo on, Parquet out: ingest, generate, judge, consensus,
-pair, augment, filter and export as `prefdata run` runs them. Start-up is counted in. Memory is the
-peak resident size of the run's own process.
+pair, augment, filter and export as `prefdata run` runs them. The engine is one that every worker
+has for itself: what is measured is prefdata beside a model, not the way to one.
 
     python benchmarks/overhead.py            20,000 and 200,000 prompts
     python benchmarks/overhead.py --quick    2,000 and 20,000 prompts
+    python benchmarks/overhead.py --prompts 2000000    so many alone
+    python benchmarks/overhead.py --against PYTHON     and distilabel, which PYTHON has
+
+Figures: `prompts_per_s` with start-up, `prompts_per_s_beyond` without it (by what the small run
+takes); `scaling`, how many times longer one core takes than all; `cpu_ratio`, the processor time of
+all cores in times that of one; `startup_s`, a run of 100 prompts, and `stage_s`, one stage of it
+alone; `multi_processing_s` and `portable_s`, what a stage takes longer by worker processes and by
+Beam's portable runner; `peak_mib`, of the command and of its largest worker; `written_bytes`, by
+table and prompt, and `shuffled_bytes`, a prompt.
 """
 
 from __future__ import annotations
@@ -15,14 +24,21 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 from machine import report
 
+_PREFDATA = (sys.executable, "-m", "prefdata.cli.app")
 PARAMS = """
 data: {folder}/data
 memo: {folder}/data/memo
@@ -47,49 +63,209 @@ def write_prompts(path: Path, count: int) -> None:
             file.write(json.dumps({"prompt": text}) + "\n")
 
 
-def run(count: int, more: list[str]) -> dict[str, float]:
-    """Seconds, peak memory and seconds per stage of one run in a process of its own."""
+@dataclass
+class Figures:
+    """What a run took: seconds on the clock and of processor time, peak memory of the command and
+    of its largest worker in MiB, seconds by stage, and bytes written by table."""
+
+    seconds: float
+    cpu: float
+    mib: float
+    worker_mib: float
+    stages: dict[str, float]
+    written: dict[str, int]
+
+
+def run(count: int, *more: str, cores: int = 0) -> Figures:
+    """A run in a process of its own, on this many cores; 0: all."""
     with tempfile.TemporaryDirectory() as folder:
-        write_prompts(Path(folder, "prompts.jsonl"), count)
-        params = Path(folder, "params.yaml")
-        params.write_text(PARAMS.format(folder=folder))
-        command = [sys.executable, "-m", "prefdata.cli.app", "run", "--params", str(params)]
-        started = time.monotonic()
-        process = subprocess.Popen(
-            [*command, "--json", "--quiet", *more], stdout=subprocess.PIPE, text=True
-        )
-        output = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - started
-        if status:
-            raise SystemExit(f"the run of {count} prompts failed with status {status}")
-        summary = json.loads(output)
-    pairs = summary["stages"]["export"]["out"]
-    if pairs < 0.99 * count:
-        raise SystemExit(f"only {pairs} pairs came out of {count} prompts")
-    figures = {"seconds": seconds, "mib": usage.ru_maxrss / 1024}
-    print(f"{count} prompts: {seconds:.1f} s, {figures['mib']:.0f} MiB, {summary['seconds']}")
+        params = write_inputs(Path(folder), count)
+        return time_run(params, "run", *more, cores=cores)
+
+
+def write_inputs(folder: Path, count: int) -> Path:
+    """The prompts and params.yaml."""
+    write_prompts(folder / "prompts.jsonl", count)
+    params = folder / "params.yaml"
+    params.write_text(PARAMS.format(folder=folder))
+    return params
+
+
+def time_run(params: Path, *command: str, cores: int = 0) -> Figures:
+    """Run a command of prefdata that prints the summary of a run."""
+    allowed = sorted(os.sched_getaffinity(0))[: cores or None]
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [*_PREFDATA, *command, "--params", str(params), "--json", "--quiet"],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+    )
+    watched = Watched(process.pid)
+    output = process.stdout.read() if process.stdout else ""
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    watched.ended.set()
+    if status:
+        raise SystemExit(f"prefdata {' '.join(command)} failed with status {status}")
+    tables = [path for path in params.parent.joinpath("data").iterdir() if path.is_dir()]
+    return Figures(
+        seconds,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / 1024,
+        watched.worker_mib,
+        json.loads(output)["seconds"],
+        {path.name: sum(f.stat().st_size for f in path.rglob("*.*")) for path in tables},
+    )
+
+
+class Watched(threading.Thread):
+    """The memory of a process's workers: what each has for itself, at its most."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.process, self.ended, self.worker_mib = process, threading.Event(), 0.0
+        self.start()
+
+    def run(self) -> None:
+        with suppress(psutil.Error):
+            while not self.ended.wait(0.2):
+                for worker in psutil.Process(self.process).children(recursive=True):
+                    with suppress(psutil.Error):
+                        self.worker_mib = max(self.worker_mib, worker.memory_info().rss / 2**20)
+
+
+def measure_start() -> dict[str, float]:
+    """Start-up: of a run of 100 prompts, of one stage, and of a stage on other runners."""
+    portable = ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"]
+    processes = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+    with tempfile.TemporaryDirectory() as folder:
+        params = write_inputs(Path(folder), 100)
+
+        def time_again(*command: str) -> Figures:
+            shutil.rmtree(Path(folder, "data"), ignore_errors=True)
+            return time_run(params, *command)
+
+        time_again("run")
+        plain, pooled = time_again("run"), time_again("run", *processes)
+        loopback = time_again("run", *portable)
+        stage = time_run(params, "consensus")
+    # What starts once in a run is no part of what a stage takes.
+    stages = len(plain.stages) - 1
+
+    def compare(other: Figures) -> float:
+        later = [sum(list(each.stages.values())[1:]) for each in (other, plain)]
+        return round((later[0] - later[1]) / stages, 2)
+
+    return {
+        "startup_s": round(plain.seconds, 2),
+        "stage_s": round(stage.seconds, 2),
+        "multi_processing_s": compare(pooled),
+        "portable_s": compare(loopback),
+    }
+
+
+def count_shuffled(count: int) -> int:
+    """Bytes that a prompt's rows have in Beam's shuffles, by a run inside this process."""
+    from prefdata import load_params
+    from prefdata.pipelines import run as runs
+    from prefdata.tables import packing
+
+    shuffled = 0
+    pack = packing.pack
+
+    def count_packed(frame: Any) -> bytes:
+        nonlocal shuffled
+        content = pack(frame)
+        shuffled += len(content)
+        return content
+
+    modules = [m for m in sys.modules.values() if getattr(m, "pack", None) is pack]
+    with tempfile.TemporaryDirectory() as folder:
+        params = load_params(write_inputs(Path(folder), count))
+        for module in modules:
+            vars(module)["pack"] = count_packed
+        runs.run_flow(params, ["--direct_running_mode=in_memory"])
+        for module in modules:
+            vars(module)["pack"] = pack
+    return round(shuffled / count)
+
+
+def time_distilabel(python: str, count: int) -> dict[str, float]:
+    """The seconds and the peak memory of distilabel on as many prompts."""
+    script = Path(__file__).with_name("overhead_distilabel.py")
+    command = [python, str(script), str(count)]
+    output = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+    ).stdout
+    figures: dict[str, float] = json.loads(output.splitlines()[-1])
     return figures
 
 
+def compare_distilabel(python: str, prompts_per_s: float) -> dict[str, float]:
+    """distilabel's prompts a second beyond its start-up, and how many times that ours are."""
+    few, many = (time_distilabel(python, count) for count in (500, 5_000))
+    theirs = 4_500 / (many["seconds"] - few["seconds"])
+    return {
+        "distilabel_prompts_per_s": round(theirs),
+        "distilabel_mib": round(many["mib"]),
+        "times_distilabel": round(prompts_per_s / theirs, 1),
+    }
+
+
+def describe(count: int, figures: Figures) -> None:
+    """Print a run in a line."""
+    print(
+        f"{count:,} prompts: {figures.seconds:.1f} s, processor {figures.cpu:.1f} s, "
+        f"{figures.mib:.0f} MiB, workers {figures.worker_mib:.0f} MiB each, {figures.stages}",
+        flush=True,
+    )
+
+
 def main() -> None:
-    """Run both sizes and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run both sizes, the larger on one core too, and report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the prompts")
+    parser.add_argument("--prompts", type=int, help="run so many prompts alone")
+    parser.add_argument("--against", metavar="PYTHON", help="a Python that has distilabel")
     arguments, more = parser.parse_known_args()
     small, large = (2_000, 20_000) if arguments.quick else (20_000, 200_000)
-    few, many = run(small, more), run(large, more)
-    names = (
-        ("peak_mib_2k", "peak_mib_20k") if arguments.quick else ("peak_mib_20k", "peak_mib_200k")
-    )
+    if arguments.prompts:
+        figures = run(arguments.prompts, *more)
+        describe(arguments.prompts, figures)
+        report(
+            benchmark="overhead", prompts=arguments.prompts, **summarize(arguments.prompts, figures)
+        )
+        return
+    few, many = run(small, *more), run(large, *more)
+    one = run(large, *more, cores=1)
+    for count, figures in ((small, few), (large, many), (large, one)):
+        describe(count, figures)
+    beyond = (large - small) / (many.seconds - few.seconds)
     report(
         benchmark="overhead",
         prompts=large,
-        prompts_per_s=round(large / many["seconds"]),
-        prompts_per_s_small=round(small / few["seconds"]),
-        **{names[0]: round(few["mib"]), names[1]: round(many["mib"])},
-        memory_ratio=round(many["mib"] / few["mib"], 3),
+        prompts_per_s_small=round(small / few.seconds),
+        prompts_per_s_beyond=round(beyond),
+        **summarize(large, many),
+        peak_mib_small=round(few.mib),
+        memory_ratio=round(many.mib / few.mib, 3),
+        scaling=round(one.seconds / many.seconds, 2),
+        cpu_ratio=round(many.cpu / one.cpu, 2),
+        **measure_start(),
+        shuffled_bytes=count_shuffled(small),
+        **(compare_distilabel(arguments.against, beyond) if arguments.against else {}),
     )
+
+
+def summarize(count: int, figures: Figures) -> dict[str, Any]:
+    """The figures of one run."""
+    return {
+        "prompts_per_s": round(count / figures.seconds),
+        "peak_mib": round(figures.mib),
+        "peak_mib_worker": round(figures.worker_mib),
+        "written_bytes": {name: round(size / count) for name, size in figures.written.items()},
+    }
 
 
 if __name__ == "__main__":
