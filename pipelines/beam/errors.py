@@ -15,6 +15,10 @@ _MARK = re.compile(r"PREFDATA_ERROR<(\{.*?\})>PREFDATA_ERROR", re.DOTALL)
 _INTERRUPTED = "PREFDATA_INTERRUPTED"
 
 
+class Carried(RuntimeError):
+    """A prefdata error, or Ctrl-C, as text."""
+
+
 @contextmanager
 def carry_errors(stopping: threading.Event) -> Iterator[None]:
     """Raise a prefdata error, or Ctrl-C, as text that `read_carried` reads back."""
@@ -24,10 +28,10 @@ def carry_errors(stopping: threading.Event) -> Iterator[None]:
         yield
     except PrefdataError as error:
         content = {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
-        raise RuntimeError(f"PREFDATA_ERROR<{json.dumps(content)}>PREFDATA_ERROR") from error
+        raise Carried(f"PREFDATA_ERROR<{json.dumps(content)}>PREFDATA_ERROR") from error
     except KeyboardInterrupt:
         # Ctrl-C interrupts whichever code is running, and a runner would report it as an error.
-        raise RuntimeError(_INTERRUPTED) from None
+        raise Carried(_INTERRUPTED) from None
 
 
 def read_carried(error: BaseException) -> PrefdataError | None:

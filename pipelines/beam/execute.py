@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_RUNNER = "prefdata.pipelines.beam.runner.LocalRunner"
+DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 MAX_WORKERS = 8
 """Most buckets at once by default: each takes memory, and threads compete for Python's lock."""
 
 CLUSTERS = ("DataflowRunner", "SparkRunner", "FlinkRunner", "PortableRunner")
 """The runners whose workers may be on other machines."""
 
+PROCESSES = "multi_processing"
+"""The running mode in which worker processes do the work, however little it is."""
+POOLED_BUCKETS = 8
+"""The least number of buckets for which worker processes, which take a second, start unasked."""
+
+_NO_FREEZE = "disable_logging_submission_environment"
+"""Beam would run `pip freeze` for the log of every job: most of what a small stage takes."""
 _LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner", "fnapirunner")
 
 
@@ -36,7 +43,8 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
 
     The default is the local runner. DirectRunner means the same: Beam's own would first try to
     download another runner, and hang where the network does not respond. The local runner works on
-    as many buckets at once as there are cores: nearly all work runs outside Python's lock.
+    as many buckets at once as there are cores, in worker processes (see `count_processes`) or in
+    threads.
 
     Raises:
         ConfigError: The runner can't be created, or loses rows.
@@ -45,11 +53,8 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
 
     from prefdata.pipelines.beam.options import CachingOptions
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--runner", default=DEFAULT_RUNNER)
-    parser.add_argument("--direct_num_workers", type=int, default=min(_count_cores(), MAX_WORKERS))
-    named, others = parser.parse_known_args(list(arguments))
-    name = DEFAULT_RUNNER if named.runner.lower() in _LOCAL else named.runner
+    named, others = _read_arguments(arguments)
+    name = named.runner
     if "dask" in name.lower():
         raise ConfigError(
             f"--runner={name}: it loses and repeats rows and still reports success",
@@ -62,8 +67,38 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
             f"--runner={name}: {str(error).splitlines()[0]}",
             "Check the name; some runners need packages of their own.",
         ) from error
-    workers = f"--direct_num_workers={named.direct_num_workers}"
-    return CachingOptions([*others, f"--runner={name}", f"--beam_plugin={WORKER}", workers])
+    others += [f"--runner={name}", f"--beam_plugin={WORKER}", f"--experiments={_NO_FREEZE}"]
+    others.append(f"--direct_num_workers={named.direct_num_workers}")
+    # Beam's own processes would be started anew for each stage: see `count_processes`.
+    if named.direct_running_mode not in (None, PROCESSES):
+        others.append(f"--direct_running_mode={named.direct_running_mode}")
+    return CachingOptions(others)
+
+
+def count_processes(arguments: Sequence[str], buckets: int) -> int:
+    """How many worker processes a stage of so many buckets takes; 0: its work is done in threads.
+
+    Only the local runner takes any. `--direct_running_mode=multi_processing` asks for them, another
+    mode for none. Unasked, a stage of several buckets takes one for each core.
+    """
+    named, _ = _read_arguments(arguments)
+    mode, workers = named.direct_running_mode, named.direct_num_workers
+    if named.runner != DEFAULT_RUNNER or not hasattr(os, "fork"):
+        return 0
+    wanted = mode == PROCESSES or (not mode and workers > 1 and buckets >= POOLED_BUCKETS)
+    return workers if wanted else 0
+
+
+def _read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options that say where work is done, and the others."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--runner", default=DEFAULT_RUNNER)
+    parser.add_argument("--direct_num_workers", type=int, default=min(_count_cores(), MAX_WORKERS))
+    parser.add_argument("--direct_running_mode")
+    named, others = parser.parse_known_args(list(arguments))
+    if named.runner.lower() in _LOCAL:
+        named.runner = DEFAULT_RUNNER
+    return named, others
 
 
 def check_runner(params: Params, arguments: Sequence[str], submit: bool = True) -> PipelineOptions:
@@ -99,18 +134,14 @@ def execute(build: Callable[[beam.Pipeline, Context], Any], context: Context) ->
 
     pipeline = beam.Pipeline(options=parse_options(context.beam_arguments))
     build(pipeline, context)
+    processes = count_processes(context.beam_arguments, context.buckets)
     try:
-        pipeline.run().wait_until_finish()
+        with context.runtime.use_workers(processes):
+            pipeline.run().wait_until_finish()
     except Exception as error:
         original = read_carried(error)
         if original is None and context.runtime.stopping.is_set():
             raise KeyboardInterrupt from None
-        if original is None and "Channel closed prematurely" in str(error):
-            original = AbortError(
-                "a worker process died in the middle of its work (killed, or out of memory?)",
-                "Give it fewer workers (--direct_num_workers) or more memory, then run again: "
-                "finished model calls are kept.",
-            )
         name = type(pipeline.runner).__name__
         if original is None and name in CLUSTERS:
             logger.info("%s failed", name, exc_info=True)

@@ -96,7 +96,9 @@ class FilterStep:
             summary = exchange(measured, summary, context, self, shape.rounds)
         assert summary is not None, f"{self.config.kind} has none of the shapes of a filter"
         left = apply_step(measured, f"Decide {self.label}", context, self.decide, summary=summary)
-        return left, apply_step(summary, f"Figures {self.label}", context, self.take_figures)
+        return left, apply_step(
+            summary, f"Figures {self.label}", context, self.take_figures, brief=True
+        )
 
     def find(self, context: Context) -> Any:
         """The filter, set up."""

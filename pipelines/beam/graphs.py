@@ -14,9 +14,9 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import environments
 
-from prefdata.pipelines.beam.runner import LocalRunner
 from prefdata.pipelines.beam.steps import keep_stats
 from prefdata.reports.base import Block, Figures, Grid, Report
 
@@ -81,7 +81,7 @@ def build_job(stage: Stage, context: Context, options: PipelineOptions) -> JobFi
     It needs neither the network nor the runner's packages. `context.buckets` must be known.
     """
     # The runner has no part in the graph but for the environment of its workers.
-    pipeline = beam.Pipeline(runner=LocalRunner(), options=PipelineOptions([]))
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     keep_stats(stage.build(pipeline, context), context)
     environment = _choose_environment(options)
     proto: Any = pipeline.to_runner_api(default_environment=environment)

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from prefdata.config.params import Params
+from prefdata.engines.base import Engine
 from prefdata.engines.registry import Engines
 from prefdata.inference.progress import Progress
 from prefdata.inference.runtime import Runtime
 from prefdata.parts import Part, PartConfig, Registry
+
+if TYPE_CHECKING:
+    from prefdata.pipelines.workers.pool import WorkerPool
 
 P = TypeVar("P", bound=Part)
 
@@ -32,7 +36,12 @@ class ProcessRuntime(Runtime):
 
     def __init__(self, params: Params, progress: Progress | None = None) -> None:
         super().__init__(progress)
-        self.engines = Engines(params.models, self.stopping)
+        self.own_engines = Engines(params.models, self.stopping)
+        """The models, as this process makes them."""
+        self.engines: Mapping[str, Engine] = self.own_engines
+        self.pool: WorkerPool | None = None
+        """The worker processes of the running stage; None: it runs in this process."""
+        self._opened: WorkerPool | None = None
         self._parts: dict[str, Part] = {}
         self._lock = threading.Lock()
 
@@ -50,16 +59,37 @@ class ProcessRuntime(Runtime):
         """The parts of a list in params.yaml that stands at `where`, set up."""
         return [self.part(registry, c, f"{where}.{n}") for n, c in enumerate(configs)]
 
+    @contextmanager
+    def use_workers(self, count: int) -> Iterator[None]:
+        """Have steps applied by this many worker processes, or by this one if 0. The processes stay
+        for the next stage."""
+        if count and self._opened is None:
+            from prefdata.pipelines.workers.pool import WorkerPool
+
+            self._opened = WorkerPool(self, count)
+        self.pool = self._opened if count else None
+        try:
+            yield
+        finally:
+            self.pool = None
+
     def unload(self, models: Sequence[str]) -> None:
         """Release these models in this process. One that is asked again is loaded again."""
         # One that works holds the lock, and so is not released in the middle of a call.
         with self.model_lock:
             for model in models:
-                self.engines.release(model)
+                self.own_engines.release(model)
 
     def close(self) -> None:
-        """Release the models."""
-        self.engines.close()
+        """Release the models, and end the worker processes."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+        self.own_engines.close()
+
+
+_make: Callable[[Params], ProcessRuntime] = ProcessRuntime
+"""How a worker process makes a runtime that it lacks."""
 
 
 @contextmanager
@@ -80,11 +110,17 @@ def open_runtime(params: Params, progress: Progress | None = None) -> Iterator[s
                 del _RUNTIMES[run]
 
 
+def make_by(make: Callable[[Params], ProcessRuntime]) -> None:
+    """Make the runtimes of this process, which is a worker, by this function."""
+    global _make
+    _make = make
+
+
 def find_runtime(run: str, params: Params) -> ProcessRuntime:
     """The run's runtime in this process; a worker process makes it when it first asks."""
     with _LOCK:
         if run not in _RUNTIMES:
-            runtime = _RUNTIMES[run] = ProcessRuntime(params)
+            runtime = _RUNTIMES[run] = _make(params)
             if _ENDING.is_set():
                 runtime.stopping.set()
         return _RUNTIMES[run]

@@ -24,9 +24,15 @@ DRIVER = "PREFDATA_DRIVER"
 """The environment variable that tells Beam's worker processes which process they belong to."""
 
 WORKER = "prefdata.pipelines.beam.worker"
-"""The module that a worker process of this machine runs, or imports first."""
-QUIET = "quiet"
-"""A worker's argument that silences Beam's own log."""
+"""The module that a portable runner's worker process imports first."""
+POOLED = "prefdata.pipelines.workers.process"
+"""The module that a worker process of a pool runs."""
+DIED = (
+    "a worker process died in the middle of its work (killed, or out of memory?)",
+    "Give it fewer workers (--direct_num_workers) or more memory, then run again: finished model "
+    "calls are kept.",
+)
+"""What is said where one died: the problem and its remedy."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LEAVE_SECONDS = 5.0
 """Seconds for the main thread to leave, after the engines' GRACE_SECONDS."""
@@ -34,7 +40,7 @@ ORPHAN_SECONDS = 15.0
 """Seconds for the workers of a dead process to commit what is finished."""
 SAME_SECONDS = 0.5
 """A signal this soon after the first is the same one, sent to both the group and the process."""
-_WORKERS = {WORKER, "apache_beam.runners.worker.sdk_worker_main"}
+_WORKERS = {WORKER, POOLED, "apache_beam.runners.worker.sdk_worker_main"}
 
 
 class Stop:

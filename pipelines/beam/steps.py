@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 class Step(beam.DoFn):
     """Applies `function(context, element, **side_inputs)`, which yields the results, to an element.
 
-    A runner may repeat it, so the function must be safe to run again.
+    Where the run has worker processes, one of them does, unless the step is `brief`. A runner may
+    repeat it, so the function must be safe to run again.
     """
 
-    def __init__(self, context: Context, function: Callable[..., Iterable[Any]]) -> None:
-        self.context, self.function = context, function
+    def __init__(
+        self, context: Context, function: Callable[..., Iterable[Any]], brief: bool = False
+    ) -> None:
+        self.context, self.function, self.brief = context, function, brief
 
     def __dir__(self) -> list[str]:
         # Beam looks for user state in the signature of every method listed here, ten times a
@@ -35,8 +39,13 @@ class Step(beam.DoFn):
 
     # Without annotations: Beam would check each side input against that of **side_inputs.
     def process(self, element, **side_inputs):
-        with carry_errors(self.context.runtime.stopping):
-            yield from self.function(self.context, element, **side_inputs)
+        runtime = self.context.runtime
+        with carry_errors(runtime.stopping):
+            if runtime.pool is None or self.brief:
+                yield from self.function(self.context, element, **side_inputs)
+            else:
+                step = pickle.dumps((self.context, self.function))
+                yield from runtime.pool.apply(step, element, side_inputs)
 
 
 def spread_buckets(pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
@@ -50,11 +59,12 @@ def spread_numbers(
     """The numbers from 0 to `count` - 1, spread over the workers."""
     once = pipeline | f"{label}, once" >> beam.Impulse()
     if count == 1:
-        return apply_step(once, label, context, _list_one)
-    numbers = apply_step(once, label, context, partial(_list_numbers, count=count))
+        return apply_step(once, label, context, _list_one, brief=True)
+    list_numbers = partial(_list_numbers, count=count)
+    numbers = apply_step(once, label, context, list_numbers, brief=True)
     # A plain shuffle spreads distinct keys as well as Create's, which has ten transforms more.
     grouped = numbers | f"Spread {label}" >> beam.GroupByKey()
-    return apply_step(grouped, f"{label}, spread", context, _take_key)
+    return apply_step(grouped, f"{label}, spread", context, _take_key, brief=True)
 
 
 def _list_one(_: Context, __: bytes) -> Iterator[int]:
@@ -75,16 +85,19 @@ def apply_step(
     label: str,
     context: Context,
     function: Callable[..., Iterable[Any]],
+    *,
+    brief: bool = False,
     **side_inputs: beam.PCollection | None,
 ) -> beam.PCollection:
     """Apply the function to each element. A side input is a collection of one element; one that is
-    None is not passed to the function."""
+    None is not passed to the function. A function that is `brief` takes less time than it takes to
+    send its element to another process."""
     sides = {
         name: beam.pvalue.AsSingleton(side)
         for name, side in side_inputs.items()
         if side is not None
     }
-    return elements | label >> beam.ParDo(Step(context, function), **sides)
+    return elements | label >> beam.ParDo(Step(context, function, brief), **sides)
 
 
 def gather(
@@ -97,7 +110,7 @@ def gather(
     is a collection of one element. The order of elements is not fixed, so it must not matter."""
     # By a side input rather than CombineGlobally: three transforms instead of twenty.
     once = elements.pipeline | f"{label}, once" >> beam.Impulse()
-    step = Step(context, partial(_gather, function=function))
+    step = Step(context, partial(_gather, function=function), brief=True)
     return once | label >> beam.ParDo(step, elements=beam.pvalue.AsList(elements))
 
 

@@ -1,26 +1,23 @@
-"""A worker process that Beam started on this machine: it ends with the run it belongs to.
+"""A worker process on this machine: it ends with the run it belongs to.
 
-The local runner runs this module as its workers (runner.py); workers of a portable runner
-import it at their start, in their main thread (`--beam_plugin`). Without this module, a worker
-whose driver was killed would go on with its bundle, perhaps for hours, and Ctrl-C in the terminal
-would kill it at once.
+Workers of a portable runner import this module at their start, in their main thread
+(`--beam_plugin`); those of a run's own pool install it. Without it, a worker whose driver was
+killed would go on with its bundle, perhaps for hours, and Ctrl-C in the terminal would kill it at
+once.
 """
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import signal
-import sys
 import threading
 import time
 from types import FrameType
 
 from prefdata.engines.base import GRACE_SECONDS
 from prefdata.pipelines.beam import runtimes
-from prefdata.pipelines.beam.loading import load_beam
-from prefdata.pipelines.beam.signals import DRIVER, QUIET, SIGNALS
+from prefdata.pipelines.beam.signals import DRIVER, SIGNALS
 
 POLL_SECONDS = 1.0
 
@@ -62,21 +59,3 @@ def _watch(driver: int) -> None:
 
 if os.environ.get(DRIVER, str(os.getpid())) != str(os.getpid()):
     install(int(os.environ[DRIVER]))
-
-
-def _quiet() -> None:
-    """Silence Beam's log, and its printing of errors that it also sends to the driver."""
-    logging.getLogger().setLevel(logging.CRITICAL)
-    from apache_beam.runners.worker import sdk_worker
-
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    vars(sdk_worker)["print"] = lambda *_, **__: None
-
-
-if __name__ == "__main__":
-    load_beam()
-    if QUIET in sys.argv:
-        _quiet()
-    from apache_beam.runners.worker import sdk_worker_main
-
-    sdk_worker_main.main(sys.argv)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -17,10 +17,9 @@ from prefdata.dataset.receipt import (
     Receipt,
 )
 from prefdata.engines.base import Operation
-from prefdata.errors import ConfigError, ModelError
+from prefdata.errors import ConfigError, TableError
 from prefdata.inference import Inference, Memo, Progress
 from prefdata.inference.replay.asking import (
-    NOT_REMEMBERED,
     Chosen,
     ReplayInference,
     choose_prompts,
@@ -29,11 +28,13 @@ from prefdata.inference.replay.asking import (
 from prefdata.inference.replay.drift import measure_drift
 from prefdata.inference.versions import read_versions
 from prefdata.pipelines.beam.runtimes import open_runtime
-from prefdata.pipelines.replay.checks import check_remembered, check_tables, is_done
 from prefdata.pipelines.replay.judgments import JudgedAgain, compare_judges, compare_labels
 from prefdata.pipelines.stages.base import Context, Stage
 from prefdata.pipelines.stages.judge import JudgeStage, judge_bucket, make_panel
 from prefdata.pipelines.stages.registry import STAGES
+from prefdata.tables import read_info
+from prefdata.tables.chain import Chain, find_unfit
+from prefdata.tables.read import is_finished
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,14 @@ class Replay:
         self._scratch = Memo(scratch)
         stages = [each for each in STAGES if each.is_wanted(context.params)]
         self._stages = [
-            each for each in stages if each.list_models(context.params) and is_done(context, each)
+            each for each in stages if each.list_models(context.params) and _is_done(context, each)
         ]
         self._models = {
             name: context.runtime.engines[name].fingerprint
             for stage in self._stages
             for name in stage.list_models(context.params)
         }
-        self._tables = check_tables(context, stages, self._models)
+        self._tables = _check_tables(context, stages, self._models)
         self.planned = [each for stage in self._stages if (each := self._plan(stage))]
         if not self.planned:
             raise ConfigError(
@@ -147,12 +148,7 @@ class Replay:
         context, seen, bucket = self._prepare(stage), pl.DataFrame(), 0
         inference = self._open(Planned(stage, context, 0, {}, seen), None)
         for bucket in range(context.buckets):
-            try:
-                stage.ask_again(replace(context, replayed=inference), bucket)
-            except ModelError as error:
-                if NOT_REMEMBERED not in error.problem:
-                    raise
-                check_remembered(self._memo.root, stage, inference)
+            stage.ask_again(replace(context, replayed=inference), bucket)
             seen = inference.list_seen()
             if has_sampled(seen, self._sample):
                 break
@@ -249,6 +245,30 @@ def replay(
         replayed = Replay(Context(params, "replay", run), sample, scratch)
         _check_cost(params, replayed.planned, max_cost, progress or Progress())
         return replayed.ask()
+
+
+def _is_done(context: Context, stage: Stage) -> bool:
+    return stage.table is None or is_finished(context.table(stage.table))
+
+
+def _check_tables(
+    context: Context, stages: list[Stage], models: Mapping[str, str]
+) -> dict[str, str]:
+    """The content digests of the stages' tables. Raises TableError where one is not what today's
+    params.yaml and models would make."""
+    known: Mapping[str, str | None] = dict(models)
+    tables = {each.name: each.table for each in stages if each.table and _is_done(context, each)}
+    infos = {name: read_info(context.table(table)) for name, table in tables.items()}
+    today: Chain = {each.name: each.describe(context.params, known) for each in stages}
+    for stage, stale in find_unfit(infos, tables, today).items():
+        link, why = next(iter(stale.items()))
+        raise TableError(
+            f"the table of {stage} is not what would be made today ({link}: {why}), so its calls "
+            "are others",
+            "Restore params.yaml and the models that it was made with, or make it again: "
+            "prefdata run",
+        )
+    return {tables[name]: info.content for name, info in infos.items()}
 
 
 def _check_cost(

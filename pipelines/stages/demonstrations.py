@@ -72,7 +72,7 @@ def choose(judged: beam.PCollection, context: Context, cycle: int) -> beam.PColl
     from prefdata.pipelines.stages.consensus import label_buckets
 
     suffix = f", cycle {cycle}"
-    buckets = apply_step(judged, f"Judged{suffix}", context, _take_bucket)
+    buckets = apply_step(judged, f"Judged{suffix}", context, _take_bucket, brief=True)
     labelled = label_buckets(buckets, context, suffix)
     candidates = apply_step(labelled, f"Agreed{suffix}", context, _take_agreed)
     return gather(candidates, f"Demonstrations{suffix}", context, _write)

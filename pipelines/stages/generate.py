@@ -151,7 +151,7 @@ class GenerateStage(BucketStage):
             before = gather(drawn, f"Before model {number}", context, _count_buckets)
             go_on = partial(_go_on, number=number)
             drawn = apply_step(drawn, f"Model {number}", context, go_on, before=before)
-        return apply_step(drawn, "Counts", context, _take_stats)
+        return apply_step(drawn, "Counts", context, _take_stats, brief=True)
 
     def work(self, context: Context, bucket: int) -> Outcome:
         """The existing responses, and those of the first round."""

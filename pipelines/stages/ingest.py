@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,6 +13,7 @@ from prefdata.dataset.verification.files import refuse_damage
 from prefdata.errors import ConfigError
 from prefdata.files.storage import is_remote
 from prefdata.hashing.ids import digest
+from prefdata.pipelines.beam.execute import count_processes
 from prefdata.pipelines.stages.base import Context, Outcome, Stage
 from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records import Prompt
@@ -63,9 +65,10 @@ class IngestStage(Stage):
 
         from prefdata.pipelines.beam.steps import apply_step, spread_numbers
 
-        count = len(context.params.ingest.sources)
+        shares = max(1, count_processes(context.beam_arguments, context.buckets))
+        count = len(context.params.ingest.sources) * shares
         sources = spread_numbers(pipeline, "Sources", context, count)
-        read = apply_step(sources, "Read", context, _read)
+        read = apply_step(sources, "Read", context, partial(_read, shares=shares))
         # So that every bucket gets a file, even without rows.
         empty = pipeline | "Every bucket" >> beam.Create(
             [(bucket, ("prompts", pack(_no_prompts()))) for bucket in range(context.buckets)],
@@ -87,9 +90,12 @@ def list_sources(context: Context) -> list[Source]:
     return context.runtime.parts(SOURCES, context.params.ingest.sources, "ingest.sources")
 
 
-def _read(context: Context, position: int) -> Iterator[Packed]:
+def _read(context: Context, number: int, shares: int) -> Iterator[Packed]:
+    position, share = divmod(number, shares)
     params, source = context.params.ingest, list_sources(context)[position]
-    for prompts, dropped in source.read(position, params.test_fraction, params.max_prompt_chars):
+    for prompts, dropped in source.read(
+        position, params.test_fraction, params.max_prompt_chars, share, shares
+    ):
         yield from _split(context, "prompts", prompts, prompts["prompt_id"])
         ids = pl.Series([digest([o.encode()]) for o in dropped["origin"]], dtype=pl.String)
         yield from _split(context, "dropped", dropped, ids)

@@ -121,7 +121,7 @@ class JudgeStage(Stage):
             chosen = demonstrations.choose(judged, context, cycle)
             step = f"Judge again, cycle {cycle}"
             judged = apply_step(judged, step, context, _judge_again, demonstrated=chosen)
-        return apply_step(judged, "Counts", context, _take_stats)
+        return apply_step(judged, "Counts", context, _take_stats, brief=True)
 
 
 def make_panel(context: Context) -> list[Judge]:

@@ -104,7 +104,7 @@ def import_answers(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE",
+            metavar="FILE…",
             help="Argilla's records (to_list or to_disk) or Label Studio's export (JSON, "
             "JSON-MIN); several are read as one.",
         ),

@@ -35,7 +35,7 @@ _RUN_EXAMPLES = """
 prefdata run
 prefdata run --params recipes/demo.yaml --set generate.n=8 --set data=/tmp/more
 prefdata run --json | tail -n 1
-prefdata run --direct_running_mode=multi_processing --direct_num_workers=2
+prefdata run --direct_num_workers=4
 prefdata run --dry-run --json
 prefdata run --from consensus --set 'pair.strategy={kind: max_min}'
 """

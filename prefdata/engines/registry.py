@@ -57,9 +57,15 @@ class EngineRegistry(Registry[Any]):
 
     def load(self, name: str, config: ModelConfig) -> Engine:
         """The engine of the model called `name` in params.yaml, not started yet."""
+        engine: Any = self.find_class(config)
+        made: Engine = engine(name, config)
+        return made
+
+    def find_class(self, config: ModelConfig) -> type[Engine]:
+        """The class of the engine that runs a model."""
         module, _, attribute = config.engine_class.partition(":")
-        engine = getattr(importlib.import_module(module), attribute)(name, config)
-        assert isinstance(engine, Engine)
+        engine: type[Engine] = getattr(importlib.import_module(module), attribute)
+        assert issubclass(engine, Engine)
         return engine
 
     def _own(self) -> Iterator[type[ModelConfig]]:
@@ -108,6 +114,10 @@ class Engines(Mapping[str, Engine]):
                 engine.stopping = self._stopping
                 self._made[name] = engine
             return self._made[name]
+
+    def is_replicable(self, name: str) -> bool:
+        """Whether every process may have an engine of its own for this model."""
+        return ENGINES.find_class(self._models[name]).replicable
 
     def release(self, name: str) -> None:
         """Close the engine of this model if it was created; it starts again when it is asked."""

@@ -100,6 +100,7 @@ class ScriptedEngine(Engine):
 
     structures = frozenset({"choice"})
     gives_indicators = True
+    replicable = True
 
     def __init__(self, name: str, config: ScriptedConfig) -> None:
         self.name = name

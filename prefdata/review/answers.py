@@ -73,8 +73,7 @@ class Collected:
     def leave_out(self, answer: Answer, reason: str) -> None:
         """Count an answer that is no judgment."""
         whose = f"annotator {answer.annotator}" if answer.annotator else "no annotator"
-        what = "no id" if answer.id is None else str(answer.id)
-        self.left_out[reason].append((answer.origin, f"{what}, {whose}"))
+        self.left_out[reason].append((answer.origin, f"{answer.id}, {whose}"))
 
 
 def collect_judgments(

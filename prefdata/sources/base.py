@@ -23,7 +23,7 @@ from prefdata.sources.rows.boundary import make_frames, refuse_unreadable
 DEFAULT_KIND = "prompts"
 """The kind of a source whose settings name none."""
 
-CHUNK_ROWS = 20_000
+CHUNK_ROWS = 10_000
 """The number of rows per frame."""
 
 
@@ -104,7 +104,12 @@ class Source(Part):
         """
 
     def read(
-        self, position: int, test_fraction: float, max_prompt_chars: int
+        self,
+        position: int,
+        test_fraction: float,
+        max_prompt_chars: int,
+        share: int = 0,
+        shares: int = 1,
     ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """Read the prompts and the dropped rows, a chunk at a time.
 
@@ -112,13 +117,16 @@ class Source(Part):
             position: The source's position among all sources.
             test_fraction: The share of prompts that goes to the split `test`.
             max_prompt_chars: The longest prompt, in characters over all turns.
+            share: Which of the shares to read: several processes may read one source.
+            shares: Their number. Every so many chunks one belongs to a share.
 
         Yields:
             `Prompt` rows, not yet merged by prompt, with `order` (position and row number in one
             number), and `Dropped` rows.
         """
         rows = self.rows()
-        while chunk := list(islice(rows, CHUNK_ROWS)):
+        chunks = iter(lambda: list(islice(rows, CHUNK_ROWS)), [])
+        for chunk in islice(chunks, share, None, shares):
             parsed: list[tuple[Row, SourceRow]] = []
             dropped: list[tuple[Row, DropRecord, bool]] = []
             for row in chunk:

@@ -16,10 +16,8 @@ from prefdata.config import Params, load_params
 from prefdata.dataset.manifest import read_manifest
 from prefdata.dataset.receipt import CallReceipt, Receipt, read_receipt
 from prefdata.engines.scripted import ScriptedEngine
-from prefdata.errors import ConfigError, ModelError, PrefdataError
+from prefdata.errors import ConfigError, PrefdataError
 from prefdata.pipelines.replay.run import replay
-from prefdata.pipelines.stages.base import Context
-from prefdata.pipelines.stages.generate import GenerateStage
 
 SAMPLE = 20
 
@@ -197,26 +195,6 @@ def test_what_cannot_be_asked_again_is_refused_before_any_call(
     with pytest.raises(PrefdataError, match=found) as error:
         replay(change(made[0], *overrides), SAMPLE, None)
     assert error.value.remedy
-
-
-@pytest.mark.parametrize("some", [False, True])
-def test_a_stage_that_needs_all_its_calls(
-    made: tuple[Path, Params], some: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the reward head is trained on all embeddings, or on none."""
-    original = GenerateStage.ask_again
-
-    def ask_again(self: GenerateStage, context: Context, bucket: int) -> None:
-        if some:
-            original(self, context, bucket)
-        raise ModelError("a text can't be embedded: not_remembered: the memo does not have it")
-
-    monkeypatch.setattr(GenerateStage, "ask_again", ask_again)
-    if some:
-        with pytest.raises(ConfigError, match="some of the calls of generate"):
-            replay(made[1], SAMPLE, None)
-    else:
-        assert "generate" not in {each.stage for each in replay(made[1], SAMPLE, None).calls}
 
 
 def test_a_price_is_said_and_can_be_allowed(made: tuple[Path, Params]) -> None:

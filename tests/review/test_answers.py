@@ -67,7 +67,7 @@ def test_what_is_no_judgment_is_counted_and_named(answer: Answer, reason: str) -
     assert {each: len(named) for each, named in found.left_out.items()} == {reason: 1}
     ((where, what),) = found.left_out[reason]
     assert where == "file:3"
-    assert (str(answer.id) if answer.id else "no id") in what
+    assert str(answer.id) in what
 
 
 def test_two_answers_of_one_annotator() -> None:

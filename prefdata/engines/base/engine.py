@@ -54,6 +54,9 @@ class Engine(ABC):
     concurrent: ClassVar[bool] = False
     """Whether several threads may call the engine at once, each with its own rows. If not, they
     wait for one another."""
+    replicable: ClassVar[bool] = False
+    """Whether every process may have an engine of its own: it holds no weights, connections or
+    limits. The others are in the run's own process, whichever process asks them."""
     retries: int = 0
     """The number of requests sent again since the last `take_retries`."""
 

@@ -8,16 +8,14 @@ import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import flows
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, PipelineOptions
 
 from prefdata.errors import ConfigError
-from prefdata.pipelines.beam.execute import execute, parse_options
-from prefdata.pipelines.beam.runner import silence_threads
+from prefdata.pipelines.beam.execute import count_processes, execute, parse_options
 from prefdata.pipelines.beam.runtimes import open_runtime
 from prefdata.pipelines.beam.steps import apply_step, spread_numbers
 from prefdata.pipelines.stages.base import Context
@@ -99,20 +97,19 @@ def test_the_dask_runner_is_refused() -> None:
         parse_options(["--runner=DaskRunner"])
 
 
-def test_errors_of_beams_own_threads_are_not_printed_and_others_are(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
-    silence_threads()
-    hook = threading.excepthook
-    silence_threads()
-    assert threading.excepthook is hook
-    for module in ("apache_beam.runners.worker", "mine"):
-        within: dict[str, Any] = {"__name__": module}
-        exec("def fail(): raise RuntimeError(__name__)", within)
-        thread = threading.Thread(target=within["fail"])
-        thread.start()
-        thread.join()
-    said = capsys.readouterr().err
-    assert "RuntimeError: mine" in said
-    assert "apache_beam" not in said
+def test_worker_processes_are_for_many_buckets_on_the_local_runner() -> None:
+    two = ["--direct_num_workers=2"]
+    assert count_processes(two, 4) == 0
+    assert count_processes(two, 8) == 2
+    assert count_processes(["--direct_num_workers=1"], 64) == 0
+    assert count_processes(["--direct_running_mode=multi_processing", *two], 1) == 2
+    for mode in ("in_memory", "multi_threading"):
+        assert count_processes([f"--direct_running_mode={mode}", *two], 64) == 0
+    assert count_processes(["--runner=DirectRunner", *two], 8) == 2
+    assert count_processes(["--runner=PortableRunner", *two], 64) == 0
+
+
+def test_no_job_lists_the_installed_packages() -> None:
+    options = parse_options(["--runner=PortableRunner", "--experiments=use_x"])
+    experiments = options.view_as(DebugOptions).experiments
+    assert {"use_x", "disable_logging_submission_environment"} <= set(experiments)
