@@ -14,6 +14,7 @@ _ESCAPES = re.compile(
     r"(?:%|\\u00|\\x)(?P<hex>[0-9a-f]{2})|&#(?:x0*(?P<entity>[0-9a-f]{2})|0*(?P<code>[0-9]{2,3}));",
     re.IGNORECASE,
 )
+_CHARACTERS = re.compile(f"{_ESCAPES.pattern}|.", re.IGNORECASE | re.DOTALL)
 _MARKS = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -43,7 +44,7 @@ class Redaction:
         if not any(block in letters for block in self._blocks):
             return text
         spans = [span for form in self._forms for span in _find_pieces(letters, form)]
-        return _replace(plain, spans) if spans else text
+        return _replace(text, spans) if spans else text
 
     def redact_error(self, text: str) -> str:
         """The text of an error without the key, even if that is a word such as "none"."""
@@ -77,11 +78,15 @@ def _list_forms(key: str) -> list[str]:
 
 
 def _unescape(text: str) -> str:
-    def decode(match: re.Match[str]) -> str:
-        digits = match["hex"] or match["entity"]
-        return chr(int(digits, 16) if digits else int(match["code"]))
+    return _ESCAPES.sub(_decode, text)
 
-    return _ESCAPES.sub(decode, text)
+
+def _decode(match: re.Match[str]) -> str:
+    """The character that an escape, or itself, stands for."""
+    digits = match["hex"] or match["entity"]
+    if not digits and not match["code"]:
+        return match[0]
+    return chr(int(digits, 16) if digits else int(match["code"]))
 
 
 def _find_pieces(letters: str, form: str) -> list[tuple[int, int]]:
@@ -101,11 +106,13 @@ def _find_pieces(letters: str, form: str) -> list[tuple[int, int]]:
 
 
 def _replace(text: str, spans: list[tuple[int, int]]) -> str:
-    """The text with MARK in place of the spans, which count its letters and digits alone."""
-    places = [n for n, char in enumerate(text) if not _MARKS.match(char)]
+    """The text with MARK in place of the spans, which count its letters and digits alone, escaped
+    or not. All else stays as it is written."""
+    characters = _CHARACTERS.finditer(text)
+    places = [each.span() for each in characters if not _MARKS.match(_decode(each))]
     parts, done = [], 0
     for start, end in sorted(spans):
-        first, last = places[start], places[end - 1] + 1
+        first, last = places[start][0], places[end - 1][1]
         if last > done:
             parts += [text[done : max(first, done)], MARK]
             done = last

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from engines.openai.asking import generate, prompts, started
 from engines.openai.loopback import Reaction, Request, chat, serving
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prefdata.engines.openai.redaction import MARK, Redaction
@@ -57,6 +57,7 @@ def test_every_form_is_found(name: str) -> None:
 
 
 @given(st.text(), st.text(), st.integers(0, 3))
+@example("%00 &amp;", "\\x41", 0)
 def test_other_texts_stay_as_they_are(before: str, after: str, at: int) -> None:
     redaction = Redaction(KEY)
     assert redaction.redact(before) == before
