@@ -38,7 +38,7 @@ _NO_FREEZE = "disable_logging_submission_environment"
 _LOCAL = ("directrunner", "direct", "bundlebaseddirectrunner", "fnapirunner")
 
 
-def parse_options(arguments: Sequence[str]) -> PipelineOptions:
+def parse_options(arguments: Sequence[str], processes: int = 0) -> PipelineOptions:
     """Beam's options from those of the command line that prefdata does not know.
 
     The default is the local runner. DirectRunner means the same: Beam's own would first try to
@@ -68,7 +68,10 @@ def parse_options(arguments: Sequence[str]) -> PipelineOptions:
             "Check the name; some runners need packages of their own.",
         ) from error
     others += [f"--runner={name}", f"--beam_plugin={WORKER}", f"--experiments={_NO_FREEZE}"]
-    others.append(f"--direct_num_workers={named.direct_num_workers}")
+    # The runner deals buckets out to its threads before it begins. With two for each process the
+    # one that is done first takes what is left.
+    threads = 2 * processes or named.direct_num_workers
+    others.append(f"--direct_num_workers={threads}")
     # Beam's own processes would be started anew for each stage: see `count_processes`.
     if named.direct_running_mode not in (None, PROCESSES):
         others.append(f"--direct_running_mode={named.direct_running_mode}")
@@ -132,9 +135,9 @@ def execute(build: Callable[[beam.Pipeline, Context], Any], context: Context) ->
     """
     import apache_beam as beam
 
-    pipeline = beam.Pipeline(options=parse_options(context.beam_arguments))
-    build(pipeline, context)
     processes = count_processes(context.beam_arguments, context.buckets)
+    pipeline = beam.Pipeline(options=parse_options(context.beam_arguments, processes))
+    build(pipeline, context)
     try:
         with context.runtime.use_workers(processes):
             pipeline.run().wait_until_finish()
