@@ -48,7 +48,10 @@ def count_drops(dropped: Mapping[str, Table], prompts: Table) -> pl.DataFrame:
 def _read_dropped(table: Table, bucket: int, stage: str) -> pl.DataFrame:
     """stage, export, reason, origin, named (the source that the record names)."""
     info = read_info(table)
-    rows = read_bucket(table, bucket, info, ["reason", "origin", "record"])
+    # By far the largest column, which most stages' counts don't need.
+    is_read = stage in ("ingest", "export") or bool(info.dropped_values)
+    record = ["record"] if is_read else []
+    rows = read_bucket(table, bucket, info, ["reason", "origin", *record])
     if info.dropped_values:
         rows = rows.filter(_read_key("column").is_null())
     return rows.select(
