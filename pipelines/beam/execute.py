@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,8 @@ def count_processes(arguments: Sequence[str], buckets: int) -> int:
     """
     named, _ = _read_arguments(arguments)
     mode, workers = named.direct_running_mode, named.direct_num_workers
-    if named.runner != DEFAULT_RUNNER or not hasattr(os, "fork"):
+    # On macOS a process that has loaded numpy may not be forked, and Windows has no fork.
+    if named.runner != DEFAULT_RUNNER or sys.platform != "linux":
         return 0
     wanted = mode == PROCESSES or (not mode and workers > 1 and buckets >= POOLED_BUCKETS)
     return workers if wanted else 0

@@ -97,7 +97,10 @@ def test_the_dask_runner_is_refused() -> None:
         parse_options(["--runner=DaskRunner"])
 
 
-def test_worker_processes_are_for_many_buckets_on_the_local_runner() -> None:
+def test_worker_processes_are_for_many_buckets_on_the_local_runner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
     two = ["--direct_num_workers=2"]
     assert count_processes(two, 4) == 0
     assert count_processes(two, 8) == 2
@@ -107,6 +110,8 @@ def test_worker_processes_are_for_many_buckets_on_the_local_runner() -> None:
         assert count_processes([f"--direct_running_mode={mode}", *two], 64) == 0
     assert count_processes(["--runner=DirectRunner", *two], 8) == 2
     assert count_processes(["--runner=PortableRunner", *two], 64) == 0
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert count_processes(two, 8) == 0
 
 
 def test_no_job_lists_the_installed_packages() -> None:
