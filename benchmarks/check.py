@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import polars as pl
 from corpus import DEMO, texts
-from machine import report
+from machine import report, run
 
 TURNED, TWICE, THOUGHTS, REFUSED = 97, 89, 83, 79
 """Every so many pairs have this defect."""
@@ -57,22 +54,6 @@ def write_dataset(folder: Path, count: int) -> int:
     for split in ("train", "test"):
         pairs.filter(split=split).drop("split").write_parquet(folder / f"{split}.parquet")
     return pairs.height
-
-
-def run(*arguments: str) -> dict[str, float]:
-    """A command of prefdata: seconds, CPU seconds, peak MiB."""
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefdata.cli.app", *arguments], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"prefdata {' '.join(arguments)} failed with status {status}")
-    return {
-        "seconds": round(time.monotonic() - started, 1),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / 1024),
-    }
 
 
 def main() -> None:

@@ -11,16 +11,12 @@ of the pairs, has another twentieth the other way round, and other rewards for a
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from machine import report
+from machine import report, run
 
 from prefdata.dataset.exports.base import ExportBucket
 from prefdata.dataset.exports.registry import EXPORTS
@@ -187,22 +183,6 @@ def write_version(dataset: str, count: int, sentences: pl.Series, second: bool) 
     )
     publish_version(dataset, manifest, "other", keep=2)
     return total
-
-
-def run(*arguments: str) -> dict[str, float]:
-    """A command of prefdata: seconds, CPU seconds, peak MiB."""
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefdata.cli.app", *arguments], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"prefdata {' '.join(arguments)} failed with status {status}")
-    return {
-        "seconds": round(time.monotonic() - started, 1),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / 1024),
-    }
 
 
 def main() -> None:
