@@ -26,11 +26,10 @@ from prefdata.pipelines.workers.link import (
     Unloading,
     Work,
     Yielded,
-    pack_frame,
     receive,
     send,
-    unpack_frame,
 )
+from prefdata.tables.packing import pack, unpack
 
 if TYPE_CHECKING:
     from prefdata.pipelines.beam.runtimes import ProcessRuntime
@@ -53,7 +52,6 @@ class WorkerPool:
 
     def __init__(self, runtime: ProcessRuntime, workers: int) -> None:
         self.runtime = runtime
-        self.workers = workers
         pairs = [socket.socketpair() for _ in range(workers)]
         theirs = [their.fileno() for _, their in pairs]
         environment = {
@@ -154,8 +152,8 @@ class WorkerPool:
         with nullcontext() if engine.concurrent else runtime.model_lock:
             with runtime.announce_loading(asked.model):
                 engine.start()
-            for frame in getattr(engine, asked.operation)(unpack_frame(asked.rows), asked.settings):
-                yield Yielded(pack_frame(frame))
+            for frame in getattr(engine, asked.operation)(unpack(asked.rows), asked.settings):
+                yield Yielded(pack(frame, compress=False))
             retries = engine.take_retries()
         yield Done(retries, runtime.stopping.is_set())
 

@@ -34,11 +34,10 @@ from prefdata.pipelines.workers.link import (
     Operating,
     Reporting,
     Unloading,
-    pack_frame,
     receive,
     send,
-    unpack_frame,
 )
+from prefdata.tables.packing import pack, unpack
 
 
 class Driver:
@@ -127,7 +126,7 @@ class RemoteEngine(Engine):
     def _operate(
         self, operation: Operation, rows: pl.DataFrame, settings: Settings
     ) -> Iterator[pl.DataFrame]:
-        asked = Operating(self.name, operation, settings, pack_frame(rows))
+        asked = Operating(self.name, operation, settings, pack(rows, compress=False))
         for reply in self.driver.ask(asked):
             if isinstance(reply, Done):
                 self.retries += reply.retries
@@ -135,7 +134,7 @@ class RemoteEngine(Engine):
                     # Before this process is told to stop, so that no request seems unanswered.
                     self.stopping.set()
             else:
-                yield unpack_frame(reply.result)
+                yield unpack(reply.result)
 
 
 class RemoteEngines(Mapping[str, Engine]):

@@ -11,10 +11,11 @@ import io
 import polars as pl
 
 
-def pack(frame: pl.DataFrame) -> bytes:
-    """The frame as bytes."""
+def pack(frame: pl.DataFrame, compress: bool = True) -> bytes:
+    """The frame as bytes. What goes to another process at once is better not compressed: that
+    takes half the time that pickling does."""
     sink = io.BytesIO()
-    frame.write_ipc(sink, compression="zstd")
+    frame.write_ipc(sink, compression="zstd" if compress else "uncompressed")
     return sink.getvalue()
 
 
