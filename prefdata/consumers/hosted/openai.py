@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from prefdata.consumers.base import Consumer, ConsumerConfig, Reading, Row, refuse
@@ -29,8 +30,12 @@ class Openai(Consumer):
                 "a line is not input (with messages), preferred_output and non_preferred_output",
                 "Export it as openai.",
             )
+        return self.refuse_outputs(outputs) or Reading("preference fine-tuning")
+
+    def refuse_outputs(self, outputs: Sequence[Sequence[Row]]) -> Reading | None:
+        """Why the outputs, each a list of messages, are refused; None if they are not."""
         if any(each[-1]["role"] != "assistant" for each in outputs):
             return refuse(
                 "an output does not end with an assistant's message", "Export it as openai."
             )
-        return Reading("preference fine-tuning")
+        return None
