@@ -21,7 +21,7 @@ VLLM := .venv-vllm
 # One thread that sleeps while it waits, bound to no core, and no model hub.
 VLLM_CPU := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE VLLM_CPU_OMP_THREADS_BIND=nobind HF_HUB_OFFLINE=1
 
-.PHONY: demo smollm2 wheel installed test test-bwrap test-browser test-consumers test-newest test-vllm bench-vllm setup setup-vllm lint types schemas docs repro clean
+.PHONY: demo smollm2 wheel installed test test-bwrap test-browser test-consumers test-newest test-vllm bench-vllm bench-gain setup setup-vllm lint types schemas docs repro clean
 
 demo: $(VENV)/demo.done
 	prefdata run --params recipes/demo.yaml
@@ -60,6 +60,10 @@ test-vllm: $(VLLM)/done
 
 bench-vllm: $(VLLM)/done
 	$(VLLM_CPU) $(VLLM)/bin/python benchmarks/engines.py $(QUICK)
+
+# Does it teach? More by GAIN, such as --seeds 3.
+bench-gain: $(VENV)/dev.done smollm2
+	python benchmarks/gain.py $(GAIN)
 
 setup: $(VENV)/dev.done
 

@@ -1,4 +1,4 @@
-"""Does it teach? Five ways of choosing pairs from the same samples, trained on and measured.
+"""Does it teach? Six ways of choosing pairs from the same samples, trained on and measured.
 
 SmolLM2-135M-Instruct answers 300 of OpenAssistant's prompts with constraints that a rule can check
 (demo/data/constrained.jsonl). From the same samples each arm makes as many pairs in its own way
@@ -8,7 +8,7 @@ What is reported is the share of their constraints that it meets, against the st
 other arms; how far it went from the start; and what training did to the log-probabilities of the
 arm's own pairs, with the rank correlation of CHES and other scores with it.
 
-    make smollm2
+    make bench-gain                        sets up, brings the model, and takes one seed
     python benchmarks/gain.py              one seed
     python benchmarks/gain.py --seeds 3    three seeds of each arm
     python benchmarks/gain.py --quick      the mechanics, on the demo policy: one arm, few prompts
@@ -36,6 +36,10 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# For the trainings: by default glibc gives large blocks back when they are freed, and the kernel
+# clears them anew in every step, which takes as long as half of the computing.
+os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**34))
 
 from gain_arms import (
     ARMS,

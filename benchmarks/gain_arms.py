@@ -1,4 +1,4 @@
-"""The arms of gain.py: the same samples, judged, paired and filtered in five ways, as params."""
+"""The arms of gain.py: the same samples, judged, paired and filtered in six ways, as params."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ VERIFIER = {"kind": "constraints", "partial": True}
 ARMS: dict[str, str] = {
     "best_worst": "best against worst by one judge: a reward head trained on people's choices",
     "verifier": "best against worst by the verifier",
+    "verifier_filtered": "best against worst by the verifier, with the filters of prefdata",
     "prefdata": "consensus of verifier, reward head and the policy's own likelihood; best against "
     "worst; without what is alike or of the highest CHES; a diverse choice of what is left",
     "highest_ches": "the same consensus; the comparisons of the highest CHES",
@@ -140,7 +141,8 @@ def make_evaluation(
 _SAMPLING = {"temperature": 0.8, "top_p": 0.95}
 _HEAD = {"kind": "embedding_reward", "model": "embedder", "head": ""}
 _PANEL = [VERIFIER, _HEAD, {"kind": "mean_logprob", "model": "start"}]
-_PANELS = {"best_worst": [_HEAD], "verifier": [VERIFIER]}
+_PANELS = {"best_worst": [_HEAD], "verifier": [VERIFIER], "verifier_filtered": [VERIFIER]}
+_FILTERED = ("verifier_filtered", "prefdata")
 _MEAN = {"kind": "mean", "min_judgments": 3, "min_confidence": 0.55}
 
 
@@ -183,7 +185,7 @@ def _make_strategy(arm: str, size: Size) -> dict[str, Any]:
 
 
 def _make_filters(arm: str, size: Size) -> list[dict[str, Any]]:
-    if arm == "prefdata":
+    if arm in _FILTERED:
         return [
             {"kind": "near_identical", "max_similarity": 0.9},
             {"kind": "near_duplicates", "max_similarity": 0.8},

@@ -36,6 +36,8 @@ AVOIDED = (
 )  # fmt: skip
 STARTS = ("Well", "In short", "Of course", "First", "Here", "Yes")
 ENDS = ("!", "...", "Good luck!", "Thank you.", "The end.")
+LANGUAGES = {"es": "Spanish", "fr": "French", "de": "German", "it": "Italian"}
+LANGUAGE_SHARE = 0.3
 
 Part = tuple[str, dict[str, Any]]
 
@@ -135,6 +137,15 @@ def draw_constraints(draw: random.Random) -> tuple[str, dict[str, Any]]:
             return " ".join(said), constraints
 
 
+def draw_language(draw: random.Random, constraints: dict[str, Any]) -> Part | None:
+    """A language to answer in; none for most prompts, and for those that name words to use."""
+    named = {"keywords", "starts_with", "ends_with"} & set(constraints)
+    if named or draw.random() > LANGUAGE_SHARE:
+        return None
+    code, name = draw.choice(sorted(LANGUAGES.items()))
+    return f"Answer in {name}.", {"language": code}
+
+
 def choose_instructions(sources: Path) -> list[str]:
     """OpenAssistant's prompts that a few words can answer, in an order that their hashes decide."""
     excluded = load_excluded()
@@ -159,6 +170,9 @@ def build_rows(instructions: list[str]) -> list[Row]:
     for number, text in enumerate(instructions):
         for variant in range(VARIANTS):
             said, constraints = draw_constraints(random.Random(f"{variant}\n{text}"))
+            language = draw_language(random.Random(f"{variant}\nlanguage\n{text}"), constraints)
+            if language is not None:
+                said, constraints = f"{language[0]} {said}", {**constraints, **language[1]}
             rows.append(
                 {
                     "prompt": f"{text}{'' if text[-1] in '.?!' else '.'} {said}",

@@ -46,8 +46,7 @@ class Stats(BaseModel):
     are the filter stage's, by position and kind; `unread` are the fields of the sources' rows that
     the stage ingest did not read, by source; `policies` are the samples by policy, where there are
     several; `judges` are the judge stage's; `reused` is what the stage generate took over from an
-    earlier round, by policy.
-    several; `judges` are the judge stage's; `probe` is the stage export's.
+    earlier round, by policy; `probe` is the stage export's.
     """
 
     rows_in: int = 0

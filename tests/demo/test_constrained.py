@@ -8,6 +8,8 @@ import orjson
 
 from prefdata.judges.verifiers.constraints import Constraints
 
+LANGUAGES = {"es": "Spanish", "fr": "French", "de": "German", "it": "Italian"}
+
 FILE = Path(__file__).parents[2] / "demo" / "data" / "constrained.jsonl"
 
 
@@ -31,3 +33,6 @@ def test_every_prompt_has_constraints_that_can_be_met_and_no_instruction_is_in_b
         assert not {*(said.keywords or [])} & {*(said.forbidden or [])}, row
         for word in (*(said.keywords or []), *(said.forbidden or [])):
             assert f'"{word}"' in row["prompt"]
+        if said.language is not None:
+            assert f"Answer in {LANGUAGES[said.language]}." in row["prompt"]
+            assert not said.keywords

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from prefdata.errors import ConfigError
 from prefdata.filters.base import Texts
 from prefdata.filters.subjects import select_texts
 from prefdata.filters.texts.base import TextFilter, TextFilterConfig
 from prefdata.parts.numbers import Count, Fraction
+from prefdata.text.languages import Guesses, rank_languages, require_languages
 
 _CHARACTERS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _LETTERS = {
@@ -23,8 +22,6 @@ _LETTERS = {
 """Patterns of letters, and as how many of Latin's each counts: they tell more of the language."""
 
 _ADDRESS = r"https?://\S+"
-
-Guesses = list[tuple[str, float]]
 
 
 class LanguageConfig(TextFilterConfig):
@@ -75,21 +72,9 @@ class Language(TextFilter):
     config: LanguageConfig
 
     def setup(self) -> None:
-        try:
-            valid = _load_identifier(()).labels
-        except ImportError as error:
-            raise ConfigError(
-                f"{self.where}: the filter language needs py3langid",
-                "Install the extra: pip install prefdata[language]",
-            ) from error
         named = [*self.config.languages, *self.config.among]
-        wrong = [code for code in named if code not in valid]
-        if wrong:
-            raise ConfigError(
-                f"{self.where}: py3langid doesn't know {', '.join(wrong)}; "
-                f"known: {', '.join(valid)}"
-            )
-        self.identifier = _load_identifier(tuple(sorted(self.config.among)))
+        require_languages(named, self.where, "the filter language")
+        self.among = tuple(sorted(self.config.among))
 
     def describe_flaws(self, rows: pl.DataFrame, texts: Texts) -> pl.Series:
         ranked = self._rank(rows["text"])
@@ -141,16 +126,6 @@ class Language(TextFilter):
             start=pl.zeros(len(texts), dtype=pl.UInt32, eager=True),
         )
         return [
-            [(str(code), float(p)) for code, p in self.identifier.rank(text)] if enough else []
+            rank_languages(text, self.among) if enough else []
             for text, enough in zip(texts, letters >= self.config.min_chars, strict=True)
         ]
-
-
-@cache
-def _load_identifier(among: tuple[str, ...]) -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    if among:
-        identifier.set_languages(list(among))
-    return identifier

@@ -1,4 +1,4 @@
-"""Verifies constraints that can be checked by rule: length, keywords, format."""
+"""Verifies constraints that can be checked by rule: length, keywords, format, language."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from prefdata.judges.base import JudgeConfig
 from prefdata.judges.checking.faults import quote
 from prefdata.judges.checking.verifier import Verifier
 from prefdata.parts.numbers import Limit
+from prefdata.text.languages import list_languages, rank_languages, require_languages
 
 
 def _count(description: str) -> Any:
@@ -55,6 +56,12 @@ class Constraints(BaseModel):
     format: list[Format] | None = Field(
         None, description="Formats that the response has to have, all of them.", examples=[["json"]]
     )
+    language: str | None = Field(
+        None,
+        description="The ISO 639-1 code of the language that the response has to be in: the "
+        "likeliest by py3langid (the extra language), which errs on a few words.",
+        examples=["fr"],
+    )
 
 
 class ConstraintsConfig(JudgeConfig, Constraints):
@@ -76,6 +83,10 @@ class ConstraintsJudge(Verifier):
 
     config: ConstraintsConfig
 
+    def setup(self) -> None:
+        if self.config.language is not None:
+            require_languages([self.config.language], self.where, "the constraint language")
+
     @property
     def by_ground_truth(self) -> bool:
         return not self._own()
@@ -88,6 +99,7 @@ class ConstraintsJudge(Verifier):
             nulls_equal=True,
             maintain_order="left",
         ).with_row_index("row")
+        rows = rows.with_columns(spoken=_identify_languages(rows))
         holds = {
             **{
                 f"{side}_{unit}": pl.col(f"{side}_{unit}") <= count
@@ -100,6 +112,7 @@ class ConstraintsJudge(Verifier):
             "forbidden": ~pl.col("forbidden_found"),
             "starts_with": _TEXT.str.starts_with(pl.col("starts_with")),
             "ends_with": _TEXT.str.ends_with(pl.col("ends_with")),
+            "language": pl.col("spoken") == pl.col("language"),
             **{
                 f"format {name}": pl.when(pl.col("format").list.contains(name)).then(met)
                 for name, met in _FORMATS.items()
@@ -139,16 +152,39 @@ class ConstraintsJudge(Verifier):
         """ground_truth, bad (why its constraints can't be read), and one column per constraint."""
         rows = []
         for ground_truth in ground_truths.unique(maintain_order=True):
-            constraints, bad = _parse_constraints(ground_truth)
+            constraints, bad = self._parse(ground_truth)
             # If the settings have constraints, a ground truth in another form is for another judge.
             if bad is not None and self._own() and not isinstance(_parse_json(ground_truth), dict):
                 bad = None
             values = {**self._own(), **constraints.model_dump(exclude_none=True)}
             rows.append({"ground_truth": ground_truth, "bad": bad, **values})
-        text = dict.fromkeys(("ground_truth", "bad", "starts_with", "ends_with"), pl.String)
+        names = ("ground_truth", "bad", "starts_with", "ends_with", "language")
+        text = dict.fromkeys(names, pl.String)
         lists = dict.fromkeys(("keywords", "forbidden", "format"), pl.List(pl.String))
         counts = {f"{side}_{unit}": pl.Int64 for unit in _COUNTS for side in ("min", "max")}
         return pl.DataFrame(rows, schema={**text, **lists, **counts})
+
+    def _parse(self, ground_truth: str | None) -> tuple[Constraints, str | None]:
+        """The constraints of a ground truth, or none and the reason why they can't be read."""
+        if ground_truth is None:
+            return Constraints(), None
+        try:
+            constraints = Constraints.model_validate_json(ground_truth)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place, said = ".".join(map(str, first["loc"])) or "all of it", first["msg"]
+        else:
+            if constraints.language is None or self._knows(constraints.language):
+                return constraints, None
+            place, said = "language", f"py3langid doesn't know {constraints.language}"
+        return (
+            Constraints(),
+            f"bad_constraints: the ground truth {quote(ground_truth)}, {place}: {said}",
+        )
+
+    def _knows(self, language: str) -> bool:
+        require_languages([], self.where, "the constraint language")
+        return language in list_languages()
 
 
 _TEXT = pl.col("text")
@@ -190,18 +226,15 @@ def _find_words(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> 
     return present.group_by("row").agg(found.alias(f"{column}_found"))
 
 
-def _parse_constraints(ground_truth: str | None) -> tuple[Constraints, str | None]:
-    """The constraints of a ground truth, or none and the reason why they can't be read."""
-    if ground_truth is None:
-        return Constraints(), None
-    try:
-        return Constraints.model_validate_json(ground_truth), None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "all of it"
-        return Constraints(), (
-            f"bad_constraints: the ground truth {quote(ground_truth)}, {place}: {first['msg']}"
-        )
+def _identify_languages(rows: pl.DataFrame) -> pl.Series:
+    """The likeliest language of each text whose language is constrained; empty where it has no
+    letters."""
+    has_letters = _TEXT.str.contains(r"\p{L}")
+    constrained = pl.col("language").is_not_null()
+    texts = rows.select(
+        pl.when(constrained).then(pl.when(has_letters).then("text").otherwise(pl.lit("")))
+    ).to_series()
+    return pl.Series([text and rank_languages(text)[0][0] for text in texts], dtype=pl.String)
 
 
 def _parse_json(text: str | None) -> Any:

@@ -14,6 +14,7 @@ from judges.panels import build
 from judges.verifying import rewards
 
 from prefdata.errors import ConfigError
+from prefdata.text import languages
 
 SCHEMA = {
     "type": "object",
@@ -168,6 +169,46 @@ def test_constraints_of_the_settings_or_of_the_ground_truth(
     for given_ in (rules, {"ground_truth": orjson.dumps(rules).decode()}):
         assert reward("constraints", TEXT, **given_) == float(not broken)
         assert reason("constraints", TEXT, **given_) == says
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The moon is bright tonight, and the sea is calm.", "en"),
+        ("La luna brilla mucho esta noche y el mar está en calma.", "es"),
+        ("Der Mond scheint heute hell, und das Meer ist ruhig.", "de"),
+        ("La lune brille ce soir et la mer est calme.", "fr"),
+    ],
+)
+def test_the_language_of_the_response(text: str, language: str) -> None:
+    pytest.importorskip("py3langid", reason="py3langid is not installed")
+    for code in ("en", "es", "de", "fr"):
+        for given_ in ({"language": code}, {"ground_truth": f'{{"language": "{code}"}}'}):
+            assert reward("constraints", text, **given_) == float(code == language)
+    assert reason("constraints", text, language="it") == "does not hold to: language"
+    assert reward("constraints", "1, 2, 3!", language=language) == 0.0
+    assert reason("constraints", text, '{"language": "xx"}') == (
+        'bad_constraints: the ground truth \'{"language": "xx"}\', language: py3langid doesn\'t '
+        "know xx"
+    )
+
+
+def test_an_unknown_language_of_the_settings_is_refused() -> None:
+    pytest.importorskip("py3langid", reason="py3langid is not installed")
+    with pytest.raises(ConfigError, match="py3langid doesn't know xx; known: af, "):
+        reward("constraints", "text", language="xx")
+
+
+def test_a_language_without_py3langid_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "_load_identifier", _fail_to_import)
+    for given_ in ({"language": "en"}, {"ground_truth": '{"language": "en"}'}):
+        with pytest.raises(ConfigError, match="the constraint language needs py3langid"):
+            reward("constraints", "text", **given_)
+    assert reward("constraints", "text", max_words=1) == 1.0
+
+
+def _fail_to_import(among: tuple[str, ...]) -> None:
+    raise ImportError("no py3langid")
 
 
 def test_a_share_of_the_constraints() -> None:
