@@ -14,6 +14,7 @@ from prefdata.records import Prompt
 from prefdata.records.base import polars_schema
 from prefdata.records.dropped import no_dropped
 from prefdata.reports.base import join_counts
+from prefdata.sources.frames import OTHER_FOLD
 from prefdata.sources.merge import drop_duplicates
 from prefdata.sources.registry import SOURCES
 from prefdata.tables import read_bucket, read_info
@@ -63,8 +64,21 @@ def _read_split(context: Context, split: str) -> pl.DataFrame:
     return pl.concat(rows.filter(pl.col("split") == split) for rows in buckets).drop("split")
 
 
+def _list_trained(context: Context) -> pl.Series:
+    """The ids of the prompts of the split train, and of those in other folds of it, which other
+    rounds of a loop train on."""
+    table = context.catalog.dropped("ingest")
+    ids = [_read_split(context, "train")["prompt_id"]]
+    if is_finished(table):
+        info = read_info(table)
+        for bucket in range(info.buckets):
+            dropped = read_bucket(table, bucket, info, ["reason", "origin"])
+            ids.append(dropped.filter(reason=OTHER_FOLD)["origin"].alias("prompt_id"))
+    return pl.concat(ids)
+
+
 def _read_sources(context: Context) -> tuple[pl.DataFrame, list[str]]:
-    """The prompts of evaluate.sources that are not among those of the split train."""
+    """The prompts of evaluate.sources that no round trains on."""
     settings, limits = context.params.evaluate, context.params.ingest
     assert settings is not None
     sources = context.runtime.parts(SOURCES, settings.sources or (), "evaluate.sources")
@@ -92,8 +106,7 @@ def _read_sources(context: Context) -> tuple[pl.DataFrame, list[str]]:
     notes = [f"rows of evaluate.sources that hold no prompt: {reasons}"] if lost.height else []
     kept = read
     if is_finished(context.table("prompts")):
-        trained = _read_split(context, "train").select("prompt_id")
-        kept = read.join(trained, on="prompt_id", how="anti")
+        kept = read.filter(~pl.col("prompt_id").is_in(_list_trained(context).implode()))
     seen = read.height - kept.height
     if seen:
         notes.append(

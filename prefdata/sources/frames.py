@@ -22,6 +22,9 @@ RECORD_CHARS = 2_000
 """The text of a dropped row and of its detail is cut to this length: a broken line can be as long
 as its file."""
 
+OTHER_FOLD = "other_fold"
+"""Why a prompt of another fold is dropped."""
+
 _FOLD_DIGITS = (16, 8)
 """Where the digits of a prompt's id begin from which its fold comes, and their number: others than
 those that choose bucket and split."""
@@ -168,7 +171,7 @@ def keep_fold(prompts: pl.DataFrame, number: int, of: int) -> tuple[pl.DataFrame
     folded = prompts.with_columns(fold=digits * of // 2**32 + 1)
     stays = (pl.col("split") != "train") | (pl.col("fold") == number)
     others = folded.filter(~stays).with_columns(
-        reason=pl.lit("other_fold"),
+        reason=pl.lit(OTHER_FOLD),
         detail=pl.format(
             "the prompt is in fold {} of {}, and ingest.fold.number is {}", "fold", of, number
         ),

@@ -123,6 +123,19 @@ def test_prompts_of_their_own_are_those_that_no_training_saw(made: Path, tmp_pat
         evaluate_policy(load_params(made / "params.yaml", missing))
 
 
+def test_a_prompt_that_another_round_of_a_loop_trains_on_is_left_out(tmp_path: Path) -> None:
+    own = tmp_path / "prompts.jsonl"
+    ingest = {"sources": [{"path": str(own)}], "test_fraction": 0.4, "fold": {"number": 1, "of": 2}}
+    flows.run(flows.params(tmp_path, 20, ingest=ingest, judge={"judges": JUDGES}), "ingest")
+    prompts = flows.read(tmp_path, "prompts")
+    trained, held_out = (prompts.filter(split=split).height for split in ("train", "test"))
+    assert 0 < trained < 20 - held_out
+    asked = list_overrides(sources=[{"path": str(own)}], judges=["constraints"])
+    evaluation = evaluate_policy(load_params(tmp_path / "params.yaml", asked))
+    assert evaluation.prompts == held_out
+    assert any(f"left out: {20 - held_out} prompts" in note for note in evaluation.notes)
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
