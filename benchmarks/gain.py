@@ -12,7 +12,7 @@ arm's own pairs, with the rank correlation of CHES and other scores with it.
     python benchmarks/gain.py              one seed
     python benchmarks/gain.py --seeds 3    three seeds of each arm
     python benchmarks/gain.py --quick      the mechanics, on the demo policy: one arm, few prompts
-    python benchmarks/gain.py --pilot 1e-5 3e-5    the arm verifier at learning rates, measured on
+    python benchmarks/gain.py --pilot 3e-5 1e-4    the arm verifier at learning rates, measured on
                                            training prompts that none of its pairs is of
 
 A run that was stopped goes on where it was: samples are in the memo, and measured arms in

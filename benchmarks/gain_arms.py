@@ -39,7 +39,7 @@ class Size:
     max_tokens: int = 64
     steps: int = 20
     batch: int = 8
-    rate: float = 3e-5
+    rate: float = 1e-4
     preferences: int | None = None
     measured: int = 64
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pydantic import Field
 
 from prefdata.accounting.drops import MOST_SOURCES, OTHERS
+from prefdata.accounting.probe import Probe
 from prefdata.dataset.difference.drift import Changes, JudgeDrift
 from prefdata.dataset.difference.pairs import KINDS, PairChanges, compare_pairs
 from prefdata.dataset.difference.rows import Side, choose_exports
@@ -40,6 +41,7 @@ class VersionFigures(Figures):
     export: str = Field(description="The export whose pairs are compared.")
     pairs: int
     prompts: int
+    probe: Probe | None = Field(None, description="What a small probe learns from its pairs.")
 
 
 class ChangeFigures(Figures):
@@ -108,6 +110,8 @@ class Difference(Report):
             blocks.append(_tabulate_figures(figures))
         if self.judges:
             blocks.append(_tabulate_judges(self.judges))
+        if any(each.probe and each.probe.figures for each in (self.a, self.b)):
+            blocks.append("\n".join(self._describe_probes()))
         drops = [each for each in self.drops if each.a != each.b]
         if drops:
             blocks.append(tabulate_drops(drops))
@@ -124,6 +128,11 @@ class Difference(Report):
             )
         if not self.differs:
             yield "Their rows are the same, in the same splits."
+
+    def _describe_probes(self) -> Iterator[str]:
+        for letter, each in (("A", self.a), ("B", self.b)):
+            probe = each.probe or Probe(missing="the version was written before there was one")
+            yield f"{letter}, {probe.describe()}"
 
     def _tabulate_pairs(self) -> Grid:
         rows = []
@@ -188,6 +197,7 @@ def _describe(given: str, side: Side, pairs: int, prompts: int) -> VersionFigure
         export=side.export,
         pairs=pairs,
         prompts=prompts,
+        probe=side.manifest.probe,
     )
 
 

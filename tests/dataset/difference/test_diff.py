@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables.test_migrations import STORED
 
+from prefdata.accounting.probe import Probe, ProbeFigures
 from prefdata.cli.app import main
 from prefdata.dataset.difference.drift import QUANTILES, Changes
 from prefdata.dataset.difference.pairs import KINDS, MOST_NAMED
@@ -21,6 +22,14 @@ from prefdata.errors import ConfigError, TableError
 from prefdata.reports.dataset.diff import Difference, report_difference
 from prefdata.reports.dataset.drops import compare_drops, tabulate_drops
 
+PROBE = {
+    "pairs_tested": 200,
+    "accuracy": 0.61,
+    "accuracy_low": 0.54,
+    "accuracy_high": 0.68,
+    "length_accuracy": 0.6,
+    "beyond_length_low": -0.03,
+}
 COUNT = 20
 AT = pl.int_range(pl.len())
 
@@ -249,6 +258,18 @@ def test_stored_datasets_of_earlier_versions_are_compared() -> None:
     )
     assert found.judges
     assert found.made_otherwise == {}
+
+
+def test_what_a_probe_learns_from_each_version_is_said(tmp_path: Path) -> None:
+    publish(tmp_path, PAIRS)
+    publish(tmp_path, CHANGES["removed"](PAIRS))
+    found = report_difference(f"{tmp_path}@parent", str(tmp_path))
+    assert "no probe" not in str(found)
+    probe = Probe(figures=ProbeFigures.model_construct(**PROBE))
+    learned = found.model_copy(update={"b": found.b.model_copy(update={"probe": probe})})
+    said = str(learned)
+    assert "A, no probe: the version was written before there was one" in said
+    assert "B, probe: 61.0% of 200 held-out pairs right (54.0% to 68.0%), 60.0% by length" in said
 
 
 def test_the_command_exits_as_git_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
