@@ -5,8 +5,9 @@ SmolLM2-135M-Instruct answers 300 of OpenAssistant's prompts with constraints th
 (`ARMS` in gain_arms.py), by prefdata run on params of its own; the policy is trained on them by
 prefdata's trainer, with DPO in as many steps; and prefdata's evaluation asks it 150 other prompts.
 What is reported is the share of their constraints that it meets, against the start and against the
-other arms; how far it went from the start; and what training did to the log-probabilities of the
-arm's own pairs, with the rank correlation of CHES and other scores with it.
+other arms; how far it went from the start; and what the first seed's training did to the
+log-probabilities of the arm's own pairs, with the rank correlation of CHES and other scores with
+it.
 
     make bench-gain                        sets up, brings the model, and takes one seed
     python benchmarks/gain.py              one seed
@@ -51,7 +52,14 @@ from gain_arms import (
     write_preferences,
     write_prompts,
 )
-from gain_steps import build_arm, evaluate, evaluate_all, measure_pairs, train
+from gain_steps import (
+    build_arm,
+    evaluate,
+    evaluate_all,
+    locate_policy,
+    measure_pairs,
+    train,
+)
 from machine import report
 
 QUICK = Size(
@@ -103,10 +111,7 @@ def measure_policy(setting: Setting, params: Any, arm: str, seed: int) -> dict[s
 def measure_displacement(setting: Setting, params: Any, arm: str, seed: int) -> dict[str, Any]:
     """What training did to the log-probabilities of the arm's pairs."""
     policy, _ = train(setting, arm, seed, params.data, setting.size.rate)
-    pairs = measure_pairs(setting, params, policy)
-    # The weights take half a gigabyte, and nothing else reads them.
-    shutil.rmtree(policy)
-    return {"pairs": pairs}
+    return {"pairs": measure_pairs(setting, params, policy)}
 
 
 def run_pilot(setting: Setting, rates: Sequence[float]) -> None:
@@ -159,11 +164,14 @@ def run_arms(setting: Setting, arms: Sequence[str], seeds: int) -> dict[str, Any
             runs[arm, seed] = keep(results / f"{arm}-{seed}.json", measure)
             share = summarize(start, [runs[arm, seed]])["arms"][arm]["share_gain"]["value"]
             say(f"{arm}, seed {seed}: evaluated; constraint share {share:+.3f}")
-        # Last, for it takes long and the others do not wait for it.
-        for arm in arms:
+        # Of one seed, and after its arms are evaluated: it takes as long as a training.
+        for arm in arms if seed == 0 else ():
             measure = partial(measure_displacement, setting, built[arm], arm, seed)
             runs[arm, seed] |= keep(results / f"{arm}-{seed}-pairs.json", measure)
             say(f"{arm}, seed {seed}: log-probabilities are measured")
+        for arm in arms:
+            # Half a gigabyte, which nothing reads any more.
+            shutil.rmtree(locate_policy(setting, arm, seed, setting.size.rate), ignore_errors=True)
     figures = summarize(start, list(runs.values()))
     print(Gain(figures=figures))
     return figures

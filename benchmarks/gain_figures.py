@@ -117,11 +117,12 @@ def summarize(start: Measured, runs: Sequence[Measured]) -> dict[str, Any]:
         by_arm.setdefault(run["arm"], []).append(run)
     arms = {}
     for arm, of_arm in by_arm.items():
+        with_pairs = [run for run in of_arm if "pairs" in run]
         arms[arm] = {
             **describe_policy(of_arm),
             "share_gain": compare(of_arm, [start], "share"),
             "met_gain": compare(of_arm, [start], "met"),
-            **(describe_pairs(of_arm) if all("pairs" in run for run in of_arm) else {}),
+            **(describe_pairs(with_pairs) if with_pairs else {}),
         }
     names = list(by_arm)
     between = {

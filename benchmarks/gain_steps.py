@@ -35,7 +35,7 @@ def train(setting: Setting, arm: str, seed: int, data: str, rate: float) -> tupl
         checkpoint_minutes=None,
         seed=seed,
     )
-    output = setting.work / "policies" / f"{arm}-{seed}-{rate:g}"
+    output = locate_policy(setting, arm, seed, rate)
     with open_progress(quiet=False) as progress:
         trained = train_policy(
             params,
@@ -46,6 +46,11 @@ def train(setting: Setting, arm: str, seed: int, data: str, rate: float) -> tupl
             progress=progress,
         )
     return output, trained.figures
+
+
+def locate_policy(setting: Setting, arm: str, seed: int, rate: float) -> Path:
+    """The folder of a trained policy."""
+    return setting.work / "policies" / f"{arm}-{seed}-{rate:g}"
 
 
 def evaluate(
