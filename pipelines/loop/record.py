@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.errors import TableError
 from prefdata.files import storage
+from prefdata.files.json_files import read_model, write_model
 from prefdata.reports.loop.rounds import RoundFigures
 from prefdata.tables.chain import Chain, Made, find_stale
 
@@ -35,23 +35,13 @@ class RoundRecord(BaseModel):
 def read_record(folder: str) -> RoundRecord | None:
     """The record in a round's folder; None where it has not begun. Raises TableError where it can't
     be read."""
-    path = storage.join(folder, FILE)
-    content = storage.read_bytes(path)
-    if content is None:
-        return None
-    try:
-        return RoundRecord.model_validate_json(content)
-    except ValidationError as error:
-        raise TableError(
-            f"{path}: not what `prefdata loop` writes: {error}",
-            f"Remove {folder} and those of later rounds, and run the loop again.",
-        ) from error
+    remedy = f"Remove {folder} and those of later rounds, and run the loop again."
+    return read_model(RoundRecord, storage.join(folder, FILE), "prefdata loop", remedy)
 
 
 def write_record(folder: str, record: RoundRecord) -> None:
     """Write the record into a round's folder."""
-    content = record.model_dump_json(indent=1).encode() + b"\n"
-    storage.write_bytes(storage.join(folder, FILE), content)
+    write_model(storage.join(folder, FILE), record)
 
 
 def explain_changes(made: Chain, today: Chain) -> str:

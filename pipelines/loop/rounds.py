@@ -17,6 +17,7 @@ from prefdata.config.loop import LoopParams
 from prefdata.config.params import Params
 from prefdata.errors import AbortError, ConfigError
 from prefdata.files import storage
+from prefdata.files.json_files import write_model
 from prefdata.files.lock import hold_folder
 from prefdata.inference.progress import Progress
 from prefdata.pipelines.beam.runtimes import stop_runs
@@ -268,8 +269,7 @@ def _summarize(params: Params, stopped: str | None) -> LoopFigures:
         rounds=[each.figures for each in _list_records(params.data)],
         stopped=stopped,
     )
-    path, content = storage.join(params.data, SUMMARY), figures.model_dump_json(indent=1)
-    storage.write_bytes(path, f"{content}\n".encode())
+    write_model(storage.join(params.data, SUMMARY), figures)
     return figures
 
 

@@ -17,6 +17,7 @@ from prefdata.dataset.find import find_version
 from prefdata.dataset.manifest import Manifest, read_manifest
 from prefdata.errors import AbortError, ConfigError, StorageError
 from prefdata.files import storage
+from prefdata.files.json_files import write_model
 from prefdata.inference.progress import Progress
 from prefdata.pipelines.loop.child import hold_work, read_tail, run_command
 from prefdata.pipelines.loop.models import (
@@ -113,8 +114,7 @@ def train_policy(
             seconds=round(time.monotonic() - began, 3),
             figures=_read_figures(kept),
         )
-        content = trained.model_dump_json(indent=1).encode() + b"\n"
-        storage.write_bytes(str(work / "policy" / COMPLETED), content)
+        write_model(str(work / "policy" / COMPLETED), trained)
         storage.move_folder(str(work / "policy"), output)
         shutil.rmtree(work, ignore_errors=True)
     return trained
@@ -177,9 +177,8 @@ def _prepare(work: Path, inputs: Inputs, progress: Progress) -> None:
         )
         if not same:
             storage.remove_folder(str(work / "policy"))
-    storage.write_bytes(str(kept), inputs.model_dump_json(indent=1).encode())
-    settings = inputs.settings.model_dump_json(indent=1).encode()
-    storage.write_bytes(str(work / "settings.json"), settings)
+    write_model(str(kept), inputs)
+    write_model(str(work / "settings.json"), inputs.settings)
 
 
 def _check_room(work: Path, policy: Path, params: TrainParams) -> None:

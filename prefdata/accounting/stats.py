@@ -12,6 +12,7 @@ from prefdata.accounting.judges import JudgeCounts
 from prefdata.accounting.probe import Probe
 from prefdata.errors import AccountingError
 from prefdata.files import storage
+from prefdata.files.json_files import write_model
 from prefdata.inference.usage import Usage
 from prefdata.tables import FileInfo, Reused
 from prefdata.tables.catalog import Catalog
@@ -153,8 +154,7 @@ def account_values(values: pl.DataFrame) -> Stats:
 
 def write_stats(catalog: Catalog, stage: str, stats: Stats) -> None:
     """Write the counts of a stage's run."""
-    content = stats.model_dump_json(indent=1).encode() + b"\n"
-    storage.write_bytes(catalog.stats_path(stage), content)
+    write_model(catalog.stats_path(stage), stats)
 
 
 def read_stats(catalog: Catalog, stage: str) -> Stats | None:

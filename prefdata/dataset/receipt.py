@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from prefdata.errors import TableError
 from prefdata.files import storage
+from prefdata.files.json_files import read_model
 from prefdata.inference.replay.drift import Drift
 
 NAME = "replay.json"
@@ -104,15 +104,6 @@ def read_receipt(data: str) -> Receipt | None:
     Raises:
         TableError: The file is none.
     """
-    path = locate_receipt(data)
-    content = storage.read_bytes(path)
-    if content is None:
-        return None
-    try:
-        return Receipt.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise TableError(
-            f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
-            "Remove it, or run prefdata replay again.",
-        ) from None
+    return read_model(
+        Receipt, locate_receipt(data), "prefdata replay", "Remove it, or run prefdata replay again."
+    )

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from prefdata.errors import TableError
 from prefdata.files import storage
+from prefdata.files.json_files import write_model
 from prefdata.records.base import (
     OLDEST_VERSION,
     SCHEMA_VERSION,
@@ -98,7 +99,7 @@ def finish(table: Table, info: TableInfo) -> None:
     for name in storage.list_names(table.folder):
         if name.endswith((".parquet", ".tmp")) and name not in current:
             storage.remove(storage.join(table.folder, name))
-    storage.write_bytes(table.info_path, info.sign().model_dump_json(indent=1).encode() + b"\n")
+    write_model(table.info_path, info.sign())
 
 
 def write_table(table: Table, rows: pl.DataFrame, unit: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prefdata.dataset.receipt import CallReceipt, Receipt, locate_receipt
-from prefdata.files import storage
+from prefdata.files.json_files import write_model
 from prefdata.reports.base import Block, Grid, Report
 
 _CALLS = (
@@ -54,7 +54,7 @@ class Replayed(Report):
 def write_receipt(data: str, receipt: Receipt) -> Replayed:
     """Write the receipt into a run's data folder, where the next export finds it."""
     path = locate_receipt(data)
-    storage.write_bytes(path, receipt.model_dump_json(indent=2).encode() + b"\n")
+    write_model(path, receipt)
     return Replayed(path=path, receipt=receipt)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from prefdata.errors import TableError
 from prefdata.files import storage
+from prefdata.files.json_files import read_model, write_model
 from prefdata.reports.base import Block, Figures, Grid, Report, join_counts
 from prefdata.tables.layout import Asked
 
@@ -178,22 +178,12 @@ def locate_evaluation(data: str) -> str:
 def read_evaluation(data: str) -> Evaluation | None:
     """The evaluation in a data folder; None if there is none. Raises TableError where it can't be
     read."""
-    path = locate_evaluation(data)
-    content = storage.read_bytes(path)
-    if content is None:
-        return None
-    try:
-        return Evaluation.model_validate_json(content)
-    except ValidationError as error:
-        raise TableError(
-            f"{path}: not what `prefdata evaluate` writes: {error}", "Evaluate again."
-        ) from error
+    return read_model(Evaluation, locate_evaluation(data), "prefdata evaluate", "Evaluate again.")
 
 
 def write_evaluation(data: str, evaluation: Evaluation) -> None:
     """Write the evaluation into a data folder."""
-    content = evaluation.model_dump_json(indent=2).encode() + b"\n"
-    storage.write_bytes(locate_evaluation(data), content)
+    write_model(locate_evaluation(data), evaluation)
 
 
 def _list_estimates(figures: Figures) -> dict[str, float]:
