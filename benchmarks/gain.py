@@ -4,10 +4,10 @@ SmolLM2-135M-Instruct answers 300 of OpenAssistant's prompts with constraints th
 (demo/data/constrained.jsonl). From the same samples each arm makes as many pairs in its own way
 (`ARMS` in gain_arms.py), by prefdata run on params of its own; the policy is trained on them by
 prefdata's trainer, with DPO in as many steps; and prefdata's evaluation asks it 150 other prompts.
-What is reported is the share of their constraints that it meets, against the start and against the
-other arms; how far it went from the start; and what the first seed's training did to the
-log-probabilities of the arm's own pairs, with the rank correlation of CHES and other scores with
-it.
+What is reported is what the pairs of each arm have in common; the share of their constraints that
+its policy meets, against the start and against the other arms; how far it went from the start; and
+what the first seed's training did to the log-probabilities of the arm's own pairs, with the rank
+correlation of CHES and other scores with it.
 
     make bench-gain                        sets up, brings the model, and takes one seed
     python benchmarks/gain.py              one seed
@@ -54,6 +54,7 @@ from gain_arms import (
 )
 from gain_steps import (
     build_arm,
+    describe_choice,
     evaluate,
     evaluate_all,
     locate_policy,
@@ -173,6 +174,7 @@ def run_arms(setting: Setting, arms: Sequence[str], seeds: int) -> dict[str, Any
             # Half a gigabyte, which nothing reads any more.
             shutil.rmtree(locate_policy(setting, arm, seed, setting.size.rate), ignore_errors=True)
     figures = summarize(start, list(runs.values()))
+    figures["choice"] = {arm: describe_choice(params) for arm, params in built.items()}
     print(Gain(figures=figures))
     return figures
 

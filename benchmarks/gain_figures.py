@@ -139,8 +139,17 @@ class Gain(Report):
     figures: dict[str, Any]
 
     def blocks(self) -> list[Block]:
-        """Held-out figures, log-probabilities, correlations and differences between arms."""
+        """What was chosen, held-out figures, log-probabilities, correlations and differences
+        between arms."""
         start, arms = self.figures["start"], self.figures["arms"]
+        chosen = [
+            [
+                arm,
+                *(f"{of[name]:.0%}" for name in _SHARES),
+                *(f"{of[name]:.1f}" for name in _TOKENS),
+            ]
+            for arm, of in self.figures["choice"].items()
+        ]
         heldout = [["start", *_list_heldout(start), "", ""]]
         heldout += [
             [arm, *_list_heldout(of), _show(of["share_gain"], sign=True),
@@ -170,6 +179,7 @@ class Gain(Report):
         ]
         between = [[names, _show(of, sign=True)] for names, of in self.figures["between"].items()]
         tables = (
+            ("the pairs of each arm: the chosen response, and the tokens of both", _CHOSEN, chosen),
             ("held-out prompts; 95 % intervals by instruction", _HELDOUT, heldout),
             ("the arm's own pairs after training, log p in nats; intervals by pair", _MOVED, moved),
             ("rank correlation with the displacement of the chosen response", _TOLD, told),
@@ -182,6 +192,9 @@ class Gain(Report):
         return blocks
 
 
+_SHARES = ("meets_more", "meets_fewer", "shorter")
+_TOKENS = ("tokens_chosen", "tokens_rejected")
+_CHOSEN = ("arm", "meets more", "meets fewer", "is shorter", "tokens chosen", "tokens rejected")
 _HELDOUT = ("policy", "share", "all met", "tokens", "finished", "KL", "share +", "all met +")
 _MOVED = (
     "arm", "pairs", "steps", "tokens", "chosen", "rejected", "chosen/token", "rejected/token",

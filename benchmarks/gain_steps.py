@@ -1,4 +1,5 @@
-"""The steps of gain.py: an arm's pairs, a training, an evaluation, and log-probabilities."""
+"""The steps of gain.py: an arm's pairs and what they have in common, a training, an evaluation, and
+log-probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from gain_arms import Setting, make_arm, make_evaluation, read_prompts
+from gain_arms import VERIFIER, Setting, make_arm, make_evaluation, read_prompts
 
 
 def build_arm(setting: Setting, arm: str) -> Any:
@@ -46,6 +47,37 @@ def train(setting: Setting, arm: str, seed: int, data: str, rate: float) -> tupl
             progress=progress,
         )
     return output, trained.figures
+
+
+def describe_choice(params: Any) -> dict[str, float]:
+    """What the pairs of an arm have in common.
+
+    Returns:
+        The shares of pairs whose chosen response meets more and fewer of the constraints than the
+        rejected one, and is shorter; the mean tokens of both.
+    """
+    import prefdata
+
+    responses = prefdata.read(params, "responses").select("response_id", "text", "n_tokens")
+    pairs = prefdata.read(params, "filtered").select("prompt_id", "chosen_id", "rejected_id")
+    prompts = prefdata.read(params, "prompts").select("prompt_id", "messages", "ground_truth")
+    pairs = pairs.join(prompts, on="prompt_id", how="left").select(
+        "chosen_id", "rejected_id", "ground_truth", prompt="messages"
+    )
+    for side in ("chosen", "rejected"):
+        named = responses.rename({"text": side, "n_tokens": f"tokens_{side}"})
+        pairs = pairs.join(named, left_on=f"{side}_id", right_on="response_id", how="left")
+    rows = pairs.select("prompt", "ground_truth", response_a="chosen", response_b="rejected")
+    rewards = prefdata.judge(rows, VERIFIER, progress=False).select("reward_a", "reward_b")
+    chosen, rejected = pl.col("reward_a"), pl.col("reward_b")
+    found = pl.concat([pairs, rewards], how="horizontal").select(
+        meets_more=(chosen > rejected).mean(),
+        meets_fewer=(chosen < rejected).mean(),
+        shorter=(pl.col("tokens_chosen") < pl.col("tokens_rejected")).mean(),
+        tokens_chosen=pl.col("tokens_chosen").mean(),
+        tokens_rejected=pl.col("tokens_rejected").mean(),
+    )
+    return {name: round(value, 3) for name, value in found.row(0, named=True).items()}
 
 
 def locate_policy(setting: Setting, arm: str, seed: int, rate: float) -> Path:

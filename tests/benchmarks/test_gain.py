@@ -84,7 +84,11 @@ def test_figures_of_arms() -> None:
         "ches": 1.0, "ches_normalized": None, "mean_logprob_chosen": 1.0, "tokens_chosen": 1.0,
         "margin": -1.0,
     }  # fmt: skip
+    shares = dict.fromkeys(("meets_more", "meets_fewer", "shorter"), 0.25)
+    figures["choice"] = {"one": {**shares, "tokens_chosen": 31.5, "tokens_rejected": 62.9}}
     printed = str(Gain(figures=figures))
+    assert "25%" in printed
+    assert "62.9" in printed
     assert "one - other" in printed
     assert "+0.188" in printed
 
