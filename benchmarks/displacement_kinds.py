@@ -30,7 +30,7 @@ from prefdata.inference import Inference
 
 TARGETS = ("first_order", "first_order_relative", "sign_step", "own", "mixed")
 TRAINED = TARGETS[3:]
-_TRAINING = Settings(rate=5e-6, optimizer="adamw", batch=4)
+_TRAINING = Settings(rate=5e-5, optimizer="adamw", batch=4)
 
 
 def run(engine: TransformersEngine, data: str, folder: Path, count: int) -> dict[str, Any]:
