@@ -4,6 +4,7 @@ The columns of a pair, beside those of prefdata's CHES. Each is the higher, the 
 expected to push log p(chosen) down:
 
 - `ches_relative`: <S_c, S_r> / |S_c|² - 1, CHES over its second term;
+- `similarity`, of the responses' word trigrams, as the filter near_identical measures it;
 - `minus_edit_distance`, of the tokens, over the longer response's number of them;
 - `minus_tokens`, of the chosen response; `logprob` and `mean_logprob`, its log p and that a token;
 - `head`: <G_c, G_r - G_c> with G the gradient of log p by the unembedding matrix, exactly. It is
@@ -32,6 +33,7 @@ from prefdata.ches.measure import measure_pairs
 from prefdata.engines import chat
 from prefdata.engines.transformers.engine import TransformersEngine
 from prefdata.inference import Inference
+from prefdata.text.shingles import trigram_similarity
 
 _SKETCH = 64
 SIDES = ("chosen", "rejected")
@@ -47,6 +49,7 @@ SCORES = (
     *CHEAP[:2],
     "ches_relative",
     *CHEAP[2:],
+    "similarity",
     "logprob",
     "mean_logprob",
     "head",
@@ -212,6 +215,7 @@ def score(pairs: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
         for name in ("sums", "head", "sketch", "all")
     }
     return joined.with_columns(
+        similarity=trigram_similarity(joined["chosen"], joined["rejected"]),
         ches_relative=difference["sums"] / pl.col("sums_cc"),
         mean_logprob=pl.col("logprob") / pl.col("tokens_chosen"),
         head=difference["head"],
