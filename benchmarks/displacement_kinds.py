@@ -30,6 +30,8 @@ from prefdata.inference import Inference
 
 TARGETS = ("first_order", "first_order_relative", "sign_step", "own", "mixed")
 TRAINED = TARGETS[3:]
+LIMITS = (("ches", 0.0), ("similarity", 0.6), ("similarity", 0.9))
+"""Scores with limits that pairs may be above."""
 _TRAINING = Settings(rate=5e-5, optimizer="adamw", batch=4)
 
 
@@ -108,12 +110,14 @@ def _differentiate_missing(
 
 
 def _describe(pairs: pl.DataFrame, kind: str) -> dict[str, Any]:
-    """Of the kind's pairs: how many are displaced, and how far log p moves on average."""
+    """Of the kind's pairs: how many are above LIMITS, how many are displaced, and how far log p
+    moves on average."""
     some = pairs.filter(kind=kind)
     return {
         "kind": kind,
         "pairs": some.height,
         "tokens_chosen": round(float(some["tokens_chosen"].mean()), 1),  # type: ignore[arg-type]
+        **{f"{name}_above_{limit:g}": int((some[name] > limit).sum()) for name, limit in LIMITS},
         **{f"displaced_{t}": round(float((some[t] > 0).mean()), 3) for t in TARGETS},  # type: ignore[arg-type]
         **{f"delta_{t}": round(-float(some[t].mean()), 3) for t in TRAINED},  # type: ignore[arg-type]
         **{

@@ -38,7 +38,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # For the trainings: by default glibc gives large blocks back when they are freed, and the kernel
-# clears them anew in every step, which takes as long as half of the computing.
+# clears them anew in every step.
 os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**34))
 

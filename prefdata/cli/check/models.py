@@ -35,7 +35,8 @@ _QUANTILES = (0.1, 0.5, 0.9)
 _RISKY = 0.0
 """Above this CHES, <S_chosen, S_rejected> - |S_chosen|², the hidden states of the rejected response
 have more in common with the chosen one's than those among themselves (prefdata/ches/measure.py).
-It ranks pairs: on a real model, half of the pairs measured were above and none was displaced."""
+It ranks pairs: at the first step of DPO on a real model 44 of 96 pairs were above, and none was
+displaced (docs/explanation/ches.md)."""
 
 
 def measure_displacement(

@@ -99,7 +99,6 @@ class ConstraintsJudge(Verifier):
             nulls_equal=True,
             maintain_order="left",
         ).with_row_index("row")
-        rows = rows.with_columns(spoken=_identify_languages(rows))
         holds = {
             **{
                 f"{side}_{unit}": pl.col(f"{side}_{unit}") <= count
@@ -121,6 +120,7 @@ class ConstraintsJudge(Verifier):
         checked = (
             rows.join(_find_words(rows, "keywords", "all"), on="row", how="left")
             .join(_find_words(rows, "forbidden", "any"), on="row", how="left")
+            .join(_identify_languages(rows), on="row", how="left")
             .sort("row")
             .select("bad", **holds)
         )
@@ -226,15 +226,16 @@ def _find_words(rows: pl.DataFrame, column: str, how: Literal["all", "any"]) -> 
     return present.group_by("row").agg(found.alias(f"{column}_found"))
 
 
-def _identify_languages(rows: pl.DataFrame) -> pl.Series:
-    """The likeliest language of each text whose language is constrained; empty where it has no
-    letters."""
-    has_letters = _TEXT.str.contains(r"\p{L}")
-    constrained = pl.col("language").is_not_null()
-    texts = rows.select(
-        pl.when(constrained).then(pl.when(has_letters).then("text").otherwise(pl.lit("")))
-    ).to_series()
-    return pl.Series([text and rank_languages(text)[0][0] for text in texts], dtype=pl.String)
+def _identify_languages(rows: pl.DataFrame) -> pl.DataFrame:
+    """row, spoken: the likeliest language of each text whose language is constrained; empty where
+    it has no letters."""
+    constrained = rows.select("row", "text", "language").drop_nulls("language")
+    constrained = constrained.with_columns(has_letters=_TEXT.str.contains(r"\p{L}"))
+    spoken = [
+        rank_languages(text)[0][0] if has_letters else ""
+        for text, has_letters in constrained.select("text", "has_letters").iter_rows()
+    ]
+    return constrained.select("row", spoken=pl.Series(spoken, dtype=pl.String))
 
 
 def _parse_json(text: str | None) -> Any:
