@@ -1,7 +1,7 @@
 """The exchange of a filter: frames that buckets send to partitions, and partitions to partitions.
 
 Keys are the numbers of partitions, of which there are about the square root of the number of
-buckets, and values are packed frames. So parcels are few and large, however many rows there are.
+buckets, and values are frames. So parcels are few and large, however many rows there are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import apache_beam as beam
 import polars as pl
 
 from prefdata.filters.base import Location, Parcel
+from prefdata.pipelines.beam.spill import Spilled, read_spilled, spill
 from prefdata.pipelines.beam.steps import apply_step, gather
 from prefdata.pipelines.stages.base import Context
 from prefdata.tables.packing import pack, unpack
@@ -21,8 +22,8 @@ from prefdata.tables.packing import pack, unpack
 if TYPE_CHECKING:
     from prefdata.pipelines.beam.filter_step import FilterStep, State
 
-Content = tuple[str, bytes]
-"""A parcel's topic and its frame, packed."""
+Content = tuple[str, Spilled]
+"""A parcel's topic and its frame."""
 
 
 def count_partitions(buckets: int) -> int:
@@ -55,13 +56,14 @@ def exchange(
 def _scatter(
     context: Context, state: State, step: FilterStep, summary: bytes | None = None
 ) -> Iterator[tuple[int, Content]]:
-    measured = unpack(state.pairs)
+    measured = read_spilled(state.pairs)
     if not measured.height:
         return
     exchanged = step.find(context)
     if summary is not None:
         measured = exchanged.assign(measured, unpack(summary))
-    yield from _pack(exchanged.scatter(measured, _locate(context, state.bucket)))
+    parcels = exchanged.scatter(measured, _locate(context, state.bucket))
+    yield from _send(context, parcels)
 
 
 def _relay(
@@ -69,7 +71,7 @@ def _relay(
 ) -> Iterator[tuple[int, Content]]:
     partition, contents = received
     location = _locate(context, partition)
-    yield from _pack(step.find(context).relay(number, _open(contents), location))
+    yield from _send(context, step.find(context).relay(number, _open(contents), location))
 
 
 def _settle(context: Context, contents: list[Content], step: FilterStep) -> bytes:
@@ -85,15 +87,15 @@ def _locate(context: Context, number: int) -> Location:
     return Location(number, context.buckets, count_partitions(context.buckets), read)
 
 
-def _pack(parcels: Iterable[Parcel]) -> Iterator[tuple[int, Content]]:
+def _send(context: Context, parcels: Iterable[Parcel]) -> Iterator[tuple[int, Content]]:
     for parcel in parcels:
         if parcel.frame.height:
-            yield parcel.partition, (parcel.topic, pack(parcel.frame))
+            yield parcel.partition, (parcel.topic, spill(context, parcel.frame))
 
 
 def _open(contents: Iterable[Content]) -> dict[str, pl.DataFrame]:
     """The inbox: one frame of each topic."""
     frames: dict[str, list[pl.DataFrame]] = {}
     for topic, content in contents:
-        frames.setdefault(topic, []).append(unpack(content))
+        frames.setdefault(topic, []).append(read_spilled(content))
     return {topic: pl.concat(received) for topic, received in frames.items()}

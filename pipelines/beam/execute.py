@@ -7,11 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prefdata.errors import AbortError, ConfigError
 from prefdata.pipelines.beam.errors import read_carried
 from prefdata.pipelines.beam.signals import WORKER
+from prefdata.pipelines.beam.spill import open_spill
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -139,7 +142,13 @@ def execute(build: Callable[[beam.Pipeline, Context], Any], context: Context) ->
 
     processes = count_processes(context.beam_arguments, context.buckets)
     pipeline = beam.Pipeline(options=parse_options(context.beam_arguments, processes))
-    build(pipeline, context)
+    local = _read_arguments(context.beam_arguments)[0].runner == DEFAULT_RUNNER
+    with open_spill(context.params.data) if local else nullcontext("") as spill:
+        build(pipeline, replace(context, spill=spill))
+        _run(pipeline, context, processes)
+
+
+def _run(pipeline: beam.Pipeline, context: Context, processes: int) -> None:
     try:
         with context.runtime.use_workers(processes):
             pipeline.run().wait_until_finish()

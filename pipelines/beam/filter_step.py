@@ -20,6 +20,7 @@ from prefdata.filters.base import (
 from prefdata.filters.registry import FILTERS
 from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.exchange import exchange
+from prefdata.pipelines.beam.spill import Spilled, read_spilled, spill
 from prefdata.pipelines.beam.steps import apply_step, gather
 from prefdata.pipelines.stages.base import Context
 from prefdata.pipelines.stages.filter import takes_ches
@@ -35,13 +36,12 @@ _RECORD = ("pair_id", "prompt_id", "chosen_id", "rejected_id")
 
 @dataclass(frozen=True)
 class State:
-    """A bucket on its way through the filters: the remaining pairs and the dropped records, both
-    packed."""
+    """A bucket on its way through the filters: the remaining pairs and the dropped records."""
 
     bucket: int
     rows_in: int
-    pairs: bytes
-    dropped: bytes
+    pairs: Spilled
+    dropped: Spilled
     usage: dict[str, Usage] = field(default_factory=dict)
     filters: dict[str, PartStats] = field(default_factory=dict)
 
@@ -50,20 +50,21 @@ class State:
         total = self.filters.get(label, PartStats()).plus(counts)
         return replace(self, filters={**self.filters, label: total})
 
-    def drop(self, rows: pl.DataFrame, label: str, fault: bool) -> State:
+    def drop(self, context: Context, rows: pl.DataFrame, label: str, fault: bool) -> State:
         """The state with `rows`, which have reason and detail, added to the dropped records."""
         if not rows.height:
             return self
-        dropped = pl.concat([unpack(self.dropped), drop_rows(rows, "filter", _RECORD, fault)])
+        fallen = drop_rows(rows, "filter", _RECORD, fault)
+        dropped = pl.concat([read_spilled(self.dropped), fallen])
         reasons = rows.group_by("reason").len().sort("reason")
         counts = PartStats(dropped=dict(reasons.iter_rows()))
-        return replace(self, dropped=pack(dropped)).count(label, counts)
+        return replace(self, dropped=spill(context, dropped)).count(label, counts)
 
 
 def load_bucket(context: Context, bucket: int) -> Iterator[State]:
     """The state before the first filter."""
     pairs = context.read("augmented", bucket)
-    yield State(bucket, pairs.height, pack(pairs), pack(no_dropped()))
+    yield State(bucket, pairs.height, spill(context, pairs), spill(context, no_dropped()))
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class FilterStep:
 
     def measure(self, context: Context, state: State) -> Iterator[State]:
         """Add the filter's columns, and drop pairs as faults where a model call failed."""
-        pairs = unpack(state.pairs)
+        pairs = read_spilled(state.pairs)
         if not pairs.height:
             yield state
             return
@@ -122,14 +123,14 @@ class FilterStep:
         left = measured.filter(pl.col("fault").is_null()).drop("fault")
         counted = state.count(self.label, PartStats(rows_in=pairs.height))
         yield replace(
-            counted.drop(failed, self.label, fault=True),
-            pairs=pack(left),
+            counted.drop(context, failed, self.label, fault=True),
+            pairs=spill(context, left),
             usage=add_usage(state.usage, inference.usage),
         )
 
     def summarize(self, context: Context, state: State) -> Iterator[bytes]:
         """The summary of a bucket that has any pairs, packed."""
-        measured = unpack(state.pairs)
+        measured = read_spilled(state.pairs)
         if measured.height:
             yield pack(self.find(context).summarize(measured))
 
@@ -143,7 +144,7 @@ class FilterStep:
         self, context: Context, state: State, summary: bytes | None = None
     ) -> Iterator[State]:
         """Keep or drop each pair; of the added columns keep those of `FilteredPair`."""
-        measured = unpack(state.pairs)
+        measured = read_spilled(state.pairs)
         if not measured.height:
             yield state
             return
@@ -153,7 +154,8 @@ class FilterStep:
         left = decided.filter(pl.col("reason").is_null()).select(columns)
         dropped = decided.filter(pl.col("reason").is_not_null())
         counted = state.count(self.label, PartStats(rows_out=left.height))
-        yield replace(counted.drop(dropped, self.label, fault=False), pairs=pack(left))
+        kept = spill(context, left)
+        yield replace(counted.drop(context, dropped, self.label, fault=False), pairs=kept)
 
     def take_figures(self, context: Context, summary: bytes | None) -> Iterator[Stats]:
         """The figures of all pairs, for the funnel."""

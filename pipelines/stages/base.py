@@ -52,6 +52,7 @@ class Context:
         beam_arguments: The command line's options for Beam.
         inputs: (name, content) of the finished tables that the stage reads; see
             `TableInfo.content`.
+        spill: The folder of the frames that steps hand on; empty: the runner's shuffle takes them.
         chain: The chain of the table that the stage writes; it is not sent to workers.
     """
 
@@ -61,11 +62,12 @@ class Context:
     buckets: int = 0
     beam_arguments: tuple[str, ...] = ()
     inputs: tuple[tuple[str, str], ...] = ()
+    spill: str = ""
     chain: Chain = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Beam pickles a step's context several times for every worker, and compresses it slowly.
-        others = (self.stage, self.run, self.buckets, self.beam_arguments, self.inputs)
+        others = (self.stage, self.run, self.buckets, self.beam_arguments, self.inputs, self.spill)
         return _receive, (self._packed_params, *others)
 
     @cached_property

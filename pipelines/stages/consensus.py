@@ -6,8 +6,9 @@ computes new labels and asks no judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -34,11 +35,11 @@ WHERE = "consensus"
 
 @dataclass(frozen=True)
 class Labelled:
-    """A bucket's labels, and the comparisons without a label, both packed; see `Labelling`."""
+    """A bucket's labels, and the comparisons without a label; see `Labelling`."""
 
     bucket: int
-    labels: bytes
-    undecided: bytes
+    labels: pl.DataFrame
+    undecided: pl.DataFrame
 
 
 class ConsensusStage(Stage):
@@ -59,10 +60,9 @@ class ConsensusStage(Stage):
         check_judges(make_consensus(context), name_judges(context.params))
 
     def build(self, pipeline: beam.Pipeline, context: Context) -> beam.PCollection:
-        from prefdata.pipelines.beam.steps import apply_step, spread_buckets
+        from prefdata.pipelines.beam.steps import spread_buckets
 
-        labelled = label_buckets(spread_buckets(pipeline, context), context, "")
-        return apply_step(labelled, "Write", context, _write)
+        return label_buckets(spread_buckets(pipeline, context), context, _write)
 
 
 def make_consensus(context: Context) -> Consensus:
@@ -70,16 +70,25 @@ def make_consensus(context: Context) -> Consensus:
     return context.runtime.part(CONSENSUSES, context.params.consensus, WHERE)
 
 
-def label_buckets(buckets: beam.PCollection, context: Context, suffix: str) -> beam.PCollection:
-    """A `Labelled` for each bucket number whose judgments are written. `suffix` makes
-    the names of the steps unique within a pipeline."""
+def label_buckets(
+    buckets: beam.PCollection,
+    context: Context,
+    use: Callable[[Context, Labelled], Iterator[Any]],
+    suffix: str = "",
+) -> beam.PCollection:
+    """Label each bucket whose judgments are written; what `use` yields for what was labelled.
+
+    It uses the labels where they are made: on their way to a step of their own they would take a
+    tenth of the stage's time. `suffix` makes the names of the steps unique within a pipeline.
+    """
     from prefdata.pipelines.beam.steps import apply_step, gather
 
     summary = None
     if issubclass(CONSENSUSES.parts[context.params.consensus.kind], SummaryConsensus):
         summaries = apply_step(buckets, f"Summarize{suffix}", context, _summarize)
         summary = gather(summaries, f"Gather summaries{suffix}", context, _merge)
-    return apply_step(buckets, f"Label{suffix}", context, _label, summary=summary)
+    label = partial(_label, use=use)
+    return apply_step(buckets, f"Label{suffix}", context, label, summary=summary)
 
 
 def _summarize(context: Context, bucket: int) -> Iterator[bytes]:
@@ -93,11 +102,15 @@ def _merge(context: Context, summaries: list[Any]) -> bytes:
     return pack(pl.concat([unpack(summary) for summary in sorted(summaries)]))
 
 
-def _label(context: Context, bucket: int, summary: bytes | None = None) -> Iterator[Labelled]:
+def _label(
+    context: Context,
+    bucket: int,
+    use: Callable[[Context, Labelled], Iterator[Any]],
+    summary: bytes | None = None,
+) -> Iterator[Any]:
     consensus, judgments, prompts = _read_inputs(context, bucket)
     across = None if summary is None else unpack(summary)
-    labels, undecided = consensus.label(judgments, prompts, across)
-    yield Labelled(bucket, pack(labels), pack(undecided))
+    yield from use(context, Labelled(bucket, *consensus.label(judgments, prompts, across)))
 
 
 def _read_inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame, pl.DataFrame]:
@@ -106,7 +119,7 @@ def _read_inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame
 
 
 def _write(context: Context, labelled: Labelled) -> Iterator[Stats]:
-    labels, undecided = unpack(labelled.labels), unpack(labelled.undecided)
+    labels, undecided = labelled.labels, labelled.undecided
     dropped = drop_rows(undecided, context.stage, COMPARISON, pl.col("fault"))
     outcome = Outcome(labels.height + undecided.height, labels, dropped)
     yield write_outcome(context, context.table("labels"), labelled.bucket, outcome)

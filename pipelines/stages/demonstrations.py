@@ -72,8 +72,7 @@ def choose(judged: beam.PCollection, context: Context, cycle: int) -> beam.PColl
 
     suffix = f", cycle {cycle}"
     buckets = apply_step(judged, f"Judged{suffix}", context, _take_bucket, brief=True)
-    labelled = label_buckets(buckets, context, suffix)
-    candidates = apply_step(labelled, f"Agreed{suffix}", context, _take_agreed)
+    candidates = label_buckets(buckets, context, _take_agreed, suffix)
     return gather(candidates, f"Demonstrations{suffix}", context, _write)
 
 
@@ -90,7 +89,7 @@ def _take_agreed(context: Context, labelled: Any) -> Iterator[bytes]:
     """The surest agreed comparisons of one bucket."""
     settings = _settings(context)
     rows = list_demonstrations(
-        unpack(labelled.labels),
+        labelled.labels,
         context.read("prompts", labelled.bucket, ["prompt_id", "messages", "split"]),
         context.read_responses(labelled.bucket).select("response_id", "text"),
         settings.max_chars,

@@ -15,13 +15,13 @@ from prefdata.filters.registry import FILTERS
 from prefdata.parts.inputs import describe_settings
 from prefdata.parts.judge_names import check_judges
 from prefdata.parts.policy_names import check_policies
+from prefdata.pipelines.beam.spill import read_spilled
 from prefdata.pipelines.stages.base import Context, Outcome, Stage
 from prefdata.pipelines.stages.generate import name_policies
 from prefdata.pipelines.stages.judge import name_judges
 from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records import FilteredPair
 from prefdata.records.base import fill_columns
-from prefdata.tables.packing import unpack
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -91,8 +91,8 @@ class FilterStage(Stage):
         return stats | "All counts" >> beam.Flatten()
 
     def _finish_bucket(self, context: Context, state: State) -> Iterator[Stats]:
-        rows = fill_columns(unpack(state.pairs), FilteredPair)
-        outcome = Outcome(state.rows_in, rows, unpack(state.dropped), state.usage)
+        rows = fill_columns(read_spilled(state.pairs), FilteredPair)
+        outcome = Outcome(state.rows_in, rows, read_spilled(state.dropped), state.usage)
         stats = self.write(context, state.bucket, outcome)
         yield stats.model_copy(update={"filters": state.filters})
 

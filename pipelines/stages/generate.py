@@ -25,6 +25,7 @@ from prefdata.engines.base import LoglikelihoodSettings, Requirement
 from prefdata.errors import ConfigError
 from prefdata.parts.inputs import describe_settings
 from prefdata.parts.policy_names import check_policies
+from prefdata.pipelines.beam.spill import Spilled, read_spilled, spill
 from prefdata.pipelines.responses.draw import PLAN
 from prefdata.pipelines.responses.reuse import (
     EARLIER,
@@ -43,7 +44,6 @@ from prefdata.revisions.registry import REVISIONS
 from prefdata.sources.registry import SOURCES
 from prefdata.tables import TableInfo, read_info
 from prefdata.tables.chain import Made
-from prefdata.tables.packing import pack, unpack
 from prefdata.tables.read import is_finished
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Drawn:
 
     bucket: int
     stats: Stats
-    dropped: bytes
-    """The dropped records, packed."""
+    dropped: Spilled
+    """The dropped records."""
 
 
 class GenerateStage(BucketStage):
@@ -243,7 +243,7 @@ def _go_on(context: Context, drawn: Drawn, before: int, number: int) -> Iterator
     whole = replace(
         more,
         rows_in=drawn.stats.rows_in + more.rows_in,
-        dropped=pl.concat([unpack(drawn.dropped), more.dropped]),
+        dropped=pl.concat([read_spilled(drawn.dropped), more.dropped]),
         usage=add_usage(drawn.stats.usage, more.usage or {}),
         policies=_count_policies(config, more.rows),
         reused=add_reused(drawn.stats.reused, more.reused or {}),
@@ -253,7 +253,7 @@ def _go_on(context: Context, drawn: Drawn, before: int, number: int) -> Iterator
 
 def _write(context: Context, bucket: int, outcome: Outcome) -> Drawn:
     stats = write_outcome(context, context.table("responses"), bucket, outcome)
-    return Drawn(bucket, stats, pack(outcome.dropped))
+    return Drawn(bucket, stats, spill(context, outcome.dropped))
 
 
 def _count_policies(config: GenerateParams, rows: pl.DataFrame) -> dict[str, int]:

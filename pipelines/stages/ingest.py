@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,11 @@ import polars as pl
 from prefdata.config.params import Params
 from prefdata.dataset.verification.files import refuse_damage
 from prefdata.errors import ConfigError
+from prefdata.files.rows import Share
 from prefdata.files.storage import is_remote
 from prefdata.hashing.ids import digest
 from prefdata.pipelines.beam.execute import count_processes
+from prefdata.pipelines.beam.spill import Spilled, read_spilled, spill
 from prefdata.pipelines.stages.base import Context, Outcome, Stage
 from prefdata.pipelines.stages.writing import write_outcome
 from prefdata.records import Prompt
@@ -23,16 +25,23 @@ from prefdata.sources.base import Source
 from prefdata.sources.frames import keep_fold
 from prefdata.sources.merge import drop_duplicates, join_annotations
 from prefdata.sources.registry import SOURCES
-from prefdata.tables import bucket_of, buckets_for
-from prefdata.tables.packing import pack, unpack
+from prefdata.tables import bucket_column, buckets_for
+from prefdata.tables.packing import pack
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
     from prefdata.accounting.stats import Stats
 
-Packed = tuple[int, tuple[str, bytes]]
-"""(bucket, (kind, packed frame)), the kind being "prompts", "dropped" or "unread"."""
+Sent = tuple[int, tuple[str, Spilled]]
+"""(bucket, (kind, frame)), the kind being "prompts", "dropped" or "unread"."""
+
+Read = tuple[pl.DataFrame, pl.DataFrame]
+"""Prompts and dropped rows, as `Source.read` yields them."""
+
+_SENT_BYTES = 32 << 20
+"""The rows that a share reads before it sends them to their buckets: a hundred buckets of a chunk
+are a hundred small frames, which take longer to write than their rows to read."""
 
 _UNREAD = pl.Schema({"position": pl.Int64(), "source": pl.String(), "field": pl.String()})
 
@@ -71,8 +80,9 @@ class IngestStage(Stage):
         sources = spread_numbers(pipeline, "Sources", context, count)
         read = apply_step(sources, "Read", context, partial(_read, shares=shares))
         # So that every bucket gets a file, even without rows.
+        no_prompts = pack(_no_prompts())
         empty = pipeline | "Every bucket" >> beam.Create(
-            [(bucket, ("prompts", pack(_no_prompts()))) for bucket in range(context.buckets)],
+            [(bucket, ("prompts", no_prompts)) for bucket in range(context.buckets)],
             reshuffle=False,
         )
         grouped = (read, empty) | beam.Flatten() | "By bucket" >> beam.GroupByKey()
@@ -91,37 +101,57 @@ def list_sources(context: Context) -> list[Source]:
     return context.runtime.parts(SOURCES, context.params.ingest.sources, "ingest.sources")
 
 
-def _read(context: Context, number: int, shares: int) -> Iterator[Packed]:
+def _read(context: Context, number: int, shares: int) -> Iterator[Sent]:
     position, share = divmod(number, shares)
     params, source = context.params.ingest, list_sources(context)[position]
-    for prompts, dropped in source.read(
-        position, params.test_fraction, params.max_prompt_chars, share, shares
-    ):
-        yield from _split(context, "prompts", prompts, prompts["prompt_id"])
+    read = source.read(
+        position, params.test_fraction, params.max_prompt_chars, Share(share, shares)
+    )
+    for prompts, dropped in _join_chunks(read):
+        yield from _send(context, "prompts", prompts, prompts["prompt_id"])
         ids = pl.Series([digest([o.encode()]) for o in dropped["origin"]], dtype=pl.String)
-        yield from _split(context, "dropped", dropped, ids)
+        yield from _send(context, "dropped", dropped, ids)
     rows = [(position, source.name, field) for field in sorted(source.unread)]
     yield 0, ("unread", pack(pl.DataFrame(rows, schema=_UNREAD, orient="row")))
 
 
-def _split(context: Context, kind: str, rows: pl.DataFrame, ids: pl.Series) -> Iterator[Packed]:
-    """The rows, packed by the bucket of their id."""
-    numbers = pl.Series("bucket", [bucket_of(i, context.buckets) for i in ids], dtype=pl.Int64)
-    buckets = rows.with_columns(numbers).partition_by("bucket", as_dict=True, include_key=False)
-    for (bucket,), frame in buckets.items():
-        yield int(bucket), (kind, pack(frame))
+def _join_chunks(chunks: Iterable[Read]) -> Iterator[Read]:
+    """The same rows in fewer and larger frames."""
+    waiting: list[Read] = []
+    size = 0.0
+    for chunk in chunks:
+        waiting.append(chunk)
+        size += sum(frame.estimated_size() for frame in chunk)
+        if size >= _SENT_BYTES:
+            yield _concat(waiting)
+            waiting, size = [], 0.0
+    if waiting:
+        yield _concat(waiting)
 
 
-def _write(context: Context, grouped: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[Stats]:
+def _concat(chunks: Sequence[Read]) -> Read:
+    return pl.concat(prompts for prompts, _ in chunks), pl.concat(dropped for _, dropped in chunks)
+
+
+def _send(context: Context, kind: str, rows: pl.DataFrame, ids: pl.Series) -> Iterator[Sent]:
+    """The rows by the bucket of their id."""
+    by_bucket = rows.with_columns(bucket=bucket_column(ids, context.buckets)).partition_by(
+        "bucket", as_dict=True, include_key=False
+    )
+    for (bucket,), frame in by_bucket.items():
+        yield int(bucket), (kind, spill(context, frame))
+
+
+def _write(context: Context, grouped: tuple[int, Iterable[tuple[str, Spilled]]]) -> Iterator[Stats]:
     """Write a bucket's prompts without duplicates, and its dropped records."""
-    bucket, packed = grouped
+    bucket, sent = grouped
     frames: dict[str, list[pl.DataFrame]] = {
         "prompts": [_no_prompts()],
         "dropped": [no_dropped()],
         "unread": [pl.DataFrame(schema=_UNREAD)],
     }
-    for kind, content in packed:
-        frames[kind].append(unpack(content))
+    for kind, spilled in sent:
+        frames[kind].append(read_spilled(spilled))
     prompts, unreadable = pl.concat(frames["prompts"]), pl.concat(frames["dropped"])
     rows, invalid, joined = join_annotations(prompts)
     kept, duplicates = drop_duplicates(rows)

@@ -151,7 +151,7 @@ class WorkerPool:
         engine = self.runtime.engines[asked.model]
         with self.runtime.work_with(asked.model, engine):
             for frame in getattr(engine, asked.operation)(unpack(asked.rows), asked.settings):
-                yield Yielded(pack(frame, compress=False))
+                yield Yielded(pack(frame, "uncompressed"))
             retries = engine.take_retries()
         yield Done(retries, self.runtime.stopping.is_set())
 

@@ -126,7 +126,7 @@ class RemoteEngine(Engine):
     def _operate(
         self, operation: Operation, rows: pl.DataFrame, settings: Settings
     ) -> Iterator[pl.DataFrame]:
-        asked = Operating(self.name, operation, settings, pack(rows, compress=False))
+        asked = Operating(self.name, operation, settings, pack(rows, "uncompressed"))
         for reply in self.driver.ask(asked):
             if isinstance(reply, Done):
                 self.retries += reply.retries

@@ -14,7 +14,7 @@ import io
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, Literal, NamedTuple, cast, get_args
 
@@ -47,6 +47,25 @@ _UNPACK: Mapping[str, Callable[[Any], Any]] = {
 }
 _READ_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
+
+
+SHARE_ROWS = 10_000
+"""The rows next to each other that belong to one share."""
+
+
+class Share(NamedTuple):
+    """Which rows of a file a process reads, where several read it: every so many runs of SHARE_ROWS
+    rows one is its own."""
+
+    position: int = 0
+    of: int = 1
+
+    def holds(self, number: int) -> bool:
+        """Whether the row of this number, from 1, belongs to the share."""
+        return (number - 1) // SHARE_ROWS % self.of == self.position
+
+
+WHOLE = Share()
 
 
 class Row(NamedTuple):
@@ -86,7 +105,10 @@ def format_of(path: str, formats: Sequence[Format] = get_args(Format)) -> Format
 
 
 def read_rows(
-    path: str, file_format: Format | None = None, columns: Sequence[str] | None = None
+    path: str,
+    file_format: Format | None = None,
+    columns: Sequence[str] | None = None,
+    share: Share = WHOLE,
 ) -> Iterator[Row]:
     """The rows of a file in order.
 
@@ -94,6 +116,8 @@ def read_rows(
         path: A local path or an fsspec URL; .gz, .bz2, .xz and .zst are unpacked.
         file_format: The format; None: the one that the file's name tells.
         columns: The columns to read from a Parquet file, where it has them; None: all.
+        share: The rows to read; the others are passed over without being parsed, as far as the
+            format allows.
 
     Raises:
         SourceError: The file can't be opened or read to its end, or is of another format.
@@ -101,14 +125,14 @@ def read_rows(
     file_format = file_format or format_of(path)
     with _explain_damage(path):
         if file_format == "parquet":
-            yield from _parquet_rows(path, columns)
+            yield from _parquet_rows(path, columns, share)
         elif file_format == "csv":
-            yield from _csv_rows(path)
+            yield from _take_share(_csv_rows(path), share)
         elif is_array(path, file_format):
-            yield from (Row(n, None, value) for n, value in enumerate(_read_array(path), 1))
+            yield from _take_share(enumerate(_read_array(path), 1), share)
         else:
             parse = _decode if file_format == "text" else parse_json
-            yield from _lines(path, parse)
+            yield from _lines(path, parse, share)
 
 
 def read_values(
@@ -199,10 +223,16 @@ def _strip_compression(path: str) -> str:
     return stem if ending.lower() in _UNPACK else path
 
 
-def _lines(path: str, parse: Callable[[bytes], Any]) -> Iterator[Row]:
+def _take_share(values: Iterable[tuple[int, Any]], share: Share) -> Iterator[Row]:
+    return (Row(number, None, value) for number, value in values if share.holds(number))
+
+
+def _lines(path: str, parse: Callable[[bytes], Any], share: Share) -> Iterator[Row]:
     with open_unpacked(path) as file:
         # By b"\n" alone: str.splitlines would also cut at U+2028 inside a JSON string.
         for number, line in enumerate(file, 1):
+            if not share.holds(number):
+                continue
             line = line.rstrip(b"\r\n").removeprefix(_BOM if number == 1 else b"")
             if line.strip():
                 yield Row(number, line, parse(line))
@@ -216,20 +246,24 @@ def _read_array(path: str) -> list[Any]:
     return cast(list[Any], value)
 
 
-def _csv_rows(path: str) -> Iterator[Row]:
+def _csv_rows(path: str) -> Iterator[tuple[int, Any]]:
     with open_unpacked(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        for number, value in enumerate(csv.DictReader(text), 1):
-            yield Row(number, None, value)
+        yield from enumerate(csv.DictReader(text), 1)
 
 
-def _parquet_rows(path: str, columns: Sequence[str] | None) -> Iterator[Row]:
+def _parquet_rows(path: str, columns: Sequence[str] | None, share: Share) -> Iterator[Row]:
     with open_unpacked(path) as file:
         parquet = _open_parquet(path, file)
         names = parquet.schema_arrow.names
         wanted = names if columns is None else sorted(set(columns) & set(names))
-        values = (v for batch in parquet.iter_batches(columns=wanted) for v in _batch_values(batch))
-        yield from (Row(number, None, value) for number, value in enumerate(values, 1))
+        first = 1
+        for batch in parquet.iter_batches(SHARE_ROWS, columns=wanted):
+            last = first + batch.num_rows - 1
+            # A batch is no longer than a run of a share's rows, so it lies in two at most.
+            if share.holds(first) or share.holds(last):
+                yield from _take_share(enumerate(_batch_values(batch), first), share)
+            first = last + 1
 
 
 def _batch_values(batch: pa.RecordBatch) -> list[Any]:

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import ConfigDict, Field
 
 from prefdata.errors import DropRecord
-from prefdata.files.rows import Row
+from prefdata.files.rows import SHARE_ROWS, WHOLE, Row, Share
 from prefdata.parts import Part, PartConfig
 from prefdata.parts.inputs import LicenseId
 from prefdata.parts.numbers import Count
@@ -22,9 +22,6 @@ from prefdata.sources.rows.boundary import make_frames, refuse_unreadable
 
 DEFAULT_KIND = "prompts"
 """The kind of a source whose settings name none."""
-
-CHUNK_ROWS = 10_000
-"""The number of rows per frame."""
 
 
 class NoFault(DropRecord):
@@ -90,6 +87,11 @@ class Source(Part):
     def rows(self) -> Iterator[Row]:
         """The rows in order, at most `limit`. Raises SourceError."""
 
+    def share_rows(self, share: Share) -> Iterator[Row]:
+        """The rows of a share, in order. A kind whose rows are costly to list, and that can pass
+        over those of other shares, does so here."""
+        return (row for position, row in enumerate(self.rows(), 1) if share.holds(position))
+
     @abstractmethod
     def parse(self, value: Any, max_prompt_chars: int) -> SourceRow:
         """Read the value of a row; `clean_conversation` normalises and checks its turns.
@@ -108,8 +110,7 @@ class Source(Part):
         position: int,
         test_fraction: float,
         max_prompt_chars: int,
-        share: int = 0,
-        shares: int = 1,
+        share: Share = WHOLE,
     ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """Read the prompts and the dropped rows, a chunk at a time.
 
@@ -117,16 +118,14 @@ class Source(Part):
             position: The source's position among all sources.
             test_fraction: The share of prompts that goes to the split `test`.
             max_prompt_chars: The longest prompt, in characters over all turns.
-            share: Which of the shares to read: several processes may read one source.
-            shares: Their number. Every so many chunks one belongs to a share.
+            share: The rows to read: several processes may read one source.
 
         Yields:
             `Prompt` rows, not yet merged by prompt, with `order` (position and row number in one
             number), and `Dropped` rows.
         """
-        rows = self.rows()
-        chunks = iter(lambda: list(islice(rows, CHUNK_ROWS)), [])
-        for chunk in islice(chunks, share, None, shares):
+        rows = self.share_rows(share)
+        for chunk in iter(lambda: list(islice(rows, SHARE_ROWS)), []):
             parsed: list[tuple[Row, SourceRow]] = []
             dropped: list[tuple[Row, DropRecord, bool]] = []
             for row in chunk:

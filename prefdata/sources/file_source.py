@@ -10,7 +10,16 @@ from typing import Literal
 from pydantic import Field
 
 from prefdata.errors import SourceError
-from prefdata.files.rows import Format, Row, column_names, count_rows, format_of, open_unpacked
+from prefdata.files.rows import (
+    WHOLE,
+    Format,
+    Row,
+    Share,
+    column_names,
+    count_rows,
+    format_of,
+    open_unpacked,
+)
 from prefdata.files.rows import read_rows as read_file
 from prefdata.parts.inputs import InputPath
 from prefdata.sources.base import Source, SourceConfig
@@ -66,11 +75,14 @@ class FileSource(Source):
         return min(count, self.config.limit or count)
 
     def rows(self) -> Iterator[Row]:
+        return self.share_rows(WHOLE)
+
+    def share_rows(self, share: Share) -> Iterator[Row]:
         if self._format == "parquet":
             self._check_columns()
             others = set(column_names(self.config.path)) - set(self.fields())
             self.unread.update(others)
-        rows = read_file(self.config.path, self._format, self.fields())
+        rows = read_file(self.config.path, self._format, self.fields(), share)
         limit = self.config.limit
         if limit is not None:
             rows = takewhile(lambda row: row.number <= limit, rows)

@@ -11,6 +11,7 @@ import hashlib
 import operator
 from dataclasses import dataclass
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefdata.files import storage
@@ -160,6 +161,12 @@ class Table:
 def bucket_of(prompt_id: str, buckets: int) -> int:
     """The bucket of a prompt id, for `buckets` a power of two."""
     return int(prompt_id[:8], 16) * buckets >> 32
+
+
+def bucket_column(prompt_ids: pl.Series, buckets: int) -> pl.Series:
+    """`bucket_of` of each id."""
+    numbers = prompt_ids.str.head(8).str.to_integer(base=16)
+    return (numbers * buckets) // (1 << 32)
 
 
 def list_overlapping(bucket: int, buckets: int, others: int) -> range:

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from prefdata.errors import DropRecord, SourceError
+from prefdata.files import rows
 from prefdata.files.rows import (
+    SHARE_ROWS,
+    Share,
     column_names,
     count_rows,
     format_of,
@@ -281,3 +285,33 @@ def test_no_row_is_lost_to_a_mark_an_array_or_a_name(
 def test_a_line_that_is_a_list_makes_no_array_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", b'[1]\n{"a": 2}\n')
     assert [row.value for row in read_rows(path)] == [[1], {"a": 2}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json", "a.parquet", "a.csv", "a.txt"])
+@pytest.mark.parametrize("of", [1, 2, 3])
+def test_every_row_is_in_one_share(
+    name: str, of: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "SHARE_ROWS", 4)
+    path, texts = tmp_path / name, [f"text {number}" for number in range(30)]
+    if name.endswith("parquet"):
+        # Groups of rows that end within a share's.
+        pq.write_table(pa.table({"text": texts}), path, row_group_size=7)
+    elif name == "a.json":
+        path.write_bytes(orjson.dumps([{"text": text} for text in texts]))
+    else:
+        lines = texts if name.endswith("txt") else [f'{{"text": "{text}"}}' for text in texts]
+        content = "\n".join(["text", *texts] if name.endswith("csv") else lines).encode()
+        path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    shares = [list(read_rows(str(path), share=Share(n, of))) for n in range(of)]
+    assert all(len(share) >= 8 for share in shares)
+    assert sorted(row for share in shares for row in share) == list(read_rows(str(path)))
+
+
+def test_lines_of_another_share_are_not_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.jsonl", b"{}\n" * (2 * SHARE_ROWS + 5))
+    parsed: list[bytes] = []
+    monkeypatch.setattr(rows, "parse_json", lambda line: parsed.append(line))
+    assert len(list(read_rows(path, share=Share(1, 2)))) == len(parsed) == SHARE_ROWS

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from prefdata.files import rows as files
+from prefdata.files.rows import Share
 from prefdata.hashing.ids import fraction, prompt_id
 from prefdata.records import Dropped, Prompt
 from prefdata.records.base import polars_schema
@@ -136,13 +138,31 @@ def test_chunks_do_not_change_what_is_read(monkeypatch: pytest.MonkeyPatch) -> N
         source = open_source(path)
         found = []
         for size in (1, 7, 1000):
-            monkeypatch.setattr(module, "CHUNK_ROWS", size)
+            monkeypatch.setattr(module, "SHARE_ROWS", size)
             frames = list(source.read(0, 0.1, 1000))
             found.append([pl.concat(f) for f in zip(*frames, strict=True)])
     for prompts, dropped in found[1:]:
         assert prompts.equals(found[0][0])
         assert dropped.equals(found[0][1])
     assert [frame.height for frame in found[0]] == [18, 5]
+
+
+@pytest.mark.parametrize("kind", ["prompts", "preferences"])
+@pytest.mark.parametrize("of", [2, 3])
+def test_shares_are_read_as_the_whole_is(
+    kind: str, of: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SHARE_ROWS", 4)
+    path = tmp_path / "a.jsonl"
+    row = b'{"prompt": "question %d", "chosen": "yes", "rejected": "no", "field_%d": 1}\n'
+    path.write_bytes(b"".join(row % (i, i // 9) if i % 5 else b"{\n" for i in range(30)))
+    whole, shares = open_source(path, kind), [open_source(path, kind) for _ in range(of)]
+    expected = [pl.concat(f) for f in zip(*whole.read(0, 0.1, 1000), strict=True)]
+    read = [f for n, each in enumerate(shares) for f in each.read(0, 0.1, 1000, Share(n, of))]
+    prompts, dropped = (pl.concat(frames) for frames in zip(*read, strict=True))
+    assert prompts.sort("order").equals(expected[0].sort("order"))
+    assert dropped.sort("origin").equals(expected[1].sort("origin"))
+    assert set().union(*(each.unread for each in shares)) == whole.unread
 
 
 def test_the_source_is_the_rows_own_or_the_file() -> None:

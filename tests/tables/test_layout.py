@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prefdata.records import Prompt
-from prefdata.tables import Table, bucket_of, buckets_for
+from prefdata.tables import Table, bucket_column, bucket_of, buckets_for
 from prefdata.tables.layout import PROMPTS_PER_BUCKET
 
 POWERS = [1 << exponent for exponent in range(17)]
@@ -21,6 +22,12 @@ def test_buckets_follow_the_order_of_the_ids_at_every_power_of_two(found: list[s
         numbers = [bucket_of(identity, buckets) for identity in sorted(found)]
         assert numbers == sorted(numbers)
         assert all(0 <= number < buckets for number in numbers)
+
+
+@given(st.lists(ids, max_size=20), st.sampled_from(POWERS))
+def test_a_column_of_ids_has_the_bucket_of_each(found: list[str], buckets: int) -> None:
+    column = bucket_column(pl.Series(found, dtype=pl.String), buckets)
+    assert column.to_list() == [bucket_of(identity, buckets) for identity in found]
 
 
 @given(ids)
