@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-import apache_beam as beam
 import polars as pl
 
 from prefdata.filters.base import Location, Parcel
 from prefdata.pipelines.beam.spill import Spilled, read_spilled, spill
-from prefdata.pipelines.beam.steps import apply_step, gather
 from prefdata.pipelines.stages.base import Context
 from prefdata.tables.packing import pack, unpack
 
 if TYPE_CHECKING:
+    import apache_beam as beam
+
     from prefdata.pipelines.beam.filter_step import FilterStep, State
 
 Content = tuple[str, Spilled]
@@ -42,6 +42,11 @@ def exchange(
 
     `summary` is the merged summary of a `SummaryExchangeFilter`, else None.
     """
+    # Imported here, because worker processes do without Beam.
+    import apache_beam as beam
+
+    from prefdata.pipelines.beam.steps import apply_step, gather
+
     label = step.label
     scatter = partial(_scatter, step=step)
     sent = apply_step(measured, f"Scatter {label}", context, scatter, summary=summary)

@@ -21,7 +21,6 @@ from prefdata.filters.registry import FILTERS
 from prefdata.inference.usage import Usage
 from prefdata.pipelines.beam.exchange import exchange
 from prefdata.pipelines.beam.spill import Spilled, read_spilled, spill
-from prefdata.pipelines.beam.steps import apply_step, gather
 from prefdata.pipelines.stages.base import Context
 from prefdata.pipelines.stages.filter import takes_ches
 from prefdata.records import FilteredPair
@@ -85,6 +84,8 @@ class FilterStep:
         self, states: beam.PCollection, context: Context
     ) -> tuple[beam.PCollection, beam.PCollection | None]:
         """The states after the filter, and `Stats` with its figures; None for a `RowFilter`."""
+        from prefdata.pipelines.beam.steps import apply_step, gather
+
         shape = FILTERS.parts[self.config.kind]
         measured = apply_step(states, f"Measure {self.label}", context, self.measure)
         if issubclass(shape, RowFilter):

@@ -11,6 +11,10 @@ _UNUSED = ("apache_beam.io.gcp.bigquery", "apache_beam.io.mongodbio")
 _OPTIONAL = "pandas"
 """Beam loads it, where it can be imported, for types of its own."""
 
+SAMPLING_MS = 10
+"""How often Beam notes in which step a bundle is. A bundle ends only at the next note, which by
+default is up to 200 ms later: a second of a run of eight stages."""
+
 
 def load_beam() -> None:
     """Import Beam, in a process whose pipelines are all prefdata's: in one that others share,
@@ -26,3 +30,7 @@ def load_beam() -> None:
     finally:
         for name in stand_ins:
             del sys.modules[name]
+    from apache_beam.runners.worker import statesampler
+
+    # There is no option for it.
+    statesampler.StateSampler.__init__.__defaults__ = (SAMPLING_MS,)

@@ -60,8 +60,9 @@ class WorkerPool:
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             # The processes together have one thread for each core.
             "POLARS_MAX_THREADS": "1",
-            # Memory that was freed is kept for the next bucket instead of being cleared anew.
-            "_RJEM_MALLOC_CONF": "dirty_decay_ms:60000,muzzy_decay_ms:60000",
+            # Memory that was freed, large pieces too, is kept for the next bucket instead of being
+            # cleared anew.
+            "_RJEM_MALLOC_CONF": "oversize_threshold:0,dirty_decay_ms:60000,muzzy_decay_ms:60000",
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", POOLED, *map(str, theirs)],

@@ -19,7 +19,6 @@ from multiprocessing.connection import Connection
 
 from prefdata.pipelines.beam import runtimes, worker
 from prefdata.pipelines.beam.errors import Carried, carry_errors
-from prefdata.pipelines.beam.loading import load_beam
 from prefdata.pipelines.beam.signals import DRIVER
 from prefdata.pipelines.workers.link import Done, Failed, LinkBroken, Work, Yielded, receive, send
 from prefdata.pipelines.workers.remote import Driver, RemoteRuntime
@@ -30,7 +29,6 @@ _STEPS = ("prefdata.pipelines.beam.exchange", "prefdata.pipelines.stages.registr
 
 def main(descriptors: Sequence[int]) -> None:
     """Be the workers with these ends of links."""
-    load_beam()
     for name in _STEPS:
         importlib.import_module(name)
     # The many objects of the imports live until the end, and their pages are shared.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from prefdata.tables import Table, read_bucket, read_info
+from prefdata.tables import Table, TableInfo, read_bucket, read_info
 from prefdata.tables.read import is_finished
 
 UNKNOWN = "unknown"
@@ -34,7 +34,7 @@ def count_drops(dropped: Mapping[str, Table], prompts: Table) -> pl.DataFrame:
     given, counts = read_info(prompts), [pl.DataFrame(schema=_SCHEMA)]
     for bucket in range(given.buckets):
         frames = [
-            _read_dropped(dropped[name], bucket, name)
+            _read_dropped(dropped[name], bucket, name, info)
             for name, info in infos.items()
             if info.files is None or (bucket < info.buckets and info.files[bucket].rows)
         ]
@@ -45,9 +45,8 @@ def count_drops(dropped: Mapping[str, Table], prompts: Table) -> pl.DataFrame:
     return _join_small_sources(total).sort(_COUNTED)
 
 
-def _read_dropped(table: Table, bucket: int, stage: str) -> pl.DataFrame:
+def _read_dropped(table: Table, bucket: int, stage: str, info: TableInfo) -> pl.DataFrame:
     """stage, export, reason, origin, named (the source that the record names)."""
-    info = read_info(table)
     # By far the largest column, which most stages' counts don't need.
     is_read = stage in ("ingest", "export") or bool(info.dropped_values)
     record = ["record"] if is_read else []

@@ -116,10 +116,13 @@ def add_reused(one: dict[str, Reused], other: dict[str, Reused]) -> dict[str, Re
 
 def sum_stats(stats: Iterable[Stats]) -> Stats:
     """The sum of all."""
-    total = Stats()
-    for each in stats:
-        total = total.plus(each)
-    return total
+    sums = list(stats)
+    # Neighbours first: adding each to all before it would copy what they name, such as their files,
+    # as many times as there are buckets.
+    while len(sums) > 1:
+        paired = [one.plus(other) for one, other in zip(sums[::2], sums[1::2], strict=False)]
+        sums = [*paired, *sums[2 * len(paired) :]]
+    return sums[0] if sums else Stats()
 
 
 def account(where: str, rows_in: int, rows_out: int, dropped: pl.DataFrame) -> Stats:

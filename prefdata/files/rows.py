@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, Literal, NamedTuple, cast, get_args
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefdata.errors import DropRecord, SourceError, StorageError
 from prefdata.files import storage
+from prefdata.files.values import decode_text, parse_json, read_batch
 
 Format = Literal["jsonl", "json", "parquet", "csv", "text"]
 """json: an array of rows, or one row per line; text: one text per line."""
@@ -131,7 +131,7 @@ def read_rows(
         elif is_array(path, file_format):
             yield from _take_share(enumerate(_read_array(path), 1), share)
         else:
-            parse = _decode if file_format == "text" else parse_json
+            parse = decode_text if file_format == "text" else parse_json
             yield from _lines(path, parse, share)
 
 
@@ -197,27 +197,6 @@ def open_unpacked(path: str) -> IO[bytes]:
     return cast(IO[bytes], unpack(file) if unpack else file)
 
 
-def parse_json(line: bytes) -> Any:
-    """The value of a line of JSON, or a DropRecord with the reason why it can't be parsed."""
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        # Checked first, because orjson also reports invalid UTF-8 as a surrogate.
-        text = _decode(line)
-        if isinstance(text, DropRecord):
-            return text
-        if "surrogate" in str(error):
-            return DropRecord("invalid_unicode", f"a lone surrogate: {error}")
-        return DropRecord("invalid_json", str(error))
-
-
-def _decode(line: bytes) -> str | DropRecord:
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        return DropRecord("invalid_unicode", f"not UTF-8: {error}")
-
-
 def _strip_compression(path: str) -> str:
     stem, ending = os.path.splitext(path)
     return stem if ending.lower() in _UNPACK else path
@@ -262,46 +241,8 @@ def _parquet_rows(path: str, columns: Sequence[str] | None, share: Share) -> Ite
             last = first + batch.num_rows - 1
             # A batch is no longer than a run of a share's rows, so it lies in two at most.
             if share.holds(first) or share.holds(last):
-                yield from _take_share(enumerate(_batch_values(batch), first), share)
+                yield from _take_share(enumerate(read_batch(batch), first), share)
             first = last + 1
-
-
-def _batch_values(batch: pa.RecordBatch) -> list[Any]:
-    """The batch's rows; a DropRecord in place of one whose text is not UTF-8."""
-    try:
-        return list_values(batch)
-    except UnicodeDecodeError as error:
-        if batch.num_rows == 1:
-            return [DropRecord("invalid_unicode", f"not UTF-8: {error}")]
-        return [row for n in range(batch.num_rows) for row in _batch_values(batch.slice(n, 1))]
-
-
-def list_values(batch: pa.RecordBatch) -> list[Any]:
-    """The batch's rows; columns of JSON, and of lists of JSON, as the values.
-
-    Raises:
-        UnicodeDecodeError: A text is not UTF-8.
-    """
-    rows = batch.to_pylist()
-    for field in batch.schema:
-        depth, kind = 0, field.type
-        while pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            depth, kind = depth + 1, kind.value_type
-        if isinstance(kind, pa.JsonType):
-            for row in rows:
-                row[field.name] = _parse_texts(row[field.name], depth)
-    return rows
-
-
-def _parse_texts(value: Any, depth: int) -> Any:
-    """The lists of JSON texts, `depth` deep, as lists of the values."""
-    if value is None:
-        return None
-    if depth:
-        return [_parse_texts(each, depth - 1) for each in value]
-    parsed = parse_json(value.encode())
-    # A text that is no JSON stays as it is: what reads the row says what it expected.
-    return value if isinstance(parsed, DropRecord) else parsed
 
 
 def _open_parquet(path: str, file: IO[bytes]) -> pq.ParquetFile:

@@ -15,6 +15,7 @@ from prefdata.errors import SourceError
 from prefdata.files import rows as files
 from prefdata.files.copies import copy_rows, copy_table
 from prefdata.files.rows import Row
+from prefdata.files.values import list_values
 from prefdata.sources.file_source import FORMATS
 
 
@@ -65,7 +66,7 @@ class LoadedDataset(Dataset):
 
     def rows(self) -> Iterator[Row]:
         batches = self.table.to_batches(max_chunksize=1000)
-        values = (value for batch in batches for value in files.list_values(batch))
+        values = (value for batch in batches for value in list_values(batch))
         return (Row(number, None, value) for number, value in enumerate(values, 1))
 
     def count_rows(self) -> int:

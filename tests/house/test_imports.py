@@ -117,6 +117,10 @@ def test_only_pipelines_import_beam(root: Path) -> None:
         "prefdata.records",
         "prefdata.config.params",
         "prefdata.pipelines.stages.registry",
+        # What worker processes apply: each of them would load Beam.
+        "prefdata.pipelines.beam.exchange",
+        "prefdata.pipelines.beam.filter_step",
+        "prefdata.pipelines.workers.process",
     ],
 )
 def test_importing_pulls_in_nothing_heavy(module: str) -> None:

@@ -24,13 +24,17 @@ class Turn(NamedTuple):
     name: str | None = None
 
 
+_NOTHING_BESIDE = (None, None, None, None)
+"""What stands behind role and content in most turns."""
+
+
 def encode_structure(turns: Sequence[Turn], tools: str | None = None) -> str:
     """The tools and what the turns hold besides role and content, as JSON text with sorted keys;
     "" where there is nothing. It is part of a prompt's id."""
     held = {
         str(number): {n: getattr(turn, n) for n in STRUCTURE if getattr(turn, n) is not None}
         for number, turn in enumerate(turns)
-        if turn[2:] != (None, None, None, None)
+        if turn[2:] != _NOTHING_BESIDE
     }
     if not held and tools is None:
         return ""
@@ -102,11 +106,15 @@ def check_prompt(turns: Sequence[Turn]) -> None:
     if not turns:
         raise DropRecord("empty_conversation", "found no message")
     for number, turn in enumerate(turns, 1):
-        where = f"message {number} ({turn.role})"
         # A tool may return nothing.
         if not turn.content and not turn.tool_calls and turn.role != "tool":
-            raise DropRecord("empty_message", f"{where} holds no text")
-        _check_texts(turn, where)
+            raise DropRecord("empty_message", f"{_name_turn(turn, number)} holds no text")
+        for text in _list_texts(turn):
+            if "\0" in text:
+                where = _name_turn(turn, number)
+                raise DropRecord("nul_character", f"{where} holds a NUL character")
+            if not text.isascii():
+                check_encodable(text, _name_turn(turn, number))
     _check_calls(turns)
     spoken = turns[1:] if turns[0].role == "system" else turns
     before = None
@@ -125,17 +133,23 @@ def check_prompt(turns: Sequence[Turn]) -> None:
         )
 
 
+def _name_turn(turn: Turn, number: int) -> str:
+    return f"message {number} ({turn.role})"
+
+
 def _check_calls(turns: Sequence[Turn]) -> None:
     """Check that every call has its result right behind its turn, and every result its call.
 
     Results without ids answer calls without ids in their order; one of them may stand for the
     results of several calls, as in ShareGPT's form.
     """
+    if not any(turn.tool_calls or turn.role == "tool" for turn in turns):
+        return
     seen: set[str] = set()
     waiting: list[str | None] = []
     results = 0
     for number, turn in enumerate(turns, 1):
-        where = f"message {number} ({turn.role})"
+        where = _name_turn(turn, number)
         if turn.role == "tool":
             if turn.tool_call_id not in waiting:
                 named = "without an id" if turn.tool_call_id is None else repr(turn.tool_call_id)
@@ -180,16 +194,11 @@ def check_response(turn: Turn, field: str) -> Turn:
 
 def _list_texts(turn: Turn) -> list[str]:
     """All that a turn says, calls and returns."""
+    if turn[2:] == _NOTHING_BESIDE:
+        return [turn.content]
     calls = [text for call in turn.tool_calls or () for text in call.values()]
     held = [turn.content, turn.thoughts, turn.tool_call_id, turn.name, *calls]
     return [text for text in held if text is not None]
-
-
-def _check_texts(turn: Turn, where: str) -> None:
-    for text in _list_texts(turn):
-        if "\0" in text:
-            raise DropRecord("nul_character", f"{where} holds a NUL character")
-        check_encodable(text, where)
 
 
 def read_text(value: Any, field: str) -> str:

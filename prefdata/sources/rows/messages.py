@@ -45,6 +45,7 @@ _ROLES = {
     "tool_response": "tool",
 }
 """The names that other datasets use for the same four roles."""
+_SPEAKERS = frozenset({"system", "user", "assistant"})
 _THOUGHTS = (*THOUGHT_KEYS, "reasoning", "thoughts")
 
 
@@ -106,6 +107,10 @@ def read_messages(value: Any, field: str, marked: bool = False) -> list[Turn]:
     for number, message in enumerate(_require_messages(value, field), 1):
         if not isinstance(message, dict):
             raise DropRecord("wrong_type", f"{field}, message {number} is no object")
+        plain = None if marked else _read_plain(message)
+        if plain is not None:
+            turns.append(plain)
+            continue
         read = _read_message(message, f"{field}, message {number}", marked)
         if message.get("role") == "tool_call" and turns and turns[-1].role == "assistant":
             # ms-swift's: the text and each call of one turn stand one behind the other.
@@ -164,6 +169,14 @@ def _require_messages(value: Any, field: str) -> list[Any]:
 def _name_role(message: dict[str, Any]) -> str | None:
     role = message.get("role", message.get("from"))
     return _ROLES.get(role) if isinstance(role, str) else None
+
+
+def _read_plain(message: dict[str, Any]) -> Turn | None:
+    """The turn of a message that is a speaker's role and text, as most are; None: it is another."""
+    role, text = message.get("role"), message.get("content")
+    if len(message) == 2 and isinstance(role, str) and isinstance(text, str) and role in _SPEAKERS:
+        return Turn(_ROLES[role], text)
+    return None
 
 
 def _read_message(message: dict[str, Any], where: str, marked: bool) -> list[Turn]:

@@ -16,10 +16,10 @@ from prefdata.files.rows import (
     guess_format,
     is_array,
     open_unpacked,
-    parse_json,
     read_rows,
 )
 from prefdata.files.storage import is_remote
+from prefdata.files.values import parse_json
 from prefdata.sources.base import NoFault
 from prefdata.sources.rows.boundary import refuse_unreadable
 from prefdata.sources.runs.forms import FORMS, Form, FormName, detect_form

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prefdata.errors import DropRecord, SourceError
-from prefdata.files.rows import Format, format_of, parse_json, read_values
+from prefdata.files.rows import Format, format_of, read_values
 from prefdata.files.storage import is_remote
+from prefdata.files.values import parse_json
 from prefdata.sources.runs.run import Run, read_outcome
 
 _TASKS = ("task_id", "task", "instance_id", "task_name")

@@ -21,7 +21,7 @@ from dataset.exports.given import format_bucket, make_bucket, make_export
 from prefdata.consumers.registry import CONSUMERS
 from prefdata.dataset.exports.registry import EXPORTS
 from prefdata.dataset.shards import encode_shard
-from prefdata.files.rows import list_values
+from prefdata.files.values import list_values
 
 Row = dict[str, Any]
 HELD = ("plain", "system", "multi_turn", "thoughts")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prefdata.errors import DropRecord
 from prefdata.sources.prompts import PromptsConfig, PromptsSource
 from prefdata.sources.rows.conversations import Turn, normalize
+from prefdata.sources.rows.messages import read_messages
 
 USER = {"role": "user", "content": "Hi"}
 ASSISTANT = {"role": "assistant", "content": "Hello"}
@@ -182,3 +183,19 @@ def test_any_value_is_a_valid_conversation_or_dropped(value: Any) -> None:
     assert all("\0" not in turn.content for turn in turns)
     assert sum(len(turn.content) for turn in turns) <= 50
     assert all(turn.content.encode() for turn in turns)
+
+
+@given(
+    st.sampled_from(["system", "developer", "user", "assistant", "human", "tool", "nobody"]),
+    st.text(st.sampled_from("a<tool_cal>/ \n"), max_size=30) | st.just("<tool_call>{}</tool_call>"),
+    st.booleans(),
+)
+def test_a_message_reads_the_same_with_a_null_beside_it(role: str, text: str, marked: bool) -> None:
+    def read(**beside: None) -> list[Turn] | str:
+        try:
+            message = {"role": role, "content": text, **beside}
+            return read_messages([message], "messages", marked)
+        except DropRecord as reason:
+            return f"{reason.reason}: {reason.problem}"
+
+    assert read() == read(name=None)
