@@ -12,12 +12,14 @@ has for itself: what is measured is prefdata beside a model, not the way to one.
     python benchmarks/overhead.py --prompts 8000 --direct_num_workers=8     by eight workers
 
 Figures: `prompts_per_s` with start-up, `prompts_per_s_beyond` without it (by what the small run
-takes); `scaling`, how many times longer one core takes than all; `cpu_ratio`, the processor time of
-all cores in times that of one; `startup_s`, a run of 100 prompts, and `stage_s`, one stage of it
-alone; `stage_us`, microseconds a prompt, by stage; `multi_processing_s` and `portable_s`, what a
-stage takes longer by worker processes and by Beam's portable runner; `peak_mib`, of the command and
-of its largest worker; `written_bytes`, by table and prompt, and `shuffled_bytes`, a prompt;
-`at_100_million`, what so many prompts would take, were all as it is for those of this run.
+takes); `scaling`, how many times longer one core takes than all; `scaling_apart`, the same of runs
+that share nothing, one on each core at once: what the machine itself allows; `cpu_ratio`, the
+processor time of all cores in times that of one; `startup_s`, a run of 100 prompts, and `stage_s`,
+one stage of it alone; `stage_us`, microseconds a prompt, by stage; `multi_processing_s` and
+`portable_s`, what a stage takes longer by worker processes and by Beam's portable runner;
+`peak_mib`, of the command and of its largest worker; `written_bytes`, by table and prompt, and
+`shuffled_bytes`, a prompt, where the runner shuffles over a network; `at_100_million`, what so many
+prompts would take, were all as it is for those of this run.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +43,8 @@ from typing import Any
 
 import psutil
 from machine import report
+
+from prefdata.pipelines.beam.execute import MAX_WORKERS
 
 MANY = 100_000_000
 _PREFDATA = (sys.executable, "-m", "prefdata.cli.app")
@@ -79,11 +85,17 @@ class Figures:
     written: dict[str, int]
 
 
-def run(count: int, *more: str, cores: int = 0) -> Figures:
-    """A run in a process of its own, on this many cores; 0: all."""
+def run(count: int, *more: str, cores: Sequence[int] = ()) -> Figures:
+    """A run in a process of its own, on these cores; none: all."""
     with tempfile.TemporaryDirectory() as folder:
         params = write_inputs(Path(folder), count)
         return time_run(params, "run", *more, cores=cores)
+
+
+def run_apart(count: int, cores: Sequence[int]) -> list[Figures]:
+    """A run on each of the cores, all at once."""
+    with ThreadPoolExecutor(len(cores)) as threads:
+        return list(threads.map(lambda core: run(count, cores=[core]), cores))
 
 
 def write_inputs(folder: Path, count: int) -> Path:
@@ -94,9 +106,9 @@ def write_inputs(folder: Path, count: int) -> Path:
     return params
 
 
-def time_run(params: Path, *command: str, cores: int = 0) -> Figures:
+def time_run(params: Path, *command: str, cores: Sequence[int] = ()) -> Figures:
     """Run a command of prefdata that prints the summary of a run."""
-    allowed = sorted(os.sched_getaffinity(0))[: cores or None]
+    allowed = cores or os.sched_getaffinity(0)
     started = time.monotonic()
     process = subprocess.Popen(
         [*_PREFDATA, *command, "--params", str(params), "--json", "--quiet"],
@@ -169,7 +181,8 @@ def measure_start() -> dict[str, float]:
 
 
 def count_shuffled(count: int) -> int:
-    """Bytes that a prompt's rows have in Beam's shuffles, by a run inside this process."""
+    """Bytes that a prompt's rows have in the shuffles of a cluster's runner, by a run inside this
+    process."""
     from prefdata import load_params
     from prefdata.pipelines import run as runs
     from prefdata.tables import packing
@@ -177,11 +190,10 @@ def count_shuffled(count: int) -> int:
     shuffled = 0
     pack = packing.pack
 
-    def count_packed(frame: Any) -> bytes:
+    def count_packed(frame: Any, *compression: Any) -> bytes:
         nonlocal shuffled
-        content = pack(frame)
-        shuffled += len(content)
-        return content
+        shuffled += len(pack(frame))
+        return pack(frame, *compression)
 
     modules = [m for m in sys.modules.values() if getattr(m, "pack", None) is pack]
     with tempfile.TemporaryDirectory() as folder:
@@ -247,9 +259,10 @@ def main() -> None:
             at_100_million=reckon(count, figures, shuffled),
         )
         return
+    cores = sorted(os.sched_getaffinity(0))[:MAX_WORKERS]
     few, many = run(small, *more), run(large, *more)
-    one = run(large, *more, cores=1)
-    for count, figures in ((small, few), (large, many), (large, one)):
+    one, apart = run(large, *more, cores=cores[:1]), run_apart(large, cores)
+    for count, figures in ((small, few), (large, many), (large, one), *((large, a) for a in apart)):
         describe(count, figures)
     beyond = (large - small) / (many.seconds - few.seconds)
     report(
@@ -261,6 +274,7 @@ def main() -> None:
         peak_mib_small=round(few.mib),
         memory_ratio=round(many.mib / few.mib, 3),
         scaling=round(one.seconds / many.seconds, 2),
+        scaling_apart=round(len(cores) * one.seconds / max(a.seconds for a in apart), 2),
         cpu_ratio=round(many.cpu / one.cpu, 2),
         **measure_start(),
         shuffled_bytes=count_shuffled(small),

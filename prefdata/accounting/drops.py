@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 
@@ -15,6 +16,8 @@ OTHERS = "other sources"
 MOST_SOURCES = 50
 """The sources that are named; the rows of all others are counted together."""
 _COUNTED = ("stage", "export", "reason", "source", "split")
+_THREADS = 4
+"""Buckets that are read at once."""
 _SCHEMA = {**dict.fromkeys(_COUNTED, pl.String()), "rows": pl.Int64()}
 
 
@@ -31,17 +34,22 @@ def count_drops(dropped: Mapping[str, Table], prompts: Table) -> pl.DataFrame:
         file. Values that were dropped while their rows stayed are not counted.
     """
     infos = {name: read_info(table) for name, table in dropped.items() if is_finished(table)}
-    given, counts = read_info(prompts), [pl.DataFrame(schema=_SCHEMA)]
-    for bucket in range(given.buckets):
+    given = read_info(prompts)
+
+    def count_bucket(bucket: int) -> pl.DataFrame:
         frames = [
             _read_dropped(dropped[name], bucket, name, info)
             for name, info in infos.items()
             if info.files is None or (bucket < info.buckets and info.files[bucket].rows)
         ]
-        if frames:
-            known = read_bucket(prompts, bucket, given, ["prompt_id", "source", "split"])
-            counts.append(_count(pl.concat(frames), known))
-    total = pl.concat(counts).group_by(_COUNTED).agg(pl.col("rows").sum())
+        if not frames:
+            return pl.DataFrame(schema=_SCHEMA)
+        known = read_bucket(prompts, bucket, given, ["prompt_id", "source", "split"])
+        return _count(pl.concat(frames), known)
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        counts = pl.concat(threads.map(count_bucket, range(given.buckets)))
+    total = counts.group_by(_COUNTED).agg(pl.col("rows").sum())
     return _join_small_sources(total).sort(_COUNTED)
 
 
