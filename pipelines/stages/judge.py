@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
 
-SLICE_COMPARISONS = 8_192
-"""Comparisons judged at once: a judge's prompts are many times the size of the responses."""
+SLICE_COMPARISONS = 12_288
+"""Comparisons judged at once: a judge's prompts are many times the size of the responses. Of four
+responses to each prompt, a full bucket has twice as many."""
 WHERE = "judge.judges"
 
 PROMPT_COLUMNS = ["prompt_id", "messages", "tools", "ground_truth", "responses", "annotations"]
@@ -195,6 +196,10 @@ def _take_stats(context: Context, judged: Judged) -> Iterator[Stats]:
     yield judged.stats
 
 
+def _holds(rows: pl.DataFrame, column: str) -> bool:
+    return column in rows.columns and rows[column].null_count() < rows.height
+
+
 def compare_responses(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(comparisons to judge, comparisons with a response that repeats another one of its prompt).
 
@@ -203,7 +208,9 @@ def compare_responses(responses: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFra
     """
     ordered = responses.sort("prompt_id", "response_id")
     # By what a response was made of: the calls' ids are its server's, and say nothing.
-    there = [name for name in ("content", "thoughts") if name in ordered.columns]
+    # Without calls the content is the text.
+    told_by = {"content": "tool_calls", "thoughts": "thoughts"}
+    there = [name for name, by in told_by.items() if _holds(ordered, name) and _holds(ordered, by)]
     repeats = pl.struct("prompt_id", "text", *there).is_first_distinct().not_()
     marked = ordered.with_columns(repeat=repeats)
     one = marked.select("prompt_id", response_a="response_id", repeat_a="repeat")

@@ -79,12 +79,13 @@ class Memo:
         if not rows.height:
             return
         place = pl.col("prompt_id").str.head(8).str.to_integer(base=16, dtype=pl.UInt32)
-        ranges = (
-            prompts.join(rows, on="key", how="semi")
-            .group_by("key")
-            .agg(place_low=place.min(), place_high=place.max())
-        )
-        entries = rows.join(ranges, on="key").sort("place_low", "key")
+        places = prompts.select("key", place_low=place, place_high=place)
+        # Most requests are of one prompt each.
+        if places["key"].n_unique() < places.height:
+            places = places.group_by("key").agg(
+                pl.col("place_low").min(), pl.col("place_high").max()
+            )
+        entries = rows.join(places, on="key").sort("place_low", "key")
         name, content = segments.encode_segment(
             entries.select(segments.segment_schema(operation).names())
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar
 
 import polars as pl
@@ -60,12 +61,13 @@ class Candidates:
         return self.responses.join(prompts, on="prompt_id", how="left", maintain_order="left")
 
     def slices(self, comparisons: int) -> Iterator[Candidates]:
-        """Split into slices of whole prompts, with about this many comparisons each."""
-        if self.comparisons.height <= comparisons:
+        """Split into slices of whole prompts: as few as have about this many comparisons at most,
+        all of about one size."""
+        count = min(ceil(self.comparisons.height / comparisons), self.prompts.height)
+        if count < 2:
             yield self
             return
-        prompts = max(1, comparisons * self.prompts.height // self.comparisons.height)
-        for part in self.prompts.iter_slices(prompts):
+        for part in self.prompts.iter_slices(ceil(self.prompts.height / count)):
             ids = part.select("prompt_id")
             yield Candidates(
                 part,

@@ -41,10 +41,11 @@ class Demonstrations:
             of `rank`; the texts are disarmed.
         """
         others = self.rows.filter(pl.col("prompt_id") != prompt_id).sort("rank").head(self.count)
+        others = others.with_columns(prompt=transcript(pl.col("messages")))
         chosen, rejected = disarm(pl.col("chosen")), disarm(pl.col("rejected"))
         stands_first = pl.int_range(pl.len()) % 2 == 0
         shown = others.select(
-            prompt=disarm(transcript(pl.col("messages"))),
+            prompt=disarm(pl.col("prompt")),
             first=pl.when(stands_first).then(chosen).otherwise(rejected),
             second=pl.when(stands_first).then(rejected).otherwise(chosen),
             better=pl.when(stands_first).then(pl.lit("A")).otherwise(pl.lit("B")),
