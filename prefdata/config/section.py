@@ -8,4 +8,5 @@ from pydantic import BaseModel, ConfigDict
 class Section(BaseModel):
     """A section of params.yaml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Params builds the schemas of its sections within its own, once more, so theirs can wait.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
