@@ -8,6 +8,7 @@ has for itself: what is measured is prefdata beside a model, not the way to one.
     python benchmarks/overhead.py            20,000 and 200,000 prompts
     python benchmarks/overhead.py --quick    2,000 and 20,000 prompts
     python benchmarks/overhead.py --prompts 2000000    so many alone, and 100 million reckoned
+    python benchmarks/overhead.py --prompts 2000000 --cores 1    and on one core
     python benchmarks/overhead.py --against PYTHON     and distilabel, which PYTHON has
     python benchmarks/overhead.py --prompts 8000 --direct_num_workers=8     by eight workers
 
@@ -242,12 +243,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the prompts")
     parser.add_argument("--prompts", type=int, help="run so many prompts alone")
+    parser.add_argument("--cores", type=int, help="with --prompts: take so many cores alone")
     parser.add_argument("--against", metavar="PYTHON", help="a Python that has distilabel")
     arguments, more = parser.parse_known_args()
+    cores = sorted(os.sched_getaffinity(0))[:MAX_WORKERS]
     small, large = (2_000, 20_000) if arguments.quick else (20_000, 200_000)
     if arguments.prompts:
         count = arguments.prompts
-        figures = run(count, *more)
+        few_cores = cores[: arguments.cores] if arguments.cores else ()
+        figures = run(count, *more, cores=few_cores)
         describe(count, figures)
         shuffled = count_shuffled(min(count, small))
         report(
@@ -259,7 +263,6 @@ def main() -> None:
             at_100_million=reckon(count, figures, shuffled),
         )
         return
-    cores = sorted(os.sched_getaffinity(0))[:MAX_WORKERS]
     few, many = run(small, *more), run(large, *more)
     one, apart = run(large, *more, cores=cores[:1]), run_apart(large, cores)
     for count, figures in ((small, few), (large, many), (large, one), *((large, a) for a in apart)):
