@@ -10,7 +10,7 @@ has for itself: what is measured is prefdata beside a model, not the way to one.
     python benchmarks/overhead.py --prompts 2000000    so many alone, and 100 million reckoned
     python benchmarks/overhead.py --prompts 2000000 --cores 1    and on one core
     python benchmarks/overhead.py --against PYTHON     and distilabel, which PYTHON has
-    python benchmarks/overhead.py --prompts 8000 --direct_num_workers=8     by eight workers
+    python benchmarks/overhead.py --prompts 200000 --direct_num_workers=8     by eight workers
 
 Figures: `prompts_per_s` with start-up, `prompts_per_s_beyond` without it (by what the small run
 takes); `scaling`, how many times longer one core takes than all; `scaling_apart`, the same of runs
