@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from prefdata.errors import StorageError
 from prefdata.files import storage
 from prefdata.tables.packing import pack, unpack
 
@@ -82,9 +83,19 @@ def spill(context: Context, frame: pl.DataFrame) -> Spilled:
 
 
 def read_spilled(spilled: Spilled) -> pl.DataFrame:
-    """The frame that was handed on."""
+    """The frame that was handed on.
+
+    Raises:
+        StorageError: Its file is gone, or can't be read.
+    """
     if isinstance(spilled, bytes):
         return unpack(spilled)
-    with storage.explain_errors(spilled.path), open(spilled.path, "rb") as file:
-        file.seek(spilled.offset)
-        return unpack(file.read(spilled.length))
+    try:
+        with open(spilled.path, "rb") as file:
+            file.seek(spilled.offset)
+            return unpack(file.read(spilled.length))
+    except OSError as error:
+        raise StorageError(
+            f"{spilled.path}: can't be read: {error.strerror}",
+            "It is the running stage's: leave it there, and run the stage again.",
+        ) from error

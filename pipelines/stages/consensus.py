@@ -78,8 +78,8 @@ def label_buckets(
 ) -> beam.PCollection:
     """Label each bucket whose judgments are written; what `use` yields for what was labelled.
 
-    It uses the labels where they are made: on their way to a step of their own they would take a
-    tenth of the stage's time. `suffix` makes the names of the steps unique within a pipeline.
+    It uses the labels where they are made: on their way to a step of their own they would be packed
+    and unpacked. `suffix` makes the names of the steps unique within a pipeline.
     """
     from prefdata.pipelines.beam.steps import apply_step, gather
 

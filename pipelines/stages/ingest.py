@@ -40,8 +40,8 @@ Read = tuple[pl.DataFrame, pl.DataFrame]
 """Prompts and dropped rows, as `Source.read` yields them."""
 
 _SENT_BYTES = 32 << 20
-"""The rows that a share reads before it sends them to their buckets: a hundred buckets of a chunk
-are a hundred small frames, which take longer to write than their rows to read."""
+"""The size of the rows that a share reads before it sends them to their buckets. Chunk by chunk each
+of a hundred buckets would be sent a hundred rows, and frames so small take longer than their rows."""
 
 _UNREAD = pl.Schema({"position": pl.Int64(), "source": pl.String(), "field": pl.String()})
 

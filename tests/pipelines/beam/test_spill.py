@@ -65,6 +65,8 @@ def test_a_folder_that_is_gone_is_an_error_that_names_the_setting(tmp_path: Path
     context = make_context(tmp_path, str(tmp_path / "gone"))
     with pytest.raises(StorageError, match="can't be written"):
         spill(context, make_frame(1))
+    with pytest.raises(StorageError, match="can't be read"):
+        read_spilled(Place(str(tmp_path / "gone" / "1.arrow"), 0, 1))
 
 
 @pytest.mark.parametrize("runner", ["", "--runner=PortableRunner"])
