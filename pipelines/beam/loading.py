@@ -12,8 +12,8 @@ _OPTIONAL = "pandas"
 """Beam loads it, where it can be imported, for types of its own."""
 
 SAMPLING_MS = 10
-"""How often Beam notes in which step a bundle is. A bundle ends only at the next note, by default up
-to 200 ms after its last element, and every stage waits for its bundles."""
+"""How often Beam notes in which step a bundle is. A bundle ends only at the next note, by default
+up to 200 ms after its last element, and every stage waits for its bundles."""
 
 
 def load_beam() -> None:

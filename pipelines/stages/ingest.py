@@ -40,8 +40,9 @@ Read = tuple[pl.DataFrame, pl.DataFrame]
 """Prompts and dropped rows, as `Source.read` yields them."""
 
 _SENT_BYTES = 32 << 20
-"""The size of the rows that a share reads before it sends them to their buckets. Chunk by chunk each
-of a hundred buckets would be sent a hundred rows, and frames so small take longer than their rows."""
+"""The size of the rows that a share reads before it sends them to their buckets. Chunk by chunk,
+each of a hundred buckets would be sent a hundred rows, and so small a frame takes longer than its
+rows."""
 
 _UNREAD = pl.Schema({"position": pl.Int64(), "source": pl.String(), "field": pl.String()})
 
