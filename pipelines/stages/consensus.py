@@ -7,7 +7,6 @@ computes new labels and asks no judge.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import polars as pl
 
 from prefdata.comparisons.keys import COMPARISON
 from prefdata.config.params import Params
-from prefdata.consensus.base import Consensus, SummaryConsensus
+from prefdata.consensus.base import Consensus, Labelling, SummaryConsensus
 from prefdata.consensus.registry import CONSENSUSES
 from prefdata.parts.judge_names import check_judges
 from prefdata.pipelines.stages.base import Context, Outcome, Stage
@@ -33,13 +32,8 @@ if TYPE_CHECKING:
 WHERE = "consensus"
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """A bucket's labels, and the comparisons without a label; see `Labelling`."""
-
-    bucket: int
-    labels: pl.DataFrame
-    undecided: pl.DataFrame
+Use = Callable[[Context, int, Labelling], Iterator[Any]]
+"""What is done with the labels of a bucket, which has this number."""
 
 
 class ConsensusStage(Stage):
@@ -73,7 +67,7 @@ def make_consensus(context: Context) -> Consensus:
 def label_buckets(
     buckets: beam.PCollection,
     context: Context,
-    use: Callable[[Context, Labelled], Iterator[Any]],
+    use: Use,
     suffix: str = "",
 ) -> beam.PCollection:
     """Label each bucket whose judgments are written; what `use` yields for what was labelled.
@@ -102,15 +96,10 @@ def _merge(context: Context, summaries: list[Any]) -> bytes:
     return pack(pl.concat([unpack(summary) for summary in sorted(summaries)]))
 
 
-def _label(
-    context: Context,
-    bucket: int,
-    use: Callable[[Context, Labelled], Iterator[Any]],
-    summary: bytes | None = None,
-) -> Iterator[Any]:
+def _label(context: Context, bucket: int, use: Use, summary: bytes | None = None) -> Iterator[Any]:
     consensus, judgments, prompts = _read_inputs(context, bucket)
     across = None if summary is None else unpack(summary)
-    yield from use(context, Labelled(bucket, *consensus.label(judgments, prompts, across)))
+    yield from use(context, bucket, consensus.label(judgments, prompts, across))
 
 
 def _read_inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame, pl.DataFrame]:
@@ -118,8 +107,8 @@ def _read_inputs(context: Context, bucket: int) -> tuple[Consensus, pl.DataFrame
     return make_consensus(context), context.read("judgments", bucket, JUDGED), prompts
 
 
-def _write(context: Context, labelled: Labelled) -> Iterator[Stats]:
-    labels, undecided = labelled.labels, labelled.undecided
+def _write(context: Context, bucket: int, labelling: Labelling) -> Iterator[Stats]:
+    labels, undecided = labelling
     dropped = drop_rows(undecided, context.stage, COMPARISON, pl.col("fault"))
     outcome = Outcome(labels.height + undecided.height, labels, dropped)
-    yield write_outcome(context, context.table("labels"), labelled.bucket, outcome)
+    yield write_outcome(context, context.table("labels"), bucket, outcome)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from prefdata.config.params import DemonstrationsParams, Params
+from prefdata.consensus.base import Labelling
 from prefdata.consensus.demonstrations import list_demonstrations, rank_demonstrations
 from prefdata.errors import ConfigError
 from prefdata.files import storage
@@ -85,13 +86,13 @@ def _settings(context: Context) -> DemonstrationsParams:
     return context.params.judge.demonstrations
 
 
-def _take_agreed(context: Context, labelled: Any) -> Iterator[bytes]:
+def _take_agreed(context: Context, bucket: int, labelling: Labelling) -> Iterator[bytes]:
     """The surest agreed comparisons of one bucket."""
     settings = _settings(context)
     rows = list_demonstrations(
-        labelled.labels,
-        context.read("prompts", labelled.bucket, ["prompt_id", "messages", "split"]),
-        context.read_responses(labelled.bucket).select("response_id", "text"),
+        labelling.labels,
+        context.read("prompts", bucket, ["prompt_id", "messages", "split"]),
+        context.read_responses(bucket).select("response_id", "text"),
         settings.max_chars,
     )
     yield pack(rank_demonstrations(rows, settings.count + 1))

@@ -43,7 +43,6 @@ def disarm_prompts(prompts: pl.DataFrame) -> pl.DataFrame:
         prompts: prompt_id, messages and, where there are any, tools.
     """
     shown = prompts.select("prompt_id", prompt=transcript(pl.col("messages")))
-    # A step of its own: disarming reads the text five times, and would have it made as often.
     shown = shown.with_columns(prompt=disarm(pl.col("prompt")))
     if "tools" not in prompts.columns or prompts["tools"].null_count() == prompts.height:
         return shown

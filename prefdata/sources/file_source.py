@@ -46,7 +46,8 @@ class FileSourceConfig(SourceConfig):
 
 
 class FileSource(Source):
-    """Reads the rows of one file. A kind says which fields it reads."""
+    """Reads the rows of one file. A kind says which fields it reads; one that lists its rows in
+    another way implements `share_rows`."""
 
     config: FileSourceConfig
 

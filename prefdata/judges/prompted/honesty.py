@@ -144,8 +144,8 @@ class HonestyJudge(PromptedJudge):
         )
         said = asked.select(
             failed=pl.coalesce("error", "call_fault"),
-            response=disarm(describe_response(pl.col("text"), pl.col("tool_calls"))),
-        )
+            response=describe_response(pl.col("text"), pl.col("tool_calls")),
+        ).with_columns(response=disarm(pl.col("response")))
         return (
             rows.select("prompt_id", "sample")
             .with_columns(said)
